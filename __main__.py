@@ -1,0 +1,132 @@
+"""The terminal face of evalspan: assembles the four folders' verbs, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+from . import __version__
+from .instrument.errors import EvalspanError
+
+# verb -> (where it lives, what it does). The help text stands here so that `evalspan --help` imports none of them.
+VERBS: dict[str, tuple[str, str]] = {
+    "serve": ("collector.cli.serve:serve", "Receive spans, store them, evaluate them, show them: everything in one process."),
+    "demo": ("collector.cli.demo:demo", "Tell the whole story on a real local model: traffic, drift, failures, gate."),
+    "doctor": ("collector.cli.doctor:doctor", "Prove that a span sent from here can be queried, or say why not."),
+    "run": ("instrument.cli:run", "Run a Python script with its LLM calls traced, without changing it."),
+    "status": ("collector.cli.status:status", "What arrived from whom, what was dropped and why."),
+    "tail": ("collector.cli.tail:tail", "Follow spans as they are stored."),
+    "traces": ("queries.cli.traces:traces", "List traces and show one as a tree."),
+    "sql": ("queries.cli.sql:sql", "Run SQL on the spans and evaluations."),
+    "queries": ("queries.cli.named:queries", "List, show and run the named queries."),
+    "score": ("evaluators.cli.score:score", "Run evaluators over stored outputs or stored spans."),
+    "experiment": ("evaluators.cli.experiment:experiment", "Run a dataset through a target, compare two runs."),
+    "gate": ("evaluators.cli.gate:gate", "Passed, failed or inconclusive: the verdict that CI waits for."),
+    "dataset": ("evaluators.cli.dataset:dataset", "Create, review, approve and sample datasets."),
+    "export": ("evaluators.cli.export:export", "Turn production failures into regression cases."),
+    "drift": ("evaluators.cli.drift:drift", "What moved, since when, how sure, and what changed then."),
+    "alert": ("collector.cli.alert:alert", "List, test and silence alerts."),
+    "annotate": ("evaluators.cli.annotate:annotate", "Label sampled spans by hand, blind, by hot-key."),
+    "calibrate": ("evaluators.cli.calibrate:calibrate", "Hold an evaluator against human labels."),
+    "config": ("collector.cli.config:config", "Show and check the settings."),
+    "migrate": ("queries.cli.migrate:migrate", "Bring the store's schema up to date."),
+}
+
+EXIT_UNEXPECTED = 1
+EXIT_INTERRUPTED = 130
+
+
+class LazyVerbs(click.Group):
+    """A click group whose commands are imported when they are called, not when help is printed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The verbs in the order of the table above."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, imported now; a missing extra is named with the line that installs it."""
+        if cmd_name not in VERBS:
+            return None
+        home, attribute = VERBS[cmd_name][0].split(":")
+        try:
+            command = getattr(import_module(f"evalspan.{home}"), attribute)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] == "evalspan":
+                raise
+            extra = "evaluators" if home.startswith("evaluators.") else "server"
+            raise EvalspanError(
+                f"`evalspan {cmd_name}` needs the package {error.name}, which is not installed.",
+                hint=f"pip install 'evalspan[{extra}]'",
+            ) from error
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Adds a suggestion to click's own refusal of an unknown verb."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], VERBS, n=1)
+            hint = f"Did you mean `evalspan {near[0]}`?" if near else "`evalspan --help` lists the commands."
+            raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Lists the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, what) for verb, (_, what) in VERBS.items()])
+
+
+@click.command(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="evalspan")
+@click.option("--traceback", is_flag=True, help="Show the Python traceback of an error.")
+def cli(traceback: bool) -> None:
+    """Traces, scores and gates for LLM applications, on OpenTelemetry and ClickHouse.
+
+    Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 unexpected, 2 usage or bad input,
+    3 gate failed or drift found, 4 inconclusive, 5 store or collector unreachable, 6 nothing arrived, 130 interrupted.
+    """
+    if traceback:
+        os.environ["EVALSPAN_TRACEBACK"] = "1"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits with its code; expected errors are printed with their fix, without a traceback."""
+    try:
+        code = cli.main(args=arguments, prog_name="evalspan", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except EvalspanError as error:
+        code = _say(error)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): that is its right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the last net: a person gets a sentence, not a traceback
+        if os.environ.get("EVALSPAN_TRACEBACK"):
+            raise
+        click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
+        click.echo("  `evalspan --traceback ...` shows where; please report it.", err=True)
+        code = EXIT_UNEXPECTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(error: EvalspanError) -> int:
+    if os.environ.get("EVALSPAN_TRACEBACK"):
+        raise error
+    click.echo(f"error: {error}", err=True)
+    if error.hint:
+        click.echo(f"  fix: {error.hint}", err=True)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Rules over named queries: their state, their sinks, their history."""

@@ -1,0 +1,1 @@
+"""The collector's verbs in the terminal, one a file."""

@@ -1,0 +1,1 @@
+"""The pages that `evalspan serve` shows, one a file."""

@@ -1,0 +1,1 @@
+"""Schedules evaluators over stored spans; the span store is the queue."""

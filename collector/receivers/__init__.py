@@ -1,0 +1,1 @@
+"""OTLP over HTTP and gRPC: from the wire to the durable log."""

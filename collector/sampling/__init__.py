@@ -1,0 +1,1 @@
+"""Decides which spans are kept, and with what known probability."""

@@ -1,0 +1,1 @@
+"""The ClickHouse HTTP protocol, read-only, in front of the embedded store."""

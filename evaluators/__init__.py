@@ -1,0 +1,1 @@
+"""From a span or an example to a score, from scores to a verdict."""

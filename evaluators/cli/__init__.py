@@ -1,0 +1,1 @@
+"""The evaluators' verbs in the terminal, one a file."""

@@ -1,0 +1,1 @@
+"""Examples and datasets as files: partitions, approvals, contamination."""

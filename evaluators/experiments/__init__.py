@@ -1,0 +1,1 @@
+"""A dataset through a target, scored, stored and compared."""

@@ -1,0 +1,1 @@
+"""From experiment results to passed, failed or inconclusive."""

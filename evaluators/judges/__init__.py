@@ -1,0 +1,1 @@
+"""LLM judges: prompts, providers, budgets, cache."""

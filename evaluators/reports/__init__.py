@@ -1,0 +1,1 @@
+"""Verdicts for machines and people: JUnit, JSON, Markdown, GitHub."""

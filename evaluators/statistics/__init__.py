@@ -1,0 +1,1 @@
+"""Pure functions on sequences; the oracle of the drift SQL."""

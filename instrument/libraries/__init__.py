@@ -1,0 +1,1 @@
+"""The hooks into the LLM SDKs, one file a library."""

@@ -1,0 +1,73 @@
+"""Every attribute, event and operation name that spans carry: the first of the three contracts; imports nothing.
+
+Names follow the OpenTelemetry GenAI semantic conventions as of 2026; what they lack is under `evalspan.`.
+"""
+
+from __future__ import annotations
+
+# What is called, by whom
+OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_ID = "gen_ai.response.id"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"  # seconds, streams only
+REQUEST_STREAM = "gen_ai.request.stream"
+CONVERSATION_ID = "gen_ai.conversation.id"
+AGENT_NAME = "gen_ai.agent.name"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
+TOOL_RESULT = "gen_ai.tool.call.result"
+TOOL_DEFINITIONS = "gen_ai.tool.definitions"
+PROMPT_NAME = "gen_ai.prompt.name"
+PROMPT_VERSION = "gen_ai.prompt.version"
+DATA_SOURCE_ID = "gen_ai.data_source.id"
+RETRIEVAL_QUERY = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
+RETRIEVAL_TOP_K = "gen_ai.retrieval.top_k"
+USER_ID = "user.id"
+SESSION_ID = "session.id"
+ERROR_TYPE = "error.type"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+SERVICE_NAME = "service.name"
+ENVIRONMENT = "deployment.environment.name"
+
+# Content (JSON strings in the shape of the published message schemas)
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+
+# Usage
+INPUT_TOKENS = "gen_ai.usage.input_tokens"  # includes cached tokens
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+
+# Scores
+EVALUATION_EVENT = "gen_ai.evaluation.result"
+EVALUATION_NAME = "gen_ai.evaluation.name"
+EVALUATION_SCORE = "gen_ai.evaluation.score.value"
+EVALUATION_LABEL = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
+
+# Ours
+COST_USD = "evalspan.cost_usd"
+TAG_PREFIX = "evalspan.tag."
+TRUNCATED = "evalspan.truncated"  # names of the attributes that were cut
+ABANDONED = "evalspan.stream.abandoned"
+KEEP = "evalspan.keep"  # a span with this set to true is always kept
+INPUT_VALUE = "evalspan.input"  # arguments of an observed function, JSON
+OUTPUT_VALUE = "evalspan.output"  # result of an observed function, JSON
+EVALUATION_SOURCE = "evalspan.evaluation.source"
+
+OPERATION_CHAT = "chat"
+OPERATION_COMPLETION = "text_completion"
+OPERATION_EMBEDDINGS = "embeddings"
+OPERATION_RETRIEVAL = "retrieval"
+OPERATION_TOOL = "execute_tool"
+OPERATION_AGENT = "invoke_agent"
+OPERATION_WORKFLOW = "invoke_workflow"

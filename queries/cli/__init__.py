@@ -1,0 +1,1 @@
+"""The store's verbs in the terminal, one a file."""

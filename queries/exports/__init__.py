@@ -1,0 +1,1 @@
+"""Regression cases in the formats of other tools, one a file."""

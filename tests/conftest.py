@@ -1,0 +1,38 @@
+"""What every test shares: a clean environment, and no skipping in CI of what should run there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No variable of the machine's changes what a test sees."""
+    for name in list(os.environ):
+        if name.startswith(("OTEL_", "EVALSPAN_", "CLICKHOUSE_", "OPENAI_", "ANTHROPIC_")) and name != "EVALSPAN_NO_SKIPS":
+            monkeypatch.delenv(name)
+    yield
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long rounds of the fault suite")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The browser and the model are one each: their tests stay in one worker."""
+    for item in items:
+        for group in ("browser", "model"):
+            if item.get_closest_marker(group):
+                item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    report = yield
+    if report.skipped and os.environ.get("EVALSPAN_NO_SKIPS") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped where nothing may be: {report.longrepr}"
+    return report
