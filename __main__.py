@@ -14,7 +14,10 @@ from .instrument.errors import EvalspanError
 
 # verb -> (where it lives, what it does). The help text stands here so that `evalspan --help` imports none of them.
 VERBS: dict[str, tuple[str, str]] = {
-    "serve": ("collector.cli.serve:serve", "Receive spans, store them, evaluate them, show them: everything in one process."),
+    "serve": (
+        "collector.cli.serve:serve",
+        "Receive spans, store them, evaluate them, show them: everything in one process.",
+    ),
     "demo": ("collector.cli.demo:demo", "Tell the whole story on a real local model: traffic, drift, failures, gate."),
     "doctor": ("collector.cli.doctor:doctor", "Prove that a span sent from here can be queried, or say why not."),
     "run": ("instrument.cli:run", "Run a Python script with its LLM calls traced, without changing it."),

@@ -1,14 +1,14 @@
 """The errors that people see, as one tree; each carries the fix and the exit code of the terminal face.
 
-    EvalspanError                     exit 1
-    ├── UsageError                    exit 2   a bad option, file, name or value
-    │   └── ConfigError               exit 2   evalspan.toml or an EVALSPAN_* variable
-    ├── StoreError                    exit 5   the store
-    │   ├── StoreLocked               exit 5   another process owns the embedded store
-    │   ├── StoreUnreachable          exit 5   nothing answers there
-    │   └── QueryError                exit 2   ClickHouse refused the SQL
-    ├── CollectorUnreachable          exit 5   no collector answers
-    └── NotArrived                    exit 6   what was sent did not become queryable
+EvalspanError                     exit 1
+├── UsageError                    exit 2   a bad option, file, name or value
+│   └── ConfigError               exit 2   evalspan.toml or an EVALSPAN_* variable
+├── StoreError                    exit 5   the store
+│   ├── StoreLocked               exit 5   another process owns the embedded store
+│   ├── StoreUnreachable          exit 5   nothing answers there
+│   └── QueryError                exit 2   ClickHouse refused the SQL
+├── CollectorUnreachable          exit 5   no collector answers
+└── NotArrived                    exit 6   what was sent did not become queryable
 """
 
 from __future__ import annotations

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine's changes what a test sees."""
     for name in list(os.environ):
-        if name.startswith(("OTEL_", "EVALSPAN_", "CLICKHOUSE_", "OPENAI_", "ANTHROPIC_")) and name != "EVALSPAN_NO_SKIPS":
+        if (
+            name.startswith(("OTEL_", "EVALSPAN_", "CLICKHOUSE_", "OPENAI_", "ANTHROPIC_"))
+            and name != "EVALSPAN_NO_SKIPS"
+        ):
             monkeypatch.delenv(name)
-    yield
+    return
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
