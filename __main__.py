@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader of our output went away (`| head`): that is its right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:  # noqa: BLE001 - the last net: a person gets a sentence, not a traceback
+    except Exception as error:
         if os.environ.get("EVALSPAN_TRACEBACK"):
             raise
         click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
