@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -38,3 +39,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped where nothing may be: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def model_url() -> Iterator[str]:
+    """The real local model; OpenAI clients take `model_url + "/v1"`, Anthropic's take `model_url`."""
+    from evalspan.collector.demo.local_model import local_model
+
+    with local_model() as url:
+        yield url
