@@ -1,0 +1,254 @@
+"""The evaluator contract: a function decorated once scores examples in CI and spans in production, unchanged.
+
+A score goes on to the gate (experiments), to the store (rows) and to the statistics. Nothing here fails open: what
+raises, hangs or is not a finite number is Unscored with its reason, never a pass and never silently left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol, overload, runtime_checkable
+
+import msgspec
+
+from ..instrument.errors import UsageError
+from .suggest import did_you_mean
+
+Direction = Literal["higher", "lower"]
+ARGUMENTS = ("input", "output", "expected", "context", "span", "example")
+
+
+class Score(msgspec.Struct, frozen=True):
+    """One judgement of one output."""
+
+    value: float
+    """A finite number; its unit and range are the evaluator's."""
+    label: str | None = None
+    passed: bool | None = None
+    """None: left to the evaluator's threshold, or nothing to pass."""
+    explanation: str | None = None
+    details: dict[str, Any] = {}
+    """What lies behind the value, JSON-serialisable; `cost_usd` and `judge_model` become columns."""
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+
+class Unscored(msgspec.Struct, frozen=True):
+    """Could not be judged, and why: counted beside the scores, never a pass and never a zero."""
+
+    reason: str
+    details: dict[str, Any] = {}
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """What a suite is made of. `name` and `version` together are the identity of the metric."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name, the same in CI and in production."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever scores stop being comparable."""
+
+    @property
+    def direction(self) -> Direction:
+        """Whether higher or lower values are better."""
+
+    @property
+    def threshold(self) -> float | None:
+        """The value that still passes, None when the evaluator says itself what passes or nothing does."""
+
+    async def evaluate(
+        self,
+        *,
+        input: Any = None,  # noqa: A002 - the contract's word
+        output: Any = None,
+        expected: Any = None,
+        context: Any = None,
+        span: Any = None,
+        example: Any = None,
+    ) -> Score | Unscored:
+        """The score of one output; may raise, `run_evaluator` is the safety valve."""
+
+
+class FunctionEvaluator:
+    """A decorated function: call it as the function it is, or `await .evaluate(...)` it as an evaluator."""
+
+    source = "code"
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        version: str,
+        direction: Direction = "higher",
+        threshold: float | None = None,
+        inline: bool = False,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.version = version
+        self.direction: Direction = direction
+        self.threshold = threshold
+        self.inline = inline
+        self._wanted = _wanted_arguments(function, name)
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function itself returns (a coroutine when it is async)."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<evaluator {self.name} {self.version}>"
+
+    async def evaluate(self, **arguments: Any) -> Score | Unscored:
+        """Calls the function with the arguments that it names; a sync one in a thread unless it is `inline`."""
+        from .running import call  # the loop and its threads are needed only here
+
+        wanted = {name: arguments.get(name) for name in self._wanted}
+        result = await call(self.function, wanted, inline=self.inline)
+        return as_score(result, direction=self.direction, threshold=self.threshold)
+
+
+@overload
+def evaluator(function: Callable[..., Any], /) -> FunctionEvaluator: ...
+@overload
+def evaluator(
+    function: None = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    direction: Direction = "higher",
+    threshold: float | None = None,
+    inline: bool = False,
+) -> Callable[[Callable[..., Any]], FunctionEvaluator]: ...
+def evaluator(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    direction: Direction = "higher",
+    threshold: float | None = None,
+    inline: bool = False,
+) -> Any:
+    """Makes an evaluator of a sync or async function, partial or callable object.
+
+    Its parameters are any of `input, output, expected, context, span, example`; others need defaults. It returns a
+    bool, a number, a `Score` or `Unscored(reason)`. With `threshold`, a value that reaches it in `direction` passes.
+    `version` defaults to a fingerprint of the function's source, so that edited code is a new metric. `inline` runs a
+    sync function in the event loop instead of a thread: for functions far below a millisecond only.
+
+    Raises UsageError for an unknown parameter, direction or a threshold that is not a finite number.
+    """
+    if direction not in ("higher", "lower"):
+        raise UsageError(f"evaluator direction {direction!r} is unknown", hint='use "higher" or "lower"')
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"evaluator threshold {threshold!r} is not a finite number", hint="leave it out for none")
+
+    def decorate(inner: Callable[..., Any]) -> FunctionEvaluator:
+        own = name or _name_of(inner)
+        return FunctionEvaluator(
+            inner,
+            name=own,
+            version=version or fingerprint(_source_of(inner)),
+            direction=direction,
+            threshold=threshold,
+            inline=inline,
+        )
+
+    return decorate if function is None else decorate(function)
+
+
+def as_score(result: Any, *, direction: Direction = "higher", threshold: float | None = None) -> Score | Unscored:
+    """What a function returned, as a Score with `passed` settled by the threshold, or Unscored with the reason."""
+    if isinstance(result, Unscored):
+        return result
+    score = result if isinstance(result, Score) else _bare_score(result)
+    if score is None:
+        return Unscored(f"returned {type(result).__name__}, not a bool, a number, a Score or Unscored")
+    value = _number(score.value)
+    if value is None or not math.isfinite(value):
+        return Unscored(f"the score {score.value!r} is not a finite number", plain(score.details))
+    passed = None if score.passed is None else bool(score.passed)
+    if passed is None and threshold is not None:
+        passed = value >= threshold if direction == "higher" else value <= threshold
+    return Score(value, score.label, passed, score.explanation, plain(score.details))
+
+
+def fingerprint(*parts: str) -> str:
+    """Twelve hex digits over the parts: a version that changes when any of them does."""
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:12]
+
+
+def plain(value: Any) -> Any:
+    """The same data without numpy or other library types, so that it can be written as JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if value is None or type(value) in (str, bool, int, float):
+        return value
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return plain(value.tolist())
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def _bare_score(result: Any) -> Score | None:
+    number = _number(result)
+    if number is None:
+        return None
+    is_verdict = isinstance(result, bool) or type(result).__name__ in ("bool", "bool_")  # numpy's own bool
+    return Score(number, passed=bool(result) if is_verdict else None)
+
+
+def _number(value: Any) -> float | None:
+    if value is None or isinstance(value, str | bytes | complex):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _name_of(function: Any) -> str:
+    # A functools.partial or a callable object has no __name__ of its own.
+    inner = getattr(function, "func", function)
+    return getattr(inner, "__name__", None) or type(inner).__name__
+
+
+def _source_of(function: Any) -> str:
+    inner = getattr(function, "func", function)
+    target = inner if inspect.isroutine(inner) else type(inner)
+    settings = f"{getattr(function, 'args', '')}{getattr(function, 'keywords', '')}"
+    try:
+        return inspect.getsource(target) + settings
+    except (OSError, TypeError):  # typed at a prompt, or built in
+        code = getattr(target, "__code__", None)
+        return (code.co_code.hex() + repr(code.co_consts) if code else repr(target)) + settings
+
+
+def _wanted_arguments(function: Callable[..., Any], name: str) -> tuple[str, ...]:
+    wanted = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return ARGUMENTS
+        if parameter.name in ARGUMENTS and parameter.kind is not parameter.POSITIONAL_ONLY:
+            wanted.append(parameter.name)
+        elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL:
+            raise UsageError(
+                f"evaluator {name!r} has a parameter {parameter.name!r} that nothing can fill",
+                hint=f"the parameters are {', '.join(ARGUMENTS)}{did_you_mean(parameter.name, ARGUMENTS)}",
+            )
+    return tuple(wanted)

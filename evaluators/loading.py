@@ -1,0 +1,92 @@
+"""Finds what the user names as `module:name` (targets, suites), with the working directory on the import path."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module, util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..instrument.errors import UsageError
+from .evaluator import Evaluator
+from .running import check_suite
+from .suggest import did_you_mean
+
+
+def load_object(reference: str) -> Any:
+    """The object that `module:name`, `module:name.attribute` or `path/file.py:name` stands for.
+
+    Raises UsageError that says whether the module, something it imports, or the name is what is missing.
+    """
+    place, colon, name = reference.rpartition(":")
+    if not colon or not place or not name:
+        raise UsageError(f"{reference!r} does not name an object", hint="write module:name, for example app:answer")
+    module = _module(place, reference)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = [known for known in dir(found) if not known.startswith("_")]
+            raise UsageError(
+                f"{place!r} ({getattr(module, '__file__', 'built in')}) has no {part!r}",
+                hint=f"define it there{did_you_mean(part, known)}",
+            )
+        found = getattr(found, part)
+    return found
+
+
+def load_suite(reference: str) -> list[Evaluator]:
+    """The checked list of evaluators that `module:name` stands for (a list, or one evaluator).
+
+    Raises UsageError as `load_object` and `check_suite` do.
+    """
+    return check_suite(load_object(reference), where=f"the suite {reference}")
+
+
+def _module(place: str, reference: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return _file_module(Path(place)) if place.endswith(".py") else import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
+            raise UsageError(
+                f"importing {place!r} for {reference!r} failed: it imports {error.name!r}, which is not installed",
+                hint=f"pip install {error.name}" if error.name else "",
+            ) from error
+        files = [path.stem for path in Path(here).glob("*.py")]
+        raise UsageError(
+            f"no module {error.name!r} in {here} or on the import path",
+            hint=f"run it from the folder that holds {place.split('.', maxsplit=1)[0]}.py{did_you_mean(place, files)}",
+        ) from error
+    except UsageError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise UsageError(
+            f"importing {place!r} failed at {last.filename}:{last.lineno}: {type(error).__name__}: {error}",
+            hint="the module must import without side effects that fail",
+        ) from error
+
+
+def _file_module(path: Path) -> ModuleType:
+    path = path.resolve()
+    if not path.is_file():
+        near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.py")])
+        raise UsageError(f"no file {path}", hint=f"check the path{near}")
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known
+    spec = util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(path.stem, None)
+        raise
+    return module
