@@ -18,7 +18,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 # Words that every question has say nothing about which passage answers it.
 _STOP = frozenset(
     "a an and are at be by can do does for from get how i if in is it lanternboard long many me much my of on or plan "
-    "should the then there to use what when where which who why will with you your".split()  # noqa: SIM905 - words read better as a paragraph
+    "should the then there to use what when where which who why will with you your".split()
 )
 _K1, _B = 1.2, 0.75  # Robertson's usual saturation and length normalisation
 
