@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -53,4 +52,4 @@ class StateFile:
         """Replaces the file atomically."""
         draft = self._path.with_suffix(".tmp")
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
-        os.replace(draft, self._path)
+        draft.replace(self._path)

@@ -1,0 +1,108 @@
+"""The rules that keep the project readable, held by a test because nobody remembers them all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("instrument", "collector", "evaluators", "queries")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+JUNK_DRAWERS = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+SQL = re.compile(r"\bSELECT\b[\s\S]+\bFROM\b|\bINSERT INTO\b|\b(CREATE|ALTER|DROP) (TABLE|VIEW|DATABASE)\b")
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def strings_that_are_not_docstrings(path: Path) -> list[str]:
+    module = tree(path)
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_every_file_opens_with_a_sentence_on_what_it_is_for(path: Path) -> None:
+    first = (ast.get_docstring(tree(path)) or "").split("\n\n")[0]
+    assert len(first) > 20, f"{label(path)} does not say what it is for"
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_files_and_functions_stay_small_enough_to_read(path: Path) -> None:
+    lines = path.read_text().count("\n")
+    assert lines <= LONGEST_FILE, f"{label(path)} has {lines} lines; split it by what its parts are for"
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert size <= LONGEST_FUNCTION, f"{label(path)}:{node.lineno} {node.name} has {size} lines"
+
+
+def test_there_is_no_junk_drawer() -> None:
+    assert not [label(path) for path in FILES if path.stem.strip("_") in JUNK_DRAWERS]
+
+
+def test_only_queries_knows_the_database_driver() -> None:
+    assert not [
+        label(path) for path in FILES if path.parts[-2:] and {"chdb", "clickhouse_connect"} & imported(path)
+        and not label(path).startswith("queries/")
+    ]  # fmt: skip
+
+
+def test_only_the_collector_knows_the_web_server() -> None:
+    assert not [
+        label(path) for path in FILES if "aiohttp" in imported(path) and not label(path).startswith("collector/")
+    ]
+
+
+def test_sql_lives_in_queries_only() -> None:
+    strays = {
+        label(path): found[0][:80]
+        for path in FILES
+        if not label(path).startswith("queries/")
+        and (found := [text for text in strings_that_are_not_docstrings(path) if SQL.search(text)])
+    }
+    assert not strays
+
+
+def test_the_instrumentation_needs_nothing_but_opentelemetry_wrapt_msgspec_and_click() -> None:
+    light = {"opentelemetry", "wrapt", "msgspec", "click", "evalspan", "openai", "anthropic", "google"}
+    import sys
+
+    for path in FILES:
+        if label(path).startswith("instrument/"):
+            heavy = imported(path) - light - set(sys.stdlib_module_names)
+            assert not heavy, f"{label(path)} imports {heavy}"
+
+
+def test_nobody_leaves_a_note_to_self() -> None:
+    marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    assert not [label(path) for path in FILES if marks.search(path.read_text())]
