@@ -108,7 +108,8 @@ class Assistant:
             model=self.model,
             system=prompt,
             messages=[{"role": "user", "content": content}],
-            temperature=temperature,
+            # This SDK no longer names the parameter; the local server takes it.
+            extra_body={"temperature": temperature},
             max_tokens=MAX_TOKENS,
         )
         return "".join(block.text for block in message.content if block.type == "text")

@@ -60,8 +60,8 @@ def answer_f1(input: Any, output: Any, expected: Any = None) -> Score | Unscored
     agreed = expected or known_answer(question_of(input))
     if not agreed:
         return Unscored("nobody wrote down the right answer to this question")
-    result = token_f1(text_of(output), agreed)
-    return result if isinstance(result, Score) else Score(float(result))
+    result: Score | Unscored = token_f1(text_of(output), agreed)
+    return result
 
 
 _grounding = Grounding()
