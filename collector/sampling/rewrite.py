@@ -1,0 +1,81 @@
+"""Writes a sampling decision onto the spans that are kept: weight, rule, threshold, and content when it is dropped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...instrument import semconv
+from .probability import with_threshold
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from .rules import Decision
+
+CONTENT_DROPPED = "evalspan.content_dropped"
+# The system instructions stay: they are the application's text, not its users', and drift needs their fingerprint.
+CONTENT = frozenset(
+    {
+        semconv.INPUT_MESSAGES,
+        semconv.OUTPUT_MESSAGES,
+        semconv.TOOL_ARGUMENTS,
+        semconv.TOOL_RESULT,
+        semconv.RETRIEVAL_QUERY,
+        semconv.RETRIEVAL_DOCUMENTS,
+        semconv.INPUT_VALUE,
+        semconv.OUTPUT_VALUE,
+    }
+)
+
+
+def mark(span: Span, decision: Decision) -> None:
+    """Put weight and rule on a kept span, and its threshold into the trace state for whoever samples after us."""
+    _set(span, semconv.SAMPLE_WEIGHT, "double_value", decision.weight)
+    _set(span, semconv.SAMPLE_RULE, "string_value", decision.rule)
+    span.trace_state = with_threshold(span.trace_state, decision.threshold)
+    if not decision.content:
+        drop_content(span)
+
+
+def drop_content(span: Span) -> None:
+    """Remove what users and models said, and say so on the span; leading system messages stay for the fingerprint."""
+    kept = []
+    found = False
+    for pair in span.attributes:
+        if pair.key not in CONTENT:
+            kept.append(pair)
+            continue
+        found = True
+        system = _system_messages(pair.value.string_value) if pair.key == semconv.INPUT_MESSAGES else b""
+        if system:
+            pair.value.string_value = system.decode()
+            kept.append(pair)
+    if not found:
+        return
+    copies = [type(pair).FromString(pair.SerializeToString()) for pair in kept]
+    del span.attributes[:]
+    span.attributes.extend(copies)
+    _set(span, CONTENT_DROPPED, "bool_value", True)
+
+
+def _system_messages(raw: str) -> bytes:
+    try:
+        messages = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return b""
+    if not isinstance(messages, list):
+        return b""
+    system = [m for m in messages if isinstance(m, dict) and m.get("role") in ("system", "developer")]
+    return msgspec.json.encode(system) if system else b""
+
+
+def _set(span: Span, key: str, kind: str, value: Any) -> None:
+    """Set an attribute, replacing one that the client may have sent under our name."""
+    for pair in span.attributes:
+        if pair.key == key:
+            pair.value.Clear()
+            setattr(pair.value, kind, value)
+            return
+    setattr(span.attributes.add(key=key).value, kind, value)
