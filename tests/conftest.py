@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from evalspan.queries.database import Store
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +52,12 @@ def model_url() -> Iterator[str]:
 
     with local_model() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The embedded store of this worker process (chDB opens one path a process): use a project name of your own."""
+    from evalspan.queries.database import open_store
+
+    with open_store(f"chdb://{tmp_path_factory.mktemp('store')}") as opened:
+        yield opened

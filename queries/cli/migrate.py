@@ -1,0 +1,38 @@
+"""`evalspan migrate`: brings a store's schema up to date, or says what that would do."""
+
+from __future__ import annotations
+
+import click
+
+from ...instrument.errors import StoreLocked
+from ..config import parse_dsn
+from ..engine import open_client
+from ..migrate import bring_up_to_date, migrations, pending
+from .sql import store_option
+
+
+@click.command()
+@store_option
+@click.option("--check", is_flag=True, help="Only say what is missing; exit 1 if anything is.")
+@click.pass_context
+def migrate(ctx: click.Context, store: str | None, check: bool) -> None:
+    """Bring the store's schema up to date. `evalspan serve` does this by itself when it starts."""
+    location = parse_dsn(store)
+    try:
+        client = open_client(location, database=None)
+    except StoreLocked as error:
+        error.hint = "Stop `evalspan serve` first: it brings the schema up to date when it starts."
+        raise
+    try:
+        if check:
+            missing = [migration.name for migration in pending(client, location.database, migrations())]
+            for name in missing:
+                click.echo(name)
+            click.echo(f"{location.shown}: {len(missing)} migrations are missing", err=True)
+            ctx.exit(1 if missing else 0)
+        applied = bring_up_to_date(client, location.database)
+    finally:
+        client.close()
+    for name in applied:
+        click.echo(name)
+    click.echo(f"{location.shown}: {len(applied)} applied, {len(migrations())} in all", err=True)

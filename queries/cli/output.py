@@ -1,0 +1,121 @@
+"""A result on the terminal: a table for people, or json, jsonl, csv, markdown for what comes next in the pipe."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TextIO
+from uuid import UUID
+
+import click
+import msgspec
+
+from ..database import Result
+
+FORMATS = ("table", "json", "jsonl", "csv", "markdown")
+format_option = click.option(
+    "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How rows are printed."
+)
+
+
+def render(result: Result, format_: str = "table", *, file: TextIO | None = None) -> None:
+    """Prints a result in one of FORMATS; data goes to stdout unless `file` says otherwise."""
+    out = file or sys.stdout
+    if format_ == "table":
+        _table(result, out)
+    elif format_ == "json":
+        out.write(_json(result.dicts(), indent=2) + "\n")
+    elif format_ == "jsonl":
+        for row in result.dicts():
+            out.write(_json(row) + "\n")
+    elif format_ == "csv":
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(result.columns)
+        rows.writerows([_csv_cell(cell) for cell in row] for row in result.rows)
+    else:
+        _markdown(result, out)
+
+
+def plain(value: Any) -> Any:
+    """A cell as JSON has it: times as ISO 8601 with Z, decimals and big integers as numbers, NaN as null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, (UUID, IPv4Address, IPv6Address)):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, bool)) else str(value)
+
+
+def _json(value: Any, indent: int = 0) -> str:
+    text = msgspec.json.encode(plain(value))
+    return (msgspec.json.format(text, indent=indent) if indent else text).decode()
+
+
+def _csv_cell(value: Any) -> Any:
+    simple = plain(value)
+    return _json(simple) if isinstance(simple, (dict, list)) else simple
+
+
+def _text(value: Any) -> str:
+    simple = plain(value)
+    if simple is None:
+        return "NULL"
+    if isinstance(simple, bool):
+        return str(simple).lower()
+    if isinstance(simple, float):
+        return f"{simple:.6g}"
+    return simple if isinstance(simple, str) else _json(simple)
+
+
+def _markdown(result: Result, out: TextIO) -> None:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells) + " |\n"
+
+    out.write(line(result.columns))
+    out.write(line(["---:" if _numeric(kind) else "---" for kind in result.types]))
+    out.writelines(line([_text(cell) for cell in row]) for row in result.rows)
+
+
+def _table(result: Result, out: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = out.isatty()
+    # Into a pipe nothing is cut: as wide as it needs.
+    width = shutil.get_terminal_size().columns if terminal else 10_000
+    table = Table(box=None, pad_edge=False, header_style="bold" if terminal else "")
+    for name, kind in zip(result.columns, result.types, strict=True):
+        table.add_column(Text(name), justify="right" if _numeric(kind) else "left", overflow="ellipsis")
+    for row in result.rows:
+        table.add_row(*(Text(_one_line(_text(cell), 200 if terminal else 2_000)) for cell in row))
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=width, force_terminal=terminal, highlight=False)
+    console.print(table)
+    out.write("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n")
+
+
+def _one_line(text: str, longest: int) -> str:
+    shown = text.replace("\n", "⏎").replace("\r", "").replace("\t", " ").replace("\x1b", "␛")
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _numeric(kind: str) -> bool:
+    bare = kind.removeprefix("Nullable(").removeprefix("LowCardinality(")
+    return bare.startswith(("Int", "UInt", "Float", "Decimal"))

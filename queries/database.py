@@ -1,0 +1,212 @@
+"""The store: ClickHouse, embedded or a server, behind one small synchronous face; everything that reads or writes rows goes through it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from ..instrument.errors import StoreError, StoreLocked, StoreUnreachable
+from .config import Location, parse_dsn
+from .engine import READER_SETTINGS, closed, open_client, translated
+from .migrate import SCHEMA, bring_up_to_date
+from .ownership import service_of
+from .rows import Columns, encode_rows
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+    from .remote import RemoteStore
+
+
+class Result(msgspec.Struct, frozen=True):
+    """Rows with their columns' names and ClickHouse types; times are aware UTC datetimes."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries, in order."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Store:
+    """
+    An open store. Safe to use from many threads; async code goes through `asyncio.to_thread`.
+
+    One client inserts spans, one everything else, and `readers` clients answer queries side by side: chDB runs one
+    statement at a time on each.
+    """
+
+    def __init__(self, location: Location, *, readers: int = 2, migrate: bool = True) -> None:
+        self.location = location
+        self.dsn = location.shown
+        self.embedded = location.embedded
+        self._columns: dict[str, Columns] = {}
+        self._spans_lock, self._rows_lock = threading.Lock(), threading.Lock()
+        self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
+        self._readers: list[Client] = []
+        self._spans: Client | None = None
+        self._rows: Client = open_client(location, database=None)
+        try:
+            if migrate:
+                bring_up_to_date(self._rows, location.database)
+            self._rows.close()
+            self._rows = open_client(location, database=location.database)
+            self._spans = open_client(location, database=location.database)
+            for _ in range(max(1, readers)):
+                self._readers.append(open_client(location, database=location.database, settings=READER_SETTINGS))
+                self._free.put(self._readers[-1])
+        except BaseException:
+            self.close()
+            raise
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:
+        """
+        Runs one reading statement with ClickHouse parameters, `{name:Type}` in the text.
+
+        Raises:
+            QueryError: ClickHouse refuses it, or it takes longer than `timeout_s` seconds.
+            StoreUnreachable: the server does not answer.
+        """
+        with self._reader() as client, translated(sql):
+            answer = client.query(
+                sql, parameters=dict(parameters) if parameters else None, settings={"max_execution_time": timeout_s}
+            )
+            return Result(
+                columns=list(answer.column_names),
+                types=[kind.name for kind in answer.column_types],
+                rows=[tuple(row) for row in answer.result_rows],
+            )
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Runs one statement that changes something. Raises QueryError when ClickHouse refuses it."""
+        with self._rows_lock, translated(sql):
+            self._rows.command(sql, parameters=dict(parameters) if parameters else None)
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """
+        Inserts rows, each a mapping from column to value; columns left out take their defaults.
+
+        Dictionaries and lists for String columns are stored as JSON. Times are aware datetimes, or UTC.
+
+        Raises:
+            UsageError: there is no such table or column, or a number is NaN or infinite.
+            QueryError: ClickHouse refuses a value.
+        """
+        if not rows:
+            return
+        block = encode_rows(table, rows, self._columns_of(table))
+        with self._rows_lock, translated(f"INSERT INTO {table}"):
+            self._rows.raw_insert(
+                table, insert_block=block, fmt="JSONEachRow", settings={"date_time_input_format": "best_effort"}
+            )
+
+    def insert_otlp(self, segment: bytes, *, token: str) -> None:
+        """
+        Inserts length-delimited OTLP records (see schema/otlp.proto); a token that was inserted before adds nothing.
+
+        Raises:
+            QueryError: a record is not the protobuf it should be; nothing of the segment is stored.
+        """
+        assert self._spans is not None
+        settings = {
+            "format_schema_source": "string",
+            "format_schema": OTLP_MESSAGES,
+            "format_schema_message_name": "Request",
+            "input_format_protobuf_oneof_presence": 1,
+            "insert_deduplication_token": token,
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+            "max_partitions_per_insert_block": 0,  # clocks are wrong by years on somebody's machine
+            "max_insert_threads": 1,
+            "max_threads": 1,
+        }
+        with self._spans_lock, translated("INSERT INTO otlp_in"):
+            self._spans.raw_insert("otlp_in", insert_block=segment, fmt="Protobuf", settings=settings)
+
+    def close(self) -> None:
+        """Closes every client; the embedded engine stops with the last one."""
+        for client in (*self._readers, self._spans, self._rows):
+            closed(client)
+        self._readers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _columns_of(self, table: str) -> Columns:
+        if table not in self._columns:
+            found = self.query(
+                "SELECT table, name, type FROM system.columns WHERE database = {database:String}",
+                {"database": self.location.database},
+            )
+            self._columns = Columns.by_table(found.rows)
+        return Columns.of(table, self._columns)
+
+    @contextmanager
+    def _reader(self) -> Iterator[Client]:
+        client = self._free.get()
+        try:
+            yield client
+        finally:
+            self._free.put(client)
+
+
+OTLP_MESSAGES = "\n".join(
+    line for line in (SCHEMA / "otlp.proto").read_text().splitlines() if not line.startswith("//")
+)
+
+
+def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True) -> Store:
+    """
+    Opens the store that a DSN names: chdb:///path in this process, or http(s)://user:password@host:port/database.
+
+    Without a DSN: EVALSPAN_STORE, else the user's data directory. `migrate` brings the schema up to date first.
+
+    Raises:
+        UsageError: the DSN cannot be one.
+        StoreLocked: another process has the embedded store; the message names it and its HTTP ports.
+        StoreUnreachable: the server does not answer or refuses us.
+    """
+    return Store(parse_dsn(dsn), readers=readers, migrate=migrate)
+
+
+def connect(dsn: str | None = None) -> Store | RemoteStore:
+    """
+    The store for a command: through the running service when one owns it, else opened here.
+
+    Raises what `open_store` raises.
+    """
+    from .remote import RemoteStore
+
+    location = parse_dsn(dsn)
+    owner = service_of(Path(location.path)) if location.embedded else None
+    if owner is not None:
+        try:
+            return RemoteStore(owner, shown=location.shown)
+        except StoreUnreachable:
+            pass  # the service was killed and its number belongs to another process now
+    try:
+        return open_store(dsn)
+    except StoreLocked:
+        owner = service_of(Path(location.path))  # it may have come up this moment
+        if owner is None:
+            raise
+        return RemoteStore(owner, shown=location.shown)
+
+
+def require_embedded(store: Store | RemoteStore, what: str) -> Store:
+    """The store itself, for what cannot go through the service. Raises StoreError otherwise."""
+    if isinstance(store, Store):
+        return store
+    raise StoreError(
+        f"{what} needs the store itself, and it belongs to `evalspan serve`.", hint="Stop the service first."
+    )
