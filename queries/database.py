@@ -44,7 +44,7 @@ class Store:
     statement at a time on each.
     """
 
-    def __init__(self, location: Location, *, readers: int = 2, migrate: bool = True) -> None:
+    def __init__(self, location: Location, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> None:
         self.location = location
         self.dsn = location.shown
         self.embedded = location.embedded
@@ -56,7 +56,7 @@ class Store:
         self._rows: Client = open_client(location, database=None)
         try:
             if migrate:
-                bring_up_to_date(self._rows, location.database)
+                bring_up_to_date(self._rows, location.database, cluster=cluster)
             self._rows.close()
             self._rows = open_client(location, database=location.database)
             self._spans = open_client(location, database=location.database)
@@ -165,18 +165,19 @@ OTLP_MESSAGES = "\n".join(
 )
 
 
-def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True) -> Store:
+def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> Store:
     """
     Opens the store that a DSN names: chdb:///path in this process, or http(s)://user:password@host:port/database.
 
-    Without a DSN: EVALSPAN_STORE, else the user's data directory. `migrate` brings the schema up to date first.
+    Without a DSN: EVALSPAN_STORE, else the user's data directory. `migrate` brings the schema up to date first,
+    on `cluster` when the server is part of one.
 
     Raises:
         UsageError: the DSN cannot be one.
         StoreLocked: another process has the embedded store; the message names it and its HTTP ports.
         StoreUnreachable: the server does not answer or refuses us.
     """
-    return Store(parse_dsn(dsn), readers=readers, migrate=migrate)
+    return Store(parse_dsn(dsn), readers=readers, migrate=migrate, cluster=cluster)
 
 
 def connect(dsn: str | None = None) -> Store | RemoteStore:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..instrument.errors import QueryError, StoreError, StoreLocked, StoreUnreachable
 from .config import Location
-from .ownership import owner_of
+from .ownership import locked_by_another, owner_of
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -45,6 +45,8 @@ def open_client(location: Location, *, database: str | None, settings: dict[str,
                 f"The store's directory {location.path} cannot be made: {error.strerror}.",
                 hint="Choose another one with --store chdb:///PATH or EVALSPAN_STORE.",
             ) from error
+        if locked_by_another(Path(location.path)):
+            raise _locked(location)
         with _opening(location):
             return clickhouse_connect.get_client(
                 interface="chdb", path=location.path, database=database, settings=wanted, tz_mode="aware"
@@ -106,8 +108,11 @@ def _opening(location: Location) -> Iterator[None]:
         yield
     except (TimeoutError, clickhouse.Error, OSError) as error:
         text = str(error)
-        if location.embedded and ("Cannot lock file" in text or "already initialized" in text):
-            raise _locked(location, text) from error
+        if "already initialized" in text:
+            raise StoreLocked(
+                f"This process already has another embedded store open, so {location.path} cannot be opened.",
+                hint="chDB runs one store a process: close the other one, or use `evalspan serve` and its HTTP ports.",
+            ) from error
         if location.embedded:
             raise StoreError(
                 f"The embedded store at {location.path} cannot be opened: {first_line(text)}",
@@ -119,12 +124,7 @@ def _opening(location: Location) -> Iterator[None]:
         ) from error
 
 
-def _locked(location: Location, text: str) -> StoreLocked:
-    if "already initialized" in text:
-        return StoreLocked(
-            f"This process already has another embedded store open, so {location.path} cannot be opened.",
-            hint="chDB runs one store a process: close the other one, or use `evalspan serve` and its HTTP ports.",
-        )
+def _locked(location: Location) -> StoreLocked:
     owner = owner_of(Path(location.path))
     if owner is not None and owner.sql:
         return StoreLocked(

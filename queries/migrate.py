@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..instrument.errors import StoreError
+from .cluster import on_cluster
 from .engine import translated
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Migration(msgspec.Struct, frozen=True):
         body = "\n".join(line for line in self.text.splitlines() if not line.startswith("--"))
         for name, meaning in reversed(_DEFINITION.findall(self.text)):
             body = body.replace(name, meaning)
-        yield from (statement.strip() for statement in body.split(";\n") if statement.strip())
+        yield from (statement.strip() for statement in body.rstrip(";\n").split(";\n"))
 
 
 def migrations(folder: Path = SCHEMA) -> list[Migration]:
@@ -84,24 +85,26 @@ def pending(client: Client, database: str, known: list[Migration]) -> list[Migra
     return [migration for migration in known if migration.number not in applied]
 
 
-def bring_up_to_date(client: Client, database: str, *, known: list[Migration] | None = None) -> list[str]:
+def bring_up_to_date(
+    client: Client, database: str, *, cluster: str = "", known: list[Migration] | None = None
+) -> list[str]:
     """
     Applies what is missing and returns the names, in order. Every statement may run twice, so a crash in the
-    middle is repaired by the next start.
+    middle is repaired by the next start. With `cluster` the tables are replicated and distributed.
 
     Raises:
         StoreError: as `pending`.
         QueryError: the server refuses a statement.
     """
     with translated():
-        client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+        everywhere = f" ON CLUSTER '{cluster}'" if cluster else ""
+        client.command(f"CREATE DATABASE IF NOT EXISTS {database}{everywhere}")
         client.database = database
-        client.command(_RECORD)
+    _run(client, _RECORD, database, cluster)
     applied = []
     for migration in pending(client, database, migrations() if known is None else known):
         for statement in migration.statements():
-            with translated(statement):
-                client.command(statement)
+            _run(client, statement, database, cluster)
         with translated():
             client.insert(
                 "migrations",
@@ -110,6 +113,12 @@ def bring_up_to_date(client: Client, database: str, *, known: list[Migration] | 
             )
         applied.append(migration.name)
     return applied
+
+
+def _run(client: Client, statement: str, database: str, cluster: str) -> None:
+    for step in on_cluster(statement.strip(), cluster, database) if cluster else [statement]:
+        with translated(step):
+            client.command(step)
 
 
 def _applied(client: Client, database: str) -> dict[int, tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from pathlib import Path
@@ -54,6 +55,22 @@ def owner_of(directory: Path) -> Owner | None:
     except OSError:
         return None
     return Owner(pid=int(found.group(1))) if found else None
+
+
+def locked_by_another(directory: Path) -> bool:
+    """Whether another process holds the engine's lock now; asked before the engine is, which complains on stderr."""
+    try:
+        with (directory / _LOCK_FILE).open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        owner = owner_of(directory)
+        return owner is None or owner.pid != os.getpid()
+    except OSError:
+        return False  # not ours to read: the engine's own message is the better one
+    return False
 
 
 def _announced(directory: Path) -> Owner | None:

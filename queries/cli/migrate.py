@@ -14,8 +14,9 @@ from .sql import store_option
 @click.command()
 @store_option
 @click.option("--check", is_flag=True, help="Only say what is missing; exit 1 if anything is.")
+@click.option("--cluster", default="", help="Make replicated and distributed tables on this ClickHouse cluster.")
 @click.pass_context
-def migrate(ctx: click.Context, store: str | None, check: bool) -> None:
+def migrate(ctx: click.Context, store: str | None, check: bool, cluster: str) -> None:
     """Bring the store's schema up to date. `evalspan serve` does this by itself when it starts."""
     location = parse_dsn(store)
     try:
@@ -30,7 +31,7 @@ def migrate(ctx: click.Context, store: str | None, check: bool) -> None:
                 click.echo(name)
             click.echo(f"{location.shown}: {len(missing)} migrations are missing", err=True)
             ctx.exit(1 if missing else 0)
-        applied = bring_up_to_date(client, location.database)
+        applied = bring_up_to_date(client, location.database, cluster=cluster)
     finally:
         client.close()
     for name in applied:

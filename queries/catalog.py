@@ -1,0 +1,141 @@
+"""The named queries: each file of sql/ read into its title, parameters, columns and text; used by the terminal, the dashboard, alerts and docs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..instrument.errors import UsageError
+from .rows import did_you_mean
+
+if TYPE_CHECKING:
+    from .database import Result, Store
+    from .remote import RemoteStore
+
+FOLDER = Path(__file__).parent / "sql"
+
+_FIELD = re.compile(r"^-- (title|answers|method|source|param|column)(?::| )\s*(.*)$")
+_MORE = re.compile(r"^--\s{2,}(\S.*)$")
+_PARAMETER = re.compile(r"^(\w+) (.+?) = (.*?) -- (.+)$")
+_REQUIRED = re.compile(r"^(\w+) (\S+) -- (.+)$")
+_COLUMN = re.compile(r"^(.+?) -- (.+)$")
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One parameter: its ClickHouse type and, unless it is required, its default as text."""
+
+    name: str
+    type: str
+    about: str
+    default: str | None = None
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column of the answer."""
+
+    name: str
+    about: str
+
+
+class Query(msgspec.Struct, frozen=True):
+    """A named query, as its file says."""
+
+    name: str
+    title: str
+    answers: str
+    sql: str
+    parameters: list[Parameter] = []
+    columns: list[Column] = []
+    method: str = ""
+    source: str = ""
+
+    def run(self, store: Store | RemoteStore, /, *, timeout_s: float = 30, **parameters: Any) -> Result:
+        """
+        Runs on a store; parameters left out take the file's defaults.
+
+        Raises:
+            UsageError: a parameter is unknown, missing, or not of its type.
+            QueryError: ClickHouse refuses it, or it takes longer than `timeout_s` seconds.
+        """
+        return store.query(self.sql, self.bound(parameters), timeout_s=timeout_s)
+
+    def bound(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters with defaults filled in. Raises UsageError for unknown or missing ones."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                raise UsageError(f"The query {self.name} has no parameter {name!r}.", hint=did_you_mean(name, known))
+        values = {}
+        for parameter in self.parameters:
+            if parameter.name in given:
+                values[parameter.name] = given[parameter.name]
+            elif parameter.default is not None:
+                values[parameter.name] = parameter.default
+            else:
+                raise UsageError(
+                    f"The query {self.name} needs {parameter.name}: {parameter.about}.",
+                    hint=f"evalspan queries run {self.name} {parameter.name}=...",
+                )
+        return values
+
+
+def names() -> list[str]:
+    """The names of all queries, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.sql"))
+
+
+def get(name: str) -> Query:
+    """The query of that name. Raises UsageError when there is none."""
+    if name not in names():
+        raise UsageError(f"There is no query named {name!r}.", hint=did_you_mean(name, names()))
+    return _read(FOLDER / f"{name}.sql")
+
+
+@cache
+def _read(path: Path) -> Query:
+    return parse(path.stem, path.read_text())
+
+
+def parse(name: str, text: str) -> Query:
+    """Reads a file's text. Raises ValueError, naming the line, for a header that is not one."""
+    fields: dict[str, list[str]] = {}
+    lines = text.splitlines()
+    body_at = next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    last: list[str] | None = None
+    for line in lines[:body_at]:
+        if found := _FIELD.match(line):
+            last = fields.setdefault(found.group(1), [])
+            last.append(found.group(2).strip())
+        elif (more := _MORE.match(line)) and last:
+            last[-1] = f"{last[-1]} {more.group(1)}"
+        else:
+            raise ValueError(f"{name}.sql: this is not a header line: {line!r}")
+    one = {key: " ".join(fields.get(key, [])) for key in ("title", "answers", "method", "source")}
+    return Query(
+        name=name,
+        sql="\n".join(lines[body_at:]).strip().removesuffix(";"),
+        parameters=[_parameter(name, line) for line in fields.get("param", [])],
+        columns=[_column(name, line) for line in fields.get("column", [])],
+        **one,
+    )
+
+
+def _parameter(query: str, line: str) -> Parameter:
+    if found := _PARAMETER.match(line):
+        name, kind, default, about = found.groups()
+        return Parameter(name=name, type=kind, about=about, default="" if default in ("''", '""') else default)
+    if found := _REQUIRED.match(line):
+        return Parameter(name=found.group(1), type=found.group(2), about=found.group(3))
+    raise ValueError(f"{query}.sql: this is not a parameter: {line!r}")
+
+
+def _column(query: str, line: str) -> Column:
+    found = _COLUMN.match(line)
+    if not found:
+        raise ValueError(f"{query}.sql: this is not a column: {line!r}")
+    return Column(name=found.group(1), about=found.group(2))
