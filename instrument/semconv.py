@@ -16,6 +16,7 @@ TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"  # seconds, streams 
 REQUEST_STREAM = "gen_ai.request.stream"
 CONVERSATION_ID = "gen_ai.conversation.id"
 AGENT_NAME = "gen_ai.agent.name"
+WORKFLOW_NAME = "gen_ai.workflow.name"
 TOOL_NAME = "gen_ai.tool.name"
 TOOL_CALL_ID = "gen_ai.tool.call.id"
 TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
@@ -34,6 +35,27 @@ SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
 SERVICE_NAME = "service.name"
 ENVIRONMENT = "deployment.environment.name"
+
+# What was asked for
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+REQUEST_TOP_P = "gen_ai.request.top_p"
+REQUEST_TOP_K = "gen_ai.request.top_k"
+REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
+REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences"
+REQUEST_SEED = "gen_ai.request.seed"
+REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
+REQUEST_REASONING_LEVEL = "gen_ai.request.reasoning.level"
+REQUEST_PREVIOUS_RESPONSE_ID = "gen_ai.request.previous_response.id"
+REQUEST_ENCODING_FORMATS = "gen_ai.request.encoding_formats"
+EMBEDDING_DIMENSIONS = "gen_ai.embeddings.dimension.count"
+OUTPUT_TYPE = "gen_ai.output.type"
+OPENAI_REQUEST_TIER = "openai.request.service_tier"
+OPENAI_RESPONSE_TIER = "openai.response.service_tier"
+OPENAI_FINGERPRINT = "openai.response.system_fingerprint"
+OPENAI_API_TYPE = "openai.api.type"
+RESEND_COUNT = "http.request.resend_count"  # retries inside one call
 
 # Content (JSON strings in the shape of the published message schemas)
 INPUT_MESSAGES = "gen_ai.input.messages"
@@ -58,15 +80,25 @@ EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 COST_USD = "evalspan.cost_usd"
 TAG_PREFIX = "evalspan.tag."
 TRUNCATED = "evalspan.truncated"  # names of the attributes that were cut
-ABANDONED = "evalspan.stream.abandoned"
 SAMPLE_WEIGHT = "evalspan.sample_weight"  # 1/probability, written by the sampler
 SAMPLE_RULE = "evalspan.sample_rule"
+ABANDONED = "evalspan.stream.abandoned"  # nobody read the response to its end
+RESPONSE_STATUS = "evalspan.response.status"  # of a run that is still going: queued, in_progress
 KEEP = "evalspan.keep"  # a span with this set to true is always kept
 INPUT_VALUE = "evalspan.input"  # arguments of an observed function, JSON
 OUTPUT_VALUE = "evalspan.output"  # result of an observed function, JSON
 EVALUATION_SOURCE = "evalspan.evaluation.source"
 
+PROVIDER_OPENAI = "openai"
+PROVIDER_AZURE = "azure.ai.openai"
+PROVIDER_ANTHROPIC = "anthropic"
+PROVIDER_BEDROCK = "aws.bedrock"
+PROVIDER_VERTEX = "gcp.vertex_ai"
+
 OPERATION_CHAT = "chat"
+OPERATION_GENERATE = "generate_content"
+OPERATION_FETCH = "fetch_response"
+OPERATION_MODERATE = "moderate"
 OPERATION_COMPLETION = "text_completion"
 OPERATION_EMBEDDINGS = "embeddings"
 OPERATION_RETRIEVAL = "retrieval"

@@ -1,0 +1,102 @@
+"""Who and what a call belongs to: attributes that `evalspan.context` puts on every span inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import baggage
+from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from . import semconv
+from .errors import UsageError
+
+_KEY = create_key("evalspan.attributes")
+# What `context(..., baggage=True)` sends along; nothing else is ever read from a caller's baggage.
+_CARRIED = (semconv.CONVERSATION_ID, semconv.USER_ID, semconv.PROMPT_NAME, semconv.PROMPT_VERSION)
+
+
+@contextmanager
+def context(
+    *,
+    session: str | None = None,
+    user: str | None = None,
+    prompt: str | tuple[str, str | int] | None = None,
+    tags: Mapping[str, str | int | float | bool] | None = None,
+    baggage: bool = False,
+) -> Iterator[None]:
+    """Puts session, user, prompt name and version and tags on every span started inside, innermost value first.
+
+    Follows asyncio tasks, and threads while `init(threads=True)`. With `baggage=True` it also travels to other
+    services in the W3C baggage header: opt-in, because that header goes to every host the app calls.
+    UsageError for a prompt that is neither a name nor a (name, version) pair.
+    """
+    added = _attributes(session, user, prompt, tags)
+    current = get_current()
+    merged = set_value(_KEY, {**current_attributes(current), **added}, current)
+    token = attach(_with_baggage(merged, added) if baggage else merged)
+    try:
+        yield
+    finally:
+        detach(token)
+
+
+def current_attributes(ctx: Context | None = None) -> dict[str, str | int | float | bool]:
+    """The attributes that spans get in this context, from this process or from the baggage of the caller."""
+    here = get_value(_KEY, ctx)
+    if isinstance(here, dict):
+        return here
+    entries = baggage.get_all(ctx)
+    if not entries:
+        return {}
+    return {
+        name: value
+        for name, value in entries.items()
+        if isinstance(value, str) and (name in _CARRIED or name.startswith(semconv.TAG_PREFIX))
+    }
+
+
+def _attributes(
+    session: str | None,
+    user: str | None,
+    prompt: str | tuple[str, str | int] | None,
+    tags: Mapping[str, str | int | float | bool] | None,
+) -> dict[str, str | int | float | bool]:
+    found: dict[str, str | int | float | bool] = {}
+    if session is not None:
+        found[semconv.CONVERSATION_ID] = str(session)
+    if user is not None:
+        found[semconv.USER_ID] = str(user)
+    if isinstance(prompt, str):
+        found[semconv.PROMPT_NAME] = prompt
+    elif prompt is not None:
+        if not isinstance(prompt, (tuple, list)) or len(prompt) != 2:
+            raise UsageError(
+                f"prompt={prompt!r} is not a prompt.",
+                hint='Give its name, or name and version: prompt=("support", "v3").',
+            )
+        found[semconv.PROMPT_NAME], found[semconv.PROMPT_VERSION] = str(prompt[0]), str(prompt[1])
+    for key, value in (tags or {}).items():
+        found[semconv.TAG_PREFIX + key] = value if isinstance(value, (str, int, float, bool)) else str(value)
+    return found
+
+
+def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | bool]) -> Context:
+    for name, value in attributes.items():
+        ctx = baggage.set_baggage(name, str(value), ctx)
+    return ctx
+
+
+class ContextAttributes(SpanProcessor):
+    """Gives the context's attributes to the spans of other instrumentations too."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Adds what the span has not set itself."""
+        found = current_attributes(parent_context)
+        if found and span.is_recording():
+            own = span.attributes or {}
+            span.set_attributes({name: value for name, value in found.items() if name not in own})
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Nothing to do at the end."""

@@ -1,0 +1,223 @@
+"""Spans of the app's own: `with evalspan.span(...)` and `@evalspan.observe` on functions, coroutines and generators."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar, overload
+
+from opentelemetry.trace import Span
+
+from .errors import UsageError
+from .guard import guarded
+from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs, span_or_invalid
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_LONGEST_RECORDED_ITERATION = 10_000
+
+
+@contextmanager
+def span(name: str, **attributes: Any) -> Iterator[Span]:
+    """A span around a block; an exception that leaves the block ends it as an error. Yields the OpenTelemetry span.
+
+    Attribute names with dots are given by a mapping: `span("rerank", **{"app.candidates": 40})`.
+    """
+    observation = guarded(begin, name, "span", attributes, None)
+    try:
+        with _current(observation):
+            yield span_or_invalid(observation)
+    except BaseException as error:
+        _end(observation, None, error)
+        raise
+    _end(observation)
+
+
+@overload
+def observe(function: Function, /) -> Function: ...
+@overload
+def observe(
+    function: str | None = None,
+    /,
+    *,
+    name: str | None = None,
+    kind: str = "span",
+    capture_input: bool = True,
+    capture_output: bool = True,
+    **attributes: Any,
+) -> Callable[[Function], Function]: ...
+def observe(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    kind: str = "span",
+    capture_input: bool = True,
+    capture_output: bool = True,
+    **attributes: Any,
+) -> Any:
+    """Makes every call of a function a span with its arguments and result; generators end theirs when they end.
+
+    `kind` names what it is in the conventions: "agent", "tool", "retriever" (its text argument is the query, its
+    result the documents), "workflow", or "span" for anything else. Works bare, with a name, or with options.
+    UsageError for an unknown kind.
+    """
+    if function is not None and not callable(function):
+        name, function = str(function), None
+    known = ALIASES.get(kind, kind)
+    if known != "span" and known not in KINDS:
+        raise UsageError(f"kind={kind!r} is not known.", hint=f"There are span, {', '.join(KINDS)}.")
+
+    def decorate(target: Function) -> Function:
+        observed = _Observed(target, name, known, capture_input, capture_output, attributes)
+        return functools.wraps(target)(observed.wrapper())  # type: ignore[return-value]
+
+    return decorate(function) if function is not None else decorate
+
+
+class _Observed:
+    """One decorated function: how its spans are named and what they record."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str | None,
+        kind: str,
+        capture_input: bool,
+        capture_output: bool,
+        attributes: dict[str, Any],
+    ) -> None:
+        self.function = function
+        self.name = name or getattr(function, "__qualname__", type(function).__name__).split("<locals>.")[-1]
+        self.kind = kind
+        self.capture_input = capture_input
+        self.capture_output = capture_output
+        self.attributes = attributes
+        self.signature = guarded(inspect.signature, function)
+
+    def wrapper(self) -> Callable[..., Any]:
+        """The function to put in the place of the observed one, of the same colour."""
+        if inspect.isasyncgenfunction(self.function):
+            return lambda *args, **kwargs: self.async_iterate(self.function(*args, **kwargs), self.begin(args, kwargs))
+        if inspect.isgeneratorfunction(self.function):
+            return lambda *args, **kwargs: self.iterate(self.function(*args, **kwargs), self.begin(args, kwargs))
+        if inspect.iscoroutinefunction(self.function):
+
+            async def call_async(*args: Any, **kwargs: Any) -> Any:
+                return await self.await_it(args, kwargs)
+
+            return call_async
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self.call(args, kwargs)
+
+        return call
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation | None:
+        """Starts the span of one call. Never raises."""
+        content = functools.partial(inputs, self.kind, self.signature, args, kwargs) if self.capture_input else None
+        observation = guarded(begin, self.name, self.kind, self.attributes, content)
+        return observation if isinstance(observation, Observation) else None
+
+    def end(self, observation: Observation | None, result: Any) -> None:
+        """Ends the span of a call that returned."""
+        _end(observation, guarded(outputs, self.kind, result) if self.capture_output else None)
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs a plain function."""
+        observation = self.begin(args, kwargs)
+        try:
+            with _current(observation):
+                result = self.function(*args, **kwargs)
+        except BaseException as error:
+            _end(observation, None, error)
+            raise
+        self.end(observation, result)
+        return result
+
+    async def await_it(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs a coroutine function."""
+        observation = self.begin(args, kwargs)
+        try:
+            with _current(observation):
+                result = await self.function(*args, **kwargs)
+        except BaseException as error:
+            _end(observation, None, error)
+            raise
+        self.end(observation, result)
+        return result
+
+    def iterate(self, generator: Any, observation: Observation | None) -> Generator[Any, Any, Any]:
+        """Runs a generator; its span is the current one while the generator runs, not while the app does."""
+        items: list[Any] = []
+        step = functools.partial(generator.send, None)
+        try:
+            while True:
+                try:
+                    with _current(observation):
+                        item = step()
+                except StopIteration as stop:
+                    self.end(observation, _whole(items, stop.value))
+                    return stop.value
+                _keep(items, item)
+                try:
+                    step = functools.partial(generator.send, (yield item))
+                except GeneratorExit:
+                    generator.close()
+                    self.end(observation, _whole(items, None))
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
+                    step = functools.partial(generator.throw, thrown)
+        except BaseException as error:
+            _end(observation, None, error)
+            raise
+
+    async def async_iterate(self, generator: Any, observation: Observation | None) -> AsyncIterator[Any]:
+        """Runs an asynchronous generator, the same way."""
+        items: list[Any] = []
+        step = functools.partial(generator.asend, None)
+        try:
+            while True:
+                try:
+                    with _current(observation):
+                        item = await step()
+                except StopAsyncIteration:
+                    self.end(observation, _whole(items, None))
+                    return
+                _keep(items, item)
+                try:
+                    step = functools.partial(generator.asend, (yield item))
+                except GeneratorExit:
+                    await generator.aclose()
+                    self.end(observation, _whole(items, None))
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
+                    step = functools.partial(generator.athrow, thrown)
+        except BaseException as error:
+            _end(observation, None, error)
+            raise
+
+
+def _current(observation: Observation | None) -> AbstractContextManager[None]:
+    return observation.current() if observation is not None else nullcontext()
+
+
+def _end(
+    observation: Observation | None, attributes: dict[str, Any] | None = None, error: BaseException | None = None
+) -> None:
+    if observation is not None:
+        guarded(observation.end, attributes, error)
+
+
+def _keep(items: list[Any], item: Any) -> None:
+    if len(items) < _LONGEST_RECORDED_ITERATION:
+        items.append(item)
+
+
+def _whole(items: list[Any], returned: Any) -> Any:
+    """What a generator gave: text in one piece, anything else as a list; with nothing yielded, what it returned."""
+    if items and all(isinstance(item, str) for item in items):
+        return "".join(items)
+    return items or returned

@@ -1,0 +1,83 @@
+"""`evalspan.score`: what the app knows about an answer, sent as the `gen_ai.evaluation.result` event."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, get_current_span, set_span_in_context
+
+from . import semconv
+from .errors import UsageError
+from .suppression import is_suppressed
+
+
+def score(
+    name: str,
+    value: float | bool | None = None,
+    label: str | None = None,
+    *,
+    span: Span | None = None,
+    trace_id: str | int | None = None,
+    span_id: str | int | None = None,
+    explanation: str | None = None,
+    source: str = "user_feedback",
+) -> None:
+    """Scores a span: the given one, the one of these ids (hexadecimal or numbers), else the current one.
+
+    A trace id alone scores the whole trace. Does nothing while tracing is off or suppressed. UsageError for a
+    score that says nothing, a value that is not a finite number, ids that are none, or no span to score.
+    """
+    _check(name, value, label)
+    from .start import current
+
+    handle = current()
+    if handle is None or handle.tracer_provider is None or is_suppressed():
+        return
+    target = _target(span, trace_id, span_id)
+    attributes: dict[str, Any] = {semconv.EVALUATION_NAME: name, semconv.EVALUATION_SOURCE: source}
+    if value is not None:
+        attributes[semconv.EVALUATION_SCORE] = float(value)
+    if label is not None:
+        attributes[semconv.EVALUATION_LABEL] = label
+    if explanation is not None and handle.tracing is not None:
+        attributes[semconv.EVALUATION_EXPLANATION] = handle.tracing.policy.message(explanation)
+    handle.events().emit(semconv.EVALUATION_EVENT, attributes, set_span_in_context(NonRecordingSpan(target)))
+
+
+def _check(name: str, value: float | bool | None, label: str | None) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise UsageError(f"score name {name!r} is empty.", hint='Name what is scored: evalspan.score("thumbs", 1).')
+    if value is None and label is None:
+        raise UsageError(f"score {name!r} has neither value nor label.", hint="Give a number, a label or both.")
+    if value is not None and (not isinstance(value, (int, float)) or not math.isfinite(value)):
+        raise UsageError(f"score {name!r} has the value {value!r}.", hint="Give a finite number or a bool.")
+
+
+def _target(span: Span | None, trace_id: str | int | None, span_id: str | int | None) -> SpanContext:
+    if trace_id is not None:
+        return SpanContext(
+            _number("trace_id", trace_id, 32),
+            _number("span_id", span_id, 16) if span_id is not None else 0,
+            is_remote=True,
+            trace_flags=TraceFlags(TraceFlags.SAMPLED),
+        )
+    if span_id is not None:
+        raise UsageError("score has a span_id without its trace_id.", hint="Give both.")
+    found = (span if span is not None else get_current_span()).get_span_context()
+    if not found.is_valid:
+        raise UsageError(
+            "score has no span to belong to.",
+            hint="Call it inside a traced block, or give span=..., or trace_id=... and span_id=...",
+        )
+    return found
+
+
+def _number(name: str, value: str | int, digits: int) -> int:
+    try:
+        number = value if isinstance(value, int) else int(value, 16)
+    except ValueError:
+        number = 0
+    if not 0 < number < 16**digits:
+        raise UsageError(f"{name}={value!r} is not an id.", hint=f"Give up to {digits} hexadecimal digits.")
+    return number

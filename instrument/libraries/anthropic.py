@@ -1,0 +1,117 @@
+"""Which calls of the anthropic SDK become spans, and how to read their requests and responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import semconv
+from ..recording import Accumulator, Attributes, Surface
+from .anthropic_messages import content_parts, input_message, system_parts, tool_definition
+from .anthropic_stream import MessageStream
+from .parts import field, listed, message
+
+NAME = "anthropic"
+
+_PARAMETERS = {
+    "max_tokens": semconv.REQUEST_MAX_TOKENS,
+    "temperature": semconv.REQUEST_TEMPERATURE,
+    "top_p": semconv.REQUEST_TOP_P,
+    "top_k": semconv.REQUEST_TOP_K,
+    "stop_sequences": semconv.REQUEST_STOP_SEQUENCES,
+}
+# The API's stop reasons under the names of the message schemas.
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_call",
+    "refusal": "content_filter",
+    "compaction": "compaction",
+}
+
+
+class Messages:
+    """`/v1/messages`, beta or not, also on Bedrock and Vertex."""
+
+    operation = semconv.OPERATION_CHAT
+
+    def request(self, body: dict[str, Any]) -> Attributes:
+        """Parameters, system prompt, messages and tools of a request."""
+        found: Attributes = {}
+        for name, attribute in _PARAMETERS.items():
+            if (value := body.get(name)) is not None:
+                found[attribute] = value
+        config = body.get("output_config") or {}
+        if (effort := field(config, "effort")) is not None:
+            found[semconv.REQUEST_REASONING_LEVEL] = effort
+        if body.get("output_format") is not None or field(config, "format") is not None:
+            found[semconv.OUTPUT_TYPE] = "json"
+        if system := system_parts(body.get("system")):
+            found[semconv.SYSTEM_INSTRUCTIONS] = system
+        if tools := listed(body, "tools"):
+            found[semconv.TOOL_DEFINITIONS] = [tool_definition(tool) for tool in tools]
+        found[semconv.INPUT_MESSAGES] = [input_message(item) for item in listed(body, "messages")]
+        return found
+
+    def response(self, response: Any) -> Attributes:
+        """Identity, usage and content of a message."""
+        found = identity(response)
+        found.update(usage(field(response, "usage")))
+        reason = field(response, "stop_reason")
+        found[semconv.FINISH_REASONS] = [reason or "error"]
+        parts = content_parts(listed(response, "content"))
+        found[semconv.OUTPUT_MESSAGES] = [message("assistant", parts, finish_reason=FINISH_REASONS.get(reason, reason))]
+        return found
+
+    def accumulator(self) -> Accumulator:
+        """Follows a streamed message."""
+        return MessageStream(self)
+
+
+SURFACES: dict[str, Surface] = {"/v1/messages": Messages(), "/v1/messages?beta=true": Messages()}
+
+
+def surface(method: str, url: str) -> Surface | None:
+    """The surface of a request, None for one that is passed through untouched."""
+    return SURFACES.get(url) if method != "get" else None
+
+
+def provider(client: Any, host: str) -> str:  # noqa: ARG001 - the same question for both SDKs
+    """Who answers, as the conventions name providers."""
+    for kind in type(client).__mro__:
+        if "Bedrock" in kind.__name__:
+            return semconv.PROVIDER_BEDROCK
+        if "Vertex" in kind.__name__:
+            return semconv.PROVIDER_VERTEX
+    return semconv.PROVIDER_ANTHROPIC
+
+
+def identity(response: Any) -> Attributes:
+    """Which message it is and which model gave it."""
+    found: Attributes = {}
+    if isinstance(id_ := field(response, "id"), str):
+        found[semconv.RESPONSE_ID] = id_
+    if isinstance(model := field(response, "model"), str):
+        found[semconv.RESPONSE_MODEL] = model
+    return found
+
+
+def usage(reported: Any) -> Attributes:
+    """Token counts; the API reports cached input apart, the conventions count it among the input."""
+    found: Attributes = {}
+    if reported is None:
+        return found
+    read, written = field(reported, "cache_read_input_tokens"), field(reported, "cache_creation_input_tokens")
+    if isinstance(fresh := field(reported, "input_tokens"), int):
+        found[semconv.INPUT_TOKENS] = fresh + (read or 0) + (written or 0)
+    if isinstance(count := field(reported, "output_tokens"), int):
+        found[semconv.OUTPUT_TOKENS] = count
+    if read is not None:
+        found[semconv.CACHED_TOKENS] = read
+    if written is not None:
+        found[semconv.CACHE_WRITE_TOKENS] = written
+    details = field(reported, "output_tokens_details")
+    if details is not None and isinstance(thinking := field(details, "thinking_tokens"), int):
+        found[semconv.REASONING_TOKENS] = thinking
+    return found

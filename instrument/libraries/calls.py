@@ -1,0 +1,73 @@
+"""The start of a call: whether it is ours to trace, what is known of it, and the context it runs in."""
+
+from __future__ import annotations
+
+from contextvars import Token
+from typing import Any, Protocol
+
+from opentelemetry.context import Context, attach, detach, get_current, set_value
+from opentelemetry.trace import set_span_in_context
+
+from .. import semconv
+from ..recording import CURRENT_CALL, Attributes, Recorder, Surface, Tracing, begin
+from ..suppression import is_suppressed
+from .coexistence import traced_by_another
+from .native import traces_content_itself
+
+_PLAIN = frozenset({str, int, float, bool, list, dict})
+
+
+class Library(Protocol):
+    """What the hooks ask of one SDK's module."""
+
+    NAME: str
+
+    def surface(self, method: str, url: str) -> Surface | None:
+        """The surface of a request, None for one that is passed through untouched."""
+
+    def provider(self, client: Any, host: str) -> str:
+        """Who answers, as the conventions name providers."""
+
+
+def enter(
+    library: Library, tracing: Tracing | None, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Recorder, Token[Context]] | None:
+    """Begins the span of a call and makes it the current one; None when the call is not ours to trace."""
+    if tracing is None:
+        return None
+    options = args[1] if len(args) > 1 else kwargs["options"]
+    surface = library.surface(options.method, options.url)
+    if surface is None or is_suppressed() or traced_by_another(library.NAME) or traces_content_itself(client):
+        return None
+    given = options.json_data
+    # Only what is sent as JSON: parameters that were left out can still stand here as sentinels of the SDK.
+    body = {key: value for key, value in given.items() if type(value) in _PLAIN} if type(given) is dict else {}
+    streams = kwargs.get("stream") is True or body.get("stream") is True
+    recorder = begin(tracing, surface, start_attributes(library, surface, client, body, streams), body)
+    if streams:
+        recorder.stream = surface.accumulator()
+    return recorder, attach(set_value(CURRENT_CALL, recorder, set_span_in_context(recorder.span, get_current())))
+
+
+def leave(token: Token[Context]) -> None:
+    """Makes the caller's span the current one again."""
+    detach(token)
+
+
+def start_attributes(
+    library: Library, surface: Surface, client: Any, body: dict[str, Any], streams: bool
+) -> Attributes:
+    """What samplers may decide by: operation, provider, model, server."""
+    url = client.base_url
+    host = url.host
+    found: Attributes = {
+        semconv.OPERATION: surface.operation,
+        semconv.PROVIDER: library.provider(client, host),
+        semconv.SERVER_ADDRESS: host,
+        semconv.SERVER_PORT: url.port or (80 if url.scheme == "http" else 443),
+    }
+    if isinstance(model := body.get("model"), str):
+        found[semconv.REQUEST_MODEL] = model
+    if streams:
+        found[semconv.REQUEST_STREAM] = True
+    return found

@@ -1,0 +1,45 @@
+"""What `opentelemetry-instrument python app.py` switches on: one instrumentor a library, on the provider it made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # its file opens with `type: ignore`
+
+from .. import config as settings
+from .hooks import HOOKS
+
+
+class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """Traces one SDK whenever the app imports it; an SDK that is never imported costs nothing."""
+
+    library = ""
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """None: the hooks wait for the import, and leave a release they do not know alone."""
+        return ()
+
+    def _instrument(self, **kwargs: Any) -> None:
+        from ..start import switch_on
+
+        if settings.sdk_disabled() or HOOKS[self.library].tracing is not None:
+            return
+        provider = kwargs.get("tracer_provider") or trace.get_tracer_provider()
+        switch_on([self.library], settings.from_environment(), provider)
+
+    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002 - the base class's signature
+        HOOKS[self.library].deactivate()
+
+
+class OpenAIInstrumentor(_Instrumentor):
+    """`evalspan_openai`."""
+
+    library = "openai"
+
+
+class AnthropicInstrumentor(_Instrumentor):
+    """`evalspan_anthropic`."""
+
+    library = "anthropic"

@@ -1,0 +1,109 @@
+"""OpenAI's messages, of requests and responses of either API, as GenAI messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .parts import (
+    Message,
+    Part,
+    blob,
+    field,
+    file,
+    listed,
+    message,
+    other,
+    reasoning,
+    refused,
+    text,
+    tool_call,
+    tool_response,
+    uri,
+)
+
+
+def input_message(item: Any) -> Message:
+    """One message of a chat request; a developer's message is the system's under its newer name."""
+    role = field(item, "role")
+    if role in ("tool", "function"):
+        answer = tool_response(field(item, "tool_call_id"), _plain_text(field(item, "content")))
+        return message("tool", [answer], name=field(item, "name"))
+    return message("system" if role == "developer" else role, message_parts(item), name=field(item, "name"))
+
+
+def message_parts(item: Any) -> list[Part]:
+    """Content, refusal and tool calls of a chat message, of a request or a response."""
+    content = field(item, "content")
+    made = (
+        [text(content)] if isinstance(content, str) and content else [content_part(b) for b in listed(item, "content")]
+    )
+    if isinstance(thought := field(item, "reasoning_content"), str) and thought:
+        made.insert(0, reasoning(thought))
+    if isinstance(refusal := field(item, "refusal"), str) and refusal:
+        made.append(refused(refusal))
+    made.extend(_tool_call(call) for call in listed(item, "tool_calls"))
+    if (function := field(item, "function_call")) is not None:
+        made.append(tool_call(None, field(function, "name"), field(function, "arguments")))
+    if (audio := field(item, "audio")) is not None:
+        made.append(_audio(audio))
+    return made
+
+
+def content_part(block: Any) -> Part:
+    """One block of a message's content, in the spelling of chat or of responses."""
+    kind = field(block, "type")
+    if kind in ("text", "input_text", "output_text", "summary_text"):
+        return text(field(block, "text"))
+    if kind == "refusal":
+        return refused(field(block, "refusal"))
+    if kind in ("image_url", "input_image"):
+        image = field(block, "image_url")
+        if image is None and field(block, "file_id"):
+            return file("image", field(block, "file_id"))
+        return uri("image", image if isinstance(image, str) else field(image, "url"))
+    if kind == "input_audio":
+        audio = field(block, "input_audio")
+        return blob("audio", f"audio/{field(audio, 'format') or 'wav'}", field(audio, "data"))
+    if kind in ("file", "input_file"):
+        return _file(field(block, "file") or block)
+    return text(block) if isinstance(block, str) else other(block)
+
+
+def tool_definition(tool: Any) -> dict[str, Any]:
+    """A tool's name, description and parameters, in the flat form of the conventions."""
+    function = field(tool, "function")
+    if type(function) is dict:
+        return {"type": "function", **{key: function[key] for key in function if key != "strict"}}
+    return tool if type(tool) is dict else {"type": "unknown"}
+
+
+def _tool_call(call: Any) -> Part:
+    function = field(call, "function")
+    if function is not None:
+        return tool_call(field(call, "id"), field(function, "name"), field(function, "arguments"))
+    custom = field(call, "custom")
+    return tool_call(field(call, "id"), field(custom, "name"), field(custom, "input"))
+
+
+def _audio(audio: Any) -> Part:
+    if not isinstance(data := field(audio, "data"), str):
+        return file("audio", field(audio, "id"))
+    part = blob("audio", None, data)
+    if isinstance(transcript := field(audio, "transcript"), str):
+        part["transcript"] = transcript
+    return part
+
+
+def _file(source: Any) -> Part:
+    if isinstance(data := field(source, "file_data"), str):
+        part = uri("document", data) if data.startswith("data:") else blob("document", None, data)
+        return {**part, "filename": field(source, "filename")} if field(source, "filename") else part
+    if isinstance(address := field(source, "file_url"), str):
+        return uri("document", address)
+    return file("document", field(source, "file_id"))
+
+
+def _plain_text(content: Any) -> Any:
+    if type(content) is not list:
+        return content
+    return "".join(str(field(block, "text") or "") for block in content)

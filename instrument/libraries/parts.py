@@ -1,0 +1,130 @@
+"""The parts that GenAI messages are made of, in the shape of the published schemas; media by reference, never inline."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import msgspec
+
+Part = dict[str, Any]
+Message = dict[str, Any]
+
+_decode = msgspec.json.Decoder().decode
+
+
+def field(source: Any, name: str) -> Any:
+    """A field of an SDK object or of its JSON, None when it is not there."""
+    return source.get(name) if type(source) is dict else getattr(source, name, None)
+
+
+def listed(source: Any, name: str) -> list[Any]:
+    """A field that must be a list, empty when it is anything else: what belongs to the user is never iterated."""
+    value = field(source, name)
+    return value if type(value) is list else []
+
+
+def text(content: Any) -> Part:
+    """Plain text."""
+    return {"type": "text", "content": content if isinstance(content, str) else ""}
+
+
+def reasoning(content: Any) -> Part:
+    """What a model thought before it answered."""
+    return {"type": "reasoning", "content": content if isinstance(content, str) else ""}
+
+
+def refused(content: Any) -> Part:
+    """What a model said instead of an answer."""
+    return {"type": "refusal", "content": content if isinstance(content, str) else ""}
+
+
+def tool_call(id_: Any, name: Any, arguments: Any) -> Part:
+    """A call of a tool that the model asks for; arguments that are JSON text become their value."""
+    return {"type": "tool_call", "id": id_, "name": name or "", "arguments": parsed(arguments)}
+
+
+def tool_response(id_: Any, response: Any) -> Part:
+    """What a tool answered."""
+    return {"type": "tool_call_response", "id": id_, "response": response}
+
+
+def server_tool_call(kind: str, id_: Any, name: Any, details: dict[str, Any]) -> Part:
+    """A tool that the provider runs itself, such as web search."""
+    return {"type": "server_tool_call", "id": id_, "name": name or kind, "server_tool_call": {"type": kind, **details}}
+
+
+def server_tool_response(kind: str, id_: Any, details: dict[str, Any]) -> Part:
+    """What a provider's own tool returned."""
+    return {"type": "server_tool_call_response", "id": id_, "server_tool_call_response": {"type": kind, **details}}
+
+
+def blob(modality: str, mime_type: str | None, data: Any) -> Part:
+    """Media that was sent inline: its size in bytes and SHA-256 stand for it."""
+    raw = data if isinstance(data, bytes) else _from_base64(data)
+    digest = hashlib.sha256(raw, usedforsecurity=False).hexdigest()
+    part: Part = {"type": "blob", "modality": modality, "content": "", "byte_size": len(raw), "sha256": digest}
+    if mime_type:
+        part["mime_type"] = mime_type
+    return part
+
+
+def uri(modality: str, address: Any, mime_type: str | None = None) -> Part:
+    """Media by its address; a data: address is media sent inline."""
+    if isinstance(address, str) and address.startswith("data:"):
+        head, _, data = address.partition(",")
+        return blob(modality, head[5:].partition(";")[0] or mime_type, data)
+    part: Part = {"type": "uri", "modality": modality, "uri": address if isinstance(address, str) else ""}
+    if mime_type:
+        part["mime_type"] = mime_type
+    return part
+
+
+def file(modality: str, file_id: Any) -> Part:
+    """Media that was uploaded before, by its id."""
+    return {"type": "file", "modality": modality, "file_id": file_id if isinstance(file_id, str) else ""}
+
+
+def other(block: Any) -> Part:
+    """A block of a kind unknown to us, as it is: the schemas allow any type."""
+    plain = block if type(block) is dict else _dumped(block)
+    return {**plain, "type": str(plain.get("type") or "unknown")}
+
+
+def message(role: Any, parts: list[Part], **more: Any) -> Message:
+    """One message; further fields are left out when they are None."""
+    made: Message = {"role": role if isinstance(role, str) and role else "user", "parts": parts}
+    made.update({name: value for name, value in more.items() if value is not None})
+    return made
+
+
+def parsed(arguments: Any) -> Any:
+    """JSON text as its value; text that is not JSON, such as half a tool call, as it is."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return _decode(arguments)
+    except (msgspec.DecodeError, ValueError):
+        return arguments
+
+
+def parsed_body(raw: bytes) -> Any:
+    """The JSON of a response's body; msgspec.DecodeError when it is none."""
+    return _decode(raw)
+
+
+def _from_base64(data: Any) -> bytes:
+    if not isinstance(data, str):
+        return b""
+    try:
+        return base64.b64decode(data, validate=False)
+    except (binascii.Error, ValueError):
+        return data.encode()
+
+
+def _dumped(block: Any) -> dict[str, Any]:
+    dump = getattr(block, "model_dump", None)
+    plain = dump(exclude_none=True) if dump is not None else None
+    return plain if isinstance(plain, dict) else {"type": "unknown", "content": repr(block)[:1000]}

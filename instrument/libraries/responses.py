@@ -1,0 +1,80 @@
+"""The end of a call whose body is read later, or handed out raw: where the response is, and when it is complete."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Any
+
+from ..recording import Recorder
+from .parts import parsed_body
+
+# The recorder travels with the HTTP response, under this key of its extensions.
+_KEY = "evalspan.recorder"
+
+
+def follow(recorder: Recorder, result: Any) -> None:
+    """Ends the span with the result of a call, or ties it to the HTTP response when the body is yet to be read."""
+    where = _holder(type(result))
+    if where is None:
+        recorder.finish(result)
+        return
+    http = getattr(result, where) if where else result
+    if recorder.stream is None and http.is_closed:
+        recorder.finish(body_of(http) if where != "response" else result)
+        return
+    http.extensions[_KEY] = recorder
+    # Whatever the app forgets to read or close ends when the response is collected.
+    weakref.finalize(http, recorder.finish, None, None, abandoned=True).atexit = False
+
+
+@lru_cache(maxsize=256)
+def _holder(kind: Hashable) -> str | None:
+    """Where a result of this type has its HTTP response: an attribute's name, "" for itself, None for nowhere."""
+    assert isinstance(kind, type)
+    names = {base.__name__ for base in kind.__mro__}
+    if names & {"BaseAPIResponse", "LegacyAPIResponse"}:
+        return "http_response"
+    if names & {"Stream", "AsyncStream", "HttpxBinaryResponseContent"}:
+        return "response"
+    return "" if "Response" in names and kind.__module__.startswith("httpx") else None
+
+
+def followed(http: Any) -> Recorder | None:
+    """The recorder that follows an HTTP response, None when there is none or its span has ended."""
+    recorder = http.extensions.get(_KEY)
+    return recorder if isinstance(recorder, Recorder) and not recorder.ended else None
+
+
+def parsed_late(response: Any, result: Any) -> None:
+    """Ends the span of a raw response that the app has just parsed; a stream goes on."""
+    recorder = followed(response.http_response)
+    if recorder is not None and _holder(type(result)) != "response":
+        recorder.stream = None
+        recorder.finish(result)
+
+
+def read_late(response: Any) -> None:
+    """Ends the span of a response that was closed: with its body when that was read, else as abandoned."""
+    http = getattr(response, "http_response", None) or response.response
+    recorder = followed(http)
+    if recorder is None:
+        return
+    if recorder.stream is None:
+        body = body_of(http)
+        recorder.finish(body, abandoned=body is None and not http.is_stream_consumed)
+    else:
+        recorder.finish(abandoned=True)
+
+
+def body_of(http: Any) -> Any:
+    """The JSON of a body that was read, its text when it is not JSON, None when nobody read it."""
+    try:
+        raw = http.content
+    except Exception:  # noqa: BLE001 - httpx and httpx2 each have their own
+        return None
+    kind = http.headers.get("content-type", "").partition(";")[0]
+    if kind.endswith("json"):
+        return parsed_body(raw)
+    return raw.decode(errors="replace") if kind.startswith("text/") else None

@@ -1,0 +1,155 @@
+"""Which tracer provider spans go to: the one that is there is joined, else one is made; and how spans leave it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
+
+from .config import InstrumentConfig
+from .context import ContextAttributes
+
+log = logging.getLogger(__name__)
+
+EXIT_SECONDS = 2.0
+BATCH_BYTES = 4_000_000
+_ATTRIBUTES_PER_SPAN = 1024
+
+
+class BoundedProcessor(BatchSpanProcessor):
+    """A batch processor that drops the newest span of a full queue, counts it, says so once, and leaves in time."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        super().__init__(exporter)
+        self.dropped = 0
+        self._batches = self._batch_processor
+        self._room = self._batches._max_queue_size  # noqa: SLF001 - the SDK tells nobody when it drops
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queues the span; never waits."""
+        if len(self._batches._queue) >= self._room:  # noqa: SLF001
+            self.dropped += 1
+            if self.dropped == 1:
+                log.warning("the collector does not keep up: spans are dropped from here on (queue of %d)", self._room)
+            return
+        super().on_end(span)
+
+    def shutdown(self) -> None:
+        """Sends what can be sent in two seconds."""
+        self._batches.shutdown(timeout_millis=int(EXIT_SECONDS * 1000))
+        if self.dropped:
+            log.warning("%d spans were dropped because the collector did not keep up", self.dropped)
+
+
+class SplittingExporter(SpanExporter):
+    """Sends a batch in requests of bounded size: one long conversation must not cost the whole batch."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self.exporter = exporter
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Exports in as few requests as the size allows; the worst result of them."""
+        result = SpanExportResult.SUCCESS
+        batch: list[ReadableSpan] = []
+        size = 0
+        for span in spans:
+            weight = _weight(span)
+            if batch and size + weight > BATCH_BYTES:
+                result = max(result, self.exporter.export(batch), key=lambda outcome: outcome.value)
+                batch, size = [], 0
+            batch.append(span)
+            size += weight
+        return max(result, self.exporter.export(batch), key=lambda outcome: outcome.value) if batch else result
+
+    def shutdown(self) -> None:
+        """Closes the connection."""
+        self.exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing waits here."""
+        return self.exporter.force_flush(timeout_millis)
+
+
+def find_or_make(
+    config: InstrumentConfig, given: Any, *, attributes: Mapping[str, str] | None = None
+) -> tuple[Any, BoundedProcessor | None, bool]:
+    """The provider to use, the processor that exports from it (None when nothing of ours does), and whether it is ours.
+
+    A provider that was passed in without an endpoint is used as it is: whoever built it built its exports.
+    """
+    provider = given if given is not None else trace.get_tracer_provider()
+    if given is None and isinstance(provider, trace.ProxyTracerProvider):
+        provider = TracerProvider(
+            resource=_resource(config, attributes),
+            span_limits=SpanLimits(max_attributes=_ATTRIBUTES_PER_SPAN, max_span_attributes=_ATTRIBUTES_PER_SPAN),
+            shutdown_on_exit=False,
+        )
+        provider.add_span_processor(ContextAttributes())
+        processor = _export_from(provider, config)
+        trace.set_tracer_provider(provider)
+        return provider, processor, True
+    if not hasattr(provider, "add_span_processor"):
+        log.warning(
+            "the tracer provider %s takes no span processor: spans go only where it sends them; "
+            "pass init(tracer_provider=...) one of the OpenTelemetry SDK",
+            type(provider).__name__,
+        )
+        return provider, None, False
+    provider.add_span_processor(ContextAttributes())
+    wanted = given is None or config.endpoint is not None or _endpoint_in_environment()
+    if not wanted or _exports_there_already(provider, config):
+        return provider, None, False
+    return provider, _export_from(provider, config), False
+
+
+def _resource(config: InstrumentConfig, attributes: Mapping[str, str] | None) -> Resource:
+    own = dict(attributes or {})
+    if config.service_name is not None:
+        own["service.name"] = config.service_name
+    return Resource.create(own)
+
+
+def _export_from(provider: Any, config: InstrumentConfig) -> BoundedProcessor | None:
+    kinds = [kind.strip() for kind in os.environ.get("OTEL_TRACES_EXPORTER", "otlp").split(",")]
+    processor = None
+    if "console" in kinds:
+        provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter()))
+    if "otlp" in kinds or config.endpoint is not None:
+        processor = BoundedProcessor(SplittingExporter(otlp_exporter(config)))
+        provider.add_span_processor(processor)
+    return processor
+
+
+def otlp_exporter(config: InstrumentConfig) -> SpanExporter:
+    """OTLP over HTTP to the endpoint that was given, else to what OTEL_EXPORTER_OTLP_* or its default says."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    endpoint = f"{config.endpoint}/v1/traces" if config.endpoint else None
+    return OTLPSpanExporter(endpoint=endpoint, headers=config.headers)
+
+
+def _endpoint_in_environment() -> bool:
+    return bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+
+
+def _exports_there_already(provider: Any, config: InstrumentConfig) -> bool:
+    """Whether the provider has an OTLP exporter to the same place, as under `opentelemetry-instrument`."""
+    wanted = otlp_exporter(config)
+    address = getattr(wanted, "_endpoint", None)
+    wanted.shutdown()
+    processors = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())
+    exporters = [getattr(processor, "span_exporter", None) for processor in processors]
+    return any(
+        type(exporter).__name__ == "OTLPSpanExporter" and getattr(exporter, "_endpoint", None) == address
+        for exporter in exporters
+    )
+
+
+def _weight(span: ReadableSpan) -> int:
+    return 500 + sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))

@@ -1,0 +1,215 @@
+"""`evalspan.init`: the one line that switches tracing on, and the handle to flush and stop it."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+
+from . import config as settings
+from .config import InstrumentConfig, RedactOption
+from .content import ContentPolicy
+from .errors import UsageError
+from .libraries.hooks import HOOKS
+from .provider import BoundedProcessor, find_or_make
+from .recording import Tracing
+
+if TYPE_CHECKING:
+    from .events import Events
+
+log = logging.getLogger(__name__)
+
+SCOPE = "evalspan"
+SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
+
+
+class Handle:
+    """What `init` returns: sends what waits, stops what runs."""
+
+    def __init__(
+        self,
+        config: InstrumentConfig,
+        provider: Any,
+        processor: BoundedProcessor | None,
+        *,
+        own: bool,
+        logger_provider: Any = None,
+    ) -> None:
+        self.config = config
+        self.tracing: Tracing | None = None
+        self.tracer_provider = provider
+        self._processor = processor
+        self._own = own
+        self._stopped = False
+        self._logger_provider = logger_provider
+        self._events: Events | None = None
+        self._events_lock = threading.Lock()
+
+    @property
+    def dropped(self) -> int:
+        """Spans dropped because the queue was full."""
+        return self._processor.dropped if self._processor is not None else 0
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Sends every ended span now; False when that took longer than `timeout_s` seconds."""
+        if self.tracer_provider is None:
+            return True
+        return _in_time(self._flush, timeout_s)
+
+    def shutdown(self, timeout_s: float = 5.0) -> None:
+        """Takes the hooks out, sends what waits and stops the export; a provider that was there before goes on."""
+        if self._stopped:
+            return
+        self._stopped = True
+        uninstrument()
+        _in_time(self._close, timeout_s)
+        atexit.unregister(self._close)
+
+    def events(self) -> Events:
+        """Where scores go; made at the first one, because few processes send any."""
+        with self._events_lock:
+            if self._events is None:
+                from .events import Events
+
+                resource = getattr(self.tracer_provider, "resource", None) or Resource.create()
+                self._events = Events(self.config, resource, self._logger_provider)
+            return self._events
+
+    def _flush(self) -> None:
+        self.tracer_provider.force_flush()
+        if self._events is not None:
+            self._events.provider.force_flush()
+
+    def _close(self) -> None:
+        self._stopped = True
+        if self._events is not None and self._logger_provider is None:
+            self._events.provider.shutdown()
+        if self._own:
+            self.tracer_provider.shutdown()
+        elif self._processor is not None:
+            self._processor.shutdown()
+
+
+_lock = threading.Lock()
+_handle: Handle | None = None
+
+
+def init(
+    service_name: str | None = None,
+    endpoint: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    capture_content: bool | str | None = None,
+    redact: RedactOption = None,
+    tracer_provider: Any = None,
+    logger_provider: Any = None,
+    instrument: Iterable[str] = ("openai", "anthropic"),
+    environment: str | None = None,
+    max_content_bytes: int | None = None,
+) -> Handle:
+    """Traces every call of the openai and anthropic SDKs from now on, with inputs and outputs.
+
+    Joins the tracer provider that is there or makes one that exports OTLP over HTTP to `endpoint` (else to
+    OTEL_EXPORTER_OTLP_ENDPOINT, else to http://localhost:4318). A second call changes nothing and returns the first
+    handle. OTEL_SDK_DISABLED=true makes it do nothing at all.
+
+    Args:
+        service_name: `service.name` of the spans; default OTEL_SERVICE_NAME.
+        endpoint: base URL of the collector; `/v1/traces` is appended.
+        headers: sent with every export, such as an Authorization header.
+        capture_content: whether inputs and outputs are recorded; True, False or a value of
+            OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT. Default: that variable, else True.
+        redact: True for every built-in rule, or names of rules (email, phone, card, iban, api_key), regular
+            expressions and functions from text to text. Default: EVALSPAN_REDACT, else nothing.
+        tracer_provider: use this one; without `endpoint` (or its variables) its own exports are all there is.
+        logger_provider: send scores and content events through this one.
+        instrument: the SDKs to trace.
+        environment: `deployment.environment.name` of the spans, for a provider that is made here.
+        max_content_bytes: longest content attribute in bytes of JSON; longer ones are cut, visibly. Default 262,144.
+
+    Raises ConfigError or UsageError for a value that cannot be.
+
+    """
+    global _handle
+    libraries = _libraries(instrument)
+    with _lock:
+        if _handle is not None and not _handle._stopped:  # noqa: SLF001 - same module
+            return _handle
+        config = settings.load(
+            service_name=service_name,
+            endpoint=endpoint,
+            headers=headers,
+            capture_content=capture_content,
+            redact=redact,
+            max_content_bytes=max_content_bytes,
+        )
+        if settings.sdk_disabled():
+            return Handle(config, None, None, own=False)
+        extra = {"deployment.environment.name": environment} if environment else None
+        provider, processor, own = find_or_make(config, tracer_provider, attributes=extra)
+        _handle = Handle(config, provider, processor, own=own, logger_provider=logger_provider)
+        _handle.tracing = switch_on(libraries, config, provider)
+        # At exit no thread can be started any more, so this closes directly; the processor keeps to its own limit.
+        atexit.register(_handle._close)  # noqa: SLF001 - same module
+        return _handle
+
+
+def current() -> Handle | None:
+    """The handle of the `init` that is in force, None when there is none."""
+    return _handle if _handle is not None and not _handle._stopped else None  # noqa: SLF001 - same module
+
+
+def switch_on(libraries: Iterable[str], config: InstrumentConfig, provider: Any) -> Tracing:
+    """Puts the hooks of these SDKs in place, sending spans to the provider; returns what other spans may use."""
+    policy = ContentPolicy(on_span=config.content.on_span, redactor=config.redactor, max_bytes=config.max_content_bytes)
+
+    def tracing(scope: str) -> Tracing:
+        return Tracing(trace.get_tracer(scope, _version(), tracer_provider=provider, schema_url=SCHEMA_URL), policy)
+
+    for name in libraries:
+        HOOKS[name].activate(tracing(f"{SCOPE}.{name}"))
+    return tracing(SCOPE)
+
+
+def uninstrument() -> None:
+    """Takes the hooks out of both SDKs; spans that are open still end, and `init` can be called again."""
+    global _handle
+    for hooks in HOOKS.values():
+        hooks.deactivate()
+    handle, _handle = _handle, None
+    if handle is not None:
+        _in_time(handle._close, 5.0)  # noqa: SLF001 - same module
+
+
+def _libraries(names: Iterable[str]) -> list[str]:
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in HOOKS:
+            raise UsageError(f"instrument={name!r} is not known.", hint=f"There are {', '.join(HOOKS)}.")
+    return wanted
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return __version__
+
+
+def _in_time(work: Callable[[], Any], seconds: float) -> bool:
+    """Does the work in a thread of its own and waits at most so long; False when it is not done by then."""
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            log.debug("could not flush", exc_info=True)
+        done.set()
+
+    threading.Thread(target=run, name="evalspan-flush", daemon=True).start()
+    return done.wait(seconds)
