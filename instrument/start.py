@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -195,9 +196,8 @@ def _libraries(names: Iterable[str]) -> list[str]:
 
 
 def _version() -> str:
-    from .. import __version__
-
-    return __version__
+    # The root package is loaded by now; importing it by name here would turn the import arrows round.
+    return str(getattr(sys.modules.get(__name__.partition(".")[0]), "__version__", ""))
 
 
 def _in_time(work: Callable[[], Any], seconds: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Hashable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from ..recording import Recorder
 from .parts import parsed_body
@@ -16,7 +16,7 @@ _KEY = "evalspan.recorder"
 
 def follow(recorder: Recorder, result: Any) -> None:
     """Ends the span with the result of a call, or ties it to the HTTP response when the body is yet to be read."""
-    where = _holder(type(result))
+    where = _holder(cast("Hashable", type(result)))
     if where is None:
         recorder.finish(result)
         return
@@ -50,7 +50,7 @@ def followed(http: Any) -> Recorder | None:
 def parsed_late(response: Any, result: Any) -> None:
     """Ends the span of a raw response that the app has just parsed; a stream goes on."""
     recorder = followed(response.http_response)
-    if recorder is not None and _holder(type(result)) != "response":
+    if recorder is not None and _holder(cast("Hashable", type(result))) != "response":
         recorder.stream = None
         recorder.finish(result)
 
