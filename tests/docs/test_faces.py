@@ -1,0 +1,98 @@
+"""The two faces: what `import evalspan` and `evalspan VERB` promise to strangers."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import evalspan
+from evalspan.__main__ import VERBS
+
+ROOT = Path(__file__).parents[2]
+EVALSPAN = [sys.executable, "-m", "evalspan"]
+
+
+def run(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code] if code else [*EVALSPAN, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "NO_COLOR": "1"})
+
+
+def test_the_public_names_are_sorted_and_all_there() -> None:
+    assert evalspan.__all__ == sorted(evalspan.__all__)
+    for name in evalspan.__all__:
+        assert getattr(evalspan, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error_that_says_what_there_is() -> None:
+    with pytest.raises(AttributeError, match="observe"):
+        _ = evalspan.nothing_of_the_kind
+
+
+def test_importing_evalspan_loads_neither_sdks_nor_the_store_nor_numpy() -> None:
+    heavy = "'openai', 'anthropic', 'numpy', 'scipy', 'chdb', 'clickhouse_connect', 'aiohttp', 'rich', 'pandas'"
+    done = run(code=f"import sys, evalspan; evalspan.init; print([m for m in ({heavy}) if m in sys.modules])")
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_help_imports_none_of_the_verbs() -> None:
+    done = run(
+        code="import sys\nfrom evalspan.__main__ import main\n"
+        "try: main(['--help'])\nexcept SystemExit as e: assert not e.code\n"
+        "print(sorted(m for m in sys.modules if m.startswith('evalspan.') and '.cli' in m))"
+    )
+    assert done.stdout.strip().endswith("[]"), done.stderr
+    for verb in VERBS:
+        assert verb in done.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    done = run(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage: evalspan" in done.stdout
+
+
+def test_an_unknown_verb_is_refused_with_a_suggestion_and_exit_2() -> None:
+    done = run("sevre")
+    assert done.returncode == 2
+    assert "serve" in done.stderr
+
+
+def test_an_unknown_option_is_refused_with_exit_2() -> None:
+    done = run("--nope")
+    assert done.returncode == 2
+    assert "--nope" in done.stderr
+
+
+def test_a_missing_extra_is_named_with_the_line_that_installs_it() -> None:
+    done = run(code="import sys; sys.modules['chdb'] = None; sys.modules['clickhouse_connect'] = None\n"
+               "from evalspan.__main__ import main; main(['sql', 'SELECT 1'])")  # fmt: skip
+    assert done.returncode == 1
+    assert "evalspan[server]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_root_holds_only_the_two_faces_as_python_files() -> None:
+    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+def test_the_documentation_links_only_to_pages_that_exist() -> None:
+    import re
+
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_the_type_checkers_see_the_same_names_as_the_interpreter() -> None:
+    module = ast.parse((ROOT / "__init__.py").read_text())
+    typed = {
+        alias.asname for node in ast.walk(module) if isinstance(node, ast.ImportFrom) for alias in node.names
+        if alias.asname
+    }  # fmt: skip
+    assert typed == set(evalspan.__all__)
