@@ -1,1 +1,1 @@
-"""The durable log: an acknowledged request is on disk here before it is answered."""
+"""The durable log: between the acknowledgement a client gets and the insert that ClickHouse takes."""

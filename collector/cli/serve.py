@@ -1,0 +1,48 @@
+"""`evalspan serve`: everything in one process, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import click
+
+from ..config import load_config
+
+
+@click.command()
+@click.option("--store", metavar="DSN", help="chdb:///PATH for the embedded store, or http(s)://user:pw@host:port/db.")
+@click.option("--host", help="Address to bind; anything but this machine needs [auth] keys.")
+@click.option("--port", type=click.IntRange(0, 65535), help="OTLP/HTTP and dashboard; 0 picks a free one.  [4318]")
+@click.option("--grpc-port", type=click.IntRange(-1, 65535), help="OTLP/gRPC; 0 picks one, -1 is off.  [4317]")
+@click.option("--sql-port", type=click.IntRange(-1, 65535), help="ClickHouse's HTTP protocol, read-only.  [8123]")
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
+def serve(
+    store: str | None,
+    host: str | None,
+    port: int | None,
+    grpc_port: int | None,
+    sql_port: int | None,
+    path: Path | None,
+) -> None:
+    """Receive spans, store them, evaluate them, show them: everything in one process.
+
+    Prints `ready` on stdout when it accepts spans. SIGTERM finishes what was accepted and exits 0.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    flags = {
+        "store.dsn": store,
+        "receive.host": host,
+        "receive.port": port,
+        "receive.grpc_port": grpc_port,
+        "receive.sql_port": sql_port,
+    }
+    config = load_config(path, flags)
+    from ..service import Service
+
+    asyncio.run(_serve(Service, config))
+
+
+async def _serve(service: type, config: object) -> None:
+    await service(config).run()

@@ -1,0 +1,175 @@
+"""From the durable log into the store: one thread per log takes complete segments in order, and never gives one up.
+
+A store that is away is asked again and again while the log fills. A segment that the store refuses for what is in it is
+taken apart, so that one bad record cannot hold up the rest: that record is set aside, counted and logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ..instrument.errors import QueryError
+from .log import framing, segments
+from .log.durable import DurableLog
+from .telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_S = 5.0
+_IDLE_S = 0.2
+
+# ClickHouse's errors about the data itself: the same bytes fail again however often they are sent.
+_ABOUT_THE_DATA = frozenset({6, 27, 32, 33, 69, 70, 72, 117, 128, 131, 321, 407, 436, 437, 444})
+
+
+class Batch(NamedTuple):
+    """What is inserted at once under one deduplication token, and the segments that are done with after it."""
+
+    token: str
+    content: bytes
+    releases: tuple[str, ...]
+
+
+class Stage(Protocol):
+    """What stands between the log and the insert: the sampler. Called from the inserter's thread only."""
+
+    def take(self, name: str, segment: bytes) -> Iterable[Batch]:
+        """A complete segment of the log; returns what can be inserted because of it."""
+
+    def tick(self) -> Iterable[Batch]:
+        """Called at least five times a second: returns what time alone has decided."""
+
+    def drain(self) -> Iterable[Batch]:
+        """The collector stops: returns what is to be inserted before; undecided segments stay in the log."""
+
+
+class KeepAll:
+    """The stage when nothing is sampled: every segment is inserted as it is."""
+
+    def take(self, name: str, segment: bytes) -> Iterable[Batch]:
+        """One batch with the segment's own name as its token."""
+        return (Batch(name, segment, (name,)),)
+
+    def tick(self) -> Iterable[Batch]:
+        """Nothing waits."""
+        return ()
+
+    def drain(self) -> Iterable[Batch]:
+        """Nothing waits."""
+        return ()
+
+
+class Inserter:
+    """Feeds one log into `insert(content, token)`, which raises while it cannot; `stage` decides what is inserted."""
+
+    def __init__(
+        self, log: DurableLog, insert: Callable[[bytes, str], None], telemetry: Telemetry, stage: Stage | None = None
+    ) -> None:
+        self.stage: Stage = stage or KeepAll()
+        self.last_error = ""
+        self._log, self._insert, self._telemetry = log, insert, telemetry
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"insert {log.name}", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Waits until the closed log is in the store, at most so long; what is left is inserted at the next start.
+
+        Returns whether everything went in.
+        """
+        self._thread.join(timeout_s)
+        self._stop.set()
+        self._thread.join()
+        return not self._log.backlog_bytes
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                path = self._log.next(_IDLE_S)
+            except queue.Empty:
+                self._put(self.stage.tick())
+                continue
+            if path is None:
+                self._put(self.stage.drain())
+                return
+            self._put(self.stage.take(path.stem, path.read_bytes()))
+            self._put(self.stage.tick())
+
+    def _put(self, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            if batch.content and not self._inserted(batch):
+                return  # told to stop: the segments stay in the log
+            for name in batch.releases:
+                self._log.done(name)
+
+    def _inserted(self, batch: Batch) -> bool:
+        pause = 0.25
+        while not self._stop.is_set():
+            started = time.monotonic()
+            try:
+                self._insert(batch.content, batch.token)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the segment must not be lost and the thread not end
+                if isinstance(error, QueryError) and error.code in _ABOUT_THE_DATA:
+                    return self._one_by_one(batch)
+                self._report(error, pause)
+                self._stop.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            else:
+                self.last_error = ""
+                self._telemetry.add("insert_seconds_total", time.monotonic() - started, log=self._log.name)
+                self._telemetry.add("insert_segments_total", 1, log=self._log.name)
+                return True
+        return False
+
+    def _report(self, error: Exception, pause: float) -> None:
+        if str(error) != self.last_error:
+            logger.warning("the store took no %s, trying again in %.2g s and on: %s", self._log.name, pause, error)
+        self.last_error = str(error)
+        self._telemetry.add("insert_failures_total", 1, log=self._log.name)
+
+    def _one_by_one(self, batch: Batch) -> bool:
+        """Inserts the records that the store takes; sets those aside that it refuses for what is in them."""
+        for number, record in enumerate(framing.records(batch.content)):
+            if not self._put_alone(f"{batch.token}-{number}", record):
+                return False
+        return True
+
+    def _put_alone(self, token: str, record: framing.Record) -> bool:
+        for body in (record.body, _canonical(record.body)):
+            content = b"".join(framing.frame(body, record.project, record.received_ms))
+            while not self._stop.is_set():
+                try:
+                    self._insert(content, token)
+                except Exception as error:  # noqa: BLE001 - as above
+                    if isinstance(error, QueryError) and error.code in _ABOUT_THE_DATA:
+                        refusal = error
+                        break
+                    self._report(error, _LONGEST_PAUSE_S)
+                    self._stop.wait(_LONGEST_PAUSE_S)
+                else:
+                    return True
+            else:
+                return False
+        aside: Path = self._log.directory / f"{token}{segments.DAMAGED}"
+        aside.write_bytes(record.body)
+        logger.error("the store will not take one request, it is kept in %s: %s", aside, refusal)
+        self._telemetry.add("insert_quarantined_total", 1, log=self._log.name)
+        return True
+
+
+def _canonical(body: bytes) -> bytes:
+    """The same request without the fields that OTLP does not know: they are what a stricter reader trips over."""
+    request = ExportTraceServiceRequest.FromString(body)
+    request.DiscardUnknownFields()
+    return request.SerializeToString()

@@ -1,0 +1,198 @@
+"""The durable log: `append` returns when the record is on disk, `next` hands complete segments to the inserter.
+
+Many appends share one sync (group commit). The log is bounded: when the store is away it fills, and then `append`
+refuses, which the receivers turn into 503 with Retry-After. Runs on the event loop; only syncs leave it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import queue
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from ..telemetry import Telemetry
+from . import framing, segments
+
+logger = logging.getLogger(__name__)
+
+_TICK_S = 0.05
+
+
+class LogRefused(Exception):
+    """The record was not made durable, and nothing of it is left; the sender may try again later."""
+
+
+class LogLimits(msgspec.Struct, frozen=True):
+    """How large and how old things may get: bytes and seconds."""
+
+    log_bytes: int
+    segment_bytes: int
+    flush_s: float
+    sync_s: float
+    keep_s: float  # 0 when the store itself answers for what it took
+
+
+class DurableLog:
+    """One directory of segments. `open` first, then `append` from the event loop and `next`/`done` from the inserter."""
+
+    def __init__(self, directory: Path, limits: LogLimits, telemetry: Telemetry, name: str) -> None:
+        self.directory, self.limits, self.name = directory, limits, name
+        self._telemetry = telemetry
+        self._ready: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+        self._sealing = asyncio.Lock()
+        self._active: segments.OpenSegment | None = None
+        self._sizes: dict[str, int] = {}  # sealed and not yet inserted
+        self._kept: list[Path] = []  # inserted, the store's files perhaps not yet on the disk
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that are durable and not yet in the store."""
+        return sum(list(self._sizes.values())) + (self._active.size if self._active else 0)
+
+    def open(self) -> None:
+        """Recovers what an earlier process left, queues it for insertion, and starts syncing.
+
+        Segments that were inserted lately are queued too: after a power loss the store may have lost them; after a mere
+        crash the deduplication token makes the second insert a no-op.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        states = (segments.OPEN, segments.SEALED, segments.INSERTED)
+        for path in sorted(path for state in states for path in segments.listed(self.directory, state)):
+            if set_aside := segments.repair(path):
+                self._telemetry.add("log_damaged_bytes_total", set_aside, log=self.name)
+            if size := path.stat().st_size:
+                self._sizes[path.stem] = size
+                self._ready.put(path.rename(path.with_suffix(segments.SEALED)))
+            else:
+                path.unlink()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._commits()), loop.create_task(self._forgets())]
+
+    def recovered(self) -> Iterator[framing.Record]:
+        """The records that wait for their insert: what an earlier process acknowledged last, after `open`."""
+        for path in segments.listed(self.directory, segments.SEALED):
+            yield from framing.records(path.read_bytes())
+
+    async def append(self, body: bytes, project: str) -> None:
+        """Returns when the record is on disk; raises LogRefused when it is not and will not be."""
+        if self.backlog_bytes + len(body) > self.limits.log_bytes:
+            raise LogRefused(f"the log is full ({self.limits.log_bytes >> 20} MiB): the store is away or behind")
+        async with self._sealing:
+            if self._closing:
+                raise LogRefused("the collector is shutting down")
+            try:
+                if self._active is None:
+                    self._active = segments.OpenSegment(self.directory)
+                self._active.write(framing.frame(body, project, time.time_ns() // 1_000_000))
+            except OSError as error:
+                raise LogRefused(f"cannot write to {self.directory}: {error.strerror}") from error
+            durable = asyncio.get_running_loop().create_future()
+            self._waiting.append(durable)
+        self._wake.set()
+        await durable
+
+    async def _commits(self) -> None:
+        while not self._closing:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _TICK_S)
+            self._wake.clear()
+            if self._waiting:
+                await asyncio.sleep(self.limits.sync_s)  # others join: one sync serves all
+                await self._commit()
+            if self._due():
+                await self._seal()
+
+    def _due(self) -> bool:
+        active = self._active
+        if active is None or not active.size:
+            return False
+        # While the inserter is behind, segments grow: fewer and larger inserts are cheaper.
+        idle = self._ready.empty() and time.monotonic() - active.opened_at >= self.limits.flush_s
+        return idle or active.size >= self.limits.segment_bytes
+
+    async def _commit(self) -> None:
+        """One sync for everybody who waits. When it fails, everything since the last good one is taken back."""
+        active, waiting, self._waiting = self._active, self._waiting, []
+        assert active is not None
+        refusal: LogRefused | None = None
+        try:
+            await asyncio.to_thread(active.sync)
+        except OSError as error:
+            self._telemetry.add("log_sync_failures_total", 1, log=self.name)
+            refusal = LogRefused(f"cannot sync {active.path}: {error.strerror}")
+            waiting, self._waiting = waiting + self._waiting, []
+            active.take_back()
+        for future in waiting:
+            if future.done():  # its request was cancelled
+                continue
+            if refusal is None:
+                future.set_result(None)
+            else:
+                future.set_exception(refusal)
+
+    async def _seal(self) -> None:
+        """Completes the open segment and hands it to the inserter; appends wait meanwhile."""
+        async with self._sealing:
+            if self._waiting:
+                await self._commit()
+            active = self._active
+            if active is None or not active.size:
+                return
+            try:
+                path = await asyncio.to_thread(active.seal)
+            except OSError as error:
+                logger.error("cannot seal %s: %s", active.path, error.strerror)
+                return
+            self._active = None
+            self._sizes[active.name] = active.size
+            self._ready.put(path)
+
+    def next(self, timeout_s: float) -> Path | None:
+        """The next complete segment; raises queue.Empty when none comes, returns None at the end of the log."""
+        return self._ready.get(timeout=timeout_s)
+
+    def done(self, name: str) -> None:
+        """The segment's records are in the store (called from the inserter's thread)."""
+        path = self.directory / (name + segments.SEALED)
+        if self.limits.keep_s > 0:
+            self._kept.append(path.rename(path.with_suffix(segments.INSERTED)))
+        else:
+            path.unlink()
+        self._sizes.pop(name, None)
+
+    async def _forgets(self) -> None:
+        """Deletes inserted segments once the operating system has put the store's files on the disk."""
+        while not self._closing:
+            await asyncio.sleep(min(self.limits.keep_s, 1) or 1)
+            if self._kept and time.time() - self._kept[0].stat().st_ctime >= self.limits.keep_s:
+                await self.forget()
+
+    async def forget(self) -> None:
+        """Syncs the file systems and deletes the segments that were inserted before."""
+        inserted = len(self._kept)
+        await asyncio.to_thread(os.sync)
+        for path in self._kept[:inserted]:
+            path.unlink()
+        del self._kept[:inserted]
+
+    async def close(self) -> None:
+        """Refuses further records, seals what is open, and ends the inserter's queue."""
+        self._closing = True
+        self._wake.set()
+        await self._tasks[0]
+        self._tasks[1].cancel()
+        await self._seal()
+        if self._active is not None and not self._active.size:
+            self._active.discard()
+        self._ready.put(None)

@@ -1,0 +1,102 @@
+"""OTLP/HTTP: POST /v1/traces, /v1/logs, /v1/metrics in protobuf or JSON; the answer has the request's content type."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import web
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
+
+from ..telemetry import Telemetry
+from .config import ReceiveConfig
+from .inflate import inflate
+from .intake import Intake
+from .otlp_json import to_json
+from .refusal import Refused
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+PROJECT = web.RequestKey("project", str)
+
+
+class Accept(Protocol):
+    """One signal's way into the log."""
+
+    def __call__(self, body: bytes, project: str, *, json: bool) -> Awaitable[Message]:
+        """The response, or Refused."""
+
+
+class HttpReceiver:
+    """The routes, and the bounds on what their requests may hold in memory at once."""
+
+    def __init__(self, intake: Intake, config: ReceiveConfig, telemetry: Telemetry) -> None:
+        self._config, self._telemetry, self._inflight = config, telemetry, 0
+        self._signals: dict[str, Accept] = {"traces": intake.traces}
+
+    def add_routes(self, app: web.Application) -> None:
+        """Adds one POST route for each signal."""
+        for signal, accept in self._signals.items():
+            app.router.add_post(f"/v1/{signal}", self._route(signal, accept))
+
+    def _route(self, signal: str, accept: Accept) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def export(request: web.Request) -> web.Response:
+            content_type = request.content_type.lower()
+            try:
+                if content_type not in (PROTOBUF, JSON):
+                    raise Refused.unsupported(f"Content-Type {content_type!r}: OTLP is {PROTOBUF} or {JSON}")
+                message = await self._exported(request, accept, json=content_type == JSON)
+                response = encoded(message, content_type)
+            except Refused as refused:
+                response = refusal_response(refused, content_type)
+            self._telemetry.add("requests_total", 1, signal=signal, status=str(response.status))
+            return response
+
+        return export
+
+    async def _exported(self, request: web.Request, accept: Accept, *, json: bool) -> Message:
+        limit, announced = self._config.max_body_bytes, request.content_length or 0
+        if announced > limit:
+            raise Refused.too_large(f"the body has {announced} bytes, the limit is {limit}; send fewer spans at once")
+        if self._inflight + announced > self._config.max_inflight_bytes:
+            raise Refused.busy("the requests in progress fill the memory set aside for them")
+        self._inflight += announced
+        held = announced
+        try:
+            body = await self._read(request)
+            body = inflate(body, request.headers.get("Content-Encoding", ""), limit)
+            self._inflight += len(body)
+            held += len(body)
+            return await accept(body, request[PROJECT], json=json)
+        finally:
+            self._inflight -= held
+
+    async def _read(self, request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(self._config.body_timeout_s):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise Refused.too_large(f"the body has more than {self._config.max_body_bytes} bytes") from error
+        except TimeoutError as error:
+            raise Refused(408, 4, f"the body took longer than {self._config.body_timeout_s:g} s") from error
+
+
+def encoded(message: Message, content_type: str, status: int = 200) -> web.Response:
+    """A protobuf message as the body of an answer."""
+    body = to_json(message) if content_type == JSON else message.SerializeToString()
+    return web.Response(body=body, status=status, content_type=content_type)
+
+
+def refusal_response(refused: Refused, content_type: str) -> web.Response:
+    """google.rpc.Status in the request's content type; JSON for senders that speak neither."""
+    answer = encoded(
+        Status(code=refused.code, message=refused.message),
+        PROTOBUF if content_type == PROTOBUF else JSON,
+        refused.http_status,
+    )
+    if refused.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(refused.retry_after_s)
+    if refused.http_status in (408, 413):
+        answer.force_close()  # what is left of the body is not worth reading
+    return answer

@@ -1,0 +1,120 @@
+"""Checks a trace export request before it is made durable: counts it, rejects what has no identity, cuts what is too long.
+
+The common case costs one parse in C and a look at every span's ids; the client's bytes are then kept as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from ...instrument import semconv
+from .refusal import Refused
+
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+
+
+class Checked(NamedTuple):
+    """What may be made durable of a request, and what is said about the rest."""
+
+    body: bytes
+    accepted: int
+    rejected: int
+    message: str  # empty when there is nothing to say
+
+
+def parse(body: bytes) -> ExportTraceServiceRequest:
+    """The request; Refused when the bytes are not one."""
+    try:
+        return ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise Refused.malformed(
+            f"the body ({len(body)} bytes) is not a protobuf ExportTraceServiceRequest: {error}"
+        ) from error
+
+
+def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) -> Checked:
+    """Looks at every span of `request`, whose encoding is `body` if there is one yet.
+
+    Spans whose trace or span id is missing, all zero or of the wrong length are rejected. Attributes of more than
+    `longest` bytes are cut, and their names listed in the span's attribute `evalspan.truncated`.
+    """
+    # No attribute can be longer than the whole body: small requests need no look at the lengths.
+    lengths_matter = body is None or len(body) > longest
+    accepted = rejected = cut = 0
+    for resource_spans in request.resource_spans:
+        if lengths_matter and resource_spans.resource.ByteSize() > longest:
+            cut += _cut_values(resource_spans.resource.attributes, longest, set())
+        for scope_spans in resource_spans.scope_spans:
+            spans = scope_spans.spans
+            nameless = [index for index, span in enumerate(spans) if not _identified(span)]
+            for index in reversed(nameless):
+                del spans[index]
+            rejected += len(nameless)
+            accepted += len(spans)
+            if lengths_matter:
+                cut += sum(_cut_span(span, longest) for span in spans if span.ByteSize() > longest)
+    if body is None or rejected or cut:
+        body = request.SerializeToString()
+    return Checked(body, accepted, rejected, _said(rejected, cut, longest))
+
+
+def _identified(span: Span) -> bool:
+    trace_id, span_id = span.trace_id, span.span_id
+    return len(trace_id) == 16 and len(span_id) == 8 and trace_id != _NO_TRACE and span_id != _NO_SPAN
+
+
+def _cut_span(span: Span, longest: int) -> int:
+    names: set[str] = set()
+    cut = _cut_values(span.attributes, longest, names)
+    for event in span.events:
+        cut += _cut_values(event.attributes, longest, names)
+    for link in span.links:
+        cut += _cut_values(link.attributes, longest, names)
+    if len(span.name) > longest:
+        span.name, cut = span.name[:longest], cut + 1
+        names.add("name")
+    if len(span.status.message) > longest:
+        span.status.message, cut = span.status.message[:longest], cut + 1
+        names.add("status.message")
+    if names:
+        mark = span.attributes.add(key=semconv.TRUNCATED).value.array_value
+        for name in sorted(names):
+            mark.values.add(string_value=name)
+    return cut
+
+
+def _cut_values(attributes: Iterable[KeyValue], longest: int, names: set[str]) -> int:
+    """Cuts the values in place and adds their keys to `names`; returns how many there were."""
+    cut = 0
+    for attribute in attributes:
+        if attribute.ByteSize() <= longest:
+            continue
+        if len(attribute.key) > 256:
+            attribute.key = attribute.key[:256]
+        value = attribute.value
+        if value.WhichOneof("value") == "string_value":
+            value.string_value = value.string_value.encode()[:longest].decode(errors="ignore")
+        else:
+            value.string_value = f"({value.ByteSize()} bytes of {value.WhichOneof('value')}, longer than {longest})"
+        names.add(attribute.key)
+        cut += 1
+    return cut
+
+
+def _said(rejected: int, cut: int, longest: int) -> str:
+    said = []
+    if rejected:
+        said.append(
+            f"{rejected} spans rejected: a trace id has 16 bytes and a span id 8, and neither may be missing or all zero"
+        )
+    if cut:
+        said.append(
+            f"{cut} attributes longer than {longest} bytes were cut; {semconv.TRUNCATED} on the span names them"
+        )
+    return "; ".join(said)

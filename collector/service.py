@@ -1,0 +1,187 @@
+"""The composition root: one process that receives, keeps, inserts, evaluates and shows; every part is wired up here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+from aiohttp import web
+
+from ..instrument.errors import UsageError
+from ..queries.config import parse_dsn
+from ..queries.database import Store, open_store
+from ..queries.ownership import Owner, announce, withdraw
+from .auth import KeyRing, refuse_open_door
+from .config import Config
+from .insert import Inserter
+from .log.durable import DurableLog, LogLimits
+from .receivers.guard import Guard
+from .receivers.http import HttpReceiver
+from .receivers.intake import Intake
+from .telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+# Each has `attach(app, service)`, which adds its routes and its background tasks.
+PARTS = ("sqlport", "online", "alerts", "dashboard")
+
+
+class Service:
+    """What the parts share: settings, store, telemetry, addresses. `run` serves until it is told to stop."""
+
+    def __init__(self, config: Config) -> None:
+        refuse_open_door(config.receive.host, config.auth)
+        self.config = config
+        self.telemetry = Telemetry()
+        self.token = secrets.token_urlsafe(32)
+        self.http_url = self.sql_url = ""
+        self.ready = False
+        self.store: Store = open_store(
+            config.store.dsn or None, readers=config.store.readers, cluster=config.store.cluster
+        )
+        self.keys = KeyRing(config.auth, self.token)
+        self.log = DurableLog(self._log_directory() / "spans", self._log_limits(), self.telemetry, "spans")
+        self.inserter = Inserter(self.log, self._insert_spans, self.telemetry)
+        self.intake = Intake(self.log, self.telemetry, config.receive.max_attribute_bytes)
+        self.telemetry.gauge("log_backlog_bytes", lambda: self.log.backlog_bytes)
+        self._guard = Guard(self.keys, config.receive.header_timeout_s)
+        self.app = self._application()
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT, then drains: what was acknowledged is in the store or in the log."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with self._serving():
+            await stop.wait()
+            click.echo("stopping: finishing what was accepted", err=True)
+
+    @contextlib.asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        self.log.open()
+        self.intake.recall()
+        self.inserter.start()
+        runner = web.AppRunner(
+            self.app,
+            auto_decompress=False,  # it would inflate without our bound
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=30,
+        )
+        await runner.setup()
+        try:
+            server = await self._listen(runner)
+            self._announce()
+            self.ready = True
+            self._say_ready()
+            yield
+            self.ready = False
+            server.close()
+        finally:
+            await runner.cleanup()
+            await self.log.close()
+            drained = await asyncio.to_thread(self.inserter.stop, self.config.receive.drain_s)
+            await self._close(drained=drained)
+
+    async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
+        receive = self.config.receive
+        assert runner.server is not None
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                self._guard.connections(runner.server), receive.host, receive.port, backlog=1024
+            )
+        except OSError as error:
+            raise UsageError(
+                f"Cannot listen on {receive.host}:{receive.port}: {error.strerror or error}.",
+                hint="Choose another port with --port (0 picks a free one).",
+            ) from error
+        self.http_url = _url(receive.host, server.sockets[0])
+        return server
+
+    async def _close(self, *, drained: bool) -> None:
+        if not drained:
+            click.echo(f"{self.log.backlog_bytes} bytes are left in the log, for the next start", err=True)
+        else:
+            await self.log.forget()
+        if self.store.embedded:
+            withdraw(self._store_directory())
+        await asyncio.to_thread(self.store.close)
+
+    def _insert_spans(self, segment: bytes, token: str) -> None:
+        self.store.insert_otlp(segment, token=token)
+
+    def _announce(self) -> None:
+        if self.store.embedded:
+            owner = Owner(os.getpid(), http=self.http_url, sql=self.sql_url, token=self.token)
+            announce(self._store_directory(), owner)
+
+    def _say_ready(self) -> None:
+        keys = "one for each project" if self.config.auth.keys else "none needed on this machine"
+        click.echo(f"evalspan: OTLP at {self.http_url}, SQL at {self.sql_url or 'off'}, API keys: {keys}", err=True)
+        click.echo(f"store: {self.store.dsn}, log: {self.log.directory.parent}", err=True)
+        click.echo("ready")
+        sys.stdout.flush()
+
+    def _application(self) -> web.Application:
+        receive = self.config.receive
+        app = web.Application(client_max_size=receive.max_body_bytes, middlewares=[self._guard.middleware])
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/readyz", self._readiness)
+        app.router.add_get("/metrics", self._metrics)
+        HttpReceiver(self.intake, receive, self.telemetry).add_routes(app)
+        for part in PARTS:
+            attach = getattr(import_module(f".{part}", __package__), "attach", None)
+            if attach is not None:
+                attach(app, self)
+        return app
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readiness(self, _: web.Request) -> web.Response:
+        problem = "" if self.ready else "starting or stopping"
+        if self.inserter.last_error:
+            problem = f"the store takes nothing: {self.inserter.last_error}"
+        state = {"status": problem or "ok", "log_backlog_bytes": self.log.backlog_bytes}
+        return web.json_response(state, status=503 if problem else 200)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(text=self.telemetry.prometheus(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    def _store_directory(self) -> Path:
+        return Path(self.store.location.path)
+
+    def _log_directory(self) -> Path:
+        if self.config.receive.log_path:
+            return Path(self.config.receive.log_path).expanduser().resolve()
+        if self.store.embedded:
+            return self._store_directory() / "log"
+        return Path(parse_dsn(None).path if parse_dsn(None).embedded else Path.home() / ".evalspan") / "log"
+
+    def _log_limits(self) -> LogLimits:
+        receive = self.config.receive
+        return LogLimits(
+            log_bytes=receive.log_bytes,
+            segment_bytes=receive.segment_bytes,
+            flush_s=receive.flush_ms / 1000,
+            sync_s=receive.sync_ms / 1000,
+            keep_s=receive.keep_inserted_s if self.store.embedded else 0,
+        )
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    """The address to connect to: what was bound, or this machine when that was everything."""
+    name = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    shown = f"[{name}]" if ":" in name else name
+    return f"http://{shown}:{listening.getsockname()[1]}"

@@ -1,0 +1,80 @@
+"""What the collector knows about itself: counters and gauges, as numbers and as Prometheus text at /metrics."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+
+_PREFIX = "evalspan_"
+
+Labels = tuple[tuple[str, str], ...]
+
+# What each metric counts; one that is missing here has no HELP line, and its name has to do.
+HELP = {
+    "requests_total": "Requests by signal and by the HTTP status that answered them.",
+    "spans_accepted_total": "Spans acknowledged: on disk, and in the store soon.",
+    "spans_rejected_total": "Spans refused by partial_success, by reason.",
+    "spans_sampled_out_total": "Spans that sampling did not keep, by reason.",
+    "duplicate_requests_total": "Requests that a client sent again; stored once.",
+    "evaluations_accepted_total": "Evaluation results that arrived as log records.",
+    "log_records_dropped_total": "Log records acknowledged but not stored, by reason.",
+    "log_backlog_bytes": "Bytes that are on disk and not yet in the store.",
+    "log_damaged_bytes_total": "Bytes of the log that made no sense after a crash and were set aside.",
+    "log_sync_failures_total": "Syncs that failed; their senders were told to try again.",
+    "insert_segments_total": "Segments of the log that the store took.",
+    "insert_seconds_total": "Seconds spent in inserts.",
+    "insert_failures_total": "Inserts that failed and are tried again.",
+    "insert_quarantined_total": "Records that the store will never take, set aside in the log's directory.",
+}
+
+
+class Telemetry:
+    """Counters that any thread may add to, and gauges that are read when somebody looks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counters: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
+        self._gauges: dict[str, Callable[[], float]] = {}
+
+    def add(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Adds to the counter `name` (without prefix) under these labels."""
+        with self._lock:
+            self._counters[name][tuple(sorted(labels.items()))] += amount
+
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
+        """Registers what tells the current value of `name`."""
+        self._gauges[name] = read
+
+    def total(self, name: str, **labels: str) -> float:
+        """The counter's sum over all label sets that contain `labels`; 0 when it never counted."""
+        wanted = set(labels.items())
+        with self._lock:
+            return sum(value for key, value in self._counters[name].items() if wanted <= set(key))
+
+    def prometheus(self) -> str:
+        """Everything in the Prometheus text exposition format, version 0.0.4."""
+        with self._lock:
+            counters = {name: dict(values) for name, values in self._counters.items()}
+        lines: list[str] = []
+        for name, values in sorted(counters.items()):
+            lines += _head(name, "counter")
+            lines += [f"{_PREFIX}{name}{_labelled(key)} {value:.15g}" for key, value in sorted(values.items())]
+        for name, read in sorted(self._gauges.items()):
+            lines += [*_head(name, "gauge"), f"{_PREFIX}{name} {read():.15g}"]
+        return "\n".join([*lines, ""])
+
+
+def _head(name: str, kind: str) -> list[str]:
+    help_line = [f"# HELP {_PREFIX}{name} {HELP[name]}"] if name in HELP else []
+    return [*help_line, f"# TYPE {_PREFIX}{name} {kind}"]
+
+
+def _labelled(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{key}="{_escaped(value)}"' for key, value in labels) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
