@@ -19,6 +19,7 @@ from ..instrument.errors import ConfigError
 from ..queries.config import RetentionConfig, StoreConfig
 from .auth import AuthConfig
 from .receivers.config import ReceiveConfig
+from .sampling.config import SamplingConfig
 
 FILE_NAME = "evalspan.toml"
 
@@ -29,6 +30,7 @@ class Config(msgspec.Struct, frozen=True):
     store: StoreConfig = StoreConfig()
     retention: RetentionConfig = RetentionConfig()
     receive: ReceiveConfig = ReceiveConfig()
+    sampling: SamplingConfig = SamplingConfig()
     auth: AuthConfig = AuthConfig()
     origins: dict[str, str] = {}  # "receive.port" -> "evalspan.toml:3"
 

@@ -23,11 +23,14 @@ from ..queries.database import Store, open_store
 from ..queries.ownership import Owner, announce, withdraw
 from .auth import KeyRing, refuse_open_door
 from .config import Config
-from .insert import Inserter
+from .insert import Inserter, KeepAll, Stage
 from .log.durable import DurableLog, LogLimits
 from .receivers.guard import Guard
 from .receivers.http import HttpReceiver
 from .receivers.intake import Intake
+from .receivers.rows import add_rows_route
+from .sampling import build_sampler
+from .sampling.head import HeadStage
 from .telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -51,7 +54,7 @@ class Service:
         )
         self.keys = KeyRing(config.auth, self.token)
         self.log = DurableLog(self._log_directory() / "spans", self._log_limits(), self.telemetry, "spans")
-        self.inserter = Inserter(self.log, self._insert_spans, self.telemetry)
+        self.inserter = Inserter(self.log, self._insert_spans, self.telemetry, self._stage())
         self.intake = Intake(self.log, self.telemetry, config.receive.max_attribute_bytes)
         self.telemetry.gauge("log_backlog_bytes", lambda: self.log.backlog_bytes)
         self._guard = Guard(self.keys, config.receive.header_timeout_s)
@@ -121,6 +124,10 @@ class Service:
     def _insert_spans(self, segment: bytes, token: str) -> None:
         self.store.insert_otlp(segment, token=token)
 
+    def _stage(self) -> Stage:
+        sampler = build_sampler(self.config.sampling)
+        return KeepAll() if sampler.keeps_everything else HeadStage(sampler, self.telemetry)
+
     def _announce(self) -> None:
         if self.store.embedded:
             owner = Owner(os.getpid(), http=self.http_url, sql=self.sql_url, token=self.token)
@@ -140,6 +147,7 @@ class Service:
         app.router.add_get("/readyz", self._readiness)
         app.router.add_get("/metrics", self._metrics)
         HttpReceiver(self.intake, receive, self.telemetry).add_routes(app)
+        add_rows_route(app, self.store, self.keys)
         for part in PARTS:
             attach = getattr(import_module(f".{part}", __package__), "attach", None)
             if attach is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from .refusal import PERMISSION_DENIED, UNAUTHENTICATED, Refused
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
+Connection = web.RequestHandler
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -22,22 +22,23 @@ class Guard:
 
     def __init__(self, keys: KeyRing, header_timeout_s: float) -> None:
         self._keys, self._header_timeout_s = keys, header_timeout_s
-        self._spoken: weakref.WeakSet[object] = weakref.WeakSet()
+        self._silent: set[Connection] = set()  # connections without a request so far
 
-    def connections(self, server: Callable[[], web.RequestHandler]) -> Callable[[], web.RequestHandler]:
+    def connections(self, server: Callable[[], Connection]) -> Callable[[], Connection]:
         """Makes the server's connections, each with a deadline for its first request."""
 
-        def connect() -> web.RequestHandler:
-            handler = server()
-            asyncio.get_running_loop().call_later(self._header_timeout_s, self._close_if_silent, weakref.ref(handler))
-            return handler
+        def connect() -> Connection:
+            connection = server()
+            self._silent.add(connection)
+            asyncio.get_running_loop().call_later(self._header_timeout_s, self._close_if_silent, connection)
+            return connection
 
         return connect
 
-    def _close_if_silent(self, reference: weakref.ref[web.RequestHandler]) -> None:
-        handler = reference()
-        if handler is not None and handler not in self._spoken:
-            handler.force_close()
+    def _close_if_silent(self, connection: Connection) -> None:
+        if connection in self._silent:
+            self._silent.remove(connection)
+            connection.force_close()
 
     @property
     def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
@@ -45,7 +46,7 @@ class Guard:
 
         @web.middleware
         async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-            self._spoken.add(request.protocol)
+            self._silent.discard(request.protocol)
             if request.path in OPEN_PATHS:
                 return await handler(request)
             try:

@@ -1,0 +1,49 @@
+"""POST /api/v1/rows/{table}: how commands write while this service owns the store; for its owner's token only."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+
+from ..auth import KeyRing
+from ...instrument.errors import EvalspanError
+from ...queries.database import Store
+from .refusal import INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE
+
+TABLES = (
+    "evaluations",
+    "examples",
+    "experiments",
+    "experiment_results",
+    "alert_rules",
+    "alerts",
+    "cursors",
+)
+
+
+def add_rows_route(app: web.Application, store: Store, keys: KeyRing) -> None:
+    """Adds the route; its body is one JSON object a line (ClickHouse's JSONEachRow)."""
+
+    async def insert(request: web.Request) -> web.Response:
+        table = request.match_info["table"]
+        if not keys.is_service(request.headers.get("Authorization")):
+            return _refused(403, PERMISSION_DENIED, "rows are written with the token of service.json")
+        if table not in TABLES:
+            return _refused(404, INVALID_ARGUMENT, f"rows go into {', '.join(TABLES)}; there is no {table!r}")
+        try:
+            rows = [msgspec.json.decode(line, type=dict) for line in (await request.read()).splitlines() if line]
+            await asyncio.to_thread(store.insert, table, rows)
+        except msgspec.DecodeError as error:
+            return _refused(400, INVALID_ARGUMENT, f"one JSON object a line: {error}")
+        except EvalspanError as error:
+            status = 400 if error.exit_code == 2 else 503
+            return _refused(status, INVALID_ARGUMENT if status == 400 else UNAVAILABLE, f"{error} {error.hint}".strip())
+        return web.json_response({"inserted": len(rows)})
+
+    app.router.add_post("/api/v1/rows/{table}", insert)
+
+
+def _refused(status: int, code: int, message: str) -> web.Response:
+    return web.json_response({"code": code, "message": message}, status=status)

@@ -1,0 +1,112 @@
+"""`evalspan serve` as users run it, in a process of its own, for tests that kill it and count what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Collector:
+    """One `evalspan serve` on free ports over the store at `path`."""
+
+    def __init__(self, path: Path, *flags: str, settings: str = "", prefix: tuple[str, ...] = ()) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        configuration = path.parent / f"{path.name}.toml"
+        configuration.write_text(settings)
+        command = [sys.executable, "-m", "evalspan", "serve", "--store", f"chdb://{path}", "--port", "0"]
+        command += ["--grpc-port", "-1", "--sql-port", "-1", "--config", str(configuration), *flags]
+        self.process = subprocess.Popen(
+            [*prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=path.parent
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.said: list[str] = []
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        if self.process.stdout.readline() != "ready\n":
+            self.process.wait(30)
+            self._listener.join(5)
+            raise AssertionError(f"serve exited with {self.process.returncode}: {''.join(self.said)}")
+        self.owner = json.loads((path / "service.json").read_text())
+        self.address = urlsplit(self.owner["http"]).netloc
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
+
+    def request(self, method: str, path: str, body=None, headers=None, timeout=30.0) -> Answer:
+        connection = http.client.HTTPConnection(self.address, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.headers), answer.read())
+
+    def post(self, body: bytes, content_type: str = PROTOBUF, path: str = "/v1/traces", **headers: str) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.request("POST", path, body, {"Content-Type": content_type, **named})
+
+    def metrics(self) -> dict[str, float]:
+        text = self.request("GET", "/metrics").body.decode()
+        pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name.removeprefix("evalspan_"): float(value) for name, value in pairs}
+
+    def resident_bytes(self) -> int:
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(30)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self._listener.join(5)
+        return code
+
+
+@contextlib.contextmanager
+def serving(path: Path, *flags: str, settings: str = "", prefix: tuple[str, ...] = ()) -> Iterator[Collector]:
+    """A collector that is gone afterwards, however the test ends."""
+    collector = Collector(path, *flags, settings=settings, prefix=prefix)
+    try:
+        yield collector
+    finally:
+        if collector.process.poll() is None:
+            collector.kill()
+
+
+def rows_of(path: Path, sql: str) -> list[list]:
+    """The answer of the embedded store at `path`, asked in a process of its own: chDB opens one path a process."""
+    program = (
+        "import json, sys; from evalspan.queries.database import open_store\n"
+        "with open_store('chdb://' + sys.argv[1]) as store:\n"
+        "    print(json.dumps([list(row) for row in store.query(sys.argv[2]).rows], default=str))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path), sql], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
