@@ -66,7 +66,7 @@ def load_config(
             table, key = name.split(".")
             values[table][key] = value
             origins[name] = f"--{'store' if name == 'store.dsn' else key.replace('_', '-')}"
-    tables = {table: _converted(table, kind, values[table], origins) for table, kind in TABLES.items()}
+    tables: dict[str, Any] = {table: _converted(table, kind, values[table], origins) for table, kind in TABLES.items()}
     return Config(**tables, origins=origins)
 
 

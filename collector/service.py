@@ -49,9 +49,7 @@ class Service:
         self.token = secrets.token_urlsafe(32)
         self.http_url = self.sql_url = ""
         self.ready = False
-        self.store: Store = open_store(
-            config.store.dsn or None, readers=config.store.readers, cluster=config.store.cluster
-        )
+        self.store: Store = open_store(config.store.dsn or None, readers=config.store.readers)
         self.keys = KeyRing(config.auth, self.token)
         self.log = DurableLog(self._log_directory() / "spans", self._log_limits(), self.telemetry, "spans")
         self.inserter = Inserter(self.log, self._insert_spans, self.telemetry, self._stage())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from ..auth import KeyRing, is_loopback
 from .http import PROJECT, refusal_response
@@ -14,7 +15,6 @@ from .refusal import PERMISSION_DENIED, UNAUTHENTICATED, Refused
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 Connection = web.RequestHandler
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Guard:
@@ -41,7 +41,7 @@ class Guard:
             connection.force_close()
 
     @property
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """What every request passes first."""
 
         @web.middleware

@@ -12,6 +12,9 @@ from .refusal import Refused
 
 ENCODINGS = ("identity", "gzip", "deflate", "zstd")
 
+# The stub of isal calls its exception class an instance.
+_DAMAGED: tuple[type[Exception], ...] = (isal_zlib.error, zlib.error, zstandard.ZstdError, EOFError)  # type: ignore[assignment]
+
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     """The body as it was before `encoding`; Refused when it is damaged, cut off, or longer than `limit` bytes."""
@@ -22,7 +25,7 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
         return body
     try:
         inflated = _zstd(body, limit) if name == "zstd" else _zlib(body, name, limit)
-    except (isal_zlib.error, zlib.error, zstandard.ZstdError, EOFError) as error:
+    except _DAMAGED as error:
         raise Refused.malformed(f"the body is not valid {name}: {error}") from error
     if len(inflated) > limit:
         raise Refused.too_large(

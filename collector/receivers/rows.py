@@ -7,9 +7,9 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from ..auth import KeyRing
 from ...instrument.errors import EvalspanError
 from ...queries.database import Store
+from ..auth import KeyRing
 from .refusal import INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE
 
 TABLES = (

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -98,7 +98,7 @@ def serving(path: Path, *flags: str, settings: str = "", prefix: tuple[str, ...]
             collector.kill()
 
 
-def rows_of(path: Path, sql: str) -> list[list]:
+def rows_of(path: Path, sql: str) -> list[list[Any]]:
     """The answer of the embedded store at `path`, asked in a process of its own: chDB opens one path a process."""
     program = (
         "import json, sys; from evalspan.queries.database import open_store\n"
@@ -109,4 +109,5 @@ def rows_of(path: Path, sql: str) -> list[list]:
         [sys.executable, "-c", program, str(path), sql], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    rows: list[list[Any]] = json.loads(done.stdout)
+    return rows

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 def add_span(spans, name="chat test-model", *, start_ns=None, attributes=None, content=200) -> Span:
     """One span of a chat call, with `content` bytes of text in and out."""
     start = time.time_ns() if start_ns is None else start_ns
-    span = spans.add(
+    span: Span = spans.add(
         trace_id=os.urandom(16),
         span_id=os.urandom(8),
         name=name,

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from http.client import HTTPException
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,9 @@ class Client(threading.Thread):
 
     def __init__(self, collector: Collector, unanswered: bytes | None = None) -> None:
         super().__init__(daemon=True)
-        self.collector, self.acknowledged, self.unanswered = collector, set(), unanswered
-        self.sent = {}
+        self.collector, self.unanswered = collector, unanswered
+        self.acknowledged: set[str] = set()
+        self.sent: dict[bytes, set[str]] = {}
 
     def run(self) -> None:
         while True:
@@ -36,7 +38,7 @@ class Client(threading.Thread):
                 self.unanswered = None
 
 
-def rounds(path, count: int) -> tuple[set[str], list[list]]:
+def rounds(path, count: int) -> tuple[set[str], list[list[Any]]]:
     """Runs `count` rounds of kill and restart; returns the acknowledged span ids and what is stored of each."""
     acknowledged: set[str] = set()
     sent: dict[bytes, set[str]] = {}
@@ -62,7 +64,7 @@ def rounds(path, count: int) -> tuple[set[str], list[list]]:
     return acknowledged, rows_of(path, "SELECT span_id, count() FROM spans GROUP BY span_id")
 
 
-def check(acknowledged: set[str], stored: list[list]) -> None:
+def check(acknowledged: set[str], stored: list[list[Any]]) -> None:
     assert len(acknowledged) > 100, "the clients hardly sent anything: this run proved nothing"
     missing = acknowledged - {span_id for span_id, _ in stored}
     assert not missing, f"{len(missing)} of {len(acknowledged)} acknowledged spans are gone"
