@@ -6,6 +6,7 @@ raises, hangs or is not a finite number is Unscored with its reason, never a pas
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import math
@@ -109,6 +110,19 @@ class FunctionEvaluator:
     def __repr__(self) -> str:
         return f"<evaluator {self.name} {self.version}>"
 
+    def using(self, *, name: str | None = None, threshold: float | None = None, **settings: Any) -> FunctionEvaluator:
+        """The same evaluator under another name, threshold or value of its own parameters; its version says so."""
+        bound = functools.partial(self.function, **settings) if settings else self.function
+        changed = fingerprint(self.version, repr(sorted(settings.items()))) if settings else self.version
+        return FunctionEvaluator(
+            bound,
+            name=name or self.name,
+            version=changed,
+            direction=self.direction,
+            threshold=self.threshold if threshold is None else threshold,
+            inline=self.inline,
+        )
+
     async def evaluate(self, **arguments: Any) -> Score | Unscored:
         """Calls the function with the arguments that it names; a sync one in a thread unless it is `inline`."""
         from .running import call  # the loop and its threads are needed only here
@@ -160,7 +174,7 @@ def evaluator(
         return FunctionEvaluator(
             inner,
             name=own,
-            version=version or fingerprint(_source_of(inner)),
+            version=version or fingerprint(source_of(inner)),
             direction=direction,
             threshold=threshold,
             inline=inline,
@@ -205,6 +219,30 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float) else str(value)
 
 
+def source_of(function: Any) -> str:
+    """What tells one function from another: its source text with the plain values bound to it, else its bytecode.
+
+    A callable object with a `repr` of its own (a configured check) is known by that.
+    """
+    if isinstance(function, functools.partial):
+        return source_of(function.func) + repr((function.args, sorted(function.keywords.items())))
+    if not inspect.isroutine(function) and type(function).__repr__ is not object.__repr__:
+        return repr(function)
+    target = function if inspect.isroutine(function) else type(function)
+    code = getattr(target, "__code__", None)
+    try:
+        source = inspect.getsource(target)
+    except (OSError, TypeError):  # typed at a prompt, or built in
+        source = code.co_code.hex() + repr(code.co_consts) if code else repr(target)
+    cells = [cell.cell_contents for cell in getattr(target, "__closure__", None) or ()]
+    bound = [
+        *cells,
+        *(getattr(target, "__defaults__", None) or ()),
+        *(getattr(target, "__kwdefaults__", None) or {}).items(),
+    ]
+    return source + repr([value for value in bound if isinstance(value, str | int | float | tuple | None)])
+
+
 def _bare_score(result: Any) -> Score | None:
     number = _number(result)
     if number is None:
@@ -226,17 +264,6 @@ def _name_of(function: Any) -> str:
     # A functools.partial or a callable object has no __name__ of its own.
     inner = getattr(function, "func", function)
     return getattr(inner, "__name__", None) or type(inner).__name__
-
-
-def _source_of(function: Any) -> str:
-    inner = getattr(function, "func", function)
-    target = inner if inspect.isroutine(inner) else type(inner)
-    settings = f"{getattr(function, 'args', '')}{getattr(function, 'keywords', '')}"
-    try:
-        return inspect.getsource(target) + settings
-    except (OSError, TypeError):  # typed at a prompt, or built in
-        code = getattr(target, "__code__", None)
-        return (code.co_code.hex() + repr(code.co_consts) if code else repr(target)) + settings
 
 
 def _wanted_arguments(function: Callable[..., Any], name: str) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def check_suite(suite: Any, *, where: str = "the suite") -> list[Evaluator]:
     """The suite as a list of evaluators.
 
     Raises UsageError when it is empty, holds something else, holds one name twice (one would overwrite the other),
-    or holds a safety-critical judge whose paired rule is not in it.
+    holds a safety-critical judge whose paired rule is not in it, or a member that is not ready (no constraints).
     """
     members = list(suite) if isinstance(suite, Sequence | set) and not isinstance(suite, str) else [suite]
     if not members:
@@ -94,6 +94,9 @@ def check_suite(suite: Any, *, where: str = "the suite") -> list[Evaluator]:
             kind = member.__name__ if isinstance(member, type) else type(member).__name__
             fix = f"make one: {kind}(...)" if isinstance(member, type) else "decorate it with @evaluator"
             raise UsageError(f"{where} holds {member!r} ({kind}), which is not an evaluator", hint=fix)
+        ready = getattr(member, "ready", None)
+        if ready is not None:
+            ready()
     names = [member.name for member in members]
     for name in names:
         if names.count(name) > 1:

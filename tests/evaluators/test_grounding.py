@@ -1,0 +1,116 @@
+"""Deterministic grounding: what it catches, what it must let pass, and when it does not judge."""
+
+import pytest
+
+from evalspan.evaluators import Grounding, run_evaluator
+from evalspan.evaluators.facts import facts
+
+HELP = """Acme Desk is a support inbox for small teams. The Starter plan costs $29 per month and includes 3 agents, email support and a shared inbox. The Pro plan costs $49 per user per month and includes unlimited agents, live chat, single sign-on and audit logs. The Starter plan does not include single sign-on.
+
+Yearly billing saves 20%. We accept Visa, Mastercard and PayPal.
+
+You can cancel at any time from Settings. Refunds are available within 30 days of the first purchase; after 30 days payments are non-refundable. API access is included in the Enterprise plan only. Support answers Monday to Friday, 9am to 5pm."""
+FAITHFUL = [
+    "The Pro plan is $49 per user each month. It includes live chat, single sign-on, and audit logs.",
+    "Hi there! You can cancel at any time under Settings. Let me know if you need anything else!",
+    "Starter is 29 dollars a month and comes with 3 agents, a shared inbox and email support.",
+    "Refunds can be requested within thirty days of the first purchase. After that, payments are non-refundable.",
+    "1. Choose yearly billing. 2. You save 20 percent.",
+    "SSO isn't included in the Starter plan; you would need the Pro plan.",
+    "API access is only available on the Enterprise plan.",
+    "Our support answers Monday to Friday between 9:00 and 17:00.",
+    "**Pro**: $49 per user per month, with unlimited agents.",
+]
+UNFAITHFUL = [
+    ("number", "The Pro plan costs $79 per user per month and includes live chat."),
+    ("number", "The Pro plan costs $49 per user per year."),
+    ("number", "The Pro plan costs €49 per user per month."),
+    ("number", "The Starter plan costs $49 per month."),  # a price of the context, but of another plan
+    ("number", "Refunds are available within 30 months of the first purchase."),
+    ("number", "Yearly billing saves 30%."),
+    ("number", "Support answers Monday to Friday, 9am to 8pm."),
+    ("feature", "The Pro plan includes live chat, audit logs and a built-in voice assistant."),
+    ("name", "We accept Visa, Mastercard, PayPal and Bitcoin."),
+    ("negation", "The Starter plan includes single sign-on."),
+    ("negation", "The Pro plan does not include live chat, single sign-on and audit logs."),
+    ("negation", "You cannot cancel at any time from Settings."),
+    ("negation", "Payments are refundable after 30 days."),
+    ("scope", "API access is included in the Starter plan."),
+    ("coverage", "Our ticket vault encrypts conversations with quantum keys."),
+]
+
+
+@pytest.mark.parametrize("output", FAITHFUL)
+async def test_h09_faithful_answers_pass(output):
+    outcome = await run_evaluator(Grounding(), output=output, context=HELP)
+    assert outcome.passed is True, outcome.explanation
+    assert outcome.value >= 0.5
+
+
+@pytest.mark.parametrize(("kind", "output"), UNFAITHFUL)
+async def test_h09_b38_unfaithful_answers_fail_with_the_reason(kind, output):
+    outcome = await run_evaluator(Grounding(), output=output, context=HELP)
+    assert outcome.passed is False
+    assert kind in [finding["kind"] for finding in outcome.details["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("output", "context", "reason"),
+    [
+        ("The plan costs $49.", None, "no context"),
+        ("The plan costs $49.", ["", " "], "no context"),
+        ("Is there anything else?", HELP, "nothing in the output is checkable"),
+        ("", HELP, "nothing in the output is checkable"),
+        (None, HELP, "nothing in the output is checkable"),
+    ],
+)
+async def test_b35_without_context_or_claims_nothing_is_scored(output, context, reason):
+    outcome = await run_evaluator(Grounding(), output=output, context=context)
+    assert outcome.value is None
+    assert reason in outcome.unscored
+
+
+def test_contexts_may_be_passages_documents_or_messages():
+    for context in (
+        ["Pro costs $49.", "Basic costs $19."],
+        [{"page_content": "Pro costs $49."}],
+        [{"role": "tool", "parts": [{"type": "text", "content": "Pro costs $49."}]}],
+        {"documents": "x", "text": "Pro costs $49."},
+    ):
+        assert Grounding()("Pro costs $49.", context).passed is True
+        assert Grounding()("Pro costs $79.", context).passed is False
+
+
+def test_lists_of_names_with_prices_are_not_mixed_up():
+    context = "Three tiers: Basic at $19 per month, Professional at $49 per month, and Enterprise."
+    assert Grounding()("Professional costs $49 per month.", context).passed is True
+    assert Grounding()("Basic costs $49 per month.", context).passed is False
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("$1,200", "1200 dollars", True),
+        ("USD 1.2k", "$1,200", True),
+        ("€1.200,50", "EUR 1200.50", True),
+        ("two weeks", "14 days", True),
+        ("12 months", "1 year", True),
+        ("30 days", "30 hours", False),
+        ("30 days", "30", True),
+        ("15%", "15 percent", True),
+        ("15%", "$15", False),
+        ("March 3, 2026", "2026-03-03", True),
+        ("3 March", "2026-03-03", True),
+        ("March 4, 2026", "2026-03-03", False),
+        ("5:30 pm", "17:30", True),
+        ("500 MB", "0.5 GB", True),
+        ("twenty-five days", "25 days", True),
+        ("$49/mo", "$49 monthly", True),
+        ("$49/mo", "$49 yearly", False),
+        ("$49", "$49 yearly", True),
+    ],
+)
+def test_facts_agree_whatever_way_they_are_written(one, other, same):
+    (first,), (second,) = facts(one), facts(other)
+    assert first.agrees(second) is same
+    assert second.agrees(first) is same
