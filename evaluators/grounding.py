@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from .context import Context, clauses, read_context
-from .evaluator import Score, Unscored, fingerprint
+from .evaluator import Direction, Score, Unscored, fingerprint
 from .facts import Fact, facts
 from .passages import content_stems, is_negated, passage_text
 from .tokens import stem, unicode_tokens
@@ -60,11 +60,13 @@ class Grounding:
     """How much of the output's checkable clauses stands in the context, in [0, 1]; one finding fails it.
 
     Each clause counts 0.5 to 1 when nothing in it is unsupported and 0 to 0.5 otherwise, by the share of its words
-    and of its runs of two and three words that the context holds (their mean is `details["overlap"]`). `coverage` is the share of a sentence's content words that the context must hold. Without a context, or when
-    nothing in the output is checkable, the result is Unscored.
+    and of its runs of two and three words that the context holds (their mean is `details["overlap"]`).
+    `coverage` is the share of a clause's content words that the context must hold. Without a context, or when nothing
+    in the output is checkable, the result is Unscored.
     """
 
-    direction = "higher"
+    kind = "hallucination"
+    direction: Direction = "higher"
     threshold: float | None = None
     source = "code"
     inline = True

@@ -27,7 +27,7 @@ _STOPWORDS = frozenset(
     additionally according available based currently directly easily etc general generally help helps including
     indeed instead option options particular particularly regarding several simple specific therefore thing
     things various
-    """.split()  # noqa: SIM905 - a list would be a page long
+    """.split()
 )
 _IDIOMS = re.compile(
     r"\b(?:not only|no later than|no more than|no less than|no fewer than|no longer than|no (?:extra|additional) "
@@ -45,7 +45,7 @@ _DENIED = {"unavailable": "avail", "unsupported": "support", "exclude": "includ"
 _DENIALS = frozenset(
     """
     not no never none neither nor without cannot lack lacks lacking non prohibit prohibited forbid forbidden
-    """.split()  # noqa: SIM905 - a list would be a page long
+    """.split()
 )
 
 
