@@ -67,8 +67,8 @@ class MatchesSchema:
             document = _parse(output, fenced=self.fenced)
         except ValueError as error:
             return False, f"not valid JSON: {error}"
-        error = next(iter(self._validator.iter_errors(document)), None)
-        return (True, None) if error is None else (False, f"at {error.json_path}: {error.message}")
+        mismatch = next(iter(self._validator.iter_errors(document)), None)
+        return (True, None) if mismatch is None else (False, f"at {mismatch.json_path}: {mismatch.message}")
 
 
 class WordCount(msgspec.Struct, frozen=True):

@@ -226,7 +226,7 @@ def source_of(function: Any) -> str:
     """
     if isinstance(function, functools.partial):
         return source_of(function.func) + repr((function.args, sorted(function.keywords.items())))
-    if not inspect.isroutine(function) and type(function).__repr__ is not object.__repr__:
+    if isinstance(function, msgspec.Struct) or (not inspect.isroutine(function) and "__repr__" in vars(type(function))):
         return repr(function)
     target = function if inspect.isroutine(function) else type(function)
     code = getattr(target, "__code__", None)

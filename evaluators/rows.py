@@ -62,47 +62,46 @@ def evaluation_row(
     chosen for this evaluation. `details` of the outcome go to `metadata` as JSON texts.
     """
     span = span or {}
-    trace_id = trace_id or str(span.get("trace_id", ""))
-    span_id = span_id or str(span.get("span_id", ""))
-    row: dict[str, Any] = {
+    identity = {
         "project": project,
-        "evaluation_id": evaluation_id(
-            project=project,
-            name=outcome.name,
-            evaluator_version=outcome.version,
-            source=source,
-            author=author,
-            trace_id=trace_id,
-            span_id=span_id,
-            experiment_id=experiment_id,
-            repeat=repeat,
-        ),
         "name": outcome.name,
         "evaluator_version": outcome.version,
         "source": source,
         "author": author,
-        "trace_id": trace_id,
-        "span_id": span_id,
+        "trace_id": trace_id or str(span.get("trace_id", "")),
+        "span_id": span_id or str(span.get("span_id", "")),
+        "experiment_id": experiment_id,
+    }
+    return {
+        **_dimensions(span, span_time, segment),
+        **_judgement(outcome),
+        **identity,
+        "evaluation_id": evaluation_id(**identity, repeat=repeat),
+        "sample_weight": float(span.get("sample_weight") or 1.0) * evaluation_weight,
+        "dataset": dataset,
+        "metadata": _texts({**outcome.details, **(metadata or {})}),
+    }
+
+
+def _dimensions(span: Mapping[str, Any], span_time: datetime | None, segment: str) -> dict[str, Any]:
+    copied: dict[str, Any] = {name: str(span[name]) for name in _DIMENSIONS if span.get(name) is not None}
+    if segment:
+        copied["segment"] = segment
+    time = span_time or span.get("start_time")
+    return copied if time is None else {**copied, "span_time": time}
+
+
+def _judgement(outcome: Outcome) -> dict[str, Any]:
+    return {
         "score": outcome.value,
         "label": outcome.label or "",
         "passed": {None: "unknown", True: "pass", False: "fail"}[outcome.passed],
         "explanation": outcome.explanation or "",
         "error": outcome.unscored or "",
-        "sample_weight": float(span.get("sample_weight") or 1.0) * evaluation_weight,
-        "dataset": dataset,
-        "experiment_id": experiment_id,
         "judge_model": str(outcome.details.get("judge_model", "")),
         "judge_cost_usd": outcome.cost_usd or 0.0,
         "judge_trace_id": str(outcome.details.get("judge_trace_id", "")),
-        "metadata": _texts({**outcome.details, **(metadata or {})}),
     }
-    row.update({name: str(span[name]) for name in _DIMENSIONS if span.get(name) is not None})
-    if segment:
-        row["segment"] = segment
-    time = span_time or span.get("start_time")
-    if time is not None:
-        row["span_time"] = time
-    return row
 
 
 def _texts(details: Mapping[str, Any]) -> dict[str, str]:
