@@ -2,7 +2,8 @@
 
 EvalspanError                     exit 1
 ├── UsageError                    exit 2   a bad option, file, name or value
-│   └── ConfigError               exit 2   evalspan.toml or an EVALSPAN_* variable
+│   ├── ConfigError               exit 2   evalspan.toml or an EVALSPAN_* variable
+│   └── DatasetError              exit 2   an example or a dataset that breaks a rule
 ├── StoreError                    exit 5   the store
 │   ├── StoreLocked               exit 5   another process owns the embedded store
 │   ├── StoreUnreachable          exit 5   nothing answers there
@@ -32,6 +33,10 @@ class UsageError(EvalspanError):
 
 class ConfigError(UsageError):
     """A setting that does not exist or has a value it cannot have."""
+
+
+class DatasetError(UsageError, ValueError):
+    """An example or a dataset that breaks a rule of its partition or of the file format."""
 
 
 class StoreError(EvalspanError):

@@ -1,0 +1,88 @@
+"""Reads and writes dataset files: JSONL line by line with the place of every error, JSON whole, always atomically."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...instrument.errors import DatasetError
+from .example import Example
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes the file whole or not at all: a crash or a full disk leaves the old one as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_examples(path: Path) -> tuple[list[Example], dict[str, str]]:
+    """The examples of a .jsonl or .json file, and the name and task type that a .json file states.
+
+    Raises DatasetError naming the file, the line and the fix.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DatasetError(f"there is no dataset file {path}", hint="`evalspan dataset new` makes one") from error
+    except OSError as error:
+        raise DatasetError(f"cannot read the dataset file {path}: {error.strerror}", hint="check the path") from error
+    if path.suffix == ".json":
+        return _read_whole(path, content)
+    return _read_lines(path, content), {}
+
+
+def jsonl(items: Iterable[dict[str, Any]]) -> bytes:
+    """One object a line."""
+    return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
+
+
+def _read_lines(path: Path, content: bytes) -> list[Example]:
+    examples = []
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip():
+            examples.append(_example(line, f"{path}:{number}"))
+    return examples
+
+
+def _read_whole(path: Path, content: bytes) -> tuple[list[Example], dict[str, str]]:
+    document = _decode(content, str(path))
+    if not isinstance(document, dict) or not isinstance(document.get("examples"), list):
+        raise DatasetError(
+            f"{path} holds no examples", hint='write {"name": ..., "task_type": ..., "examples": [...]}, or use .jsonl'
+        )
+    examples = [_build(item, f"{path}, example {number}") for number, item in enumerate(document["examples"], 1)]
+    return examples, {key: str(document[key]) for key in ("name", "task_type") if document.get(key)}
+
+
+def _example(line: bytes, place: str) -> Example:
+    return _build(_decode(line, place), place)
+
+
+def _decode(content: bytes, place: str) -> Any:
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{place}: not JSON: {error}", hint="one JSON object a line, in UTF-8") from error
+
+
+def _build(item: object, place: str) -> Example:
+    try:
+        return Example.from_json(item)
+    except DatasetError as error:
+        raise DatasetError(f"{place}: {error}", hint=error.hint) from error
