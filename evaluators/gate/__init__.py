@@ -1,1 +1,1 @@
-"""From experiment results to passed, failed or inconclusive."""
+"""The gate: passed, failed or inconclusive, from a dataset, a target and a suite; nothing fails open."""

@@ -1,0 +1,87 @@
+"""Says what ran: the experiment record around the results, with the dataset's hash, the suite's versions and git."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ..datasets import Dataset
+from ..evaluator import Evaluator
+from .record import CaseResult, Experiment, Metric
+from .ruling import GOLDEN_FLOOR, in_order, kind_of
+from .run import NOT_REACHED
+from .target import Target
+
+
+def record_of(
+    dataset: Dataset, target: Target, suite: Sequence[Evaluator], results: list[CaseResult], *, name: str = ""
+) -> Experiment:
+    """The record of a run. Its id is a hash of what ran and what came out: the same run from the cache has the same."""
+    late = NOT_REACHED.split("{", maxsplit=1)[0]
+    sha = git_sha()
+    digest = hashlib.sha256(f"{name}|{target.identity}|{dataset.content_hash}|{sha}".encode())
+    for result in results:
+        digest.update(f"{result.example_id}|{result.repeat}|{result.timestamp}|{result.model_output}\n".encode())
+    return Experiment(
+        experiment_id=digest.hexdigest()[:16],
+        name=name or target.identity.target,
+        dataset=dataset.name,
+        dataset_version=dataset.version,
+        dataset_hash=dataset.content_hash,
+        target=target.identity,
+        suite=[metric_of(evaluator) for evaluator in in_order(suite)],
+        git_sha=sha,
+        started_at=max((result.timestamp for result in results), default=""),
+        repeats=len({result.repeat for result in results}) or 1,
+        over_budget=[one.example_id for one in results if (one.failure_reason or "").startswith(late)],
+        profile=profile_of(results),
+        results=results,
+    )
+
+
+def metric_of(evaluator: Evaluator) -> Metric:
+    """The evaluator, and in words what passing means under it."""
+    kind = kind_of(evaluator)
+    sign = "at least" if evaluator.direction == "higher" else "at most"
+    passes = f"{sign} {evaluator.threshold:g}" if evaluator.threshold is not None else "as the evaluator itself says"
+    if kind in GOLDEN_FLOOR and evaluator.direction == "higher":
+        passes += f", on golden cases at least {GOLDEN_FLOOR[kind]:g}"
+    calibrated = getattr(evaluator, "calibrated", None)
+    return Metric(
+        evaluator.name,
+        evaluator.version,
+        kind,
+        evaluator.direction,
+        evaluator.threshold,
+        passes,
+        bool(calibrated) if isinstance(calibrated, bool) else None,
+    )
+
+
+def profile_of(results: Sequence[CaseResult]) -> dict[str, float]:
+    """Where the time went: seconds in the target and in each evaluator, the longest first."""
+    seconds: dict[str, float] = defaultdict(float)
+    for result in results:
+        seconds["target"] += result.latency_ms / 1000
+        for outcome in result.metrics:
+            seconds[outcome.name] += outcome.latency_s
+    return {name: round(spent, 4) for name, spent in sorted(seconds.items(), key=lambda item: -item[1])}
+
+
+def git_sha() -> str:
+    """The commit of the working directory, with "+" when something is not committed; '' outside git."""
+    try:
+        sha = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S607
+        dirty = subprocess.run(  # noqa: S603
+            ["git", "status", "--porcelain", "--untracked-files=no"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+

@@ -1,0 +1,101 @@
+"""Runs the gate from names: loads dataset, target, suite and baseline, runs the cases, decides, and stores nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ...instrument.errors import UsageError
+from ..datasets import Dataset
+from ..evaluator import Evaluator
+from ..experiments.cache import Cache, default_directory
+from ..experiments.identity import record_of
+from ..experiments.record import CaseResult, load_experiment
+from ..experiments.run import RunSettings, run_cases
+from ..experiments.target import Target, load_target
+from ..loading import load_suite
+from .decide import Policy, decide
+from .repeat import at_the_threshold, settle
+from .report import GateReport
+
+
+class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to gate, by name, and how."""
+
+    dataset: Dataset
+    target: str
+    suite: str
+    baseline: str = ""
+    policy: Policy = Policy()
+    settings: RunSettings = RunSettings()
+    repeats: int = 3
+    """How often a case at the threshold is run in all."""
+    model: str = ""
+    prompt_version: str = ""
+    cache_directory: str | None = ""
+    """None for no cache, "" for the usual place."""
+    name: str = ""
+
+
+def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None = None) -> GateReport:
+    """The gate's report. Raises UsageError when the target, the suite or the baseline cannot be loaded."""
+    baseline = load_experiment(request.baseline) if request.baseline else None
+    target, suite = load_both(request)
+    results = _results(request, target, suite, progress)
+    experiment = record_of(request.dataset, target, suite, results, name=request.name)
+    return decide(
+        request.dataset, experiment, request.policy, baseline=baseline, baseline_name=request.baseline
+    )
+
+
+def load_both(request: GateRequest) -> tuple[Target, list[Evaluator]]:
+    """The target and the suite; a module that calls sys.exit while it is imported is bad input, not success."""
+    with importing():
+        target = load_target(request.target, model=request.model, prompt_version=request.prompt_version)
+        return target, load_suite(request.suite)
+
+
+def open_cache(directory: str | None, target: Target, suite: Sequence[Evaluator]) -> Cache | None:
+    """The cache in the directory, "" for the usual place, None for none."""
+    return None if directory is None else Cache(Path(directory) if directory else default_directory(), target, suite)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Runs imports of the user's code: fresh from source, never ending the process."""
+    before = sys.dont_write_bytecode
+    # Compiled files are matched by whole seconds: an edit in the same second would run the old code.
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    except SystemExit as error:
+        raise UsageError(
+            f"the code under test called sys.exit({error.code!r}) while it was imported",
+            hint='put what runs as a program under `if __name__ == "__main__":`',
+        ) from error
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _results(
+    request: GateRequest, target: Target, suite: list[Evaluator], progress: Callable[[CaseResult], None] | None
+) -> list[CaseResult]:
+    chosen = request.policy.partitions
+    examples = [example for example in request.dataset if not chosen or example.partition in chosen]
+    cache = open_cache(request.cache_directory, target, suite)
+    results = run_cases(examples, target, suite, request.settings, cache=cache, progress=progress)
+    unsure = {result.example_id for result in results if at_the_threshold(result, suite)}
+    if request.repeats < 2 or not unsure:
+        return results
+    settings = msgspec.structs.replace(request.settings, first_repeat=1, repeats=request.repeats - 1)
+    again = run_cases([one for one in examples if one.id in unsure], target, suite, settings, cache=cache)
+    return [
+        settle(first, [one for one in again if one.example_id == first.example_id]) if first.example_id in unsure else first
+        for first in results
+    ]
+
+
