@@ -22,7 +22,7 @@ def approve(dataset: Dataset, reviewers: Sequence[str], partition: str, note: st
     """
     names = list(dict.fromkeys(person(name) for name in reviewers if name.strip()))
     if not names:
-        raise DatasetError("an approval needs the name of its reviewer", hint="approve(\"ann\", \"bob\")")
+        raise DatasetError("an approval needs the name of its reviewer", hint='approve("ann", "bob")')
     if not dataset.partition(partition):
         raise DatasetError(f"{dataset.name} has no {partition} example to approve", hint="add examples first")
     content = dataset.partition_hash(partition)
@@ -40,9 +40,7 @@ def approvers(dataset: Dataset, partition: str) -> list[str]:
     """The people whose approval is of exactly the content that stands there now."""
     content = dataset.partition_hash(partition)
     return [
-        one.reviewer
-        for one in dataset.manifest.approvals
-        if one.partition == partition and one.content_hash == content
+        one.reviewer for one in dataset.manifest.approvals if one.partition == partition and one.content_hash == content
     ]
 
 

@@ -87,9 +87,7 @@ def _regression(dataset: Dataset) -> Iterator[Problem]:
                 example.id,
             )
         elif not example.root_cause:
-            yield Problem(
-                "warning", "root_cause", f"{example.id} has no root_cause", "say why it happened", example.id
-            )
+            yield Problem("warning", "root_cause", f"{example.id} has no root_cause", "say why it happened", example.id)
 
 
 def _adversarial(dataset: Dataset) -> Iterator[Problem]:

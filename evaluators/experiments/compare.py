@@ -20,7 +20,7 @@ from .record import CaseResult, Experiment, Metric
 FEWEST_PAIRS = 10
 ALPHA = 0.05  # of each one-sided claim
 POWER_QUANTILE = 0.8416  # standard normal, power 80 %
-PASS_RATE = "pass rate"
+OVERALL = "pass rate"
 MARGINS = {"pass rate": 0.05, "unit": 0.05, "judge": 0.3}
 
 Conclusion = Literal["regression", "improvement", "no_change", "trivial", "inconclusive"]
@@ -82,9 +82,11 @@ def stale_reasons(baseline: Experiment, candidate: Experiment) -> list[str]:
     """Why the two cannot be compared: a case was edited, or an evaluator changed, between the runs (J14)."""
     reasons = []
     was = {one.example_id: one.content_hash for one in baseline.results}
-    edited = {one.example_id for one in candidate.results if was.get(one.example_id, one.content_hash) != one.content_hash}
+    edited = {
+        one.example_id for one in candidate.results if was.get(one.example_id, one.content_hash) != one.content_hash
+    }
     if edited:
-        reasons.append(f"{len(edited)} cases were edited since the baseline ran, for example {sorted(edited)[0]!r}")
+        reasons.append(f"{len(edited)} cases were edited since the baseline ran, for example {min(edited)!r}")
     versions = {metric.name: (metric.version, metric.threshold, metric.direction) for metric in baseline.suite}
     for metric in candidate.suite:
         if metric.name not in versions:
@@ -101,7 +103,7 @@ def _compare_pass_rate(
         return None if result.passed is None else float(result.passed)
 
     old, new = _by_case(baseline, passed), _by_case(candidate, passed)
-    return _measure(PASS_RATE, _pairs(old, new, candidate), margins.get(PASS_RATE, MARGINS[PASS_RATE]), higher=True)
+    return _measure(OVERALL, _pairs(old, new, candidate), margins.get(OVERALL, MARGINS[OVERALL]), higher=True)
 
 
 def _compare_metric(

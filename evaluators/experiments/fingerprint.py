@@ -73,7 +73,9 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
 
 def _writes(args: tuple[Any, ...]) -> bool:
     mode, flags = args[1], args[2]
-    return bool(mode and any(letter in mode for letter in "wax")) or bool(isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR))
+    return bool(mode and any(letter in mode for letter in "wax")) or bool(
+        isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
+    )
 
 
 def own_file(path: str) -> str | None:

@@ -74,7 +74,7 @@ def git_sha() -> str:
     """The commit of the working directory, with "+" when something is not committed; '' outside git."""
     try:
         sha = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S607
-        dirty = subprocess.run(  # noqa: S603
+        dirty = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no"],  # noqa: S607
             capture_output=True,
             text=True,
@@ -84,4 +84,3 @@ def git_sha() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")
-

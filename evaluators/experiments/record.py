@@ -99,7 +99,9 @@ def load_experiment(path: str | Path) -> Experiment:
     except OSError as error:
         raise UsageError(f"cannot read the experiment {path}: {error.strerror}", hint="check the path") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not JSON: {error}", hint="write one with `evalspan experiment run --out`") from error
+        raise UsageError(
+            f"{path} is not JSON: {error}", hint="write one with `evalspan experiment run --out`"
+        ) from error
     if isinstance(document, dict) and isinstance(document.get("experiment"), dict):
         document = {**document["experiment"], "results": document.get("results", [])}
     try:

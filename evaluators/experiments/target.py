@@ -174,5 +174,3 @@ def _say(error: BaseException) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-

@@ -67,7 +67,7 @@ def decide(
         verdict=verdict,
         exit_code=EXIT_CODES[verdict],
         reasons=sorted(reasons, key=_importance),
-        notes=_notes(experiment, partitions, policy, dataset),
+        notes=_notes(experiment, partitions, dataset),
         dataset_path=str(dataset.path or ""),
         partitions=partitions,
         comparisons={name: [msgspec.to_builtins(one) for one in some] for name, some in comparisons.items() if some},
@@ -188,7 +188,9 @@ def _all_must_pass(name: str, results: list[CaseResult]) -> list[Reason]:
     if failed:
         first = failed[0]
         cause = f"; root cause: {first.root_cause}" if first.root_cause else ""
-        message = f"{len(failed)} of {len(results)} {name} cases failed: {first.example_id}: {first.failure_reason}{cause}"
+        message = (
+            f"{len(failed)} of {len(results)} {name} cases failed: {first.example_id}: {first.failure_reason}{cause}"
+        )
         found.append(Reason("failed", f"{name}_failed", message, "", [one.example_id for one in failed]))
     return found + _unmeasured(name, [result for result in results if result.status == "inconclusive"])
 
@@ -228,7 +230,9 @@ def _against_baseline(
     absent = [one.example_id for one in results if one.example_id not in before]
     if absent:
         return [
-            Reason("inconclusive", "stale_baseline", f"the baseline lacks {len(absent)} {name} cases", hint, absent[:10])
+            Reason(
+                "inconclusive", "stale_baseline", f"the baseline lacks {len(absent)} {name} cases", hint, absent[:10]
+            )
         ]
     broken = [one.example_id for one in before.values() if one.passed is None or one.model_output is None]
     found = []
@@ -252,9 +256,7 @@ def _from_comparison(name: str, one: Comparison) -> list[Reason]:
     return [Reason("inconclusive", "thin", message, "add cases, or widen the margin on purpose: --margin")]
 
 
-def _notes(
-    experiment: Experiment, partitions: Mapping[str, PartitionSummary], policy: Policy, dataset: Dataset
-) -> list[str]:
+def _notes(experiment: Experiment, partitions: Mapping[str, PartitionSummary], dataset: Dataset) -> list[str]:
     notes = []
     if "golden" not in partitions:
         why = "left out by --partition" if dataset.partition("golden") else "the dataset has none"

@@ -47,9 +47,7 @@ def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None
     target, suite = load_both(request)
     results = _results(request, target, suite, progress)
     experiment = record_of(request.dataset, target, suite, results, name=request.name)
-    return decide(
-        request.dataset, experiment, request.policy, baseline=baseline, baseline_name=request.baseline
-    )
+    return decide(request.dataset, experiment, request.policy, baseline=baseline, baseline_name=request.baseline)
 
 
 def load_both(request: GateRequest) -> tuple[Target, list[Evaluator]]:
@@ -94,8 +92,8 @@ def _results(
     settings = msgspec.structs.replace(request.settings, first_repeat=1, repeats=request.repeats - 1)
     again = run_cases([one for one in examples if one.id in unsure], target, suite, settings, cache=cache)
     return [
-        settle(first, [one for one in again if one.example_id == first.example_id]) if first.example_id in unsure else first
+        settle(first, [one for one in again if one.example_id == first.example_id])
+        if first.example_id in unsure
+        else first
         for first in results
     ]
-
-

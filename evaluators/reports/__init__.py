@@ -1,1 +1,1 @@
-"""Verdicts for machines and people: JUnit, JSON, Markdown, GitHub."""
+"""What the gate concluded, written for machines and people: JUnit, Markdown, GitHub, the terminal."""

@@ -1,0 +1,156 @@
+"""`evalspan gate`: the verdict that CI waits for. Exit 0 passed, 3 failed, 4 inconclusive, 2 bad input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..gate.report import GateReport
+    from ..gate.run import GateRequest
+
+FORMATS = ("table", "json", "jsonl", "csv", "markdown")
+PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
+
+
+@click.command()
+@click.option("--dataset", "dataset_name", required=True, metavar="FILE|NAME", help="The cases.")
+@click.option("--target", required=True, metavar="MODULE:CALLABLE|URL|FILE", help="What is under test.")
+@click.option("--suite", required=True, metavar="MODULE:EVALUATORS", help="The evaluators.")
+@click.option("--partition", "partitions", multiple=True, type=click.Choice(PARTITION_NAMES), help="Only these cases.")
+@click.option("--baseline", default="", metavar="FILE|EXPERIMENT", help="What the rest must not be worse than.")
+@click.option("--margin", "margins", multiple=True, metavar="[METRIC=]X", help="How much worse still passes.")
+@click.option("--prompt", "prompts", multiple=True, metavar="FILE", help="Prompts the cases must not occur in.")
+@click.option("--training", multiple=True, metavar="FILE", help="Training data the cases must not occur in.")
+@click.option("--model", default="", help="Which model answers; lets answers from the network be cached.")
+@click.option("--prompt-version", default="", help="Which prompt version is under test.")
+@click.option("--concurrency", default=5, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--timeout", "timeout_s", default=60.0, show_default=True, type=click.FloatRange(0.001))
+@click.option(
+    "--budget", default=1200.0, show_default=True, type=click.FloatRange(0.001), help="Seconds for all cases."
+)
+@click.option(
+    "--golden-budget", default=300.0, show_default=True, type=click.FloatRange(0.001), help="For golden ones."
+)
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1, 50), help="Runs at the threshold.")
+@click.option("--max-baseline-age", default=90.0, show_default=True, help="In days.")
+@click.option("--cache/--no-cache", default=True, show_default=True, help="Reuse answers where nothing changed.")
+@click.option("--cache-dir", default="", metavar="DIR", help="Default: EVALSPAN_CACHE_DIR or the user's cache.")
+@click.option("--store", "dsn", default="", metavar="DSN", help="Also store the run there.")
+@click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML.")
+@click.option("--report", "report_path", type=click.Path(dir_okay=False), help="Write the report: .json or .md.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--no-input", is_flag=True, help="Never ask; the gate never does.")
+@click.pass_context
+def gate(ctx: click.Context, /, **options: Any) -> None:
+    """Runs the cases and says passed (exit 0), failed (3) or inconclusive (4); bad input is 2.
+
+    Golden cases must all pass, on a set that two people approved; regression cases must all pass; the others must not
+    be worse than --baseline by more than the margin. What is missing, crashed or unmeasured is never a pass.
+    """
+    from ..gate.run import run_gate
+    from ..reports.progress import case_progress
+
+    request = _request(options)
+    with case_progress(len(request.dataset), "gate") as advance:
+        report = run_gate(request, advance)
+    _write(report, options)
+    ctx.exit(report.exit_code)
+
+
+def _request(options: dict[str, Any]) -> GateRequest:
+    from ..datasets import Dataset
+    from ..experiments.run import RunSettings
+    from ..gate.decide import Policy
+    from ..gate.run import GateRequest
+
+    return GateRequest(
+        dataset=Dataset.load(options["dataset_name"]),
+        target=options["target"],
+        suite=options["suite"],
+        baseline=options["baseline"],
+        policy=Policy(
+            partitions=options["partitions"],
+            margins=parse_margins(options["margins"]),
+            max_baseline_age_days=options["max_baseline_age"],
+        ),
+        settings=RunSettings(
+            concurrency=options["concurrency"],
+            timeout_s=options["timeout_s"],
+            golden_budget_s=options["golden_budget"],
+            budget_s=options["budget"],
+        ),
+        repeats=options["repeats"],
+        model=options["model"],
+        prompt_version=options["prompt_version"],
+        cache_directory=options["cache_dir"] if options["cache"] else None,
+    )
+
+
+def parse_margins(given: tuple[str, ...]) -> dict[str, float]:
+    """`0.1` is the pass rate's margin, `METRIC=0.1` that metric's. Raises UsageError for what is no positive number."""
+    from ...instrument.errors import UsageError
+
+    margins = {}
+    for text in given:
+        metric, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise UsageError(
+                f"--margin {text!r} is not a positive number", hint="--margin 0.05 or --margin helpful=0.3"
+            )
+        margins[metric or "pass rate"] = value
+    return margins
+
+
+def _write(report: GateReport, options: dict[str, Any]) -> None:
+    from ..datasets.files import write_atomically
+    from ..reports.github import annotations, in_github, write_step_summary
+    from ..reports.junit import junit_xml
+    from ..reports.markdown import markdown
+
+    if options["junit"]:
+        write_atomically(Path(options["junit"]), junit_xml(report))
+    if options["report_path"]:
+        is_markdown = options["report_path"].endswith(".md")
+        content = markdown(report).encode() if is_markdown else report.to_json()
+        write_atomically(Path(options["report_path"]), content)
+    click.echo(_printed(report, options["format_"]), nl=False)
+    if in_github():
+        write_step_summary(report)
+        # GitHub reads workflow commands from either stream; stdout stays data.
+        for line in annotations(report):
+            click.echo(line, file=sys.stderr)
+
+
+def _printed(report: GateReport, format_: str) -> str:
+    import msgspec
+
+    from ..reports.markdown import markdown
+    from ..reports.terminal import as_text
+
+    if format_ == "json":
+        return report.to_json().decode()
+    if format_ == "jsonl":
+        return "".join(msgspec.json.encode(result).decode() + "\n" for result in report.results)
+    if format_ == "csv":
+        return _csv(report)
+    return markdown(report) if format_ == "markdown" else as_text(report) + "\n"
+
+
+def _csv(report: GateReport) -> str:
+    import csv
+    import io
+
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["example_id", "partition", "repeat", "status", "failure_reason", "latency_ms"])
+    for one in report.results:
+        rows.writerow([one.example_id, one.partition, one.repeat, one.status, one.failure_reason, one.latency_ms])
+    return out.getvalue()
