@@ -54,9 +54,11 @@ def validate(ctx: click.Context, file: str, format_: str) -> None:
 
 def show(columns: tuple[str, ...], rows: list[tuple[Any, ...]], format_: str) -> None:
     """Prints rows as every other command does."""
-    from ..reports.rows import render_rows
+    from ...queries.cli.output import render
+    from ...queries.database import Result
 
-    render_rows(columns, rows, format_)
+    kinds = ["Float64" if rows and isinstance(cell, int | float) else "String" for cell in (rows or [columns])[0]]
+    render(Result(list(columns), kinds, rows), format_)
 
 
 def _me() -> str:

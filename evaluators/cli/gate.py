@@ -111,7 +111,7 @@ def parse_margins(given: tuple[str, ...]) -> dict[str, float]:
 
 def _write(report: GateReport, options: dict[str, Any]) -> None:
     from ..datasets.files import write_atomically
-    from ..reports.github import annotations, in_github, write_step_summary
+    from ..reports.github import in_github, write_step_summary
     from ..reports.junit import junit_xml
     from ..reports.markdown import markdown
 
@@ -125,7 +125,7 @@ def _write(report: GateReport, options: dict[str, Any]) -> None:
     if in_github():
         write_step_summary(report)
         # GitHub reads workflow commands from either stream; stdout stays data.
-        for line in annotations(report):
+        for line in workflow_commands(report):
             click.echo(line, file=sys.stderr)
 
 

@@ -95,9 +95,10 @@ class Target:
 class DaemonThreads(ThreadPoolExecutor):
     """A thread per call that does not keep the process alive: a target that hangs must not hold back the verdict."""
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # type: ignore[override]
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Starts the call at once; how many run together is for the caller to bound."""
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # from here on it cannot be cancelled under the thread's feet
 
         def work() -> None:
             try:

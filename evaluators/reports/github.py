@@ -17,7 +17,7 @@ def in_github() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def annotations(report: GateReport) -> Iterator[str]:
+def workflow_commands(report: GateReport) -> Iterator[str]:
     """Workflow commands, the worst first; the file is the dataset, the line that of the case."""
     lines = _lines_of(report.dataset_path)
     place = _escape_property(_relative(report.dataset_path))

@@ -36,7 +36,8 @@ def junit_xml(report: GateReport) -> bytes:
             _reason(suite, reason)
         _count(suite)
     ET.indent(root)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    body: bytes = ET.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + body + b"\n"
 
 
 def _suite(root: ET.Element, name: str, timestamp: str) -> ET.Element:
