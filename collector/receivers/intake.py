@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from ..log.durable import DurableLog, LogRefused
 from ..telemetry import Telemetry
 from . import spans
+from .dialects import normalise
 from .otlp_json import from_json
 from .recent import RecentRequests
 from .refusal import Refused
@@ -32,7 +33,8 @@ class Intake:
     async def traces(self, body: bytes, project: str, *, json: bool) -> Message:
         """ExportTraceServiceResponse once every accepted span is on disk."""
         request = from_json(body, ExportTraceServiceRequest) if json else spans.parse(body)
-        checked = spans.check(request, None if json else body, self._longest)
+        rewritten = normalise(request)
+        checked = spans.check(request, None if json or rewritten else body, self._longest)
         if checked.accepted:
             await self._make_durable(checked.body, project, checked.accepted)
         if checked.rejected:

@@ -99,7 +99,7 @@ def _texts(raw: str) -> Iterator[str]:
     """The user-role texts of GenAI messages JSON; what is not that shape is searched whole."""
     try:
         messages = _decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         messages = None
     if not isinstance(messages, list):
         yield raw

@@ -63,7 +63,7 @@ def drop_content(span: Span) -> None:
 def _system_messages(raw: str) -> bytes:
     try:
         messages = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return b""
     if not isinstance(messages, list):
         return b""

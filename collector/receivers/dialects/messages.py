@@ -1,0 +1,158 @@
+"""Turns the message shapes of OpenAI, Anthropic and their instrumentors into the conventions' messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .attributes import parsed
+
+Message = dict[str, Any]
+
+
+def messages(value: Any, *, role: str = "user") -> list[Message]:
+    """Messages from whatever a dialect holds: a text, a message, a list of either, Responses items, content blocks."""
+    value = parsed(value)
+    if value is None or value in ("", []):
+        return []
+    if isinstance(value, list):
+        if value and all(_is_block(item) for item in value):
+            return [_message(role, [_part(item) for item in value])]
+        return [message for item in value for message in messages(item, role=role)]
+    if isinstance(value, dict):
+        return _from_mapping(value, role)
+    return [_message(role, [_text(value)])]
+
+
+def request_messages(body: dict[str, Any]) -> list[Message]:
+    """The input messages of a request body of the OpenAI or Anthropic API, system text first."""
+    system = body.get("system") or body.get("instructions")
+    first = messages(system, role="system") if system else []
+    for key in ("messages", "input", "prompt", "contents"):
+        if body.get(key) is not None:
+            return [*first, *messages(body[key])]
+    return first
+
+
+def response_messages(body: dict[str, Any]) -> list[Message]:
+    """The output messages of a response body: chat choices, Responses output, or Anthropic content blocks."""
+    if isinstance(body.get("choices"), list):
+        found: list[Message] = []
+        for choice in body["choices"]:
+            if isinstance(choice, dict):
+                said = messages(choice.get("message") or choice.get("text"), role="assistant")
+                found.extend({**message, **_finish(choice.get("finish_reason"))} for message in said)
+        return found
+    for key in ("output", "content"):
+        if body.get(key) is not None:
+            found = messages(body[key], role="assistant")
+            return [{**message, **_finish(body.get("stop_reason"))} for message in found]
+    return []
+
+
+def _finish(reason: Any) -> dict[str, Any]:
+    return {"finish_reason": reason} if reason else {}
+
+
+def _message(role: str, parts: list[dict[str, Any]]) -> Message:
+    return {"role": role, "parts": parts}
+
+
+def _text(value: Any) -> dict[str, Any]:
+    return {"type": "text", "content": value if isinstance(value, str) else str(value)}
+
+
+def _is_block(item: Any) -> bool:
+    """Whether a list item is a piece of one message rather than a message of its own."""
+    return isinstance(item, dict) and "role" not in item and item.get("type") in _BLOCKS
+
+
+def _from_mapping(value: dict[str, Any], role: str) -> list[Message]:
+    kind = value.get("type")
+    if isinstance(value.get("parts"), list):
+        return [value]
+    if kind == "function_call" or (kind == "custom_tool_call"):
+        return [_message("assistant", [_tool_call(value.get("call_id"), value.get("name"), value.get("arguments"))])]
+    if kind in ("function_call_output", "custom_tool_call_output"):
+        response = {"type": "tool_call_response", "id": value.get("call_id"), "response": value.get("output")}
+        return [_message("tool", [response])]
+    if kind == "reasoning":
+        return [_message("assistant", [_part(value)])]
+    if _is_block(value):
+        return [_message(role, [_part(value)])]
+    said = str(value.get("role") or role)
+    parts = _content(value.get("content"))
+    if said == "tool":
+        response = {"type": "tool_call_response", "id": value.get("tool_call_id"), "response": value.get("content")}
+        return [_message("tool", [response])]
+    for call in value.get("tool_calls") or ():
+        if isinstance(call, dict):
+            function = call.get("function") or call
+            parts.append(_tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+    old = value.get("function_call")
+    if isinstance(old, dict):
+        parts.append(_tool_call(None, old.get("name"), old.get("arguments")))
+    if not parts and "role" not in value:
+        parts = [_text(value)] if not value.get("content") else parts
+    return [{**_message(said, parts), **_finish(value.get("finish_reason"))}]
+
+
+def _content(content: Any) -> list[dict[str, Any]]:
+    if content in (None, "", []):
+        return []
+    if isinstance(content, list):
+        return [_part(item) for item in content]
+    return [_text(content)]
+
+
+def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    call = {"type": "tool_call", "id": call_id, "name": name, "arguments": parsed(arguments)}
+    return {key: value for key, value in call.items() if value is not None}
+
+
+def _part(block: Any) -> dict[str, Any]:
+    if not isinstance(block, dict):
+        return _text(block)
+    kind = str(block.get("type") or "text")
+    if kind in ("text", "input_text", "output_text", "refusal"):
+        return _text(block.get("text") or block.get("content") or block.get("refusal") or "")
+    if kind in ("tool_use", "server_tool_use"):
+        return _tool_call(block.get("id"), block.get("name"), block.get("input"))
+    if kind in ("tool_result", "web_search_tool_result"):
+        return {"type": "tool_call_response", "id": block.get("tool_use_id"), "response": block.get("content")}
+    if kind in ("thinking", "reasoning"):
+        summary = block.get("summary")
+        texts = (
+            [item.get("text", "") for item in summary if isinstance(item, dict)] if isinstance(summary, list) else []
+        )
+        return {"type": "reasoning", "content": block.get("thinking") or block.get("content") or "\n".join(texts)}
+    if kind in ("image_url", "input_image", "image"):
+        return _image(block)
+    return block
+
+
+def _image(block: dict[str, Any]) -> dict[str, Any]:
+    source = block.get("image_url") or block.get("source") or block.get("image") or {}
+    uri = source if isinstance(source, str) else source.get("url")
+    if isinstance(uri, str):
+        return {"type": "uri", "modality": "image", "uri": uri}
+    return {"type": "blob", "modality": "image", "mime_type": source.get("media_type"), "content": source.get("data")}
+
+
+_BLOCKS = frozenset(
+    {
+        "text",
+        "input_text",
+        "output_text",
+        "refusal",
+        "tool_use",
+        "server_tool_use",
+        "tool_result",
+        "web_search_tool_result",
+        "thinking",
+        "image_url",
+        "input_image",
+        "image",
+        "document",
+        "input_file",
+    }
+)
