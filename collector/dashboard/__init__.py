@@ -1,1 +1,19 @@
-"""The pages that `evalspan serve` shows, one a file."""
+"""The pages that `evalspan serve` shows, one a file; `attach` hangs them into the service's application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from ..service import Service
+
+
+def attach(app: web.Application, service: Service) -> None:
+    """Adds the dashboard's routes; called once, before the application starts."""
+    # Here, so that reading the settings does not load the pages.
+    from .site import build
+
+    if service.config.dashboard.enabled:
+        build(app, service)

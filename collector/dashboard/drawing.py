@@ -1,0 +1,137 @@
+"""The template environment: autoescaped, strict about missing names, with the filters that write numbers for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+HERE = Path(__file__).parent
+NONE = "–"
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The one environment of the process."""
+    drawn = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    drawn.filters.update(
+        count=count,
+        number=number,
+        span_time=span_time,
+        money=money,
+        share=share,
+        moment=moment,
+        iso=iso,
+        ago=ago,
+        size=size,
+        pretty=pretty,
+        path_part=lambda value: quote(str(value), safe=""),
+    )
+    return drawn
+
+
+def count(value: float | None) -> str:
+    """1234567 as 1.2 M: weighted counts are estimates, more digits would pretend."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    for size_, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if abs(value) >= size_:
+            return f"{value / (1e3 if unit == ' k' else size_):,.1f}{unit}"
+    return f"{value:,.0f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A score or statistic with `digits` significant digits; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == int(value) and abs(value) < 1e6:
+        return f"{value:,.0f}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(places, 6)}f}"
+
+
+def span_time(nanoseconds: float | None) -> str:
+    """A duration in nanoseconds as 850 µs, 12 ms, 1.84 s, 2 m 05 s."""
+    if nanoseconds is None or not math.isfinite(nanoseconds):
+        return NONE
+    seconds = nanoseconds / 1e9
+    if seconds >= 60:
+        return f"{seconds // 60:.0f} m {seconds % 60:02.0f} s"
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1e3:.0f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
+
+
+def money(dollars: float | None) -> str:
+    """US dollars with the digits that matter; a dash for an unknown price."""
+    if dollars is None or not math.isfinite(dollars):
+        return NONE
+    if dollars == 0:
+        return "$0"
+    return f"${dollars:,.2f}" if abs(dollars) >= 1 else f"${dollars:.{max(2, 1 - math.floor(math.log10(abs(dollars))))}f}"
+
+
+def share(value: float | None) -> str:
+    """A proportion as per cent."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    percent = value * 100
+    return f"{percent:.0f} %" if percent in {0, 100} or percent >= 99.95 else f"{percent:.1f} %"
+
+
+def _aware(value: datetime | str) -> datetime:
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def iso(value: datetime | str | None) -> str:
+    """A moment for machines and tooltips."""
+    return _aware(value).isoformat(timespec="milliseconds") if value else ""
+
+
+def moment(value: datetime | str | None) -> str:
+    """A moment for people, UTC."""
+    return _aware(value).astimezone(UTC).strftime("%d %b %H:%M:%S") if value else NONE
+
+
+def ago(value: datetime | str | None, now: datetime) -> str:
+    """How long ago, in one unit."""
+    if not value:
+        return NONE
+    seconds = (now - _aware(value)).total_seconds()
+    for size_, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size_:
+            return f"{seconds // size_:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago" if seconds >= 1 else "now"
+
+
+def size(octets: float | None) -> str:
+    """Bytes in the nearest unit."""
+    value = float(octets or 0)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def pretty(text: Any) -> str:
+    """JSON text indented for reading; any other text as it is."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return str(text)
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,67 @@
+"""Puts the dashboard together: every page's routes, the static files, sign-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from . import guard, live, trace, traces
+from .view import SCOPES, SERVICE, answering, look_at, render
+
+if TYPE_CHECKING:
+    from ..service import Service
+
+STATIC = Path(__file__).parent / "static"
+PAGES = (traces, live, trace)
+A_DAY = 86400
+
+
+def build(app: web.Application, service: Service) -> None:
+    """Adds all routes of the dashboard to the service's application."""
+    app[SERVICE] = service
+    app[SCOPES] = {}
+    app[live.LISTENERS] = set()
+    app[guard.GUARD] = guard.Guard(
+        project_of_key=lambda key: None, keys_set=False, hosts=service.config.dashboard.hosts
+    )
+    app.on_shutdown.append(live.stop_listening)
+    for module in PAGES:
+        app.add_routes(module.routes)
+    app.add_routes(
+        [
+            web.get("/", guard.protect(answering(traces.traces.html))),
+            web.get("/login", guard.protect(_login, public=True)),
+            web.post("/login", guard.protect(_sign_in, public=True)),
+            web.post("/logout", guard.protect(_sign_out)),
+            web.get(r"/static/{name:[a-z_]+(\.min)?\.(css|js|svg|woff2)}", guard.protect(_static, public=True)),
+            web.get("/favicon.ico", guard.protect(_favicon, public=True)),
+        ]
+    )
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    path = STATIC / request.match_info["name"]
+    if not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers={"Cache-Control": f"public, max-age={A_DAY}", **guard.HEADERS})
+
+
+async def _favicon(request: web.Request) -> web.StreamResponse:
+    return web.FileResponse(STATIC / "icon.svg", headers={"Content-Type": "image/svg+xml", **guard.HEADERS})
+
+
+async def _login(request: web.Request) -> web.StreamResponse:
+    return render(look_at(request), "login.html", title="Sign in", wrong=False, next=request.query.get("next", "/"))
+
+
+async def _sign_in(request: web.Request) -> web.StreamResponse:
+    form = await request.post()
+    where = str(form.get("next", "/"))
+    answer = guard.start_session(request, str(form.get("key", "")).strip(), where)
+    return answer or render(look_at(request), "login.html", status=401, title="Sign in", wrong=True, next=where)
+
+
+async def _sign_out(request: web.Request) -> web.StreamResponse:
+    return guard.end_session(request)

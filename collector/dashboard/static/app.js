@@ -1,0 +1,74 @@
+// What every page shares: keys, filters that apply themselves, the theme, forms that carry the CSRF token.
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const writing = (element) => element?.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-auto]");
+  if (form) form.requestSubmit();
+});
+
+// Empty fields would only make the address long.
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "get") return;
+  for (const field of event.target.elements) if (field.name && field.value === "") field.disabled = true;
+});
+
+document.addEventListener("htmx:config:request", (event) => {
+  event.detail.ctx.request.headers["X-CSRF-Token"] = $("meta[name=csrf]").content;
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-theme-toggle]")) toggleTheme();
+  if (event.target.closest("[data-help]")) $("#keys").showModal();
+  const copy = event.target.closest("[data-copy]");
+  if (copy) navigator.clipboard?.writeText(copy.dataset.copy);
+  for (const open of $$("details.pop[open]")) if (!open.contains(event.target)) open.open = false;
+});
+
+function toggleTheme() {
+  const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
+    || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  const theme = dark ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=strict`;
+  document.dispatchEvent(new Event("theme"));
+}
+
+let rowAt = -1;
+function moveRow(step) {
+  const rows = $$("[data-row]").filter((row) => row.offsetParent !== null);
+  if (!rows.length) return;
+  const focused = rows.findIndex((row) => row.classList.contains("chosen"));
+  rowAt = Math.max(0, Math.min(rows.length - 1, (focused < 0 ? (step > 0 ? -1 : 0) : focused) + step));
+  rows.forEach((row, at) => row.classList.toggle("chosen", at === rowAt));
+  rows[rowAt].scrollIntoView({ block: "nearest" });
+  rows[rowAt].dispatchEvent(new CustomEvent("chosen", { bubbles: true }));
+}
+
+const places = { t: "/traces", s: "/scores", d: "/drift", r: "/review", q: "/sql", a: "/annotate", x: "/status" };
+let going = false;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") {
+    for (const open of $$("details.pop[open]")) open.open = false;
+    document.activeElement?.blur();
+    return;
+  }
+  if (writing(event.target) || $("dialog[open]")) return;
+  if (going) {
+    going = false;
+    if (places[event.key]) location.assign(places[event.key]);
+    return;
+  }
+  const pressed = $(`[data-key="${CSS.escape(event.key)}"]`);
+  if (pressed) pressed.matches("input, textarea") ? pressed.focus() : pressed.click();
+  else if (event.key === "j") moveRow(1);
+  else if (event.key === "k") moveRow(-1);
+  else if (event.key === "g") going = true;
+  else if (event.key === "?") $("#keys").showModal();
+  else if (event.key === "Enter" && !event.target.closest("a, button, summary")) $(".chosen a[href]")?.click();
+  else if (event.key === "/") $("input[type=search]")?.focus();
+  else return;
+  event.preventDefault();
+});

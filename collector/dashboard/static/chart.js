@@ -1,0 +1,98 @@
+// Draws each chart from the table beside it, so that the numbers and the picture are one: uPlot on [data-chart].
+// The first column is the time; a heading with data-band="low|high" gives the band, data-bars draws bars below.
+const charts = [];
+const css = (name) => {
+  const probe = document.createElement("i");
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+};
+const cell = (row, at) => {
+  const raw = row.cells[at]?.dataset.v;
+  return raw === undefined || raw === "" ? null : Number(raw);
+};
+
+function read(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const rows = [...table.tBodies[0].rows];
+  const time = rows.map((row) => Date.parse(row.cells[0].dataset.v) / 1000);
+  const column = (wanted) => heads.map((head, at) => ({ head, at })).filter(({ head }) => wanted(head)).map(({ head, at }) =>
+    ({ label: head.textContent.trim(), values: rows.map((row) => cell(row, at)), colour: head.dataset.colour }));
+  return { time, lines: column((head) => "line" in head.dataset), low: column((head) => head.dataset.band === "low")[0],
+    high: column((head) => head.dataset.band === "high")[0], bars: column((head) => "bars" in head.dataset) };
+}
+
+function marks(figure) {
+  return [...figure.querySelectorAll("[data-mark]")].map((item) => ({ at: Date.parse(item.dataset.mark) / 1000, text: item.textContent.trim() }));
+}
+
+function axes(small) {
+  const quiet = { stroke: css("soft"), grid: { stroke: css("line"), width: 1 }, ticks: { show: false }, font: "11px Inter" };
+  return [{ ...quiet, show: !small, grid: { show: false } }, { ...quiet, size: 48, values: (u, splits) => splits.map((value) => value === null ? "" : Math.abs(value) >= 1e4 ? `${value / 1e3} k` : String(Number(value.toPrecision(4)))) }];
+}
+
+function vertical(list) {
+  return { hooks: { draw: [(u) => {
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.strokeStyle = css("warn");
+    ctx.setLineDash([4, 4]);
+    for (const mark of list) {
+      const x = u.valToPos(mark.at, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    ctx.restore();
+  }] } };
+}
+
+function line(figure, place, found, sync) {
+  const palette = ["accent", "retrieval", "tool", "agent", "good", "bad"].map(css);
+  const series = [{ label: "time" }], data = [found.time], bands = [];
+  if (found.low && found.high) {
+    series.push({ label: "95 % high", stroke: "transparent", points: { show: false } }, { label: "95 % low", stroke: "transparent", points: { show: false } });
+    data.push(found.high.values, found.low.values);
+    bands.push({ series: [1, 2], fill: css("accent-ground") });
+  }
+  found.lines.forEach((one, at) => {
+    series.push({ label: one.label, stroke: one.colour ? css(one.colour) : palette[at % palette.length], width: 2, spanGaps: false, points: { size: 5 } });
+    data.push(one.values);
+  });
+  draw(place, 210, series, data, { bands, plugins: [vertical(marks(figure))], sync });
+}
+
+function bars(place, found, sync) {
+  const series = [{ label: "time" }], data = [found.time];
+  found.bars.forEach((one, at) => {
+    series.push({ label: one.label, fill: css(one.colour || (at ? "warn" : "plain")), width: 0, paths: uPlot.paths.bars({ size: [0.8, 40] }), points: { show: false } });
+    data.push(one.values);
+  });
+  draw(place, 92, series, data, { sync, small: false, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1)] } } });
+}
+
+function draw(place, height, series, data, more) {
+  const options = { width: place.clientWidth, height, series, bands: more.bands, plugins: more.plugins, axes: axes(more.small),
+    scales: { x: { time: true }, ...more.scales }, cursor: { sync: { key: more.sync }, drag: { x: true, y: false } }, legend: { live: true }, tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1e3), "Etc/UTC") };
+  charts.push(new uPlot(options, data, place));
+}
+
+function all() {
+  while (charts.length) charts.pop().destroy();
+  document.querySelectorAll("[data-chart]").forEach((figure, at) => {
+    const found = read(figure.querySelector("table"));
+    const [top, below] = figure.querySelectorAll(".plot");
+    if (found.time.length < 1) return;
+    if (found.lines.length) line(figure, top, found, `c${at}`);
+    if (found.bars.length) bars(found.lines.length ? below : top, found, `c${at}`);
+    figure.dataset.drawn = "true";
+  });
+}
+all();
+document.addEventListener("theme", all);
+let waiting = 0;
+addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(all, 150); });

@@ -1,0 +1,48 @@
+// The live list: new rows arrive by server-sent events, wait while the reader hovers, scrolls or pauses.
+const button = document.querySelector("[data-live]");
+const rows = document.querySelector("#rows");
+const says = button.querySelector("[data-live-says]");
+const dot = button.querySelector(".dot");
+const held = [];
+let paused = false, hovering = false, source = null;
+
+const holding = () => paused || hovering || scrollY > 120;
+
+function show() {
+  dot.className = `dot ${paused ? "idle" : source?.readyState === EventSource.OPEN ? "good" : "warn"}`;
+  says.textContent = held.length ? `${held.length} new` : paused ? "paused" : "live";
+  button.setAttribute("aria-pressed", String(!paused));
+}
+
+function release() {
+  while (!holding() && held.length) insert(held.shift());
+  show();
+}
+
+function insert(html) {
+  if (!rows) return location.reload();
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const row = template.content.querySelector("tr");
+  if (!row) return;
+  document.getElementById(row.id)?.remove();
+  row.classList.add("arrived");
+  rows.prepend(row);
+}
+
+function listen() {
+  source = new EventSource(button.dataset.live);
+  source.onmessage = (event) => { held.push(event.data); release(); };
+  source.onopen = source.onerror = show;
+}
+
+button.addEventListener("click", () => {
+  if (held.length) { paused = false; hovering = false; scrollTo(0, 0); }
+  else paused = !paused;
+  release();
+});
+rows?.addEventListener("pointerenter", () => { hovering = true; });
+rows?.addEventListener("pointerleave", () => { hovering = false; release(); });
+addEventListener("scroll", release, { passive: true });
+addEventListener("pagehide", () => source?.close());
+listen();

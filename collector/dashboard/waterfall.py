@@ -1,0 +1,180 @@
+"""Lays out a trace: the tree of its spans, where each bar lies, what is on the critical path, what is folded."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+Span = dict[str, Any]
+
+WIDTH = 1000
+"""Units across a lane."""
+ROWS = 220
+"""Rows a page starts with; the rest of a larger trace is folded and loaded on demand."""
+SIBLINGS = 40
+"""Children shown under one span before the others are folded."""
+
+
+@dataclass
+class Tree:
+    """A trace as a tree; spans whose parent is not in the store stand as roots and are counted in `orphans`."""
+
+    spans: dict[str, Span]
+    children: dict[str, list[str]]
+    roots: list[str]
+    orphans: int
+    start: float
+    length: float
+    critical: set[str] = field(default_factory=set)
+
+
+def tree(spans: Sequence[Span]) -> Tree:
+    """Builds the tree; a cycle among parents is broken at its earliest span."""
+    by_id = {span["span_id"]: span for span in spans}
+    children: dict[str, list[str]] = defaultdict(list)
+    roots: list[str] = []
+    orphans = 0
+    for span in spans:
+        parent = span["parent_span_id"]
+        if parent in by_id and parent != span["span_id"]:
+            children[parent].append(span["span_id"])
+        else:
+            roots.append(span["span_id"])
+            orphans += bool(parent)
+    reached = _reached(roots, children)
+    for span in spans:
+        if span["span_id"] not in reached:
+            roots.append(span["span_id"])
+            children[span["parent_span_id"]].remove(span["span_id"])
+            reached |= _reached([span["span_id"]], children)
+    start = min((_begin(span) for span in spans), default=0.0)
+    end = max((_end(span) for span in spans), default=0.0)
+    laid = Tree(by_id, dict(children), roots, orphans, start, max(end - start, 1e-9))
+    laid.critical = _critical(laid)
+    return laid
+
+
+def rows(laid: Tree, *, under: str = "", skip: int = 0, most: int = ROWS) -> list[dict[str, Any]]:
+    """Rows in reading order: of the whole trace, or of the children of `under` from the `skip`-th on.
+
+    A row is a span with `depth`, `x` and `width` of its bar, `children`, `critical`; or a fold with `more` and `skip`.
+    """
+    tops = laid.children.get(under, [])[skip:] if under else laid.roots
+    depth = _depth(laid, under) + 1 if under else 0
+    shown = _chosen(laid, tops, most)
+    found: list[dict[str, Any]] = []
+    stack = _level(laid, tops, shown, depth, under, skip)
+    while stack:
+        row = stack.pop()
+        found.append(row)
+        if "span" in row:
+            span_id = row["span"]["span_id"]
+            stack += _level(laid, laid.children.get(span_id, []), shown, row["depth"] + 1, span_id, 0)
+    return found
+
+
+def _level(
+    laid: Tree, ids: Sequence[str], shown: set[str], depth: int, parent: str, skip: int
+) -> list[dict[str, Any]]:
+    """The rows of one level, last first, as a stack wants them; what is not shown becomes one fold at the end."""
+    visible = [span_id for span_id in ids if span_id in shown]
+    rows_ = [_row(laid, span_id, depth) for span_id in visible]
+    if len(visible) < len(ids):
+        hidden = ids[len(visible) :]
+        inside = sum(1 + _size(laid, span_id) for span_id in hidden)
+        rows_.append({"more": inside, "skip": skip + len(visible), "under": parent, "depth": depth})
+    return rows_[::-1]
+
+
+def _chosen(laid: Tree, tops: Sequence[str], most: int) -> set[str]:
+    """Breadth first, so that a page shows the top of every branch; always the first children of a span."""
+    shown: set[str] = set()
+    queue = list(tops[: max(SIBLINGS, most // 2)])
+    while queue and len(shown) < most:
+        following: list[str] = []
+        for span_id in queue:
+            if len(shown) >= most:
+                break
+            shown.add(span_id)
+            following += laid.children.get(span_id, [])[:SIBLINGS]
+        queue = following
+    return shown
+
+
+def _row(laid: Tree, span_id: str, depth: int) -> dict[str, Any]:
+    span = laid.spans[span_id]
+    x = (_begin(span) - laid.start) / laid.length * WIDTH
+    width = max(span["duration_ns"] / 1e9 / laid.length * WIDTH, 2.5)
+    return {
+        "span": span,
+        "depth": depth,
+        "x": round(min(x, WIDTH - width), 1),
+        "width": round(width, 1),
+        "children": len(laid.children.get(span_id, [])),
+        "critical": span_id in laid.critical,
+        "kind": kind(span),
+    }
+
+
+def kind(span: Span) -> str:
+    """The family of an operation, which gives the bar its colour."""
+    operation = span["operation"]
+    if operation in {"chat", "text_completion", "generate_content"}:
+        return "chat"
+    if operation == "execute_tool":
+        return "tool"
+    if operation in {"invoke_agent", "create_agent", "invoke_workflow"}:
+        return "agent"
+    return operation if operation in {"retrieval", "embeddings"} else "span"
+
+
+def _critical(laid: Tree) -> set[str]:
+    """The chain of spans that decided when the trace ended: from the last end backwards, in every span."""
+    path: set[str] = set()
+    stack = sorted(laid.roots, key=lambda span_id: _end(laid.spans[span_id]))[-1:]
+    while stack:
+        span_id = stack.pop()
+        path.add(span_id)
+        limit = _end(laid.spans[span_id])
+        for child in sorted(laid.children.get(span_id, []), key=lambda c: _end(laid.spans[c]), reverse=True):
+            if _end(laid.spans[child]) <= limit + 1e-6:
+                stack.append(child)
+                limit = _begin(laid.spans[child])
+    return path
+
+
+def _reached(roots: Sequence[str], children: dict[str, list[str]]) -> set[str]:
+    reached: set[str] = set()
+    stack = list(roots)
+    while stack:
+        span_id = stack.pop()
+        if span_id not in reached:
+            reached.add(span_id)
+            stack += children.get(span_id, [])
+    return reached
+
+
+def _size(laid: Tree, span_id: str) -> int:
+    return len(_reached(laid.children.get(span_id, []), laid.children))
+
+
+def _depth(laid: Tree, span_id: str) -> int:
+    depth = 0
+    seen: set[str] = set()
+    while span_id in laid.spans and span_id not in laid.roots and span_id not in seen:
+        seen.add(span_id)
+        span_id = laid.spans[span_id]["parent_span_id"]
+        depth += 1
+    return depth
+
+
+def _begin(span: Span) -> float:
+    start: datetime = span["start_time"]
+    return start.timestamp()
+
+
+def _end(span: Span) -> float:
+    return _begin(span) + float(span["duration_ns"]) / 1e9

@@ -1,0 +1,23 @@
+-- title: Totals of traces
+-- answers: How many spans, tokens, errors and dollars does each of these traces have?
+-- param ids Array(String) = [] -- trace ids
+-- param project String = '' -- one project, '' for all
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- column spans -- spans kept
+-- column errors -- spans with status ERROR
+-- column cost_usd -- sum of the known prices
+-- column unpriced -- model calls whose price is unknown
+SELECT
+    trace_id, count() AS spans, countIf(status = 'ERROR') AS errors,
+    sumIf(input_tokens, model_call) AS input_tokens, sumIf(output_tokens, model_call) AS output_tokens,
+    sumIf(cost_usd, model_call) AS cost_usd, countIf(model_call AND cost_usd IS NULL) AS unpriced,
+    groupUniqArrayIf(5)(request_model, request_model != '') AS models
+FROM
+(
+    SELECT trace_id, span_id, status, input_tokens, output_tokens, cost_usd, request_model,
+        operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AS model_call
+    FROM spans
+    WHERE trace_id IN {ids:Array(String)} AND ({project:String} = '' OR project = {project:String})
+        AND start_time >= {start:DateTime64(3)} - INTERVAL 1 DAY
+)
+GROUP BY trace_id
