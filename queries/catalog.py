@@ -89,16 +89,22 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.sql"))
 
 
+def page_names() -> list[str]:
+    """The names of the dashboard's own queries, such as `pages/traces`: behind a page, not in the library."""
+    return sorted(f"pages/{path.stem}" for path in FOLDER.glob("pages/*.sql"))
+
+
 def get(name: str) -> Query:
     """The query of that name. Raises UsageError when there is none."""
-    if name not in names():
-        raise UsageError(f"There is no query named {name!r}.", hint=did_you_mean(name, names()))
-    return _read(FOLDER / f"{name}.sql")
+    known = page_names() if name.startswith("pages/") else names()
+    if name not in known:
+        raise UsageError(f"There is no query named {name!r}.", hint=did_you_mean(name, known))
+    return _read(name)
 
 
 @cache
-def _read(path: Path) -> Query:
-    return parse(path.stem, path.read_text())
+def _read(name: str) -> Query:
+    return parse(name, (FOLDER / f"{name}.sql").read_text())
 
 
 def parse(name: str, text: str) -> Query:

@@ -81,7 +81,9 @@ def money(dollars: float | None) -> str:
         return NONE
     if dollars == 0:
         return "$0"
-    return f"${dollars:,.2f}" if abs(dollars) >= 1 else f"${dollars:.{max(2, 1 - math.floor(math.log10(abs(dollars))))}f}"
+    return (
+        f"${dollars:,.2f}" if abs(dollars) >= 1 else f"${dollars:.{max(2, 1 - math.floor(math.log10(abs(dollars))))}f}"
+    )
 
 
 def share(value: float | None) -> str:
@@ -102,9 +104,9 @@ def iso(value: datetime | str | None) -> str:
     return _aware(value).isoformat(timespec="milliseconds") if value else ""
 
 
-def moment(value: datetime | str | None) -> str:
+def moment(value: datetime | str | None, form: str = "%d %b %H:%M:%S") -> str:
     """A moment for people, UTC."""
-    return _aware(value).astimezone(UTC).strftime("%d %b %H:%M:%S") if value else NONE
+    return _aware(value).astimezone(UTC).strftime(form) if value else NONE
 
 
 def ago(value: datetime | str | None, now: datetime) -> str:

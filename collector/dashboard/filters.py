@@ -61,9 +61,7 @@ class Filters:
         if project is not None:
             explicit.pop("project", None)
         own = explicit.get("project", "") if project is None else project
-        return cls(
-            since, start, end, own, explicit.get("environment", ""), explicit.get("service", ""), explicit
-        )
+        return cls(since, start, end, own, explicit.get("environment", ""), explicit.get("service", ""), explicit)
 
     def parameters(self) -> dict[str, str]:
         """The five parameters that every page query takes."""

@@ -28,7 +28,12 @@ async def _live(request: web.Request) -> web.StreamResponse:
             text="Too many live lists are open; see [dashboard] live_listeners.\n", headers={"Retry-After": "10"}
         )
     response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no", **guard.HEADERS}
+        headers={
+            "Content-Type": "text/event-stream",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+            **guard.HEADERS,
+        }
     )
     await response.prepare(request)
     await response.write(b": listening\n\n")

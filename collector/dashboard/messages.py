@@ -78,13 +78,20 @@ def _part(part: Any) -> Part:
         return _call(part.get("id"), part.get("name"), part.get("arguments", part.get("input")))
     if kind in {"tool_call_response", "tool_result"}:
         body = next((part[key] for key in ("response", "result", "content") if key in part), "")
-        return {"type": "result", "id": str(part.get("id") or part.get("tool_use_id") or ""), "text": _short(_as_text(body))}
+        return {
+            "type": "result",
+            "id": str(part.get("id") or part.get("tool_use_id") or ""),
+            "text": _short(_as_text(body)),
+        }
     if kind in {"blob", "image"} and _IMAGE.fullmatch(str(part.get("mime_type", ""))):
         data = str(part.get("content", part.get("data", "")))
         if _BASE64.fullmatch(data):
             return {"type": "image", "source": f"data:{part['mime_type']};base64,{data}"}
     if kind in {"uri", "image_url", "file"}:
-        return {"type": "link", "text": _short(_as_text(part.get("uri") or part.get("image_url") or part.get("file_id")))}
+        return {
+            "type": "link",
+            "text": _short(_as_text(part.get("uri") or part.get("image_url") or part.get("file_id"))),
+        }
     if kind in {"reasoning", "thinking"}:
         return {"type": "reasoning", "text": _short(_as_text(part.get("content") or part.get("thinking") or ""))}
     body = next((part[key] for key in _TEXT_KEYS if part.get(key)), None)
@@ -94,7 +101,13 @@ def _part(part: Any) -> Part:
 def _call(call_id: Any, name: Any, arguments: Any) -> Part:
     value = _loads(arguments) if isinstance(arguments, str) else arguments
     shown = arguments if value is None else json.dumps(value, indent=2, ensure_ascii=False)
-    return {"type": "call", "id": str(call_id or ""), "name": str(name or "?"), "text": _short(str(shown)), "result": None}
+    return {
+        "type": "call",
+        "id": str(call_id or ""),
+        "name": str(name or "?"),
+        "text": _short(str(shown)),
+        "result": None,
+    }
 
 
 def _join_results(messages: list[Message]) -> list[Message]:

@@ -75,7 +75,7 @@ async def _show(look: Look) -> dict[str, Any]:
 
 async def _outside(look: Look) -> dict[str, Any]:
     """Named queries and words for completion."""
-    columns = await look.ask("page_columns")
+    columns = await look.ask("pages/columns")
     words = [[row["table"], "table", ""] for row in {row["table"]: row for row in columns}.values()]
     seen: dict[str, list[str]] = {}
     for row in columns:
@@ -94,7 +94,9 @@ def _chart(answer: dict[str, Any]) -> dict[str, Any] | None:
     types = answer["types"]
     if len(answer["rows"]) < 2 or len(types) < 2 or not _bare(types[0]).startswith("Date"):
         return None
-    numbers = [at for at, kind in enumerate(types) if at and _bare(kind).startswith(("Int", "UInt", "Float", "Decimal"))]
+    numbers = [
+        at for at, kind in enumerate(types) if at and _bare(kind).startswith(("Int", "UInt", "Float", "Decimal"))
+    ]
     return {"numbers": numbers[:6]} if numbers else None
 
 

@@ -18,7 +18,7 @@ HIDDEN = {"gen_ai.system_instructions"}
 
 async def _spans(look: Look) -> Rows:
     trace_id = look.request.match_info["trace"]
-    found = await look.ask("page_trace", trace=trace_id)
+    found = await look.ask("pages/trace", trace=trace_id)
     if not found:
         raise web.HTTPNotFound(
             text=f"No trace {trace_id} in the store: not sampled, past its retention, of another project, "
@@ -35,9 +35,9 @@ async def _show(look: Look) -> dict[str, Any]:
     if chosen not in laid.spans:
         chosen = _interesting(laid)
     scores, span, near = await asyncio.gather(
-        look.ask("page_trace_scores", ids=[trace_id]),
-        look.one("page_span", trace=trace_id, span=chosen),
-        look.one("page_neighbours", trace=trace_id, at=stamp_ns(spans[0]), start="1970-01-01 00:00:00"),
+        look.ask("pages/trace_scores", ids=[trace_id]),
+        look.one("pages/span", trace=trace_id, span=chosen),
+        look.one("pages/neighbours", trace=trace_id, at=stamp_ns(spans[0]), start="1970-01-01 00:00:00"),
     )
     return {
         "title": laid.spans[laid.roots[0]]["name"] or trace_id[:8],
@@ -93,7 +93,9 @@ def span_parts(span: dict[str, Any], scores: Rows) -> dict[str, Any]:
     instructions = span["attributes"].get("gen_ai.system_instructions", "")
     chat = messages.read(*([] if found else [span["input"], span["output"]]))
     if instructions:
-        chat = [{**message, "role": message["role"] or "system"} for message in messages.read(_as_system(instructions))] + chat
+        chat = [
+            {**message, "role": message["role"] or "system"} for message in messages.read(_as_system(instructions))
+        ] + chat
     elif found:
         chat = messages.read(span["input"])
     return {
@@ -123,7 +125,7 @@ async def _span(request: web.Request) -> web.StreamResponse:
     look = look_at(request)
     trace_id, span_id = request.match_info["trace"], request.match_info["span"]
     span, scores = await asyncio.gather(
-        look.one("page_span", trace=trace_id, span=span_id), look.ask("page_trace_scores", ids=[trace_id])
+        look.one("pages/span", trace=trace_id, span=span_id), look.ask("pages/trace_scores", ids=[trace_id])
     )
     if not span:
         raise web.HTTPNotFound(text=f"No span {span_id} in trace {trace_id}.\n")

@@ -37,7 +37,7 @@ async def entries(look: Look, rows: int, *, every: int = 0) -> Rows:
     chosen = narrowed(look)
     found: Rows = []
     for start in _starts(look):
-        found = await look.ask("page_traces", **{**chosen, "rows": rows, "every": every, "start": start})
+        found = await look.ask("pages/traces", **{**chosen, "rows": rows, "every": every, "start": start})
         if len(found) >= rows:
             break
     return await with_totals(look, found)
@@ -46,7 +46,7 @@ async def entries(look: Look, rows: int, *, every: int = 0) -> Rows:
 async def arrivals(look: Look, after: str, most: int) -> Rows:
     """The traces that were stored since `after`, with totals and scores."""
     every = int(look.query.get("every") == "1")
-    found = await look.ask("page_traces", **narrowed(look), rows=most, every=every, after=after)
+    found = await look.ask("pages/traces", **narrowed(look), rows=most, every=every, after=after)
     return await with_totals(look, found)
 
 
@@ -62,7 +62,7 @@ async def with_totals(look: Look, found: Rows) -> Rows:
     ids = [row["trace_id"] for row in found]
     earliest = stamp(min(row["start_time"] for row in found))
     totals, scores = await asyncio.gather(
-        look.ask("page_trace_totals", ids=ids, start=earliest), look.ask("page_trace_scores", ids=ids)
+        look.ask("pages/trace_totals", ids=ids, start=earliest), look.ask("pages/trace_scores", ids=ids)
     )
     total_of = {row["trace_id"]: row for row in totals}
     for row in found:
@@ -89,18 +89,29 @@ async def _show(look: Look) -> dict[str, Any]:
         found = await entries(look, rows, every=1)
     chosen = {name: value for name, value in look.query.items() if name in (*NARROW, "failed", "slower_ms") and value}
     waiting = not found and not chosen and await _nothing_at_all(look)
-    return {"traces": found, "chosen": chosen, "waiting": waiting, "older": _older(look, found, rows), "rootless": int(rootless)}
+    return {
+        "traces": found,
+        "chosen": chosen,
+        "waiting": waiting,
+        "older": _older(look, found, rows),
+        "rootless": int(rootless),
+    }
 
 
 def _older(look: Look, found: Rows, rows: int) -> str:
     if len(found) < rows:
         return ""
-    kept = {**look.query, "since": "", "to": found[-1]["start_time"].isoformat(), "from": look.filters.start.isoformat()}
+    kept = {
+        **look.query,
+        "since": "",
+        "to": found[-1]["start_time"].isoformat(),
+        "from": look.filters.start.isoformat(),
+    }
     return look.filters.url("/traces", **kept)
 
 
 async def _nothing_at_all(look: Look) -> bool:
-    row = await look.one("page_scopes", start="1970-01-01 00:00:00", end="2100-01-01 00:00:00")
+    row = await look.one("pages/scopes", start="1970-01-01 00:00:00", end="2100-01-01 00:00:00")
     return not row.get("spans")
 
 
@@ -112,7 +123,7 @@ async def _facets(request: web.Request) -> web.StreamResponse:
     look = look_at(request)
     chosen = narrowed(look)
     facets, failing, points = await asyncio.gather(
-        look.ask("page_trace_facets"), look.ask("page_failing"), look.ask("page_outliers", **chosen, every=0)
+        look.ask("pages/trace_facets"), look.ask("pages/failing"), look.ask("pages/outliers", **chosen, every=0)
     )
     rows = facets + [{"facet": "failed", "value": row["name"], "n": row["n"]} for row in failing]
     return render(look, "traces_facets.html", title="Facets", facets=_grouped(rows), strip=_strip(look, points))

@@ -129,16 +129,20 @@ def look_at(request: web.Request, *, since: str = "") -> Look:
 def render(look: Look, template: str, *, status: int = 200, **data: Any) -> web.Response:
     """Draws a template with what every page needs around it."""
     request = look.request
-    text = environment().get_template(template).render(
-        look=look,
-        filters=look.filters,
-        path=request.path,
-        ranges=RANGES,
-        theme=_theme(request),
-        csrf=guard.csrf_token(request),
-        signed_in=guard.signed_in(request),
-        now=datetime.now(UTC),
-        **{"scopes": {}, "twin": "", **data},
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            look=look,
+            filters=look.filters,
+            path=request.path,
+            ranges=RANGES,
+            theme=_theme(request),
+            csrf=guard.csrf_token(request),
+            signed_in=guard.signed_in(request),
+            now=datetime.now(UTC),
+            **{"scopes": {}, "twin": "", **data},
+        )
     )
     return web.Response(text=text, status=status, content_type="text/html")
 
@@ -169,7 +173,9 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, date):
         return value.isoformat()
-    return json.loads(json.dumps(value, default=lambda item: plain(vars(item)) if hasattr(item, "__dict__") else str(item)))
+    return json.loads(
+        json.dumps(value, default=lambda item: plain(vars(item)) if hasattr(item, "__dict__") else str(item))
+    )
 
 
 def _twin(request: web.Request) -> str:
@@ -195,7 +201,7 @@ async def _scopes(look: Look) -> dict[str, list[str]]:
     key = (filters.since, filters.project)
     found = remembered.get(key)
     if found is None or found[0] < monotonic() - SCOPES_SECONDS:
-        query = catalog.get("page_scopes")
+        query = catalog.get("pages/scopes")
         bound = {name: filters.parameters()[name] for name in ("start", "end")}
         own = guard.only_project(look.request) or ""
         row = (await asyncio.to_thread(query.run, look.service.store, **bound, project=own)).dicts()[0]

@@ -76,9 +76,7 @@ def rows(laid: Tree, *, under: str = "", skip: int = 0, most: int = ROWS) -> lis
     return found
 
 
-def _level(
-    laid: Tree, ids: Sequence[str], shown: set[str], depth: int, parent: str, skip: int
-) -> list[dict[str, Any]]:
+def _level(laid: Tree, ids: Sequence[str], shown: set[str], depth: int, parent: str, skip: int) -> list[dict[str, Any]]:
     """The rows of one level, last first, as a stack wants them; what is not shown becomes one fold at the end."""
     visible = [span_id for span_id in ids if span_id in shown]
     rows_ = [_row(laid, span_id, depth) for span_id in visible]

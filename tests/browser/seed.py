@@ -108,7 +108,9 @@ class Shop:
             value = min(1.0, max(0.0, draw.gauss(0.88 if good else 0.34, 0.09)))
         passed = "unknown" if unscored else "pass" if value >= 0.5 else "fail"
         reason = {"faithfulness": "'lifetime repairs' is not in the documents", "tone": "too informal for a complaint"}
-        shown = Score(value, explanation="every claim is supported" if passed == "pass" else reason.get(name, "over 80 words"))
+        shown = Score(
+            value, explanation="every claim is supported" if passed == "pass" else reason.get(name, "over 80 words")
+        )
         row = {
             **_dimensions(trace, name, version, source, judge),
             "score": None if unscored else round(value, 3),
@@ -276,7 +278,10 @@ def _spans(trace: dict[str, Any]) -> Iterator[Span]:
     ]
     failure = trace["failed"]
     context = {"gen_ai.conversation.id": trace["session"], "user.id": trace["user"]}
-    usage = {"gen_ai.usage.input_tokens": 640 + len(trace["question"]) * 3, "gen_ai.usage.output_tokens": len(trace["answer"]) // 4}
+    usage = {
+        "gen_ai.usage.input_tokens": 640 + len(trace["question"]) * 3,
+        "gen_ai.usage.output_tokens": len(trace["answer"]) // 4,
+    }
     chat = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai" if trace["model"].startswith("gpt") else "anthropic",
@@ -318,7 +323,9 @@ def _spans(trace: dict[str, Any]) -> Iterator[Span]:
         **chat, "gen_ai.input.messages": json.dumps(history),
         **({} if failure else {"gen_ai.output.messages": json.dumps([{**answer, "finish_reason": "stop"}])}),
     }, error="RateLimitError" if failure else "")  # fmt: skip
-    yield _span(trace, check, root, "check answer", 1.77 * slow, 0.06 * slow, {"evalspan.input": json.dumps({"words": 22})})
+    yield _span(
+        trace, check, root, "check answer", 1.77 * slow, 0.06 * slow, {"evalspan.input": json.dumps({"words": 22})}
+    )
 
 
 def _span(

@@ -9,15 +9,16 @@
 -- column unpriced -- model calls whose price is unknown
 SELECT
     trace_id, count() AS spans, countIf(status = 'ERROR') AS errors,
-    sumIf(input_tokens, model_call) AS input_tokens, sumIf(output_tokens, model_call) AS output_tokens,
-    sumIf(cost_usd, model_call) AS cost_usd, countIf(model_call AND cost_usd IS NULL) AS unpriced,
+    sumIf(s.input_tokens, model_call) AS input_tokens, sumIf(s.output_tokens, model_call) AS output_tokens,
+    sumIf(s.cost_usd, model_call) AS cost_usd, countIf(model_call AND request_model != '' AND s.cost_usd IS NULL) AS unpriced,
     groupUniqArrayIf(5)(request_model, request_model != '') AS models
 FROM
 (
     SELECT trace_id, span_id, status, input_tokens, output_tokens, cost_usd, request_model,
         operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AS model_call
     FROM spans
-    WHERE trace_id IN {ids:Array(String)} AND ({project:String} = '' OR project = {project:String})
+    WHERE trace_id IN {ids:Array(String)}
+        AND ({project:String} = '' OR project = {project:String})
         AND start_time >= {start:DateTime64(3)} - INTERVAL 1 DAY
-)
+) AS s
 GROUP BY trace_id
