@@ -18,6 +18,7 @@ import msgspec
 from ..instrument.errors import ConfigError
 from ..queries.config import RetentionConfig, StoreConfig
 from .auth import AuthConfig
+from .dashboard.config import DashboardConfig
 from .receivers.config import ReceiveConfig
 from .sampling.config import SamplingConfig
 
@@ -32,6 +33,7 @@ class Config(msgspec.Struct, frozen=True):
     receive: ReceiveConfig = ReceiveConfig()
     sampling: SamplingConfig = SamplingConfig()
     auth: AuthConfig = AuthConfig()
+    dashboard: DashboardConfig = DashboardConfig()
     origins: dict[str, str] = {}  # "receive.port" -> "evalspan.toml:3"
 
     def origin(self, table: str, key: str) -> str:

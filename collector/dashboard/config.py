@@ -1,4 +1,4 @@
-"""The `[dashboard]` table of evalspan.toml: what the pages may be asked for and under which names they answer."""
+"""The `[dashboard]` table of evalspan.toml: what the pages start with and how much they may ask for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,5 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The time range of a page that is opened without one, such as `1h`, `24h` or `7d`."""
     rows: int = 50
     """Rows of a list before "older" is offered."""
-    hosts: tuple[str, ...] = ()
-    """Host names besides localhost under which the pages answer while no `[auth]` keys are set.
-    Other names are refused, so that a web page elsewhere cannot read spans by rebinding its own name."""
     live_listeners: int = 20
     """Open live lists at one time; each asks the store once a second."""

@@ -1,11 +1,15 @@
-"""What stands between a browser and the pages: headers, host names, CSRF, sign-in by key; keys never stand in a URL."""
+"""What stands between a browser and the pages: headers, CSRF, sign-in by key; keys never stand in a URL.
+
+The receivers' guard has already refused foreign host names; here a browser's session counts as well as a key.
+"""
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
@@ -24,7 +28,6 @@ HEADERS = {
 COOKIE = "evalspan_session"
 SESSION_SECONDS = 12 * 3600
 MOST_SESSIONS = 10_000
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,7 +38,6 @@ class Guard:
     project_of_key: Callable[[str], str | None]
     """The project a key opens, None for a key that opens nothing."""
     keys_set: bool
-    hosts: Collection[str]
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     sessions: dict[str, str] = field(default_factory=dict)
 
@@ -84,7 +86,6 @@ def protect(handler: Handler, *, public: bool = False) -> Handler:
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         guard = request.app[GUARD]
-        _refuse_foreign(request, guard)
         if guard.keys_set and not public and guard.project(request) is None:
             if request.method != hdrs.METH_GET or request.path.endswith(".json"):
                 raise web.HTTPUnauthorized(text="A key is needed: Authorization: Bearer KEY, or sign in at /login.\n")
@@ -97,6 +98,7 @@ def protect(handler: Handler, *, public: bool = False) -> Handler:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    guarded.asks_itself = True  # type: ignore[attr-defined] # read by the receivers' guard
     return guarded
 
 
@@ -132,16 +134,6 @@ def local_path(where: str) -> str:
     return where if plain else "/"
 
 
-def _refuse_foreign(request: web.Request, guard: Guard) -> None:
-    """Without keys only the machine itself may ask, also under its name: see `[dashboard] hosts`."""
-    name = (request.url.host or "").lower()
-    if not guard.keys_set and name not in LOCAL and name not in guard.hosts:
-        raise web.HTTPForbidden(
-            text=f"The dashboard does not answer as {name!r} while no keys are set. "
-            f'Add it to evalspan.toml: [dashboard] hosts = ["{name}"], or set [auth] keys.\n'
-        )
-
-
 async def _refuse_forged(request: web.Request, guard: Guard) -> None:
     """A write comes from a page of ours, or from a program that shows its key itself."""
     if request.headers.get(hdrs.AUTHORIZATION):
@@ -153,6 +145,4 @@ async def _refuse_forged(request: web.Request, guard: Guard) -> None:
 
 
 def _quote(url: object) -> str:
-    from urllib.parse import quote
-
     return quote(str(url), safe="")

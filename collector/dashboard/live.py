@@ -78,7 +78,8 @@ def _event(look: Look, row: dict[str, object]) -> bytes:
 
 async def stop_listening(app: web.Application) -> None:
     """Ends the open live lists, so that the service can stop."""
-    for task in list(app[LISTENERS]):
+    listeners: set[asyncio.Task[None]] = app[LISTENERS]
+    for task in list(listeners):
         task.cancel()
 
 

@@ -63,7 +63,8 @@ def _message(item: Mapping[str, Any]) -> Message:
     parts = [_part(part) for part in raw] if isinstance(raw, list) else [_text(_as_text(raw))] if raw else []
     for call in item.get("tool_calls") or []:
         if isinstance(call, dict):
-            function = call.get("function") if isinstance(call.get("function"), dict) else call
+            inner = call.get("function")
+            function = inner if isinstance(inner, dict) else call
             parts.append(_call(call.get("id"), function.get("name"), function.get("arguments")))
     if item.get("tool_call_id"):
         parts = [{"type": "result", "id": str(item["tool_call_id"]), "text": _joined(parts)}]

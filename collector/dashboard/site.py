@@ -23,9 +23,7 @@ def build(app: web.Application, service: Service) -> None:
     app[SERVICE] = service
     app[SCOPES] = {}
     app[live.LISTENERS] = set()
-    app[guard.GUARD] = guard.Guard(
-        project_of_key=lambda key: None, keys_set=False, hosts=service.config.dashboard.hosts
-    )
+    app[guard.GUARD] = guard.Guard(lambda key: service.keys.project(f"Bearer {key}"), keys_set=not service.keys.open)
     app.on_shutdown.append(live.stop_listening)
     for module in PAGES:
         app.add_routes(module.routes)
@@ -48,7 +46,7 @@ async def _static(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers={"Cache-Control": f"public, max-age={A_DAY}", **guard.HEADERS})
 
 
-async def _favicon(request: web.Request) -> web.StreamResponse:
+async def _favicon(_: web.Request) -> web.StreamResponse:
     return web.FileResponse(STATIC / "icon.svg", headers={"Content-Type": "image/svg+xml", **guard.HEADERS})
 
 

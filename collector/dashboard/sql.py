@@ -42,7 +42,7 @@ def _given(look: Look) -> tuple[str, dict[str, str], Any]:
     sql = look.query.get("query", "") or (entry.sql if entry else "")
     given = {key.removeprefix(PARAMETER): value for key, value in look.query.items() if key.startswith(PARAMETER)}
     if entry is not None:
-        usual = {parameter.name: parameter.default for parameter in entry.parameters}
+        usual = {parameter.name: parameter.default or "" for parameter in entry.parameters}
         scope = look.filters.parameters()
         given = {name: given.get(name, scope.get(name, usual[name])) for name in usual}
     return sql, given, entry

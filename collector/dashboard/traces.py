@@ -126,7 +126,7 @@ async def _facets(request: web.Request) -> web.StreamResponse:
         look.ask("pages/trace_facets"), look.ask("pages/failing"), look.ask("pages/outliers", **chosen, every=0)
     )
     rows = facets + [{"facet": "failed", "value": row["name"], "n": row["n"]} for row in failing]
-    return render(look, "traces_facets.html", title="Facets", facets=_grouped(rows), strip=_strip(look, points))
+    return render(look, "traces_facets.html", title="Facets", facets=_grouped(rows), strip=_strip(points))
 
 
 FACETS = {
@@ -145,14 +145,14 @@ def _grouped(rows: Rows) -> dict[str, tuple[str, Rows]]:
     return {name: pair for name, pair in grouped.items() if pair[1]}
 
 
-def _strip(look: Look, points: Rows) -> list[dict[str, Any]]:
+def _strip(points: Rows) -> list[dict[str, Any]]:
     """Where each trace lies: time across, logarithm of the duration up."""
     if len(points) < 3:
         return []
     first, last = points[0]["start_time"], points[-1]["start_time"]
     length = max((last - first).total_seconds(), 1e-3)
     logs = [math.log10(max(point["duration_ns"], 1e5)) for point in points]
-    low, high = min(logs), max(max(logs), min(logs) + 0.5)
+    low, high = min(logs), max(*logs, min(logs) + 0.5)
     return [
         {
             **point,

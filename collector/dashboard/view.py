@@ -58,7 +58,7 @@ class Look:
         wanted = {parameter.name for parameter in query.parameters}
         bound = {key: value for key, value in {**self.filters.parameters(), **parameters}.items() if key in wanted}
         self.asked.append(Asked(name, query.sql, bound))
-        result = await asyncio.to_thread(query.run, self.service.store, **bound)
+        result = await asyncio.to_thread(lambda: query.run(self.service.store, **bound))
         return result.dicts()
 
     async def one(self, name: str, /, **parameters: Any) -> dict[str, Any]:
@@ -202,9 +202,10 @@ async def _scopes(look: Look) -> dict[str, list[str]]:
     found = remembered.get(key)
     if found is None or found[0] < monotonic() - SCOPES_SECONDS:
         query = catalog.get("pages/scopes")
-        bound = {name: filters.parameters()[name] for name in ("start", "end")}
         own = guard.only_project(look.request) or ""
-        row = (await asyncio.to_thread(query.run, look.service.store, **bound, project=own)).dicts()[0]
+        bound: dict[str, Any] = {**{name: filters.parameters()[name] for name in ("start", "end")}, "project": own}
+        result = await asyncio.to_thread(lambda: query.run(look.service.store, **bound))
+        row = result.dicts()[0]
         names = {"project": row["projects"], "environment": row["environments"], "service": row["services"]}
         if own or len(names["project"]) < 2:
             names.pop("project")

@@ -111,7 +111,7 @@ class Shop:
         shown = Score(
             value, explanation="every claim is supported" if passed == "pass" else reason.get(name, "over 80 words")
         )
-        row = {
+        return {
             **_dimensions(trace, name, version, source, judge),
             "score": None if unscored else round(value, 3),
             "passed": passed,
@@ -120,7 +120,6 @@ class Shop:
             "judge_model": judge,
             "judge_cost_usd": 0.0004 if judge else 0.0,
         }
-        return row
 
     def _human(self, trace: dict[str, Any], author: str) -> dict[str, Any]:
         wrong = trace["invented"] if self.draw.random() > 0.1 else not trace["invented"]
@@ -170,7 +169,7 @@ class Shop:
                 }
             )  # fmt: skip
             for number in range(40):
-                question, topic, answer = QUESTIONS[number % len(QUESTIONS)]
+                _, topic, answer = QUESTIONS[number % len(QUESTIONS)]
                 faithful = min(1.0, max(0.0, self.draw.gauss(good, 0.12)))
                 results.append(
                     {
