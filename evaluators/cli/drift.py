@@ -1,0 +1,136 @@
+"""`evalspan drift`: the drift report on the terminal; exit code 3 when something moved, 4 when there is too little data."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from ...instrument.errors import UsageError
+from ...queries.cli.output import format_option, render
+from ...queries.database import Result, connect
+from ..drift import DIMENSIONS, DriftReport, Move, find_drift
+
+EXIT_DRIFT, EXIT_TOO_THIN = 3, 4
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+@click.command()
+@click.option("--metric", default="", help="Only this evaluation.")
+@click.option("--by", default="", help=f"Also compare the values of a dimension: {', '.join(DIMENSIONS)}.")
+@click.option("--since", "since", default="7d", show_default=True, help="Length of the period: 90m, 24h, 7d, 2w.")
+@click.option("--until", default=None, type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]))
+@click.option("--project", default="default", show_default=True)
+@click.option("--alpha", default=0.05, show_default=True, type=click.FloatRange(0, 0.5, min_open=True))
+@click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
+@format_option
+@click.pass_context
+def drift(ctx: click.Context, /, *, since: str, until: Any, dsn: str | None, format_: str, **options: Any) -> None:
+    """What moved, since when, how sure, in which segment, what changed then, and the traces to read first.
+
+    Compares the period with the same length of time before it. Exit codes: 0 nothing moved, 3 drift, 4 too few scores.
+    """
+    from datetime import UTC
+
+    store = connect(dsn)
+    try:
+        report = find_drift(store, since=duration(since), until=until.replace(tzinfo=UTC) if until else None, **options)
+    finally:
+        store.close()
+    if format_ == "table":
+        click.echo("\n".join(_told(report)))
+    elif format_ == "json":
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+    else:
+        render(_as_rows(report), format_)
+    ctx.exit({"drift": EXIT_DRIFT, "too_thin": EXIT_TOO_THIN}.get(report.verdict, 0))
+
+
+def duration(text: str) -> timedelta:
+    """A length of time such as 90m, 24h, 7d or 2w. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text.strip())
+    if not found or float(found[1]) <= 0:
+        raise UsageError(f"{text!r} is not a length of time.", hint="Write 90m, 24h, 7d or 2w.")
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+
+
+def _as_rows(report: DriftReport) -> Result:
+    columns = [name for name in Move.__struct_fields__ if name != "traces"]
+    return Result(
+        columns=columns,
+        types=["String"] * len(columns),
+        rows=[tuple(getattr(move, name) for name in columns) for move in report.moves],
+    )
+
+
+def _told(report: DriftReport) -> list[str]:
+    headline = {
+        "drift": f"DRIFT: {len(report.moves)} finding{'s' if len(report.moves) != 1 else ''}",
+        "stable": "No drift found",
+        "too_thin": "Too few scores to tell: at least 10 of a metric are needed in the period and before it",
+    }[report.verdict]
+    lines = [
+        f"{headline}.",
+        (
+            f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC against the time from "
+            f"{report.baseline_from:%Y-%m-%d %H:%M} on, in windows of {_length(report.window_s)}."
+        ),
+    ]
+    for move in report.moves:
+        lines += ["", *_move(move)]
+    if report.moves and report.changes:
+        lines += ["", "What changed:"]
+    if report.changes:
+        lines += [f"  {_change(change)}" for change in report.changes[:8]]
+    lines += ["", "Compared:"]
+    lines += [
+        f"  {row['metric']} (version {row['evaluator_version'] or '-'}): {row['n_before']} scores before, {row['n_after']} after, "
+        f"{row['unscored_after']:.1%} not evaluated" + (" -- too few to tell" if row["metric"] in report.thin else "")
+        for row in report.scores
+    ] or ["  no scores at all; `evalspan score` makes them"]
+    return lines + [f"Note: {note}" for note in report.notes]
+
+
+def _move(move: Move) -> list[str]:
+    where = f" where {move.dimension} = {move.value or '(none)'}" if move.dimension else ""
+    verb = "fell" if move.direction == "decrease" else "rose"
+    lines = [
+        (
+            f"{move.metric} {verb} from {move.mean_before:.3f} to {move.mean_after:.3f} "
+            f"[{move.low:.3f}, {move.high:.3f}]{where}"
+        ),
+        f"  n {move.n_before} before, {move.n_after} after; found by {move.found_by}: {move.certainty}",
+    ]
+    if move.since:
+        lines.append(f"  since about {move.since:%Y-%m-%d %H:%M} UTC")
+    if move.traces:
+        lines.append("  read first:")
+        lines += [f"    {row['trace_id']}  {row['score']:.3g}  {_short(row)}" for row in move.traces]
+    return lines
+
+
+def _change(change: dict[str, Any]) -> str:
+    share = f"{change['share_before']:.0%} of the calls before, {change['share_after']:.0%} after"
+    if change["is_new"]:
+        replaced = f", where {change['previous']} was" if change["previous"] else ""
+        return (
+            f"new {change['dimension']} {change['value']}{replaced}: first seen {change['first_seen']:%Y-%m-%d %H:%M} UTC, "
+            f"{share} (trace {change['trace_id']})"
+        )
+    return f"{change['dimension']} {change['value']}: {share}"
+
+
+def _short(row: dict[str, Any]) -> str:
+    text = " ".join(str(row["explanation"] or row["output"] or row["label"]).split())
+    return text if len(text) <= 90 else text[:89] + "…"
+
+
+def _length(seconds: int) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,255 @@
+"""Drift for people: runs the drift queries and says what moved, since when, how sure, where, and what changed then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..instrument.errors import UsageError
+from ..queries import catalog
+
+if TYPE_CHECKING:
+    from ..queries.database import Store
+    from ..queries.remote import RemoteStore
+
+DIMENSIONS = ("system_hash", "prompt_version", "request_model", "segment", "service", "environment", "prompt_name")
+LEAST = 10
+# A window should hold about this many scores for the detector's normal approximation.
+WINDOW_SCORES = 20
+WINDOWS_S = (900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400)
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One score that is not where it was; differences in the unit of the score, after minus before."""
+
+    metric: str
+    evaluator_version: str
+    direction: str
+    mean_before: float
+    mean_after: float
+    low: float
+    high: float
+    n_before: int
+    n_after: int
+    since: datetime | None
+    found_by: str
+    certainty: str
+    dimension: str = ""
+    value: str = ""
+    traces: list[dict[str, Any]] = []
+
+
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict ("drift", "stable" or "too_thin") with everything behind it; times in UTC."""
+
+    verdict: str
+    since: datetime
+    until: datetime
+    baseline_from: datetime
+    window_s: int
+    moves: list[Move]
+    changes: list[dict[str, Any]]
+    scores: list[dict[str, Any]]
+    thin: list[str]
+    notes: list[str]
+
+
+class _Period(msgspec.Struct, frozen=True):
+    since_s: int
+    until: datetime
+    project: str
+    metric: str
+
+    def parameters(self) -> dict[str, Any]:
+        return {"project": self.project, "since_s": self.since_s, "until": self.until.isoformat()}
+
+
+def find_drift(
+    store: Store | RemoteStore,
+    *,
+    project: str = "default",
+    metric: str = "",
+    by: str = "",
+    since: timedelta = timedelta(days=7),
+    until: datetime | None = None,
+    alpha: float = 0.05,
+) -> DriftReport:
+    """Compares the scores of the last `since` with those of the same length before it.
+
+    Two looks at the data share `alpha`: the e-detector over windows (shared among the metrics) and one corrected
+    comparison of the values of every dimension. Where nothing was scored before the period, the first half of what
+    there is serves as the baseline, and the report says so.
+
+    Raises:
+        UsageError: an unknown metric or dimension.
+    """
+    if by and by not in DIMENSIONS:
+        raise UsageError(f"Scores cannot be split by {by!r}.", hint=f"Choose one of {', '.join(DIMENSIONS)}.")
+    period = _Period(int(since.total_seconds()), until or datetime.now(UTC), project, metric)
+    volume = _rows(store, "score_volume", period, metric=metric)
+    if metric and not volume:
+        _refuse_unknown(store, period)
+    notes: list[str] = []
+    if not any(row["n_before"] >= LEAST for row in volume):
+        halved = _halved(volume, period)
+        if halved is not None:
+            period = halved
+            volume = _rows(store, "score_volume", period, metric=metric)
+            notes.append("Nothing was scored before the period, so its first half is the baseline.")
+    enough = [row for row in volume if min(row["n_before"], row["n_after"]) >= LEAST]
+    window_s = _window(enough, period.since_s)
+    moves: list[Move] = []
+    if enough:
+        moves = _found_by_detector(store, period, window_s, alpha / 2 / len(enough))
+        moves += _found_by_dimension(store, period, [by] if by else ["system_hash", "segment"], alpha / 2)
+    moves = _with_traces(store, period, _told_once(moves))
+    return DriftReport(
+        verdict="drift" if moves else "stable" if enough else "too_thin",
+        since=period.until - timedelta(seconds=period.since_s),
+        until=period.until,
+        baseline_from=period.until - timedelta(seconds=2 * period.since_s),
+        window_s=window_s,
+        moves=moves,
+        changes=_rows(store, "changes", period),
+        scores=volume,
+        thin=[str(row["metric"]) for row in volume if min(row["n_before"], row["n_after"]) < LEAST],
+        notes=notes + _version_notes(volume),
+    )
+
+
+def _rows(store: Store | RemoteStore, name: str, period: _Period, **parameters: Any) -> list[dict[str, Any]]:
+    return catalog.get(name).run(store, **period.parameters(), **parameters).dicts()
+
+
+def _refuse_unknown(store: Store | RemoteStore, period: _Period) -> None:
+    known = [str(row["metric"]) for row in _rows(store, "score_volume", period)]
+    if known:
+        raise UsageError(f"No score is named {period.metric!r}.", hint=f"There are: {', '.join(known)}.")
+
+
+def _halved(volume: Sequence[dict[str, Any]], period: _Period) -> _Period | None:
+    """The two halves of what there is, when all of it lies inside the period."""
+    if not any(row["n_after"] >= 2 * LEAST for row in volume):
+        return None
+    first = min(row["first_score"] for row in volume if row["n_after"])
+    last = max(row["last_score"] for row in volume if row["n_after"]) + timedelta(seconds=1)
+    half = int((last - first).total_seconds() / 2) + 1
+    return msgspec.structs.replace(period, since_s=half, until=last)
+
+
+def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
+    """The shortest window that holds enough scores of the typical metric, at least four windows a period."""
+    sizes = sorted(int(row["n_after"]) for row in enough) or [0]
+    typical = sizes[len(sizes) // 2]
+    fitting = [size for size in WINDOWS_S if since_s / 200 <= size <= since_s / 4] or [max(1, since_s // 4)]
+    return next((size for size in fitting if typical * size / since_s >= WINDOW_SCORES), fitting[-1])
+
+
+def _found_by_detector(store: Store | RemoteStore, period: _Period, window_s: int, alpha: float) -> list[Move]:
+    horizon = -(-period.since_s // window_s)
+    rows = _rows(
+        store, "e_detector", period, metric=period.metric, window_s=window_s, alpha=alpha, horizon=horizon, min_n=5
+    )
+    return [
+        _move_of_windows([row for row in rows if row["metric"] == name], alpha)
+        for name in dict.fromkeys(row["metric"] for row in rows if row["alarm"])
+    ]
+
+
+def _move_of_windows(windows: list[dict[str, Any]], alpha: float) -> Move:
+    alarmed = next(row for row in windows if row["alarm"])
+    after = [row for row in windows if row["window_start"] >= alarmed["since"]]
+    weights = [1 / row["standard_error"] ** 2 if row["standard_error"] else 1.0 for row in after]
+    mean = sum(w * row["mean"] for w, row in zip(weights, after, strict=True)) / sum(weights)
+    error = (1 / sum(weights)) ** 0.5
+    return Move(
+        metric=alarmed["metric"],
+        evaluator_version=alarmed["evaluator_version"],
+        direction=alarmed["alarm"],
+        mean_before=alarmed["baseline_mean"],
+        mean_after=mean,
+        low=mean - 1.96 * error,
+        high=mean + 1.96 * error,
+        n_before=int(alarmed["baseline_n"]),
+        n_after=sum(int(row["n"]) for row in after),
+        since=alarmed["since"],
+        found_by="e-detector",
+        certainty=f"evidence {max(row['statistic'] for row in windows):.3g}, alarm from {alarmed['threshold']:.3g} on "
+        f"(a false alarm within these windows has a probability of at most {alpha:.2g})",
+    )
+
+
+def _found_by_dimension(store: Store | RemoteStore, period: _Period, dimensions: Sequence[str], q: float) -> list[Move]:
+    return [
+        Move(
+            metric=row["metric"],
+            evaluator_version=row["evaluator_version"],
+            direction="decrease" if row["difference"] < 0 else "increase",
+            mean_before=row["mean_before"],
+            mean_after=row["mean"],
+            low=row["low"],
+            high=row["high"],
+            n_before=int(row["n_before"]),
+            n_after=int(row["n"]),
+            since=None,
+            found_by="comparison",
+            certainty=f"p {row['p_adjusted']:.2g} after correction for all comparisons",
+            dimension=dimension,
+            value=row["value"],
+        )
+        for dimension in dimensions
+        for row in _rows(store, "segments", period, metric=period.metric, by=dimension, q=q / len(dimensions))
+        if row["moved"]
+    ]
+
+
+def _told_once(moves: Sequence[Move]) -> list[Move]:
+    """Without comparisons of the whole under another name: one value that holds everything the detector saw."""
+    told: list[Move] = []
+    for move in moves:
+        same = [other for other in told if other.metric == move.metric and other.direction == move.direction]
+        if move.dimension and not move.value and same:
+            continue
+        if any(
+            other.dimension and other.n_after == move.n_after and other.mean_after == move.mean_after for other in same
+        ):
+            continue
+        told.append(move)
+    return told
+
+
+def _with_traces(store: Store | RemoteStore, period: _Period, moves: Sequence[Move]) -> list[Move]:
+    """Each finding with the five traces to read first; what was found twice shows them once."""
+    shown: set[tuple[str, str]] = set()
+    told = []
+    for move in moves:
+        if (move.metric, move.direction) in shown:
+            told.append(move)
+            continue
+        shown.add((move.metric, move.direction))
+        since = move.since or period.until - timedelta(seconds=period.since_s)
+        only: dict[str, Any] = {move.dimension: move.value} if move.dimension in ("system_hash", "segment") else {}
+        query = catalog.get("traces_to_read")
+        rows = query.run(
+            store,
+            project=period.project,
+            metric=move.metric,
+            direction=move.direction,
+            since=since.isoformat(),
+            until=period.until.isoformat(),
+            **only,
+        )
+        told.append(msgspec.structs.replace(move, traces=rows.dicts()))
+    return told
+
+
+def _version_notes(volume: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        f"{row['metric']}: only scores of version {row['evaluator_version']!r} are compared; "
+        f"{', '.join(map(repr, row['other_versions']))} also made scores in this time."
+        for row in volume
+        if row["other_versions"]
+    ]

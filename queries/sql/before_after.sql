@@ -1,0 +1,128 @@
+-- title: Scores before and after a change
+-- answers: How every score differs between two prompt versions, prompt fingerprints, models or other values of a
+--   dimension; whether that is a regression, and how large a difference these numbers could have shown.
+-- param project String = default -- project
+-- param metric String = '' -- evaluation name, empty for all
+-- param by String = system_hash -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
+-- param after String = '' -- the value that is new
+-- param before String = '' -- the value it replaced, empty for all others
+-- param since_s UInt32 = 1209600 -- length of the period in seconds
+-- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
+-- param alpha Float64 = 0.05 -- error probability of each claim, and of the interval
+-- param margin Float64 = 0.3 -- the smallest drop that matters, in the unit of the score
+-- column metric -- evaluation name
+-- column evaluator_version -- the newest version; scores of other versions are left out
+-- column n_before -- scores before
+-- column n_after -- scores after
+-- column effective_n_before -- what they are worth (Kish)
+-- column effective_n_after -- what they are worth (Kish)
+-- column mean_before -- weighted mean
+-- column mean_after -- weighted mean
+-- column difference -- after minus before
+-- column standard_error -- of the difference
+-- column low -- lower end of the interval of the difference
+-- column high -- upper end
+-- column t -- Welch's t
+-- column df -- its degrees of freedom
+-- column p -- two-sided, Welch
+-- column rank_p -- two-sided, Mann-Whitney, unweighted: for scores that are ranks rather than measures
+-- column superiority -- probability that a score after is higher than one before, ties counted half, weighted
+-- column minimum_detectable_effect -- difference that these sizes find in four of five cases, normal approximation
+-- column conclusion -- regression, improvement, trivial, no_change or inconclusive, as detect_regression has it
+-- column recommendation -- block_deployment, proceed or collect_more_data
+-- method: Welch's test on weighted means with Kish's effective sizes; claims tested one-sided against the margin.
+-- source: Welch (1947); Schuirmann (1987); evaluators/statistics/regression.py is its oracle.
+WITH
+    -- P(T > x) of Student's t with nu degrees of freedom, by Simpson's rule on tan(angle) = x / sqrt(nu)
+    ((x, nu) -> atan(abs(x) / sqrt(nu))) AS angle,
+    ((x, nu) -> if(nu < 400, pi() / 2, atan((abs(x) + 12) / sqrt(nu)))) AS last,
+    ((x, nu) -> exp(lgamma((nu + 1) / 2) - lgamma(nu / 2)) / sqrt(pi()) * (last(x, nu) - angle(x, nu)) / 3000
+        * arraySum(i -> multiIf(i IN (0, 1000), 1, i % 2 = 1, 4, 2)
+            * exp((nu - 1) * log(greatest(1e-300, cos(angle(x, nu) + (last(x, nu) - angle(x, nu)) * i / 1000)))), range(1001))) AS far,
+    ((x, nu) -> if(x > 0, far(x, nu), 1 - far(x, nu))) AS tail,
+    ((x, nu) -> exp(lgamma((nu + 1) / 2) - lgamma(nu / 2) - (nu + 1) / 2 * log1p(x * x / nu)) / sqrt(nu * pi())) AS density,
+    ((z, tail_p) -> z + (erfc(z / sqrt(2)) / 2 - tail_p) * sqrt(2 * pi()) * exp(z * z / 2)) AS newton,
+    (tail_p -> arrayFold((z, i) -> newton(z, tail_p), range(40), toFloat64(0))) AS normal_quantile,
+    ((tail_p, nu) -> arrayFold((x, i) -> x + (tail(x, nu) - tail_p) / density(x, nu), range(8), normal_quantile(tail_p))) AS student_quantile,
+    ((distance, error, nu, arrangement) -> if(error = 0, if(distance > 0, arrangement, 1), tail(distance / error, nu))) AS beyond,
+    if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
+    scored AS
+    (
+        SELECT name, evaluator_version, span_time, sample_weight AS w,
+            assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
+            multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
+                {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
+                {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
+                {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
+        FROM evaluations
+        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+            AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
+            AND experiment_id = '' AND source != 'human' AND sample_weight > 0
+            AND (score IS NOT NULL OR passed != 'unknown')
+    ),
+    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
+    sides AS
+    (
+        SELECT name, evaluator_version, w, y, value = {after:String} AS after
+        FROM scored
+        WHERE (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)
+            AND (value = {after:String} OR {before:String} = '' OR value = {before:String})
+    ),
+    moments AS
+    (
+        SELECT name, any(evaluator_version) AS evaluator_version, after, count() AS n, groupArray(y) AS ys, groupArray(w) AS ws,
+            sum(w) AS total, pow(total, 2) / sum(w * w) AS effective_n,
+            if(min(y) = max(y), min(y), sum(w * y) / total) AS mean,
+            arraySum((a, b) -> b * pow(a - mean, 2), ys, ws) / total * n / greatest(n - 1, 1) AS variance,
+            arraySum((a, b) -> pow(b * (a - mean), 2), ys, ws) * n / greatest(n - 1, 1) / pow(total, 2) AS squared_error
+        FROM sides GROUP BY name, after
+    ),
+    ranked AS
+    (
+        SELECT name, sum(a * (running - b + b / 2)) / (sum(a) * sum(b)) AS superiority
+        FROM
+        (
+            SELECT name, y, sumIf(w, after) AS a, sumIf(w, NOT after) AS b,
+                sum(b) OVER (PARTITION BY name ORDER BY y ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS running
+            FROM sides GROUP BY name, y
+        )
+        GROUP BY name
+    ),
+    ranks AS
+    (
+        SELECT name, if(min(y) = max(y) OR countIf(after) = 0 OR countIf(NOT after) = 0, 1, mannWhitneyUTest('two-sided')(y, after).2) AS rank_p
+        FROM sides GROUP BY name
+    ),
+    compared AS
+    (
+        SELECT a.name AS metric, a.evaluator_version AS evaluator_version, b.n AS n_before, a.n AS n_after,
+            b.effective_n AS effective_n_before, a.effective_n AS effective_n_after, b.mean AS mean_before, a.mean AS mean_after,
+            mean_after - mean_before AS difference, sqrt(a.squared_error + b.squared_error) AS standard_error,
+            if(standard_error = 0, toFloat64(n_before + n_after - 2), pow(a.squared_error + b.squared_error, 2)
+                / (pow(a.squared_error, 2) / greatest(a.effective_n - 1, 1) + pow(b.squared_error, 2) / greatest(b.effective_n - 1, 1))) AS df,
+            sqrt((a.variance + b.variance) / 2) AS spread,
+            -- two constants: one arrangement of all the scores is as extreme
+            exp(lgamma(n_before + 1) + lgamma(n_after + 1) - lgamma(n_before + n_after + 1)) AS arrangement
+        FROM (SELECT * FROM moments WHERE after) AS a INNER JOIN (SELECT * FROM moments WHERE NOT after) AS b ON a.name = b.name
+    ),
+    tested AS
+    (
+        SELECT *, least(n_before, n_after) >= 10 AS enough, {alpha:Float64} AS level, {margin:Float64} AS margin,
+            student_quantile(level / 2, df) * standard_error AS half,
+            if(difference = 0, 1, least(1, 2 * beyond(abs(difference), standard_error, df, arrangement))) AS p,
+            enough AND beyond(-margin - difference, standard_error, df, arrangement) < level AS worse,
+            enough AND beyond(difference + margin, standard_error, df, arrangement) < level AS harmless,
+            enough AND beyond(difference - margin, standard_error, df, arrangement) < level AS much_better,
+            enough AND beyond(margin - difference, standard_error, df, arrangement) < level AS not_much_better,
+            multiIf(worse, 'regression', much_better OR (p < level AND difference > 0 AND harmless AND NOT not_much_better), 'improvement',
+                harmless AND p < level, 'trivial', harmless, 'no_change', 'inconclusive') AS conclusion
+        FROM compared
+    )
+SELECT metric, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after,
+    difference, standard_error, difference - half AS low, difference + half AS high,
+    if(standard_error = 0, NULL, difference / standard_error) AS t, df, p, rank_p, superiority,
+    (normal_quantile(level / 2) + normal_quantile(0.2)) * spread * sqrt(1 / effective_n_before + 1 / effective_n_after) AS minimum_detectable_effect,
+    conclusion,
+    multiIf(worse, 'block_deployment', conclusion = 'inconclusive', 'collect_more_data', 'proceed') AS recommendation
+FROM tested INNER JOIN ranked ON metric = ranked.name INNER JOIN ranks ON metric = ranks.name
+ORDER BY metric

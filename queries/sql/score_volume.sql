@@ -1,0 +1,43 @@
+-- title: How many scores there are to look at
+-- answers: For every score: how many values the period and the time before it hold, how many are missing because
+--   the evaluator failed, and which evaluator versions made them.
+-- param project String = default -- project
+-- param metric String = '' -- evaluation name, empty for all
+-- param since_s UInt32 = 604800 -- length of the period in seconds
+-- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
+-- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
+-- column metric -- evaluation name
+-- column evaluator_version -- the newest version
+-- column other_versions -- versions with scores in baseline or period that are left out
+-- column n_before -- scores of the newest version in the baseline
+-- column n_after -- scores of the newest version in the period
+-- column unscored_before -- share of evaluations of the newest version without a score, baseline, weighted
+-- column unscored_after -- the same in the period
+-- column first_score -- time of the newest version's first score
+-- column last_score -- time of its last score
+-- method: counts; shares weighted by the sampling weights.
+-- source: own.
+WITH
+    if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
+    until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
+    since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
+    judged AS
+    (
+        SELECT name, evaluator_version AS one_version, span_time, sample_weight AS w, span_time >= since_time AS watched,
+            score IS NOT NULL OR passed != 'unknown' AS scored
+        FROM evaluations
+        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+            AND span_time >= baseline_time AND span_time < until_time AND experiment_id = '' AND source != 'human'
+    ),
+    newest AS (SELECT name, argMax(one_version, span_time) AS evaluator_version FROM judged GROUP BY name)
+SELECT name AS metric, evaluator_version,
+    arraySort(groupUniqArrayIf(one_version, one_version != evaluator_version)) AS other_versions,
+    countIf(scored AND NOT watched AND one_version = evaluator_version) AS n_before,
+    countIf(scored AND watched AND one_version = evaluator_version) AS n_after,
+    sumIf(w, NOT scored AND NOT watched AND one_version = evaluator_version) / greatest(sumIf(w, NOT watched AND one_version = evaluator_version), 1e-9) AS unscored_before,
+    sumIf(w, NOT scored AND watched AND one_version = evaluator_version) / greatest(sumIf(w, watched AND one_version = evaluator_version), 1e-9) AS unscored_after,
+    minIf(span_time, scored AND one_version = evaluator_version) AS first_score,
+    maxIf(span_time, scored AND one_version = evaluator_version) AS last_score
+FROM judged INNER JOIN newest USING (name)
+GROUP BY name, evaluator_version
+ORDER BY metric

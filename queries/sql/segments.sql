@@ -1,0 +1,82 @@
+-- title: Which segment moved
+-- answers: For every value of a dimension whether its scores differ from before the period, with the multiple
+--   comparisons corrected: a broken corner that the mean hides. A value that is new is held against all scores before.
+-- param project String = default -- project
+-- param metric String = '' -- evaluation name, empty for all
+-- param by String = segment -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
+-- param since_s UInt32 = 604800 -- length of the period in seconds
+-- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
+-- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
+-- param min_n UInt32 = 10 -- values with fewer scores in the period are left out
+-- param q Float64 = 0.05 -- share of false findings among the findings
+-- column metric -- evaluation name
+-- column evaluator_version -- the newest version; scores of other versions are left out
+-- column value -- the dimension's value
+-- column is_new -- 1 if it has fewer than min_n scores before; then it is compared with all scores before
+-- column n -- its scores in the period
+-- column effective_n -- what they are worth (Kish)
+-- column share -- its weighted share of the period's scores
+-- column mean -- weighted mean in the period
+-- column low -- lower end of the 95 % interval of the mean
+-- column high -- upper end
+-- column n_before -- scores before
+-- column mean_before -- weighted mean before
+-- column difference -- mean minus mean before
+-- column standard_error -- of the difference
+-- column p -- two-sided p-value
+-- column p_adjusted -- p after Benjamini and Hochberg, over all metrics and values of this answer
+-- column moved -- 1 if p_adjusted is at most q
+-- method: normal test of two weighted means (own standard errors, small-sample factor n / (n - 1)); Benjamini-Hochberg.
+-- source: Benjamini and Hochberg (1995); evaluators/statistics/comparisons.py is its oracle.
+WITH
+    if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
+    until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
+    since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
+    scored AS
+    (
+        SELECT name, evaluator_version, span_time, sample_weight AS w, span_time >= since_time AS watched,
+            assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
+            multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
+                {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
+                {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
+                {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
+        FROM evaluations
+        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+            AND span_time >= baseline_time AND span_time < until_time
+            AND experiment_id = '' AND source != 'human' AND sample_weight > 0
+            AND (score IS NOT NULL OR passed != 'unknown')
+    ),
+    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
+    current AS (SELECT * FROM scored WHERE (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)),
+    moments AS
+    (
+        SELECT name, any(evaluator_version) AS evaluator_version, whole, watched, value, count() AS n,
+            groupArray(y) AS ys, groupArray(w) AS ws, sum(w) AS total, pow(total, 2) / sum(w * w) AS effective_n,
+            if(min(y) = max(y), min(y), sum(w * y) / total) AS mean,
+            arraySum((a, b) -> pow(b * (a - mean), 2), ys, ws) * n / greatest(n - 1, 1) / pow(total, 2) AS squared_error
+        FROM (SELECT *, 0 AS whole FROM current UNION ALL SELECT * REPLACE ('' AS value), 1 AS whole FROM current)
+        GROUP BY name, whole, watched, value
+    ),
+    compared AS
+    (
+        SELECT a.name AS metric, a.evaluator_version AS evaluator_version, a.value AS value, b.n < {min_n:UInt32} AS is_new,
+            a.n AS n, a.effective_n AS effective_n, a.total / all_after.total AS share, a.mean AS mean, sqrt(a.squared_error) AS own_error,
+            if(is_new, all_before.n, b.n) AS n_before, if(is_new, all_before.mean, b.mean) AS mean_before,
+            mean - mean_before AS difference,
+            sqrt(a.squared_error + if(is_new, all_before.squared_error, b.squared_error)) AS standard_error,
+            multiIf(n_before < {min_n:UInt32} OR difference = 0, 1, standard_error = 0, 0, erfc(abs(difference) / standard_error / sqrt(2))) AS p
+        FROM (SELECT * FROM moments WHERE watched AND NOT whole AND n >= {min_n:UInt32}) AS a
+        INNER JOIN (SELECT * FROM moments WHERE watched AND whole) AS all_after ON a.name = all_after.name
+        LEFT JOIN (SELECT * FROM moments WHERE NOT watched AND NOT whole) AS b ON a.name = b.name AND a.value = b.value
+        LEFT JOIN (SELECT * FROM moments WHERE NOT watched AND whole) AS all_before ON a.name = all_before.name
+    ),
+    adjusted AS
+    (
+        SELECT *, least(1, min(p * tests / place) OVER (ORDER BY p DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS p_adjusted
+        FROM (SELECT *, row_number() OVER (ORDER BY p) AS place, count() OVER () AS tests FROM compared)
+    )
+SELECT metric, evaluator_version, value, is_new, n, effective_n, share, mean,
+    mean - 1.959963984540054 * own_error AS low, mean + 1.959963984540054 * own_error AS high,
+    n_before, mean_before, difference, standard_error, p, p_adjusted, p_adjusted <= {q:Float64} AS moved
+FROM adjusted
+ORDER BY metric, p, value

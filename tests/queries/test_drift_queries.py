@@ -1,0 +1,244 @@
+"""The drift queries against the Python statistics, on random and on corner data, in a real engine."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evalspan.evaluators import statistics as st
+from evalspan.instrument.errors import QueryError
+from evalspan.queries import catalog
+from evalspan.queries.database import Store
+
+UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
+DAY = 86400
+
+
+def row(project: str, day: float, score: float | None, *, metric: str = "m", **more: Any) -> dict[str, Any]:
+    """One evaluation, `day` days before UNTIL."""
+    return {
+        "project": project,
+        "evaluation_id": str(uuid.uuid4()),
+        "name": metric,
+        "evaluator_version": "1",
+        "source": "code",
+        "trace_id": uuid.uuid4().hex,
+        "span_id": uuid.uuid4().hex[:16],
+        "score": score,
+        "span_time": UNTIL - timedelta(days=day),
+        **more,
+    }
+
+
+def ask(store: Store, name: str, project: str, **parameters: Any) -> list[dict[str, Any]]:
+    return catalog.get(name).run(store, project=project, until=UNTIL.isoformat(), **parameters).dicts()
+
+
+def errors(y: Sequence[float], w: Sequence[float]) -> tuple[float, float]:
+    """The weighted mean and its standard error, written down once more."""
+    a, b = np.array(y), np.array(w)
+    mean = float((a * b).sum() / b.sum())
+    n = len(a)
+    return mean, math.sqrt(float(((b * (a - mean)) ** 2).sum()) * n / (n - 1)) / float(b.sum())
+
+
+def weighted_rows(project: str, drop: float = 0.0, seed: int = 1, n: int = 900) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    days = rng.uniform(0.01, 14, n)
+    scores = rng.choice(np.arange(1.0, 6), p=[0.03, 0.07, 0.15, 0.45, 0.3], size=n) - drop * (days < 4)
+    weights = rng.choice([1.0, 4.0, 20.0], size=n)
+    return [
+        row(project, day, float(score), sample_weight=float(weight), system_hash="new" if day < 4 else "old")
+        for day, score, weight in zip(days, scores, weights, strict=True)
+    ]
+
+
+def test_e_detector_in_sql_equals_the_python_one(store: Store) -> None:
+    rows = weighted_rows("ed-random", drop=1.0)
+    store.insert("evaluations", rows)
+    for direction in ("decrease", "increase"):
+        got = ask(store, "e_detector", "ed-random", direction=direction, horizon=7)
+        bound = got[0]["baseline_low" if direction == "decrease" else "baseline_high"]
+        want = st.e_detector(
+            [r["mean"] for r in got],
+            [r["standard_error"] for r in got],
+            bound,
+            alpha=0.04,
+            horizon=7,
+            direction=direction,
+        )
+        assert [r[direction] for r in got] == pytest.approx(want.statistic, rel=1e-9)
+        assert got[0]["threshold"] == pytest.approx(want.threshold, rel=1e-12)
+        alarmed = [i for i, r in enumerate(got) if r["alarm"]]
+        assert (alarmed[0] if alarmed else None) == want.alarm
+    assert want.alarm is None
+    found = ask(store, "e_detector", "ed-random", direction="decrease", horizon=7)
+    assert found[-1]["since"] == UNTIL - timedelta(days=4)
+
+
+def test_e_detector_windows_hold_the_weighted_moments(store: Store) -> None:
+    rows = weighted_rows("ed-moments", seed=2)
+    store.insert("evaluations", rows)
+    got = ask(store, "e_detector", "ed-moments")
+    before = [r for r in rows if r["span_time"] < UNTIL - timedelta(days=7)]
+    assert sum(r["n"] for r in got) == len(rows) - len(before)
+    mean, _ = errors([r["score"] for r in before], [r["sample_weight"] for r in before])
+    y, w = np.array([r["score"] for r in before]), np.array([r["sample_weight"] for r in before])
+    variance = float((w * (y - mean) ** 2).sum() / w.sum()) * len(y) / (len(y) - 1)
+    days: dict[int, list[dict[str, Any]]] = {}
+    for r in rows:
+        days.setdefault(int((UNTIL - r["span_time"]).total_seconds() // DAY), []).append(r)
+    parts = [
+        errors([r["score"] for r in days[k]], [r["sample_weight"] for r in days[k]]) for k in range(7, 14)
+    ]
+    between = max(0.0, float(np.var([m for m, _ in parts], ddof=1)) - float(np.mean([e**2 for _, e in parts])))
+    assert got[0]["baseline_mean"] == pytest.approx(mean, rel=1e-12)
+    half = stats.norm.isf(0.01) * math.sqrt(variance * float((w**2).sum()) / float(w.sum()) ** 2 + between / 7)
+    assert got[0]["baseline_low"] == pytest.approx(mean - half, rel=1e-9)
+    for r in got:
+        mine = days[int((UNTIL - r["window_start"]).total_seconds() // DAY) - 1]
+        m, own = errors([x["score"] for x in mine], [x["sample_weight"] for x in mine])
+        weights = np.array([x["sample_weight"] for x in mine])
+        effective = float(weights.sum() ** 2 / (weights**2).sum())
+        assert (r["n"], r["mean"], r["effective_n"]) == (len(mine), pytest.approx(m), pytest.approx(effective))
+        assert r["standard_error"] == pytest.approx(math.sqrt(max(own**2, variance / effective) + between), rel=1e-9)
+
+
+def test_e_detector_corners(store: Store) -> None:
+    constant = [row("ed-corner", d + i / 50, 1.0, metric="constant") for d in range(14) for i in range(1, 20)]
+    broken = [
+        row("ed-corner", d + i / 50, float(d >= 3), metric="broken") for d in range(14) for i in range(1, 20)
+    ]
+    one = [row("ed-corner", 0.5, 3.0, metric="one")]
+    unscored = [row("ed-corner", d + 0.5, None, metric="unscored", error="judge is down") for d in range(14)]
+    passes = [
+        row("ed-corner", d + i / 50, None, metric="verdict", passed="pass" if i % 2 else "fail")
+        for d in range(14)
+        for i in range(1, 21)
+    ]
+    store.insert("evaluations", constant + broken + one + unscored + passes)
+    got = ask(store, "e_detector", "ed-corner")
+    by = {name: [r for r in got if r["metric"] == name] for name in ("constant", "broken", "one", "unscored", "verdict")}
+    assert {r["alarm"] for r in by["constant"]} == {""}
+    assert by["broken"][-1]["alarm"] == "decrease"
+    assert by["broken"][-1]["since"] == UNTIL - timedelta(days=3)
+    assert not by["one"]
+    assert not by["unscored"]
+    assert {r["mean"] for r in by["verdict"]} == {0.5}
+    assert all(math.isfinite(r[key]) for r in got for key in ("statistic", "mean", "standard_error"))
+
+
+def test_j14_a_new_evaluator_version_starts_anew(store: Store) -> None:
+    rows = [row("ed-version", d + i / 50, 5.0 if d >= 5 else 1.0, evaluator_version="2" if d < 5 else "1") for d in range(14) for i in range(1, 20)]  # fmt: skip
+    store.insert("evaluations", rows)
+    assert ask(store, "e_detector", "ed-version") == []
+    (volume,) = ask(store, "score_volume", "ed-version")
+    assert (volume["evaluator_version"], volume["other_versions"], volume["n_before"]) == ("2", ["1"], 0)
+
+
+def test_same_hour_baseline_does_not_take_the_night_for_drift(store: Store) -> None:
+    rng = np.random.default_rng(5)
+    rows = []
+    for hour in range(14 * 24):
+        night = (24 - hour % 24) % 24 < 12
+        rows += [row("ed-hours", (hour + u) / 24, float(rng.normal(2 if night else 4, 0.5))) for u in rng.random(12)]
+    store.insert("evaluations", rows)
+    plain = ask(store, "e_detector", "ed-hours", window_s=12 * 3600, since_s=int(3.5 * DAY))
+    level = ask(store, "e_detector", "ed-hours", window_s=12 * 3600, since_s=int(3.5 * DAY), same_hour=1)
+    assert max(r["standard_error"] for r in level) < min(r["standard_error"] for r in plain) / 3
+    assert {r["alarm"] for r in level} == {""}
+
+
+def test_before_after_equals_detect_regression_and_scipy(store: Store) -> None:
+    rng = np.random.default_rng(6)
+    cases = {"worse": -1.0, "same": 0.0, "slightly": -0.15, "better": 1.0}
+    samples = {}
+    for name, shift in cases.items():
+        old, new = rng.integers(1, 6, 300).astype(float), rng.integers(1, 6, 220) + shift
+        samples[name] = (old, new)
+        rows = [row("ba-random", 5, float(v), metric=name, system_hash="old") for v in old]
+        rows += [row("ba-random", 2, float(v), metric=name, system_hash="new") for v in new]
+        store.insert("evaluations", rows)
+    got = {r["metric"]: r for r in ask(store, "before_after", "ba-random", after="new")}
+    for name, (old, new) in samples.items():
+        want = st.detect_regression(old, new)
+        assert want.interval is not None
+        r = got[name]
+        assert (r["conclusion"], r["recommendation"]) == (want.conclusion, want.recommendation)
+        assert (r["low"], r["high"]) == pytest.approx(want.interval, abs=1e-9)
+        assert r["p"] == pytest.approx(want.p, abs=1e-9)
+        assert r["df"] == pytest.approx(st.welch_test(new, old).degrees_of_freedom, rel=1e-9)
+        ranks = stats.mannwhitneyu(new, old, method="asymptotic")
+        assert r["rank_p"] == pytest.approx(ranks.pvalue, abs=1e-9)
+        assert r["superiority"] == pytest.approx(ranks.statistic / (len(old) * len(new)), rel=1e-9)
+
+
+def test_b12_before_after_corners(store: Store) -> None:
+    pairs = {"constants": ([4.0] * 12, [3.0] * 12), "few": ([1.0, 2.0], [3.0, 4.0]), "equal": ([2.0] * 10, [2.0] * 10)}
+    for name, (old, new) in pairs.items():
+        rows = [row("ba-corner", 5, v, metric=name, system_hash="old") for v in old]
+        rows += [row("ba-corner", 2, v, metric=name, system_hash="new") for v in new]
+        store.insert("evaluations", rows)
+    got = {r["metric"]: r for r in ask(store, "before_after", "ba-corner", after="new")}
+    for name, (old, new) in pairs.items():
+        assert got[name]["conclusion"] == st.detect_regression(old, new).conclusion
+        assert got[name]["p"] == pytest.approx(st.welch_test(new, old).p, abs=1e-9)
+    with pytest.raises(QueryError, match="by must be"):
+        ask(store, "before_after", "ba-corner", by="colour")
+
+
+def test_a04_segments_are_tested_together_and_the_broken_one_is_found(store: Store) -> None:
+    rng = np.random.default_rng(7)
+    rows = []
+    for i in range(4000):
+        segment = f"s{i % 20}"
+        day = float(rng.uniform(0.01, 14))
+        mean = 1.0 if segment == "s3" and day < 7 else 3.0
+        rows.append(row("seg", day, float(rng.normal(mean, 1)), segment=segment, sample_weight=float(rng.choice([1, 5]))))
+    store.insert("evaluations", rows)
+    got = ask(store, "segments", "seg")
+    assert [r["value"] for r in got if r["moved"]] == ["s3"]
+    assert [bool(r["moved"]) for r in got] == st.benjamini_hochberg([r["p"] for r in got], 0.05)
+    adjusted = stats.false_discovery_control([r["p"] for r in got])
+    assert [r["p_adjusted"] for r in got] == pytest.approx(adjusted.tolist(), abs=1e-9)
+    for r in got:
+        sides = [
+            errors([x["score"] for x in side], [x["sample_weight"] for x in side])
+            for side in (
+                [x for x in rows if x["segment"] == r["value"] and x["span_time"] >= UNTIL - timedelta(days=7)],
+                [x for x in rows if x["segment"] == r["value"] and x["span_time"] < UNTIL - timedelta(days=7)],
+            )
+        ]
+        difference = sides[0][0] - sides[1][0]
+        error = math.hypot(sides[0][1], sides[1][1])
+        assert (r["difference"], r["standard_error"]) == pytest.approx((difference, error), rel=1e-9)
+        assert r["p"] == pytest.approx(2 * stats.norm.sf(abs(difference / error)), abs=1e-9)
+
+
+def test_a01_a_prompt_edit_is_named_with_when_and_what_it_replaced(store: Store) -> None:
+    spans = [
+        {
+            "project": "changes",
+            "trace_id": uuid.uuid4().hex,
+            "span_id": uuid.uuid4().hex[:16],
+            "start_time": UNTIL - timedelta(days=14 * (i + 0.5) / 400),
+            "operation": "chat",
+            "request_model": "m-1",
+            "system_hash": "edited" if i < 100 else "plain",
+            "sample_weight": 20.0 if i % 2 else 1.0,
+        }
+        for i in range(400)
+    ]
+    store.insert("spans", spans)
+    new, old = ask(store, "changes", "changes")
+    assert (new["dimension"], new["value"], new["previous"], new["is_new"]) == ("system_hash", "edited", "plain", 1)
+    assert new["first_seen"] == min(s["start_time"] for s in spans if s["system_hash"] == "edited")
+    assert (new["share_before"], new["share_after"]) == pytest.approx((0.0, 0.5))
+    assert (old["value"], old["is_new"]) == ("plain", 0)
