@@ -95,9 +95,7 @@ def test_e_detector_windows_hold_the_weighted_moments(store: Store) -> None:
     days: dict[int, list[dict[str, Any]]] = {}
     for r in rows:
         days.setdefault(int((UNTIL - r["span_time"]).total_seconds() // DAY), []).append(r)
-    parts = [
-        errors([r["score"] for r in days[k]], [r["sample_weight"] for r in days[k]]) for k in range(7, 14)
-    ]
+    parts = [errors([r["score"] for r in days[k]], [r["sample_weight"] for r in days[k]]) for k in range(7, 14)]
     between = max(0.0, float(np.var([m for m, _ in parts], ddof=1)) - float(np.mean([e**2 for _, e in parts])))
     assert got[0]["baseline_mean"] == pytest.approx(mean, rel=1e-12)
     half = stats.norm.isf(0.01) * math.sqrt(variance * float((w**2).sum()) / float(w.sum()) ** 2 + between / 7)
@@ -113,9 +111,7 @@ def test_e_detector_windows_hold_the_weighted_moments(store: Store) -> None:
 
 def test_e_detector_corners(store: Store) -> None:
     constant = [row("ed-corner", d + i / 50, 1.0, metric="constant") for d in range(14) for i in range(1, 20)]
-    broken = [
-        row("ed-corner", d + i / 50, float(d >= 3), metric="broken") for d in range(14) for i in range(1, 20)
-    ]
+    broken = [row("ed-corner", d + i / 50, float(d >= 3), metric="broken") for d in range(14) for i in range(1, 20)]
     one = [row("ed-corner", 0.5, 3.0, metric="one")]
     unscored = [row("ed-corner", d + 0.5, None, metric="unscored", error="judge is down") for d in range(14)]
     passes = [
@@ -125,7 +121,9 @@ def test_e_detector_corners(store: Store) -> None:
     ]
     store.insert("evaluations", constant + broken + one + unscored + passes)
     got = ask(store, "e_detector", "ed-corner")
-    by = {name: [r for r in got if r["metric"] == name] for name in ("constant", "broken", "one", "unscored", "verdict")}
+    by = {
+        name: [r for r in got if r["metric"] == name] for name in ("constant", "broken", "one", "unscored", "verdict")
+    }
     assert {r["alarm"] for r in by["constant"]} == {""}
     assert by["broken"][-1]["alarm"] == "decrease"
     assert by["broken"][-1]["since"] == UNTIL - timedelta(days=3)
@@ -201,7 +199,9 @@ def test_a04_segments_are_tested_together_and_the_broken_one_is_found(store: Sto
         segment = f"s{i % 20}"
         day = float(rng.uniform(0.01, 14))
         mean = 1.0 if segment == "s3" and day < 7 else 3.0
-        rows.append(row("seg", day, float(rng.normal(mean, 1)), segment=segment, sample_weight=float(rng.choice([1, 5]))))
+        rows.append(
+            row("seg", day, float(rng.normal(mean, 1)), segment=segment, sample_weight=float(rng.choice([1, 5])))
+        )
     store.insert("evaluations", rows)
     got = ask(store, "segments", "seg")
     assert [r["value"] for r in got if r["moved"]] == ["s3"]

@@ -1,0 +1,123 @@
+"""The drift report: what people and exit codes are told."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from evalspan.evaluators.cli import drift as command
+from evalspan.evaluators.drift import find_drift
+from evalspan.instrument.errors import UsageError
+from evalspan.queries.database import Store
+
+UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
+
+
+def fill(store: Store, project: str, *, drop: float, n: int = 300, days: float = 14, segment: str = "") -> None:
+    """Half of the traffic before an edit of the prompt, half after it."""
+    rng = np.random.default_rng(3)
+    evaluations, spans = [], []
+    for i in range(n):
+        time = UNTIL - timedelta(days=days * (i + 0.5) / n)
+        late = i < n / 2
+        span: dict[str, Any] = {
+            "project": project,
+            "trace_id": uuid.uuid4().hex,
+            "span_id": uuid.uuid4().hex[:16],
+            "system_hash": "edited" if late else "plain",
+            "request_model": "m-1",
+        }
+        spans.append({**span, "start_time": time, "operation": "chat", "output": f"answer {i}"})
+        where = segment if segment and i % 10 == 0 else ""
+        hit = late and (where == segment)
+        for metric, fall in (("helpful", drop), ("polite", 0.0)):
+            evaluations.append(
+                {
+                    **span,
+                    "evaluation_id": str(uuid.uuid4()),
+                    "name": metric,
+                    "evaluator_version": "1",
+                    "source": "llm_judge",
+                    "score": float(rng.normal(4, 0.5)) - fall * hit,
+                    "span_time": time,
+                    "segment": where,
+                }
+            )
+    store.insert("spans", spans)
+    store.insert("evaluations", evaluations)
+
+
+def test_a01_the_report_says_what_since_when_and_what_changed(store: Store) -> None:
+    fill(store, "drift-found", drop=1.0)
+    report = find_drift(store, project="drift-found", until=UNTIL)
+    assert report.verdict == "drift"
+    assert {move.metric for move in report.moves} == {"helpful"}
+    first = report.moves[0]
+    assert (first.direction, first.since) == ("decrease", UNTIL - timedelta(days=7))
+    assert first.low < 3.0 < first.high
+    assert len(first.traces) == 5
+    assert first.traces[0]["score"] <= first.traces[4]["score"] < 3
+    assert (report.changes[0]["dimension"], report.changes[0]["value"]) == ("system_hash", "edited")
+
+
+def test_healthy_traffic_is_stable_and_little_of_it_is_too_thin(store: Store) -> None:
+    fill(store, "drift-none", drop=0.0)
+    assert find_drift(store, project="drift-none", until=UNTIL).verdict == "stable"
+    fill(store, "drift-thin", drop=3.0, n=8)
+    thin = find_drift(store, project="drift-thin", until=UNTIL)
+    assert (thin.verdict, sorted(thin.thin)) == ("too_thin", ["helpful", "polite"])
+    assert find_drift(store, project="drift-empty", until=UNTIL).verdict == "too_thin"
+
+
+def test_a04_a_broken_segment_is_found_behind_a_healthy_mean(store: Store) -> None:
+    fill(store, "drift-segment", drop=2.0, n=600, segment="reseller")
+    report = find_drift(store, project="drift-segment", metric="helpful", by="segment", until=UNTIL)
+    assert ("segment", "reseller") in {(move.dimension, move.value) for move in report.moves}
+
+
+def test_without_an_earlier_period_the_first_half_is_the_baseline(store: Store) -> None:
+    fill(store, "drift-halves", drop=1.0, days=6)
+    report = find_drift(store, project="drift-halves", until=UNTIL)
+    assert report.verdict == "drift"
+    assert any("first half" in note for note in report.notes)
+
+
+def test_unknown_names_are_refused_with_the_known_ones(store: Store) -> None:
+    fill(store, "drift-names", drop=0.0, n=20)
+    with pytest.raises(UsageError) as refused:
+        find_drift(store, project="drift-names", metric="helpfull", until=UNTIL)
+    assert "helpful, polite" in refused.value.hint
+    with pytest.raises(UsageError):
+        find_drift(store, project="drift-names", by="colour")
+    with pytest.raises(UsageError):
+        command.duration("7 days")
+
+
+@pytest.mark.parametrize(("drop", "n", "code"), [(1.0, 300, 3), (0.0, 300, 0), (1.0, 6, 4)])
+def test_exit_codes_and_formats(store: Store, monkeypatch: pytest.MonkeyPatch, drop: float, n: int, code: int) -> None:
+    project = f"drift-exit-{code}"
+    fill(store, project, drop=drop, n=n)
+    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    for format_ in ("table", "json", "csv"):
+        arguments = ["--project", project, "--until", "2026-06-15", "--format", format_]
+        result = CliRunner().invoke(command.drift, arguments)
+        assert result.exit_code == code, result.output
+        assert format_ == "csv" or "helpful" in result.output
+
+
+class _Borrowed:
+    """The session's store, which a command must not close."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def close(self) -> None:
+        """Left open for the other tests."""
