@@ -87,7 +87,7 @@ class Recorder:
         self.retries = 0
         self._open = [True]
 
-    def finish(self, response: Any = None, error: BaseException | None = None, *, abandoned: bool = False) -> None:
+    def finish(self, response: Any = None, error: BaseException | None = None, abandoned: bool = False) -> None:
         """Ends the span unless it has ended: with what is known of the response, error and stream. Never raises."""
         try:
             # `pop` is atomic: a finalizer in another thread cannot end the span a second time.

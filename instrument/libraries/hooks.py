@@ -19,7 +19,7 @@ from ..recording import CURRENT_CALL, Recorder, Tracing
 from . import anthropic, openai
 from .calls import Library, enter, leave
 from .native import leave_to_us
-from .responses import follow, followed, parsed_late, read_late
+from .responses import closed_late, follow, followed, is_read, parsed_late
 
 log = logging.getLogger(__name__)
 
@@ -134,13 +134,15 @@ class Hooks:
         return result
 
     def _close(self, wrapped: Any, response: Any, args: Any, kwargs: Any) -> Any:
+        was_read = guarded(is_read, response)
         result = wrapped(*args, **kwargs)
-        guarded(read_late, response)
+        guarded(closed_late, response, was_read)
         return result
 
     async def _async_close(self, wrapped: Any, response: Any, args: Any, kwargs: Any) -> Any:
+        was_read = guarded(is_read, response)
         result = await wrapped(*args, **kwargs)
-        guarded(read_late, response)
+        guarded(closed_late, response, was_read)
         return result
 
     def _retry(self, wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002 - wrapt's signature

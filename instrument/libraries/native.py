@@ -11,6 +11,7 @@ from typing import Any
 
 from opentelemetry.context import get_value
 
+from ..guard import guarded
 from ..recording import CURRENT_CALL
 from ..suppression import is_suppressed
 
@@ -26,12 +27,9 @@ def traces_content_itself(client: Any) -> bool:
 
 def leave_to_us(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG001 - wrapt's signature
     """Wraps the SDK's own start of a span: None, which it takes for "no span", where ours is or none shall be."""
-    return None if ours_or_none() else wrapped(*args, **kwargs)
+    return None if guarded(ours_or_none) else wrapped(*args, **kwargs)
 
 
 def ours_or_none() -> bool:
-    """Whether the current call has our span, or is to have none. Never raises."""
-    try:
-        return get_value(CURRENT_CALL) is not None or is_suppressed()
-    except Exception:  # noqa: BLE001 - "never raises" is its contract
-        return False
+    """Whether the current call has our span, or is to have none."""
+    return get_value(CURRENT_CALL) is not None or is_suppressed()

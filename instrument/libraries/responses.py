@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, cast
 
+from ..guard import guarded
 from ..recording import Recorder
 from .parts import parsed_body
 
@@ -26,7 +27,7 @@ def follow(recorder: Recorder, result: Any) -> None:
         return
     http.extensions[_KEY] = recorder
     # Whatever the app forgets to read or close ends when the response is collected.
-    weakref.finalize(http, recorder.finish, None, None, abandoned=True).atexit = False
+    weakref.finalize(http, guarded, recorder.finish, None, None, True).atexit = False
 
 
 @lru_cache(maxsize=256)
@@ -55,17 +56,17 @@ def parsed_late(response: Any, result: Any) -> None:
         recorder.finish(result)
 
 
-def read_late(response: Any) -> None:
+def is_read(response: Any) -> bool:
+    """Whether a response that is about to be closed was read to its end: HTTP clients close it themselves then."""
+    return _holder(cast("Hashable", type(response))) == "http_response" and bool(response.http_response.is_closed)
+
+
+def closed_late(response: Any, was_read: bool) -> None:
     """Ends the span of a response that was closed: with its body when that was read, else as abandoned."""
     http = getattr(response, "http_response", None) or response.response
     recorder = followed(http)
-    if recorder is None:
-        return
-    if recorder.stream is None:
-        body = body_of(http)
-        recorder.finish(body, abandoned=body is None and not http.is_stream_consumed)
-    else:
-        recorder.finish(abandoned=True)
+    if recorder is not None:
+        recorder.finish(None if recorder.stream is not None else body_of(http), abandoned=not was_read)
 
 
 def body_of(http: Any) -> Any:
