@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -138,12 +137,6 @@ class Example(msgspec.Struct, kw_only=False):
             fields["metadata"] = {**metadata, **moved}
         # null where a list, an object or a time may stand means "nothing given"
         return cls(**{key: value for key, value in fields.items() if value is not None or key == "expected_output"})
-
-
-def normalize(text: str) -> str:
-    """Case, width, punctuation and spacing removed: texts that a reader would call the same become equal."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(char if char.isalnum() else " " for char in folded).split())
 
 
 def _texts(value: object) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ...queries.near_duplicates import normalize
 from .approval import how_to_approve, why_unapproved
-from .example import Example, normalize
+from .example import Example
 
 if TYPE_CHECKING:
     from .dataset import Dataset

@@ -1,0 +1,146 @@
+"""`evalspan export`: production failures become regression cases, in the format of whoever runs them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...instrument.errors import UsageError
+
+if TYPE_CHECKING:
+    from ...queries.database import Store
+    from ...queries.failures import Found
+    from ...queries.remote import RemoteStore
+
+FORMATS = ("jsonl", "parquet", "promptfoo", "inspect", "openai-evals", "huggingface", "pytest")
+RULES = ("api_key", "email", "iban", "card", "phone")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@click.group()
+def export() -> None:
+    """Carry what went wrong in production back into the tests."""
+
+
+@export.command()
+@click.option("--since", default="24h", show_default=True, help="How far back: 90m, 24h, 7d, 2w.")
+@click.option("--where", default="", metavar="SQL", help="A condition on columns of spans and evaluations.")
+@click.option("--to", "destination", required=True, metavar="FILE", help="Where the cases go.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option("--against", multiple=True, metavar="FILE", help="Datasets that hold some of the cases already.")
+@click.option("--redact", "rules", default=",".join(RULES), show_default=True, help='What is masked; "" for nothing.')
+@click.option("--project", default="default", show_default=True)
+@click.option("--limit", default=10_000, show_default=True, type=click.IntRange(1), help="At most so many judgements.")
+@click.option("--store", "dsn", envvar="EVALSPAN_STORE", metavar="DSN", help="chdb:///PATH or http(s)://...")
+def failures(
+    since: str,
+    where: str,
+    destination: str,
+    format_: str,
+    against: tuple[str, ...],
+    rules: str,
+    project: str,
+    limit: int,
+    dsn: str | None,
+) -> None:
+    r"""Select failures by SQL, keep one of each kind, and write them as regression cases.
+
+    A failure is a failed evaluation, an error, a thumbs-down or a hallucination. With --where, a condition on score,
+    passed, label, source, status or error_type says itself what a failure is; any other narrows the usual ones.
+
+    \b
+    evalspan export failures --since 7d --to regression.jsonl
+    evalspan export failures --where "name = 'faithfulness' AND score < 0.5" --to cases.yaml --format promptfoo
+
+    A JSONL file that exists is added to. The cases gate after `evalspan dataset review`.
+    """
+    from ...queries.database import connect
+    from ...queries.failures import find_failures
+
+    window = duration(since)
+    path = Path(destination)
+    with connect(dsn) as store:
+        known = [*_held_by_files(against, path, format_), *_held_by_store(store, project)]
+        found = find_failures(
+            store, since=window, where=where, project=project, limit=limit, known=known, redact=_redactor(rules)
+        )
+    written = _write(found, path, format_)
+    click.echo(_summary(found, written, path, since), err=True)
+    if format_ == "jsonl" and found.cases:
+        click.echo(f"  next: evalspan dataset review {path}", err=True)
+
+
+def duration(text: str) -> timedelta:
+    """90m, 24h, 7d, 2w as a time span. Raises UsageError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
+    if not match or float(match[1]) <= 0:
+        raise UsageError(f"--since {text!r} is not a duration", hint="write 90m, 24h, 7d or 2w")
+    return timedelta(seconds=float(match[1]) * SECONDS[match[2]])
+
+
+def _held_by_files(against: tuple[str, ...], path: Path, format_: str) -> list[tuple[str, str]]:
+    from ...queries.conversation import question_of
+    from ..datasets import Dataset
+
+    files = [*against, *([str(path)] if format_ == "jsonl" and path.exists() else [])]
+    return [(f"{one.id} in {file}", question_of(one.input)) for file in files for one in Dataset.load(file)]
+
+
+def _held_by_store(store: Store | RemoteStore, project: str) -> list[tuple[str, str]]:
+    from ...queries.conversation import question_of
+    from ...queries.examples import held_inputs
+
+    return [(name, question_of(given)) for name, given in held_inputs(store, project)]
+
+
+def _redactor(rules: str) -> Any:
+    from ...instrument.redact import make_redactor
+
+    names = [name.strip() for name in rules.split(",") if name.strip()]
+    redactor = make_redactor(names) if names else None
+    if redactor is None:
+        return None
+
+    def mask(case: dict[str, Any]) -> dict[str, Any]:
+        # Ids, times and counts are references, not content: masking them would break the way back to the trace.
+        about = case["metadata"]
+        content = {key: about[key] for key in ("failure", "context", "reason") if key in about}
+        masked = redactor.value({"input": case["input"], "expected_output": case["expected_output"], "about": content})
+        return {
+            **case,
+            "input": masked["input"],
+            "expected_output": masked["expected_output"],
+            "metadata": {**about, **masked["about"]},
+        }
+
+    return mask
+
+
+def _write(found: Found, path: Path, format_: str) -> int:
+    """Writes the cases and returns how many the file holds now."""
+    if format_ != "jsonl":
+        from ...queries.exports import write
+
+        write(format_, path, found.cases)
+        return len(found.cases)
+    from ..datasets import Dataset, Example
+
+    dataset = Dataset.load(path) if path.exists() else Dataset(path.stem, "regression")
+    for case in found.cases:
+        dataset.add(Example.from_json(case), replace=case["id"] in dataset)
+    dataset.save(path)
+    return len(dataset)
+
+
+def _summary(found: Found, written: int, path: Path, since: str) -> str:
+    parts = [f"{found.failures} failing traces in {since}", f"{len(found.cases)} new cases"]
+    if found.overlapping:
+        names = ", ".join(str(case["metadata"]["overlaps"]) for case in found.overlapping[:3])
+        parts.append(f"{len(found.overlapping)} held already ({names})")
+    if found.unreadable:
+        parts.append(f"{found.unreadable} without a stored input")
+    return f"{', '.join(parts)}; {path} holds {written}"

@@ -1,0 +1,277 @@
+"""Failures in production traffic as cases: selected by SQL, one per trace, clustered, ready to become examples.
+
+The way back of the loop: spans and evaluations in, regression cases in the shape of a dataset's lines out. What a right
+answer would have been is only proposed (from a human's correction); a case gates after a person reviewed it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..instrument.errors import QueryError
+from .conversation import input_of, output_text, question_of
+from .near_duplicates import THRESHOLD, NearDuplicates, clusters
+
+if TYPE_CHECKING:
+    from .database import Store
+    from .remote import RemoteStore
+
+MOST_TRACE_IDS = 50
+CORRECTION_KEYS = ("expected_output", "correction", "corrected_output", "expected")
+
+# A condition on one of these says itself what a failure is; on other columns it narrows the usual failures.
+JUDGEMENT = re.compile(
+    r"\b(score|passed|label|source|status|status_message|error_type|evaluation_error)\b", re.IGNORECASE
+)
+
+USUAL_FAILURES = """(
+    passed = 'fail' OR status = 'ERROR'
+    OR (source = 'user_feedback' AND passed != 'pass'
+        AND (score <= 0 OR lower(label) IN ('thumbs_down', 'thumbs-down', 'down', 'bad', 'negative', 'dislike')))
+    OR lower(label) IN ('hallucination', 'hallucinated', 'unsupported', 'contradicted')
+)"""
+
+# An evaluation of a whole trace (span_id '') belongs to the trace's answer: its last span with an output, the root first.
+# A LEFT JOIN, because an error needs no evaluation to be a failure.
+JUDGED_SPANS = """
+WITH
+    chosen AS (
+        SELECT project, trace_id, span_id, parent_span_id, start_time, name AS span_name, toString(status) AS status,
+            status_message, error_type, service, environment, operation, provider, request_model, response_model,
+            prompt_name, prompt_version, system_hash, conversation_id, user_id, input, output, attributes,
+            sample_weight, sample_rule
+        FROM spans
+        WHERE start_time >= {since:DateTime64(3, 'UTC')} AND project = {project:String}
+    ),
+    answers AS (
+        SELECT project, trace_id, argMin(span_id, (output = '', parent_span_id != '', -toUnixTimestamp64Nano(start_time)))
+            AS span_id
+        FROM chosen GROUP BY project, trace_id
+    ),
+    judged AS (
+        SELECT e.project AS project, e.trace_id AS trace_id,
+            if(e.span_id = '', answers.span_id, e.span_id) AS span_id, e.name AS name,
+            e.evaluator_version AS evaluator_version, toString(e.source) AS source, e.author AS author, e.score AS score,
+            e.label AS label, toString(e.passed) AS passed, e.explanation AS explanation,
+            e.error AS evaluation_error, e.metadata AS evaluation_metadata
+        FROM evaluations AS e
+        LEFT JOIN answers ON answers.project = e.project AND answers.trace_id = e.trace_id
+        WHERE e.project = {project:String} AND e.experiment_id = ''
+    )
+SELECT * FROM (
+    SELECT s.*, j.name AS name, j.evaluator_version AS evaluator_version, j.source AS source, j.author AS author,
+        j.score AS score, j.label AS label, j.passed AS passed, j.explanation AS explanation,
+        j.evaluation_error AS evaluation_error, j.evaluation_metadata AS evaluation_metadata
+    FROM chosen AS s
+    LEFT JOIN judged AS j ON j.project = s.project AND j.trace_id = s.trace_id AND j.span_id = s.span_id
+)
+WHERE {condition}
+ORDER BY start_time, trace_id, span_id, name
+LIMIT {limit:UInt32}
+"""
+
+CORRECTIONS = """
+SELECT trace_id, metadata
+FROM evaluations
+WHERE project = {project:String} AND source = 'human' AND trace_id IN {traces:Array(String)}
+ORDER BY created_at
+"""
+
+PASSAGES = """
+SELECT trace_id, groupArray(output) AS passages
+FROM spans
+WHERE project = {project:String} AND operation = 'retrieval' AND output != '' AND trace_id IN {traces:Array(String)}
+GROUP BY trace_id
+"""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export found: the cases, one per cluster, and what was left out and why."""
+
+    cases: list[dict[str, Any]]
+    overlapping: list[dict[str, Any]]
+    """Cases that a set holds already; `metadata.overlaps` names which."""
+    failures: int
+    """Failing traces before clustering."""
+    unreadable: int
+    """Failing traces without any input to ask again."""
+
+
+def find_failures(
+    store: Store | RemoteStore,
+    *,
+    since: timedelta,
+    where: str = "",
+    project: str = "default",
+    limit: int = 10_000,
+    known: Iterable[tuple[str, str]] = (),
+    redact: Callable[[Any], Any] | None = None,
+    now: datetime | None = None,
+) -> Found:
+    """Failing traces as cases. `known` are (name, text) of inputs that existing sets hold.
+
+    Raises QueryError when ClickHouse refuses `where`, which may use the columns of spans (their name as span_name) and of
+    evaluations.
+    """
+    begin = (now or datetime.now(UTC)) - since
+    condition = _condition(where)
+    rows = _select(store, JUDGED_SPANS.replace("{condition}", condition), where, begin, project, limit)
+    by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_trace[row["trace_id"]].append(row)
+    traces = list(by_trace)
+    corrected = _corrections(store, project, traces)
+    passages = _passages(store, project, traces)
+    cases = []
+    for trace_id, judged in by_trace.items():
+        case = _case(judged, corrected.get(trace_id), passages.get(trace_id))
+        if case is not None:
+            cases.append(redact(case) if redact else case)
+    fresh, overlapping = _split(_one_per_cluster(cases), known)
+    return Found(cases=fresh, overlapping=overlapping, failures=len(by_trace), unreadable=len(by_trace) - len(cases))
+
+
+def _condition(where: str) -> str:
+    if not where.strip():
+        return USUAL_FAILURES
+    own = f"(\n{where}\n)"
+    return own if JUDGEMENT.search(re.sub(r"'[^']*'", "''", where)) else f"{USUAL_FAILURES} AND {own}"
+
+
+def _select(
+    store: Store | RemoteStore, sql: str, where: str, begin: datetime, project: str, limit: int
+) -> list[dict[str, Any]]:
+    parameters = {"since": begin.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], "project": project, "limit": limit}
+    try:
+        return store.query(sql, parameters).dicts()
+    except QueryError as error:
+        if not where:
+            raise
+        hint = (
+            "columns: those of spans (a span's name is span_name) and of evaluations (name, score, passed, label, ...)"
+        )
+        raise QueryError(f"--where {where!r}: {error}", hint=error.hint or hint, code=error.code) from error
+
+
+def _case(
+    judged: Sequence[Mapping[str, Any]], corrected: str | None, passages: list[str] | None
+) -> dict[str, Any] | None:
+    """One trace as a case: asked as its model call was asked, else as its first span that has an input."""
+    readable = [row for row in judged if row["input"]]
+    if not readable:
+        return None
+    span = min(readable, key=lambda row: (row["operation"] not in ("chat", "text_completion"), row["parent_span_id"]))
+    verdicts = [_verdict(row) for row in judged if row["name"]]
+    reason = _reason(judged)
+    metadata: dict[str, Any] = {
+        "review": "pending",
+        "reason": reason,
+        "failure": {"output": output_text(span["output"]), "evaluations": verdicts},
+        "source_trace_id": span["trace_id"],
+        "source_span_id": span["span_id"],
+        "trace_ids": [span["trace_id"]],
+        "count": 1,
+        "estimated_count": span["sample_weight"],
+        "first_seen": _iso(span["start_time"]),
+        "last_seen": _iso(span["start_time"]),
+        **{
+            key: span[key]
+            for key in ("service", "request_model", "prompt_name", "prompt_version", "system_hash")
+            if span[key]
+        },
+    }
+    if span["status"] == "ERROR":
+        metadata["failure"]["error"] = span["status_message"] or span["error_type"]
+    if passages:
+        metadata["context"] = passages
+    return {
+        "id": f"failure-{span['trace_id'][:16]}",
+        "partition": "regression",
+        "input": input_of(span["input"]),
+        "expected_output": corrected,
+        "metadata": metadata,
+        "tags": sorted({"production-failure", *(row["name"] for row in judged if row["name"])}),
+        "created_at": _iso(span["start_time"]),
+    }
+
+
+def _verdict(row: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("name", "evaluator_version", "source", "score", "label", "passed", "explanation")
+    return {key: row[key] for key in keys if row[key] not in ("", None)}
+
+
+def _reason(judged: Sequence[Mapping[str, Any]]) -> str:
+    error = next((row for row in judged if row["status"] == "ERROR"), None)
+    if error:
+        return f"error: {error['status_message'] or error['error_type'] or 'without a message'}"
+    said = []
+    for row in judged:
+        value = f" {row['score']:.3g}" if row["score"] is not None else ""
+        said.append(f"{row['name']}{value} {row['label'] or row['passed']}".strip())
+    return "; ".join(dict.fromkeys(said))
+
+
+def _one_per_cluster(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first case of each cluster, corrected ones before others, with the counts of all of them."""
+    ordered = sorted(cases, key=lambda case: case["expected_output"] is None)
+    kept = []
+    for numbers in clusters([question_of(case["input"]) for case in ordered]):
+        alike = [ordered[number] for number in numbers]
+        head = alike[0]
+        about = [case["metadata"] for case in alike]
+        ids = [trace_id for one in about for trace_id in one["trace_ids"]]
+        head["metadata"] |= {
+            "count": len(alike),
+            "estimated_count": round(sum(one["estimated_count"] for one in about), 3),
+            "trace_ids": ids[:MOST_TRACE_IDS],
+            "first_seen": min(one["first_seen"] for one in about),
+            "last_seen": max(one["last_seen"] for one in about),
+        }
+        head["tags"] = sorted({tag for case in alike for tag in case["tags"]})
+        kept.append(head)
+    return sorted(kept, key=lambda case: -case["metadata"]["count"])
+
+
+def _split(
+    cases: list[dict[str, Any]], known: Iterable[tuple[str, str]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    index = NearDuplicates(THRESHOLD)
+    for name, text in known:
+        index.add(name, text)
+    fresh, overlapping = [], []
+    for case in cases:
+        match = index.find(question_of(case["input"]))
+        if match is None:
+            fresh.append(case)
+        else:
+            case["metadata"]["overlaps"] = match[0]
+            overlapping.append(case)
+    return fresh, overlapping
+
+
+def _corrections(store: Store | RemoteStore, project: str, traces: list[str]) -> dict[str, str]:
+    """The last right answer that a human wrote down for a trace."""
+    found = {}
+    if traces:
+        for trace_id, metadata in store.query(CORRECTIONS, {"project": project, "traces": traces}).rows:
+            text = next((metadata[key] for key in CORRECTION_KEYS if metadata.get(key)), None)
+            if text:
+                found[trace_id] = text
+    return found
+
+
+def _passages(store: Store | RemoteStore, project: str, traces: list[str]) -> dict[str, list[str]]:
+    if not traces:
+        return {}
+    return dict(store.query(PASSAGES, {"project": project, "traces": traces}).rows)
+
+
+def _iso(time: datetime) -> str:
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return aware.isoformat(timespec="milliseconds")
