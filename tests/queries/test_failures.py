@@ -98,7 +98,10 @@ def test_the_case_can_be_asked_again_and_leads_back_to_its_trace(traffic: Traffi
     traffic.judge(trace_id, passed="fail", score=0.2, explanation="99 is not in the passages")
     (case,) = traffic.found().cases
     assert case["partition"] == "regression"
-    assert case["input"] == {"question": "how much is Pro?", "messages": [{"role": "user", "content": "how much is Pro?"}]}
+    assert case["input"] == {
+        "question": "how much is Pro?",
+        "messages": [{"role": "user", "content": "how much is Pro?"}],
+    }
     about = case["metadata"]
     assert about["source_trace_id"] == trace_id
     assert about["trace_ids"] == [trace_id]
@@ -110,7 +113,11 @@ def test_the_case_can_be_asked_again_and_leads_back_to_its_trace(traffic: Traffi
 
 def test_near_duplicates_become_one_case_with_their_count(traffic: Traffic) -> None:
     ids = set()
-    for question in ("How much does the Pro plan cost?", "how much does the pro plan cost", "How much does the Pro plan cost??"):
+    for question in (
+        "How much does the Pro plan cost?",
+        "how much does the pro plan cost",
+        "How much does the Pro plan cost??",
+    ):
         ids.add(traffic.span(question))
         traffic.judge(max(ids, key=lambda one: one == traffic.last["trace_id"]), passed="fail")
     traffic.judge(traffic.span("Where is my invoice from March?"), passed="fail")
@@ -207,7 +214,15 @@ def test_a_duration_that_is_none_is_refused(text: str) -> None:
 
 
 def test_clusters_do_not_chain_and_lose_nothing() -> None:
-    texts = ["", "", "what is the price of pro", "what is the price of pro?", "cancel my plan", "ÜBER 漢字", "über 漢字"]
+    texts = [
+        "",
+        "",
+        "what is the price of pro",
+        "what is the price of pro?",
+        "cancel my plan",
+        "ÜBER 漢字",
+        "über 漢字",
+    ]
     groups = clusters(texts)
     assert groups == [[0, 1], [2, 3], [4], [5, 6]]
     many = [f"question number {number} about topic {number * 7919}" for number in range(300)]

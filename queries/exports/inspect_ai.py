@@ -1,0 +1,32 @@
+"""Cases as Inspect AI samples: JSONL for `json_dataset`, the input as chat messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .messages import conversation
+
+
+def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
+    """Writes one JSONL file."""
+    samples = [
+        {
+            "id": case["id"],
+            "input": conversation(case["input"]),
+            "target": case["expected_output"] or "",
+            "metadata": {
+                **case["metadata"],
+                "partition": case["partition"],
+                "tags": case["tags"],
+                "input": case["input"],
+            },
+        }
+        for case in cases
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+    return [path]

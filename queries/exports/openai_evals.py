@@ -1,0 +1,33 @@
+"""Cases as OpenAI evals samples: JSONL with `input` and `ideal`, and the registry file that names them.
+
+A case without an expected output has no ideal and cannot be an eval sample: it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .messages import conversation
+
+
+def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
+    """Writes the samples and, beside them, the registry's YAML."""
+    samples = [
+        {"input": conversation(case["input"]), "ideal": case["expected_output"], "id": case["id"]}
+        for case in cases
+        if case["expected_output"]
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+    name = path.stem
+    registry = path.with_suffix(".yaml")
+    registry.write_text(
+        f"{name}:\n  id: {name}.regression.v1\n  metrics: [accuracy]\n"
+        f"{name}.regression.v1:\n  class: evals.elsuite.basic.fuzzy_match:FuzzyMatch\n"
+        f"  args:\n    samples_jsonl: {msgspec.json.encode(str(path.resolve())).decode()}\n"
+    )
+    return [path, registry]

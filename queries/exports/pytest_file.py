@@ -1,0 +1,37 @@
+"""Cases as a pytest file with its JSONL beside it; evalspan's plugin asks the target and judges the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...instrument.errors import UsageError
+
+SOURCE = '''"""Regression cases from production failures. Yours to edit.
+
+Run: pytest {name} --evalspan-target module:callable --evalspan-suite module:evaluators
+"""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.evalspan(dataset=Path(__file__).with_suffix(".jsonl"))
+def test_regression(evalspan_case):
+    evalspan_case.check()
+'''
+
+
+def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
+    """Writes test_*.py and its JSONL. Raises UsageError for a name that pytest would not collect."""
+    if path.suffix != ".py" or not path.name.startswith("test_"):
+        raise UsageError(f"pytest would not collect {path.name}", hint="--to test_regressions.py")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = path.with_suffix(".jsonl")
+    data.write_bytes(b"".join(msgspec.json.encode(case) + b"\n" for case in cases))
+    path.write_text(SOURCE.format(name=path.name))
+    return [path, data]
