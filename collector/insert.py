@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ..instrument.errors import QueryError
@@ -71,9 +72,9 @@ class Inserter:
     """Feeds one log into `insert(content, token)`, which raises while it cannot; `stage` decides what is inserted."""
 
     def __init__(
-        self, log: DurableLog, insert: Callable[[bytes, str], None], telemetry: Telemetry, stage: Stage | None = None
+        self, log: DurableLog, insert: Callable[[bytes, str], None], telemetry: Telemetry, stage: Stage
     ) -> None:
-        self.stage: Stage = stage or KeepAll()
+        self.stage = stage
         self.last_error = ""
         self._log, self._insert, self._telemetry = log, insert, telemetry
         self._stop = threading.Event()
@@ -170,6 +171,10 @@ class Inserter:
 
 def _canonical(body: bytes) -> bytes:
     """The same request without the fields that OTLP does not know: they are what a stricter reader trips over."""
-    request = ExportTraceServiceRequest.FromString(body)
+    request = ExportTraceServiceRequest()
+    try:
+        request.ParseFromString(body)
+    except DecodeError:
+        return body  # it is of another signal
     request.DiscardUnknownFields()
     return request.SerializeToString()

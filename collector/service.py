@@ -8,9 +8,8 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -23,14 +22,15 @@ from ..queries.database import Store, open_store
 from ..queries.ownership import Owner, announce, withdraw
 from .auth import KeyRing, refuse_open_door
 from .config import Config
-from .insert import Inserter, KeepAll, Stage
-from .log.durable import DurableLog, LogLimits
+from .insert import KeepAll, Stage
+from .pipeline import Pipeline, limits_of
 from .receivers.guard import Guard
 from .receivers.http import HttpReceiver
 from .receivers.intake import Intake
 from .receivers.rows import add_rows_route
 from .sampling import build_sampler
 from .sampling.head import HeadStage
+from .scores import insert_scores
 from .telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ class Service:
         self.config = config
         self.telemetry = Telemetry()
         self.token = secrets.token_urlsafe(32)
-        self.http_url = self.sql_url = ""
+        self.http_url = self.sql_url = self.grpc_url = ""
         self.ready = False
         self.store: Store = open_store(config.store.dsn or None, readers=config.store.readers)
         self.keys = KeyRing(config.auth, self.token)
-        self.log = DurableLog(self._log_directory() / "spans", self._log_limits(), self.telemetry, "spans")
-        self.inserter = Inserter(self.log, self._insert_spans, self.telemetry, self._stage())
-        self.intake = Intake(self.log, self.telemetry, config.receive.max_attribute_bytes)
-        self.telemetry.gauge("log_backlog_bytes", lambda: self.log.backlog_bytes)
+        self.spans = self._pipeline("spans", self._insert_spans, self._stage())
+        self.scores = self._pipeline("scores", self._insert_scores, KeepAll())
+        longest = config.receive.max_attribute_bytes
+        self.intake = Intake(self.spans.log, self.scores.log, self.telemetry, longest)
         self._guard = Guard(self.keys, config.receive.header_timeout_s)
         self.app = self._application()
 
@@ -70,30 +70,29 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        self.log.open()
-        self.intake.recall()
-        self.inserter.start()
-        runner = web.AppRunner(
-            self.app,
-            auto_decompress=False,  # it would inflate without our bound
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=30,
-        )
-        await runner.setup()
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._close_store)
+            for pipeline in (self.spans, self.scores):  # scores stop first: they ask for the spans that they judge
+                pipeline.start()
+                stack.push_async_callback(self._drain, pipeline)
+            self.intake.recall()
+            runner = web.AppRunner(
+                self.app,
+                auto_decompress=False,  # it would inflate without our bound
+                access_log=None,
+                handle_signals=False,
+                keepalive_timeout=30,
+            )
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
             server = await self._listen(runner)
+            stack.callback(server.close)
+            await self._start_grpc(stack)
             self._announce()
             self.ready = True
             self._say_ready()
             yield
             self.ready = False
-            server.close()
-        finally:
-            await runner.cleanup()
-            await self.log.close()
-            drained = await asyncio.to_thread(self.inserter.stop, self.config.receive.drain_s)
-            await self._close(drained=drained)
 
     async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
         receive = self.config.receive
@@ -107,20 +106,38 @@ class Service:
                 f"Cannot listen on {receive.host}:{receive.port}: {error.strerror or error}.",
                 hint="Choose another port with --port (0 picks a free one).",
             ) from error
-        self.http_url = _url(receive.host, server.sockets[0])
+        self.http_url = _url(receive.host, server.sockets[0].getsockname()[1])
         return server
 
-    async def _close(self, *, drained: bool) -> None:
-        if not drained:
-            click.echo(f"{self.log.backlog_bytes} bytes are left in the log, for the next start", err=True)
-        else:
-            await self.log.forget()
+    async def _start_grpc(self, stack: contextlib.AsyncExitStack) -> None:
+        receive = self.config.receive
+        if receive.grpc_port < 0:
+            return
+        from .receivers.grpc_server import GrpcReceiver
+
+        receiver = GrpcReceiver(self.intake, receive, self.keys, self.telemetry)
+        stack.push_async_callback(receiver.stop)
+        self.grpc_url = _url(receive.host, await receiver.start())
+
+    async def _drain(self, pipeline: Pipeline) -> None:
+        if not await pipeline.stop(self.config.receive.drain_s):
+            left = pipeline.log.backlog_bytes
+            click.echo(f"{left} bytes of {pipeline.log.name} stay in the log, for the next start", err=True)
+
+    async def _close_store(self) -> None:
         if self.store.embedded:
             withdraw(self._store_directory())
         await asyncio.to_thread(self.store.close)
 
     def _insert_spans(self, segment: bytes, token: str) -> None:
         self.store.insert_otlp(segment, token=token)
+
+    def _insert_scores(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - their ids make a repetition harmless
+        insert_scores(self.store, segment)
+
+    def _pipeline(self, name: str, insert: Callable[[bytes, str], None], stage: Stage) -> Pipeline:
+        limits = limits_of(self.config.receive, store_is_embedded=self.store.embedded)
+        return Pipeline(name, self._log_directory(), limits, insert, stage, self.telemetry)
 
     def _stage(self) -> Stage:
         sampler = build_sampler(self.config.sampling)
@@ -133,8 +150,11 @@ class Service:
 
     def _say_ready(self) -> None:
         keys = "one for each project" if self.config.auth.keys else "none needed on this machine"
-        click.echo(f"evalspan: OTLP at {self.http_url}, SQL at {self.sql_url or 'off'}, API keys: {keys}", err=True)
-        click.echo(f"store: {self.store.dsn}, log: {self.log.directory.parent}", err=True)
+        click.echo(
+            f"evalspan: OTLP at {self.http_url}, gRPC at {self.grpc_url or 'off'}, SQL at {self.sql_url or 'off'}",
+            err=True,
+        )
+        click.echo(f"store: {self.store.dsn}, log: {self._log_directory()}, API keys: {keys}", err=True)
         click.echo("ready")
         sys.stdout.flush()
 
@@ -157,9 +177,9 @@ class Service:
 
     async def _readiness(self, _: web.Request) -> web.Response:
         problem = "" if self.ready else "starting or stopping"
-        if self.inserter.last_error:
-            problem = f"the store takes nothing: {self.inserter.last_error}"
-        state = {"status": problem or "ok", "log_backlog_bytes": self.log.backlog_bytes}
+        if self.spans.inserter.last_error:
+            problem = f"the store takes nothing: {self.spans.inserter.last_error}"
+        state = {"status": problem or "ok", "log_backlog_bytes": self.spans.log.backlog_bytes}
         return web.json_response(state, status=503 if problem else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
@@ -175,19 +195,8 @@ class Service:
             return self._store_directory() / "log"
         return Path(parse_dsn(None).path if parse_dsn(None).embedded else Path.home() / ".evalspan") / "log"
 
-    def _log_limits(self) -> LogLimits:
-        receive = self.config.receive
-        return LogLimits(
-            log_bytes=receive.log_bytes,
-            segment_bytes=receive.segment_bytes,
-            flush_s=receive.flush_ms / 1000,
-            sync_s=receive.sync_ms / 1000,
-            keep_s=receive.keep_inserted_s if self.store.embedded else 0,
-        )
 
-
-def _url(host: str, listening: socket.socket) -> str:
+def _url(host: str, port: int) -> str:
     """The address to connect to: what was bound, or this machine when that was everything."""
     name = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    shown = f"[{name}]" if ":" in name else name
-    return f"http://{shown}:{listening.getsockname()[1]}"
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

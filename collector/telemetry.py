@@ -13,12 +13,14 @@ Labels = tuple[tuple[str, str], ...]
 # What each metric counts; one that is missing here has no HELP line, and its name has to do.
 HELP = {
     "requests_total": "Requests by signal and by the HTTP status that answered them.",
+    "grpc_requests_total": "gRPC requests by signal and by the code that answered them.",
     "spans_accepted_total": "Spans acknowledged: on disk, and in the store soon.",
     "spans_rejected_total": "Spans refused by partial_success, by reason.",
     "spans_sampled_out_total": "Spans that sampling did not keep, by reason.",
     "duplicate_requests_total": "Requests that a client sent again; stored once.",
     "evaluations_accepted_total": "Evaluation results that arrived as log records.",
-    "log_records_dropped_total": "Log records acknowledged but not stored, by reason.",
+    "log_records_rejected_total": "Log records refused by partial_success: not evaluation results, or broken ones.",
+    "metric_points_rejected_total": "Metric data points refused by partial_success: metrics are not stored.",
     "log_backlog_bytes": "Bytes that are on disk and not yet in the store.",
     "log_damaged_bytes_total": "Bytes of the log that made no sense after a crash and were set aside.",
     "log_sync_failures_total": "Syncs that failed; their senders were told to try again.",

@@ -180,6 +180,8 @@ class DurableLog:
 
     async def forget(self) -> None:
         """Syncs the file systems and deletes the segments that were inserted before."""
+        if not self._kept:
+            return
         inserted = len(self._kept)
         await asyncio.to_thread(os.sync)
         for path in self._kept[:inserted]:

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ..auth import KeyRing, is_loopback
 from .http import PROJECT, refusal_response
-from .refusal import PERMISSION_DENIED, UNAUTHENTICATED, Refused
+from .refusal import PERMISSION_DENIED, Refused
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
@@ -68,7 +68,7 @@ class Guard:
             return ""  # the dashboard's pages: they know sessions, too
         project = self._keys.project(request.headers.get("Authorization"))
         if project is None:
-            raise Refused(401, UNAUTHENTICATED, "send `Authorization: Bearer KEY` with one of [auth] keys")
+            raise Refused.unauthenticated()
         return project
 
 

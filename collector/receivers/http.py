@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -15,7 +16,9 @@ from .config import ReceiveConfig
 from .inflate import inflate
 from .intake import Intake
 from .otlp_json import to_json
-from .refusal import Refused
+from .refusal import INTERNAL, Refused
+
+logger = logging.getLogger(__name__)
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 PROJECT = web.RequestKey("project", str)
@@ -33,7 +36,7 @@ class HttpReceiver:
 
     def __init__(self, intake: Intake, config: ReceiveConfig, telemetry: Telemetry) -> None:
         self._config, self._telemetry, self._inflight = config, telemetry, 0
-        self._signals: dict[str, Accept] = {"traces": intake.traces}
+        self._signals: dict[str, Accept] = {"traces": intake.traces, "logs": intake.logs, "metrics": intake.metrics}
 
     def add_routes(self, app: web.Application) -> None:
         """Adds one POST route for each signal."""
@@ -50,6 +53,11 @@ class HttpReceiver:
                 response = encoded(message, content_type)
             except Refused as refused:
                 response = refusal_response(refused, content_type)
+            except Exception:
+                logger.exception("a request of %d bytes to /v1/%s failed", request.content_length or 0, signal)
+                response = refusal_response(
+                    Refused(500, INTERNAL, "unexpected; the collector's log says more"), content_type
+                )
             self._telemetry.add("requests_total", 1, signal=signal, status=str(response.status))
             return response
 
@@ -97,6 +105,6 @@ def refusal_response(refused: Refused, content_type: str) -> web.Response:
     )
     if refused.retry_after_s is not None:
         answer.headers["Retry-After"] = str(refused.retry_after_s)
-    if refused.http_status in (408, 413):
-        answer.force_close()  # what is left of the body is not worth reading
+    if refused.http_status == 408:
+        answer.force_close()
     return answer

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceRequest,
@@ -11,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from ..log.durable import DurableLog, LogRefused
 from ..telemetry import Telemetry
-from . import spans
+from . import logs, metrics, spans
 from .dialects import normalise
 from .otlp_json import from_json
 from .recent import RecentRequests
@@ -21,14 +31,16 @@ from .refusal import Refused
 class Intake:
     """Takes decompressed export requests; each method returns OTLP's response or raises Refused."""
 
-    def __init__(self, log: DurableLog, telemetry: Telemetry, longest_attribute: int) -> None:
-        self._log, self._telemetry, self._longest = log, telemetry, longest_attribute
+    def __init__(self, spans: DurableLog, scores: DurableLog, telemetry: Telemetry, longest_attribute: int) -> None:
+        self._spans, self._scores = spans, scores
+        self._telemetry, self._longest = telemetry, longest_attribute
         self._recent = RecentRequests()
 
     def recall(self) -> None:
         """Remembers the requests that an earlier process made durable: their answers may have been lost with it."""
-        for record in self._log.recovered():
-            self._recent.remember(self._recent.key(record.body, record.project))
+        for log in (self._scores, self._spans):
+            for record in log.recovered():
+                self._recent.remember(self._recent.key(record.body, record.project))
 
     async def traces(self, body: bytes, project: str, *, json: bool) -> Message:
         """ExportTraceServiceResponse once every accepted span is on disk."""
@@ -36,7 +48,8 @@ class Intake:
         rewritten = normalise(request)
         checked = spans.check(request, None if json or rewritten else body, self._longest)
         if checked.accepted:
-            await self._make_durable(checked.body, project, checked.accepted)
+            await self._make_durable(self._spans, checked.body, project)
+            self._telemetry.add("spans_accepted_total", checked.accepted, project=project)
         if checked.rejected:
             self._telemetry.add("spans_rejected_total", checked.rejected, reason="id")
         if not checked.message:
@@ -44,7 +57,30 @@ class Intake:
         partial = ExportTracePartialSuccess(rejected_spans=checked.rejected, error_message=checked.message)
         return ExportTraceServiceResponse(partial_success=partial)
 
-    async def _make_durable(self, body: bytes, project: str, accepted: int) -> None:
+    async def logs(self, body: bytes, project: str, *, json: bool) -> Message:
+        """ExportLogsServiceResponse once every evaluation result is on disk; other records are refused in it."""
+        request = from_json(body, ExportLogsServiceRequest) if json else logs.parse(body)
+        checked = logs.check(request, self._longest)
+        if checked.accepted:
+            await self._make_durable(self._scores, checked.body, project)
+            self._telemetry.add("evaluations_accepted_total", checked.accepted, project=project)
+        if not checked.message:
+            return ExportLogsServiceResponse()
+        self._telemetry.add("log_records_rejected_total", checked.rejected)
+        partial = ExportLogsPartialSuccess(rejected_log_records=checked.rejected, error_message=checked.message)
+        return ExportLogsServiceResponse(partial_success=partial)
+
+    async def metrics(self, body: bytes, project: str, *, json: bool) -> Message:  # noqa: ARG002 - as the others
+        """ExportMetricsServiceResponse that refuses every data point with the reason: metrics are not stored."""
+        request = from_json(body, ExportMetricsServiceRequest) if json else metrics.parse(body)
+        points = metrics.data_points(request)
+        if not points:
+            return ExportMetricsServiceResponse()
+        self._telemetry.add("metric_points_rejected_total", points)
+        partial = ExportMetricsPartialSuccess(rejected_data_points=points, error_message=metrics.REASON)
+        return ExportMetricsServiceResponse(partial_success=partial)
+
+    async def _make_durable(self, log: DurableLog, body: bytes, project: str) -> None:
         key = self._recent.key(body, project)
         earlier = self._recent.begin(key)
         try:
@@ -52,7 +88,7 @@ class Intake:
                 await earlier
                 self._telemetry.add("duplicate_requests_total")
                 return
-            await self._log.append(body, project)
+            await log.append(body, project)
         except LogRefused as refused:
             if earlier is None:
                 self._recent.finish(key, refused)
@@ -62,4 +98,3 @@ class Intake:
                 self._recent.finish(key, error)
             raise
         self._recent.finish(key, None)
-        self._telemetry.add("spans_accepted_total", accepted, project=project)

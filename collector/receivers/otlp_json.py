@@ -46,7 +46,10 @@ def _children(parent: dict[str, Any], *names: str) -> Iterator[dict[str, Any]]:
     if not isinstance(parent, dict):
         raise json_format.ParseError(f"expected an object, found {type(parent).__name__}")
     for name in names:
-        for child in parent.get(name) or ():
+        children = parent.get(name) or []
+        if not isinstance(children, list):
+            raise json_format.ParseError(f"{name} is a {type(children).__name__} instead of an array")
+        for child in children:
             if not isinstance(child, dict):
                 raise json_format.ParseError(f"{name} holds a {type(child).__name__} instead of an object")
             yield child

@@ -6,6 +6,7 @@ from __future__ import annotations
 INVALID_ARGUMENT = 3
 PERMISSION_DENIED = 7
 RESOURCE_EXHAUSTED = 8
+INTERNAL = 13
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
 
@@ -31,6 +32,11 @@ class Refused(Exception):
     def unsupported(cls, message: str) -> Refused:
         """A content type or encoding that no OTLP client uses."""
         return cls(415, INVALID_ARGUMENT, message)
+
+    @classmethod
+    def unauthenticated(cls) -> Refused:
+        """No key, or one that nobody has."""
+        return cls(401, UNAUTHENTICATED, "send `Authorization: Bearer KEY` with one of [auth] keys")
 
     @classmethod
     def busy(cls, message: str, retry_after_s: int = 1) -> Refused:

@@ -1,0 +1,97 @@
+"""OTLP/gRPC: the same intake behind the three collector services; refusals become gRPC codes with RetryInfo."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from ...instrument.errors import UsageError
+from ..auth import KeyRing
+from ..telemetry import Telemetry
+from .config import ReceiveConfig
+from .http import Accept
+from .intake import Intake
+from .refusal import Refused
+
+_SERVICES = {
+    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
+    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
+    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
+}
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class GrpcReceiver:
+    """The gRPC server; `start` returns the port it listens on."""
+
+    def __init__(self, intake: Intake, config: ReceiveConfig, keys: KeyRing, telemetry: Telemetry) -> None:
+        self._config, self._keys, self._telemetry = config, keys, telemetry
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", config.max_body_bytes),
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_metadata_size", 16 * 1024),
+            ],
+            maximum_concurrent_rpcs=max(1, config.max_inflight_bytes // config.max_body_bytes) * 8,
+        )
+        accepts: dict[str, Accept] = {"traces": intake.traces, "logs": intake.logs, "metrics": intake.metrics}
+        for signal, accept in accepts.items():
+            method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+                self._export(signal, accept)
+            )
+            service = grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": method})
+            self._server.add_generic_rpc_handlers((service,))
+
+    async def start(self) -> int:
+        """Binds and serves. Raises UsageError when the port is taken."""
+        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        try:
+            port = self._server.add_insecure_port(f"{host}:{self._config.grpc_port}")
+        except RuntimeError as error:
+            raise UsageError(
+                f"Cannot listen on {host}:{self._config.grpc_port} for gRPC.",
+                hint="Choose another port with --grpc-port (0 picks a free one, -1 switches gRPC off).",
+            ) from error
+        await self._server.start()
+        return int(port)
+
+    async def stop(self) -> None:
+        """Refuses new calls and finishes those in progress."""
+        await self._server.stop(grace=5)
+
+    def _export(self, signal: str, accept: Accept) -> Callable[[bytes, Any], Awaitable[bytes]]:
+        async def export(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+            try:
+                message = await accept(body, self._project(context), json=False)
+            except Refused as refused:
+                self._telemetry.add("grpc_requests_total", 1, signal=signal, code=_CODES[refused.code].name)
+                await context.abort(_CODES[refused.code], refused.message, _details(refused))
+            self._telemetry.add("grpc_requests_total", 1, signal=signal, code="OK")
+            return message.SerializeToString()
+
+        return export
+
+    def _project(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
+        metadata = dict(context.invocation_metadata() or ())
+        project = self._keys.project(str(metadata.get("authorization", "")))
+        if project is None:
+            raise Refused.unauthenticated()
+        return project
+
+
+def _details(refused: Refused) -> tuple[tuple[str, bytes], ...]:
+    """What tells a client that it may send again, and when: without RetryInfo some codes are final."""
+    if refused.retry_after_s is None:
+        return ()
+    status = Status(code=refused.code, message=refused.message)
+    detail = AnyMessage()
+    detail.Pack(RetryInfo(retry_delay=Duration(seconds=refused.retry_after_s)))
+    status.details.append(detail)
+    return (("grpc-status-details-bin", status.SerializeToString()),)

@@ -1,0 +1,36 @@
+"""The dimensions of spans by their ids: what a score copies from the span that it judges."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from .database import Store
+
+_SPANS = """
+SELECT trace_id, span_id, parent_span_id, start_time, service, environment, request_model, prompt_name, prompt_version,
+       system_hash, sample_weight
+FROM spans
+WHERE project = {project:String} AND trace_id IN {trace_ids:Array(String)}
+  AND (span_id IN {span_ids:Array(String)} OR parent_span_id = '')
+"""
+
+
+def span_dimensions(
+    store: Store, project: str, ids: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Rows of `spans` (a few columns) by (trace_id, span_id); with "" as span_id the trace's root. Missing ones are left out.
+
+    Raises what `Store.query` raises.
+    """
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    parameters = {
+        "project": project,
+        "trace_ids": sorted({trace_id for trace_id, _ in ids}),
+        "span_ids": sorted({span_id for _, span_id in ids}),
+    }
+    for row in store.query(_SPANS, parameters).dicts():
+        found[row["trace_id"], row["span_id"]] = row
+        if not row["parent_span_id"]:
+            found[row["trace_id"], ""] = row
+    return {key: found[key] for key in ids if key in found}

@@ -1,0 +1,368 @@
+"""OTLP as clients speak it, against a running collector: encodings, refusals with their reasons, nothing dropped silently."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import socket
+import time
+import zlib
+
+import grpc
+import pytest
+import zstandard
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from .serving import JSON, PROTOBUF, Collector, rows_of, serving
+from .traffic import request_of, span_ids
+
+SETTINGS = """
+[receive]
+max_body_bytes = 4194304
+max_attribute_bytes = 100000
+header_timeout_s = 1
+body_timeout_s = 2
+flush_ms = 50
+"""
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("receive") / "store", "--grpc-port", "0", settings=SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Sends bodies to a collector of its own, stops it, and returns what the SQL says."""
+
+    def send(*bodies: tuple[bytes, str, str], sql: str, **headers: str):
+        path = tmp_path_factory.mktemp("stored") / "store"
+        with serving(path, settings=SETTINGS) as running:
+            answers = [running.post(body, kind, route, **headers) for body, kind, route in bodies]
+            assert running.stop() == 0
+        return answers, rows_of(path, sql)
+
+    return send
+
+
+def status_of(answer) -> Status:
+    return Status.FromString(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", zstandard.compress), ("identity", bytes)],
+)
+def test_every_content_encoding_of_the_protocol_is_read(collector: Collector, encoding, compress) -> None:
+    before = collector.metrics().get('spans_accepted_total{project="default"}', 0)
+    answer = collector.post(compress(request_of(3).SerializeToString()), Content_Encoding=encoding)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, PROTOBUF)
+    assert not ExportTraceServiceResponse.FromString(answer.body).HasField("partial_success")
+    assert collector.metrics()['spans_accepted_total{project="default"}'] == before + 3
+
+
+def test_a_body_that_inflates_beyond_the_limit_is_413_and_costs_no_memory(collector: Collector) -> None:
+    before = collector.resident_bytes()
+    for encoding, compress in (("gzip", gzip.compress), ("zstd", zstandard.compress), ("deflate", zlib.compress)):
+        bomb = compress(bytes(300_000_000))
+        answer = collector.post(bomb, Content_Encoding=encoding)
+        assert answer.status == 413, encoding
+        assert "4194304" in status_of(answer).message
+    assert collector.resident_bytes() - before < 100_000_000
+
+
+def test_a_100_mb_body_is_413_before_it_is_held(collector: Collector) -> None:
+    before = collector.resident_bytes()
+    answer = collector.post(bytes(100_000_000))
+    assert answer.status == 413
+    assert status_of(answer).code == 8
+    assert collector.resident_bytes() - before < 50_000_000
+    assert collector.post(b"").status == 200
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x05abc", b"hello"])
+def test_a_malformed_body_is_400_with_a_status_and_stores_nothing(collector: Collector, body) -> None:
+    before = collector.metrics().get('spans_accepted_total{project="default"}', 0)
+    for route in ("traces", "logs", "metrics"):
+        answer = collector.post(body, path=f"/v1/{route}")
+        assert (answer.status, answer.headers["Content-Type"]) == (400, PROTOBUF)
+        assert status_of(answer).code == 3
+        assert "not a protobuf Export" in status_of(answer).message
+    assert collector.metrics().get('spans_accepted_total{project="default"}', 0) == before
+
+
+def test_a_damaged_or_unknown_encoding_is_refused_with_its_reason(collector: Collector) -> None:
+    whole = gzip.compress(request_of(1).SerializeToString())
+    assert collector.post(whole[:-5], Content_Encoding="gzip").status == 400
+    assert collector.post(b"not gzip", Content_Encoding="gzip").status == 400
+    unknown = collector.post(whole, Content_Encoding="br")
+    assert unknown.status == 415
+    assert "zstd" in status_of(unknown).message
+
+
+def test_a_foreign_content_type_is_415_and_a_wrong_method_405(collector: Collector) -> None:
+    assert collector.post(b"x", "text/plain").status == 415
+    assert collector.request("GET", "/v1/traces").status == 405
+
+
+def test_empty_requests_are_fine(collector: Collector) -> None:
+    for route in ("traces", "logs", "metrics"):
+        assert collector.post(b"", path=f"/v1/{route}").status == 200
+        answer = collector.post(b"{}", JSON, f"/v1/{route}")
+        assert (answer.status, json.loads(answer.body)) == (200, {})
+
+
+def test_json_lands_like_protobuf_with_hexadecimal_ids(stored) -> None:
+    span = {
+        "traceId": "5B8EFFF798038103D269B633813FC60C",
+        "spanId": "eee19b7ec3c1b174",
+        "parentSpanId": "eee19b7ec3c1b173",
+        "name": "chat m",
+        "kind": 3,
+        "startTimeUnixNano": "1790000000000000000",
+        "endTimeUnixNano": 1790000001000000000,
+        "attributes": [
+            {"key": "gen_ai.request.model", "value": {"stringValue": "m"}},
+            {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "7"}},
+        ],
+        "links": [{"traceId": "5b8efff798038103d269b633813fc60d", "spanId": "eee19b7ec3c1b175"}],
+        "status": {"code": 2, "message": "broken"},
+        "aFieldFromTheFuture": 1,
+    }
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+    (answer,), rows = stored(
+        (body, JSON, "/v1/traces"),
+        sql="SELECT trace_id, span_id, parent_span_id, name, kind, status, status_message, duration_ns, request_model,"
+        " input_tokens, links.trace_id FROM spans",
+    )
+    assert (answer.status, answer.headers["Content-Type"].split(";")[0]) == (200, JSON)
+    assert rows == [
+        [
+            "5b8efff798038103d269b633813fc60c",
+            "eee19b7ec3c1b174",
+            "eee19b7ec3c1b173",
+            "chat m",
+            "CLIENT",
+            "ERROR",
+            "broken",
+            1_000_000_000,
+            "m",
+            7,
+            ["5b8efff798038103d269b633813fc60d"],
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"resourceSpans": 3}',
+        b'{"resourceSpans": [3]}',
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz"}]}]}]}',
+        b"[" * 100_000,
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": 3}]}]}]}',
+    ],
+)
+def test_malformed_json_is_400_with_a_json_status(collector: Collector, body) -> None:
+    answer = collector.post(body, JSON)
+    assert answer.status == 400
+    assert json.loads(answer.body)["code"] == 3
+
+
+def test_spans_without_identity_are_rejected_by_partial_success_and_the_others_stored(stored) -> None:
+    request = request_of(4)
+    spans = request.resource_spans[0].scope_spans[0].spans
+    spans[0].trace_id = bytes(16)
+    spans[1].span_id = bytes(8)
+    spans[2].trace_id = b"short"
+    (answer,), rows = stored((request.SerializeToString(), PROTOBUF, "/v1/traces"), sql="SELECT span_id FROM spans")
+    partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, partial.rejected_spans) == (200, 3)
+    assert "all zero" in partial.error_message
+    assert rows == [[spans[3].span_id.hex()]]
+
+
+def test_an_oversized_attribute_is_stored_cut_with_a_mark_and_a_warning(stored) -> None:
+    request = request_of(1, attributes={"gen_ai.input.messages": "é" * 1_000_000, "small": "kept"})
+    (answer,), rows = stored(
+        (request.SerializeToString(), PROTOBUF, "/v1/traces"),
+        sql="SELECT length(input), attributes['evalspan.truncated'], attributes['small'], isValidUTF8(input) FROM spans",
+    )
+    partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, partial.rejected_spans) == (200, 0)
+    assert "cut" in partial.error_message
+    assert rows == [[100_000, '["gen_ai.input.messages"]', "kept", 1]]
+
+
+def test_a_request_that_is_sent_again_is_stored_once(stored) -> None:
+    request = request_of(5)
+    body = request.SerializeToString()
+    answers, rows = stored(
+        *[(body, PROTOBUF, "/v1/traces")] * 4, sql="SELECT span_id, count() FROM spans GROUP BY span_id"
+    )
+    assert {answer.status for answer in answers} == {200}
+    assert sorted(rows) == sorted([span_id, 1] for span_id in span_ids(request))
+
+
+def score_event(span, name="helpful", value: float | None = 1.0, label="", event="gen_ai.evaluation.result"):
+    request = ExportLogsServiceRequest()
+    record = (
+        request.resource_logs.add()
+        .scope_logs.add()
+        .log_records.add(event_name=event, trace_id=span.trace_id, span_id=span.span_id, time_unix_nano=time.time_ns())
+    )
+    values = {"gen_ai.evaluation.name": name, "gen_ai.evaluation.score.label": label, "ticket": "T-1"}
+    for key, text in values.items():
+        if text:
+            record.attributes.add(key=key).value.string_value = text
+    if value is not None:
+        record.attributes.add(key="gen_ai.evaluation.score.value").value.double_value = value
+    return request
+
+
+def test_evaluation_events_become_rows_with_their_spans_dimensions(stored) -> None:
+    spans = request_of(1, service="shop", attributes={"gen_ai.prompt.version": "7"})
+    span = spans.resource_spans[0].scope_spans[0].spans[0]
+    event = score_event(span, value=0.25, label="fail").SerializeToString()
+    answers, rows = stored(
+        (spans.SerializeToString(), PROTOBUF, "/v1/traces"),
+        (event, PROTOBUF, "/v1/logs"),
+        (event, PROTOBUF, "/v1/logs"),
+        sql="SELECT name, score, label, passed, source, trace_id, span_id, service, prompt_version, request_model,"
+        " metadata['ticket'], sample_weight FROM evaluations",
+    )
+    assert {answer.status for answer in answers} == {200}
+    ids = [span.trace_id.hex(), span.span_id.hex()]
+    assert rows == [["helpful", 0.25, "fail", "fail", "sdk", *ids, "shop", "7", "test-model", "T-1", 1.0]]
+
+
+def test_a_score_without_its_span_is_stored_with_the_time_of_the_event(stored) -> None:
+    span = request_of(1).resource_spans[0].scope_spans[0].spans[0]
+    event = score_event(span, value=None, label="good")
+    _, rows = stored(
+        (event.SerializeToString(), PROTOBUF, "/v1/logs"),
+        sql="SELECT name, score, label, passed, abs(dateDiff('second', span_time, now())) < 600 FROM evaluations",
+    )
+    assert rows == [["helpful", None, "good", "unknown", True]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"event": "app.log"}, "only gen_ai.evaluation.result"),
+        ({"value": math.nan}, "not a finite number"),
+        ({"value": None}, "neither"),
+        ({"name": ""}, "gen_ai.evaluation.name is missing"),
+    ],
+)
+def test_log_records_that_are_no_scores_are_rejected_with_the_reason(collector: Collector, changes, reason) -> None:
+    span = request_of(1).resource_spans[0].scope_spans[0].spans[0]
+    answer = collector.post(score_event(span, **changes).SerializeToString(), path="/v1/logs")
+    partial = ExportLogsServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, partial.rejected_log_records) == (200, 1)
+    assert reason in partial.error_message
+
+
+def test_metrics_are_refused_by_partial_success_with_the_reason(collector: Collector) -> None:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="requests")
+    metric.sum.data_points.add(as_int=1)
+    metric.sum.data_points.add(as_int=2)
+    answer = collector.post(request.SerializeToString(), path="/v1/metrics")
+    partial = ExportMetricsServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, partial.rejected_data_points) == (200, 2)
+    assert "OTEL_METRICS_EXPORTER=none" in partial.error_message
+
+
+def test_grpc_answers_like_http_with_its_own_codes(collector: Collector) -> None:
+    address = next(word for word in collector.said[0].split("gRPC at http://")[1].split(",") if word)
+    with grpc.insecure_channel(address) as channel:
+        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        assert export(request_of(2).SerializeToString(), timeout=20) == b""
+        assert export(request_of(2).SerializeToString(), timeout=20, compression=grpc.Compression.Gzip) == b""
+        with pytest.raises(grpc.RpcError) as malformed:
+            export(b"\xff\xff", timeout=20)
+        assert malformed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        with pytest.raises(grpc.RpcError) as large:
+            export(bytes(5_000_000), timeout=20)
+        assert large.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_full_log_is_503_with_retry_after_over_http_and_unavailable_over_grpc(tmp_path) -> None:
+    settings = "[receive]\nlog_bytes = 1000"
+    with serving(tmp_path / "store", "--grpc-port", "0", settings=settings) as collector:
+        body = request_of(20).SerializeToString()
+        answer = collector.post(body)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert status_of(answer).code == 14
+        assert "the log is full" in status_of(answer).message
+        address = collector.said[0].split("gRPC at http://")[1].split(",")[0]
+        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as busy:
+            channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")(body, timeout=20)
+        assert busy.value.code() == grpc.StatusCode.UNAVAILABLE
+        details = dict(busy.value.trailing_metadata())["grpc-status-details-bin"]
+        retry = RetryInfo()
+        assert Status.FromString(details).details[0].Unpack(retry)
+        assert retry.retry_delay.seconds == 1
+
+
+def test_keys_name_projects_and_nothing_else_opens_the_door(tmp_path) -> None:
+    settings = '[auth]\nkeys = { "key-of-the-blue-team" = "blue", "key-of-the-red-team1" = "red" }'
+    path = tmp_path / "store"
+    with serving(path, "--host", "0.0.0.0", settings=settings) as collector:
+        body = request_of(1).SerializeToString()
+        for refused in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic key-of-the-blue-team"}):
+            answer = collector.post(body, **refused)
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert collector.request("GET", "/metrics").status == 401
+        assert collector.request("GET", "/healthz").status == 200
+        assert collector.request("GET", "/readyz").status == 200
+        for key in ("key-of-the-blue-team", "key-of-the-red-team1"):
+            assert collector.post(request_of(1).SerializeToString(), Authorization=f"Bearer {key}").status == 200
+        assert collector.stop() == 0
+    assert sorted(rows_of(path, "SELECT project FROM spans")) == [["blue"], ["red"]]
+
+
+def test_a_page_from_elsewhere_gets_no_cors_headers_and_no_entry_under_its_own_name(collector: Collector) -> None:
+    answer = collector.request("OPTIONS", "/v1/traces", headers={"Origin": "https://evil.example"})
+    assert answer.status == 405
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    rebound = collector.request("GET", "/metrics", headers={"Host": "evil.example"})
+    assert rebound.status == 403
+
+
+def test_a_silent_connection_is_closed_and_an_oversized_header_refused(collector: Collector) -> None:
+    host, port = collector.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as silent:
+        silent.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+        assert silent.recv(1000) == b""
+    assert collector.request("GET", "/metrics", headers={"X-Long": "x" * 20_000}).status == 400
+
+
+def test_a_body_that_never_comes_is_408(collector: Collector) -> None:
+    host, port = collector.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as slow:
+        head = f"POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {PROTOBUF}\r\nContent-Length: 100\r\n\r\n"
+        slow.sendall(head.encode() + b"abc")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408")
+
+
+def test_rows_need_the_services_own_token_and_a_known_table(collector: Collector) -> None:
+    row = json.dumps({"consumer": "test", "position": "1"}).encode()
+    assert collector.post(row, "application/x-ndjson", "/api/v1/rows/evaluations").status == 403
+    token = {"Authorization": f"Bearer {collector.owner['token']}"}
+    assert collector.post(row, "application/x-ndjson", "/api/v1/rows/spans", **token).status == 404
+    wrong = collector.post(b'{"nope": 1}', "application/x-ndjson", "/api/v1/rows/evaluations", **token)
+    assert wrong.status == 400
+    assert "no column 'nope'" in wrong.body.decode()
