@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 
-_PREFIX = "evalspan_"
+PREFIX = "evalspan_"
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -61,15 +61,15 @@ class Telemetry:
         lines: list[str] = []
         for name, values in sorted(counters.items()):
             lines += _head(name, "counter")
-            lines += [f"{_PREFIX}{name}{_labelled(key)} {value:.15g}" for key, value in sorted(values.items())]
+            lines += [f"{PREFIX}{name}{_labelled(key)} {value:.15g}" for key, value in sorted(values.items())]
         for name, read in sorted(self._gauges.items()):
-            lines += [*_head(name, "gauge"), f"{_PREFIX}{name} {read():.15g}"]
+            lines += [*_head(name, "gauge"), f"{PREFIX}{name} {read():.15g}"]
         return "\n".join([*lines, ""])
 
 
 def _head(name: str, kind: str) -> list[str]:
-    help_line = [f"# HELP {_PREFIX}{name} {HELP[name]}"] if name in HELP else []
-    return [*help_line, f"# TYPE {_PREFIX}{name} {kind}"]
+    help_line = [f"# HELP {PREFIX}{name} {HELP[name]}"] if name in HELP else []
+    return [*help_line, f"# TYPE {PREFIX}{name} {kind}"]
 
 
 def _labelled(labels: Labels) -> str:

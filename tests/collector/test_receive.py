@@ -8,6 +8,7 @@ import math
 import socket
 import time
 import zlib
+from typing import Any
 
 import grpc
 import pytest
@@ -288,7 +289,7 @@ def test_metrics_are_refused_by_partial_success_with_the_reason(collector: Colle
 def test_grpc_answers_like_http_with_its_own_codes(collector: Collector) -> None:
     address = next(word for word in collector.said[0].split("gRPC at http://")[1].split(",") if word)
     with grpc.insecure_channel(address) as channel:
-        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
         assert export(request_of(2).SerializeToString(), timeout=20) == b""
         assert export(request_of(2).SerializeToString(), timeout=20, compression=grpc.Compression.Gzip) == b""
         with pytest.raises(grpc.RpcError) as malformed:
@@ -308,10 +309,13 @@ def test_a_full_log_is_503_with_retry_after_over_http_and_unavailable_over_grpc(
         assert status_of(answer).code == 14
         assert "the log is full" in status_of(answer).message
         address = collector.said[0].split("gRPC at http://")[1].split(",")[0]
-        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as busy:
-            channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")(body, timeout=20)
+        with grpc.insecure_channel(address) as channel:
+            export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            with pytest.raises(grpc.RpcError) as busy:
+                export(body, timeout=20)
         assert busy.value.code() == grpc.StatusCode.UNAVAILABLE
-        details = dict(busy.value.trailing_metadata())["grpc-status-details-bin"]
+        trailing: Any = busy.value.trailing_metadata()
+        details = dict(trailing)["grpc-status-details-bin"]
         retry = RetryInfo()
         assert Status.FromString(details).details[0].Unpack(retry)
         assert retry.retry_delay.seconds == 1

@@ -1,0 +1,58 @@
+"""`evalspan config`: the settings in force, where each came from, and what is wrong with a file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ...queries.cli.output import format_option, render
+from ...queries.database import Result
+from ..config import TABLES, Config, load_config
+
+_file_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
+
+
+@click.group()
+def config() -> None:
+    """Show and check the settings: flag > EVALSPAN_* > evalspan.toml > default."""
+
+
+@config.command()
+@_file_option
+@click.option("--origin", is_flag=True, help="Also say where each value came from.")
+@format_option
+def show(path: Path | None, origin: bool, format_: str) -> None:
+    """Print every setting and its value; secrets are not shown."""
+    loaded = load_config(path)
+    columns = ["table", "key", "value", *(["origin"] if origin else [])]
+    rows = [row if origin else row[:3] for row in _rows(loaded)]
+    render(Result(columns, ["String"] * len(columns), rows), format_)
+
+
+@config.command()
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+def check(path: Path | None) -> None:
+    """Say whether the settings can be used; exit 2 with file, line and the nearest name when not."""
+    loaded = load_config(path)
+    click.echo(f"fine: {len(loaded.origins)} values are not defaults")
+
+
+def _rows(loaded: Config) -> list[tuple[Any, ...]]:
+    return [
+        (table, key, shown(table, key, getattr(getattr(loaded, table), key)), loaded.origin(table, key))
+        for table, kind in TABLES.items()
+        for key in kind.__struct_fields__
+    ]
+
+
+def shown(table: str, key: str, value: Any) -> str:
+    """The value as TOML writes it (JSON for what is nested), without keys and passwords."""
+    if (table, key) == ("auth", "keys"):
+        value = {f"{name[:4]}…": project for name, project in value.items()}
+    if (table, key) == ("store", "dsn"):
+        value = re.sub(r"(?<=:)[^:/@]+(?=@)", "…", value)
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,57 @@
+"""`evalspan status`: what arrived from whom, what was refused or dropped and why, how far behind the store is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...queries.arrivals import senders
+from ...queries.cli.output import format_option, render
+from ...queries.config import parse_dsn
+from ...queries.database import Result, connect
+from ...queries.ownership import Owner, service_of
+from ..exposition import counters
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@click.command()
+@click.option("--store", metavar="DSN", help="The store, or that of the running service.  [EVALSPAN_STORE]")
+@click.option("--since", default="24h", show_default=True, help="How far back: 30m, 24h, 7d.")
+@click.option(
+    "--counters", "only_counters", is_flag=True, help="The running service's counters instead of the senders."
+)
+@format_option
+def status(store: str | None, since: str, only_counters: bool, format_: str) -> None:
+    """What arrived from whom, what was dropped and why.
+
+    Rows of senders go to stdout; the running service's refusals and backlog to stderr, or to stdout with --counters.
+    """
+    location = parse_dsn(store)
+    owner = service_of(Path(location.path)) if location.embedded else None
+    counted = counters(owner) if owner is not None else []
+    if only_counters:
+        render(Result(["counter", "labels", "value"], ["String", "String", "Float64"], counted), format_)
+        return
+    with connect(store) as opened:
+        render(senders(opened, _seconds(since)), format_)
+    _say(owner, counted)
+
+
+def _say(owner: Owner | None, counted: list[tuple[str, str, float]]) -> None:
+    if owner is None:
+        click.echo("no `evalspan serve` runs on this store", err=True)
+        return
+    click.echo(f"service: process {owner.pid}, OTLP at {owner.http}, SQL at {owner.sql}", err=True)
+    worth = ("rejected", "sampled_out", "failures", "quarantined", "damaged", "backlog", "duplicate")
+    for name, labels, value in counted:
+        if value and any(word in name for word in worth):
+            click.echo(f"  {name}{f' ({labels})' if labels else ''}: {value:g}", err=True)
+
+
+def _seconds(text: str) -> int:
+    number, unit = text[:-1], text[-1:]
+    if unit not in _SECONDS or not number.isdigit():
+        raise click.BadParameter(f"{text!r} is not a duration such as 30m, 24h or 7d", param_hint="--since")
+    return int(number) * _SECONDS[unit]

@@ -1,0 +1,76 @@
+"""Settings: precedence with origins, and a wrong one is named with its place and the nearest right one."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from evalspan.collector.auth import refuse_open_door
+from evalspan.collector.cli.config import config as config_command
+from evalspan.collector.config import TABLES, load_config
+from evalspan.instrument.errors import ConfigError
+
+
+def written(tmp_path, text: str):
+    path = tmp_path / "evalspan.toml"
+    path.write_text(text)
+    return path
+
+
+def test_flag_beats_environment_beats_file_beats_default_and_each_says_where_from(tmp_path) -> None:
+    path = written(tmp_path, "[receive]\nport = 1\ngrpc_port = 2\nsql_port = 3\n")
+    environment = {"EVALSPAN_RECEIVE_PORT": "10", "EVALSPAN_RECEIVE_GRPC_PORT": "20", "EVALSPAN_STORE": "chdb:///x"}
+    loaded = load_config(path, {"receive.port": 100, "receive.grpc_port": None}, environment)
+    receive = loaded.receive
+    assert (receive.port, receive.grpc_port, receive.sql_port, receive.sync_ms) == (100, 20, 3, 10)
+    assert loaded.store.dsn == "chdb:///x"
+    origins = [loaded.origin("receive", key) for key in ("port", "grpc_port", "sql_port", "sync_ms")]
+    assert origins == ["--port", "EVALSPAN_RECEIVE_GRPC_PORT", f"{path}:4", "default"]
+    assert loaded.origin("store", "dsn") == "EVALSPAN_STORE"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "fix"),
+    [
+        ("[recieve]\nport = 1", ":1", "'receive'"),
+        ("[receive]\n\nprot = 1", ":3", "'port'"),
+        ('[receive]\nport = "high"', ":2", "config show"),
+        ("port = 1", ":1", "There are"),
+        ("[receive", "cannot be read", "TOML"),
+    ],
+)
+def test_a_wrong_file_says_where_and_what_was_meant(tmp_path, text, place, fix) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(written(tmp_path, text), environment={})
+    assert place in str(refused.value)
+    assert fix in refused.value.hint
+
+
+def test_a_wrong_variable_and_a_missing_file_are_named(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="EVALSPAN_RECEIVE_PROT") as refused:
+        load_config(environment={"EVALSPAN_RECEIVE_PROT": "1"})
+    assert "'port'" in refused.value.hint
+    with pytest.raises(ConfigError, match=r"no configuration file .*nowhere\.toml"):
+        load_config(tmp_path / "nowhere.toml", environment={})
+
+
+def test_short_keys_and_an_open_door_are_refused(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="shorter than 16"):
+        load_config(written(tmp_path, '[auth]\nkeys = { short = "p" }'), environment={})
+    loaded = load_config(None, {"receive.host": "0.0.0.0"}, {})
+    with pytest.raises(ConfigError, match=r"reachable from other machines") as refused:
+        refuse_open_door(loaded.receive.host, loaded.auth)
+    assert "[auth]" in refused.value.hint
+
+
+def test_show_lists_every_key_and_no_secret(tmp_path) -> None:
+    path = written(
+        tmp_path, '[auth]\nkeys = { a-long-secret-key-123 = "p" }\n[store]\ndsn = "https://u:pw12@h/evalspan"'
+    )
+    shown = CliRunner().invoke(config_command, ["show", "--origin", "--format", "csv", "--config", str(path)])
+    assert shown.exit_code == 0
+    assert "a-long-secret" not in shown.output
+    assert "pw12" not in shown.output
+    for table, kind in TABLES.items():
+        for key in kind.__struct_fields__:
+            assert f"{table},{key}," in shown.output
