@@ -54,6 +54,11 @@ class Telemetry:
         with self._lock:
             return sum(value for key, value in self._counters[name].items() if wanted <= set(key))
 
+    def counted(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """The counter's label sets, each with its value."""
+        with self._lock:
+            return [(dict(labels), value) for labels, value in self._counters.get(name, {}).items()]
+
     def prometheus(self) -> str:
         """Everything in the Prometheus text exposition format, version 0.0.4."""
         with self._lock:

@@ -16,13 +16,21 @@ HERE = Path(__file__).parent
 NONE = "–"
 
 
+class Missing(StrictUndefined):
+    """A name that is not there is an error; `{{ a if b }}` without an else is just nothing."""
+
+    def __str__(self) -> str:
+        hint = self._undefined_hint or ""
+        return "" if hint.startswith("the inline if-expression") else super().__str__()
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """The one environment of the process."""
     drawn = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=Missing,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import guard, live, sql, trace, traces
+from . import guard, live, scores, sql, status, trace, traces
 from .view import SCOPES, SERVICE, answering, look_at, render
 
 if TYPE_CHECKING:
     from ..service import Service
 
 STATIC = Path(__file__).parent / "static"
-PAGES = (traces, live, trace, sql)
+PAGES = (traces, live, trace, scores, sql, status)
 A_DAY = 86400
 
 

@@ -13,7 +13,7 @@ from .seed import Shop
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["/", "/traces", "/sql"]
+PAGES = ["/", "/traces", "/scores", "/sql", "/status"]
 MOST_BYTES = 200_000
 
 

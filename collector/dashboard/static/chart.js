@@ -30,7 +30,10 @@ function marks(figure) {
 
 function axes(small) {
   const quiet = { stroke: css("soft"), grid: { stroke: css("line"), width: 1 }, ticks: { show: false }, font: "11px Inter" };
-  return [{ ...quiet, show: !small, grid: { show: false } }, { ...quiet, size: 48, values: (u, splits) => splits.map((value) => value === null ? "" : Math.abs(value) >= 1e4 ? `${value / 1e3} k` : String(Number(value.toPrecision(4)))) }];
+  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+  const time = (u, splits) => splits.map((at) => (splits.at(-1) - splits[0] > 1.5 * 86400 || at % 86400 === 0 ? day : hour).format(at * 1e3));
+  return [{ ...quiet, show: !small, grid: { show: false }, values: time, size: 28 }, { ...quiet, size: 48, values: (u, splits) => splits.map((value) => value === null ? "" : Math.abs(value) >= 1e4 ? `${value / 1e3} k` : String(Number(value.toPrecision(4)))) }];
 }
 
 function vertical(list) {
@@ -66,13 +69,13 @@ function line(figure, place, found, sync) {
   draw(place, 210, series, data, { bands, plugins: [vertical(marks(figure))], sync });
 }
 
-function bars(place, found, sync) {
+function bars(place, found, sync, small) {
   const series = [{ label: "time" }], data = [found.time];
   found.bars.forEach((one, at) => {
     series.push({ label: one.label, fill: css(one.colour || (at ? "warn" : "plain")), width: 0, paths: uPlot.paths.bars({ size: [0.8, 40] }), points: { show: false } });
     data.push(one.values);
   });
-  draw(place, 92, series, data, { sync, small: false, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1)] } } });
+  draw(place, small ? 84 : 150, series, data, { sync, small, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1) * 1.05] } } });
 }
 
 function draw(place, height, series, data, more) {
@@ -88,7 +91,7 @@ function all() {
     const [top, below] = figure.querySelectorAll(".plot");
     if (found.time.length < 1) return;
     if (found.lines.length) line(figure, top, found, `c${at}`);
-    if (found.bars.length) bars(found.lines.length ? below : top, found, `c${at}`);
+    if (found.bars.length) bars(found.lines.length ? below : top, found, `c${at}`, found.lines.length > 0);
     figure.dataset.drawn = "true";
   });
 }

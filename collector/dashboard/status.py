@@ -1,0 +1,79 @@
+"""The status: what arrives, what waits, what was dropped and why, what the evaluators do and cost, what the disk holds."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ...instrument.errors import QueryError
+from .scores import bucket
+from .view import Look, Rows, page
+
+DROPS = {
+    "spans_rejected_total": "refused, told to the sender",
+    "spans_sampled_out_total": "not kept by sampling",
+    "log_records_dropped_total": "log record not stored",
+    "insert_quarantined_total": "set aside: the store will never take it",
+}
+"""The counters that mean something did not arrive, and what each means."""
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    span = look.filters.end - look.filters.start
+    ingest, sampling, funnel, tables = await asyncio.gather(
+        look.ask("pages/ingest", bucket_s=bucket(span, 48)),
+        look.ask("pages/sampling"),
+        look.ask("pages/funnel"),
+        _tables(look),
+    )
+    telemetry = look.service.telemetry
+    return {
+        "counters": {
+            "accepted": telemetry.total("spans_accepted_total"),
+            "duplicates": telemetry.total("duplicate_requests_total"),
+            "insert_failures": telemetry.total("insert_failures_total"),
+            "inserted": telemetry.total("insert_segments_total"),
+            "insert_seconds": telemetry.total("insert_seconds_total"),
+        },
+        "backlog_bytes": look.service.log.backlog_bytes,
+        "drops": _drops(look),
+        "ingest": ingest,
+        "sampling": sampling,
+        "funnel": funnel,
+        "tables": tables,
+        "disk": _disk(look),
+        "ready": look.service.ready,
+        "trouble": look.service.inserter.last_error or "",
+        "spans_days": look.service.config.retention.spans_days,
+    }
+
+
+def _drops(look: Look) -> list[dict[str, Any]]:
+    found = [
+        {"what": meaning, "reason": labels.get("reason", ""), "n": value}
+        for name, meaning in DROPS.items()
+        for labels, value in look.service.telemetry.counted(name)
+    ]
+    return sorted(found, key=lambda row: -row["n"])
+
+
+async def _tables(look: Look) -> Rows:
+    try:
+        return await look.ask("pages/disk")
+    except QueryError:
+        # A server may not show its system tables to us; the rest of the page still holds.
+        return []
+
+
+def _disk(look: Look) -> dict[str, Any]:
+    store = look.service.store
+    if not store.embedded:
+        return {}
+    usage = shutil.disk_usage(Path(store.location.path))
+    return {"free": usage.free, "total": usage.total, "path": store.location.path}
+
+
+status = page("/status", "status.html", "Status")(_show)
+routes = status.routes()

@@ -1,0 +1,27 @@
+-- title: Share of the model calls that was evaluated
+-- answers: How much of the traffic do the scores speak of?
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
+-- param project String = '' -- one project, '' for all
+-- param environment String = '' -- one environment, '' for all
+-- param service String = '' -- one service, '' for all
+-- column spans -- model calls kept
+-- column stands_for -- model calls they stand for, by sample weight
+-- column evaluated -- model calls kept that have at least one evaluation
+SELECT count() AS spans, sum(sample_weight) AS stands_for,
+    countIf((trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        AND ({project:String} = '' OR project = {project:String})
+        AND ({environment:String} = '' OR environment = {environment:String})
+        AND ({service:String} = '' OR service = {service:String})
+        AND experiment_id = '')
+        OR trace_id IN (SELECT trace_id FROM evaluations WHERE span_id = '' AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        AND ({project:String} = '' OR project = {project:String})
+        AND ({environment:String} = '' OR environment = {environment:String})
+        AND ({service:String} = '' OR service = {service:String})
+        AND experiment_id = '')) AS evaluated
+FROM spans
+WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+        AND ({project:String} = '' OR project = {project:String})
+        AND ({environment:String} = '' OR environment = {environment:String})
+        AND ({service:String} = '' OR service = {service:String}) AND operation IN ('chat', 'text_completion', 'generate_content')
+SETTINGS final = 0

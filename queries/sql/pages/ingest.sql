@@ -1,0 +1,21 @@
+-- title: Spans over time
+-- answers: How many spans arrived, how many failed, how many do they stand for?
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
+-- param project String = '' -- one project, '' for all
+-- param environment String = '' -- one environment, '' for all
+-- param service String = '' -- one service, '' for all
+-- param bucket_s UInt32 = 3600 -- seconds of one bar
+-- column time -- start of the bucket, by start of the span
+-- column kept -- spans stored
+-- column stands_for -- spans they stand for
+-- column errors -- weighted spans with status ERROR
+SELECT toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS kept, sum(sample_weight) AS stands_for,
+    sumIf(sample_weight, status = 'ERROR') AS errors, sum(cost_usd * sample_weight) AS cost_usd
+FROM spans
+WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+        AND ({project:String} = '' OR project = {project:String})
+        AND ({environment:String} = '' OR environment = {environment:String})
+        AND ({service:String} = '' OR service = {service:String})
+GROUP BY time ORDER BY time
+SETTINGS final = 0

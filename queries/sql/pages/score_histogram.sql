@@ -1,0 +1,29 @@
+-- title: Distribution of one score
+-- answers: Is the mean the middle of one group, or between two?
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
+-- param project String = '' -- one project, '' for all
+-- param environment String = '' -- one environment, '' for all
+-- param service String = '' -- one service, '' for all
+-- param name String = '' -- an evaluator
+-- param source String = '' -- code, llm_judge, human, user_feedback or sdk, '' for all but human
+-- column low -- start of the bin
+-- column high -- its end
+-- column n -- scores in it
+-- column share -- weighted share of the scores
+WITH
+    scored AS (SELECT sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
+        WHERE name = {name:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        AND ({project:String} = '' OR project = {project:String})
+        AND ({environment:String} = '' OR environment = {environment:String})
+        AND ({service:String} = '' OR service = {service:String})
+        AND experiment_id = ''
+            AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL),
+    (SELECT (if(min(y) >= 0 AND max(y) <= 1, 0, min(y)), if(min(y) >= 0 AND max(y) <= 1, 1, max(y)), sum(w)) FROM scored) AS bounds,
+    greatest(bounds.2 - bounds.1, 1e-9) / 20 AS width
+SELECT bounds.1 + bin * width AS low, bounds.1 + (bin + 1) * width AS high, n, ifNull(weight / bounds.3, 0) AS share
+FROM
+(
+    SELECT toUInt8(least(19, floor((y - bounds.1) / width))) AS bin, count() AS n, sum(w) AS weight
+    FROM scored GROUP BY bin ORDER BY bin WITH FILL FROM 0 TO 20
+)

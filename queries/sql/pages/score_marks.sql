@@ -1,0 +1,33 @@
+-- title: Changes of prompt, model and evaluator
+-- answers: What was first seen inside the range?
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
+-- param project String = '' -- one project, '' for all
+-- param environment String = '' -- one environment, '' for all
+-- param service String = '' -- one service, '' for all
+-- param name String = '' -- an evaluator
+-- column kind -- prompt, system, model or evaluator
+-- column value -- what was new
+-- column time -- when it was first seen
+SELECT kind, value, min(seen) AS time, sum(n) AS n
+FROM
+(
+    SELECT pair.1 AS kind, pair.2 AS value, min(start_time) AS seen, count() AS n
+    FROM (SELECT start_time, arrayJoin([('prompt', trim(concat(prompt_name, ' ', prompt_version))), ('system', substring(system_hash, 1, 8)), ('model', toString(request_model))]) AS pair
+        FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+        AND ({project:String} = '' OR project = {project:String})
+        AND ({environment:String} = '' OR environment = {environment:String})
+        AND ({service:String} = '' OR service = {service:String}) AND operation IN ('chat', 'text_completion', 'generate_content'))
+    WHERE pair.2 != '' GROUP BY kind, value
+    UNION ALL
+    SELECT 'evaluator', concat(name, ' version ', evaluator_version), min(span_time), count()
+    FROM evaluations WHERE name = {name:String} AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        AND ({project:String} = '' OR project = {project:String})
+        AND ({environment:String} = '' OR environment = {environment:String})
+        AND ({service:String} = '' OR service = {service:String})
+        AND experiment_id = '' GROUP BY name, evaluator_version
+)
+GROUP BY kind, value
+ORDER BY time
+LIMIT 40
+SETTINGS final = 0
