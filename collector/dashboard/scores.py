@@ -75,10 +75,12 @@ def _changes(marks: Rows, trend: Rows) -> Rows:
     if not trend:
         return []
     start, end = trend[0]["time"], trend[-1]["time"]
+    settled = trend[min(1, len(trend) - 1)]["time"]
     return [
         mark
         for mark in marks
-        if mark["time"] > start and mark["n"] * (mark["time"] - start) > 5 * max(end - mark["time"], timedelta(hours=1))
+        if mark["time"] > settled
+        and mark["n"] * (mark["time"] - start) > 5 * max(end - mark["time"], timedelta(hours=1))
     ]
 
 

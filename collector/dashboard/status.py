@@ -37,7 +37,7 @@ async def _show(look: Look) -> dict[str, Any]:
             "inserted": telemetry.total("insert_segments_total"),
             "insert_seconds": telemetry.total("insert_seconds_total"),
         },
-        "backlog_bytes": look.service.log.backlog_bytes,
+        "backlog_bytes": look.service.spans.log.backlog_bytes + look.service.scores.log.backlog_bytes,
         "drops": _drops(look),
         "ingest": ingest,
         "sampling": sampling,
@@ -45,7 +45,7 @@ async def _show(look: Look) -> dict[str, Any]:
         "tables": tables,
         "disk": _disk(look),
         "ready": look.service.ready,
-        "trouble": look.service.inserter.last_error or "",
+        "trouble": look.service.spans.inserter.last_error or "",
         "spans_days": look.service.config.retention.spans_days,
     }
 

@@ -66,7 +66,9 @@ function line(figure, place, found, sync) {
     series.push({ label: one.label, stroke: one.colour ? css(one.colour) : palette[at % palette.length], width: 2, spanGaps: false, points: { size: 5 } });
     data.push(one.values);
   });
-  draw(place, 210, series, data, { bands, plugins: [vertical(marks(figure))], sync });
+  const known = found.lines.flatMap((one) => one.values).filter((value) => value !== null);
+  const shares = known.every((value) => value >= 0 && value <= 1);
+  draw(place, 210, series, data, { scales: shares ? { y: { range: [0, 1.03] } } : {}, bands, plugins: [vertical(marks(figure))], sync });
 }
 
 function bars(place, found, sync, small) {
