@@ -22,6 +22,10 @@ Direction = Literal["higher", "lower"]
 ARGUMENTS = ("input", "output", "expected", "context", "span", "example")
 
 
+class EvaluationWarning(UserWarning):
+    """A metric is used in a way that makes its numbers misleading; the message says what to use instead."""
+
+
 class Score(msgspec.Struct, frozen=True):
     """One judgement of one output."""
 

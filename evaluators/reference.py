@@ -11,17 +11,13 @@ from collections import Counter
 from typing import Any
 
 from ..instrument.errors import UsageError
-from .evaluator import Score, Unscored, evaluator
+from .evaluator import EvaluationWarning, Score, Unscored, evaluator
 from .suggest import did_you_mean
 from .tokens import Tokenizer, squad_tokens, unicode_tokens
 
 TOKENIZERS: dict[str, Tokenizer] = {"squad": squad_tokens, "unicode": unicode_tokens}
 _FREE_TEXT_WORDS = 3
 _NO_REFERENCE = Unscored("no expected output to compare with")
-
-
-class EvaluationWarning(UserWarning):
-    """A metric is used in a way that makes its numbers misleading; the message says what to use instead."""
 
 
 @evaluator(name="exact_match", version="1", inline=True)

@@ -45,10 +45,14 @@ async def run_evaluator(
     context: Any = None,
     span: Any = None,
     example: Any = None,
-    timeout_s: float = TIMEOUT_S,
+    timeout_s: float | None = None,
 ) -> Outcome:
-    """The outcome of one evaluator; an exception, a timeout or a NaN is unscored with its reason, never a pass."""
+    """The outcome of one evaluator; an exception, a timeout or a NaN is unscored with its reason, never a pass.
+
+    `timeout_s` defaults to the evaluator's own `timeout_s` (judges have one), else to 60 seconds.
+    """
     started = time.perf_counter()
+    timeout_s = timeout_s or getattr(evaluator, "timeout_s", TIMEOUT_S)
     result: Score | Unscored
     try:
         async with asyncio.timeout(timeout_s) as limit:
@@ -64,7 +68,7 @@ async def run_evaluator(
     return _outcome(evaluator, result, time.perf_counter() - started)
 
 
-async def run_suite(suite: Sequence[Evaluator], *, timeout_s: float = TIMEOUT_S, **arguments: Any) -> list[Outcome]:
+async def run_suite(suite: Sequence[Evaluator], *, timeout_s: float | None = None, **arguments: Any) -> list[Outcome]:
     """The outcomes of all evaluators on one output, at the same time, in the suite's order."""
     return list(await asyncio.gather(*(run_evaluator(one, timeout_s=timeout_s, **arguments) for one in suite)))
 

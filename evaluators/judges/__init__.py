@@ -1,1 +1,1 @@
-"""LLM judges: prompts, providers, budgets, cache."""
+"""LLM judges: prompts as artifacts, providers, pace, budgets, cache; from an output to a validated verdict."""

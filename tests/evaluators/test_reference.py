@@ -3,7 +3,7 @@
 import pytest
 
 from evalspan.evaluators import Unscored, exact_match, run_evaluator, token_f1
-from evalspan.evaluators.reference import EvaluationWarning
+from evalspan.evaluators.evaluator import EvaluationWarning
 from evalspan.instrument.errors import UsageError
 
 

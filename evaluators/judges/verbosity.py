@@ -1,0 +1,44 @@
+"""Whether a judge pays for length: the correlation of its scores with the length of what it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ..tokens import unicode_tokens
+
+NOTABLE = 0.3
+
+
+class Verbosity(msgspec.Struct, frozen=True):
+    """Spearman's rank correlation of score and length in words; None where one of them is constant or n < 4."""
+
+    n: int
+    correlation: float | None
+    p: float | None
+    warning: str | None
+
+
+def verbosity(outputs: Sequence[str], scores: Sequence[float]) -> Verbosity:
+    """The report over pairs of output and score; raises ValueError when their numbers differ.
+
+    A correlation is no proof: longer answers may be better. Above 0.3 with p < 0.05 it is worth a look.
+    """
+    if len(outputs) != len(scores):
+        raise ValueError(f"{len(outputs)} outputs but {len(scores)} scores")
+    lengths = [len(unicode_tokens(output)) for output in outputs]
+    if len(scores) < 4 or len(set(scores)) < 2 or len(set(lengths)) < 2:
+        return Verbosity(len(scores), None, None, None)
+    from scipy.stats import spearmanr
+
+    result = spearmanr(lengths, scores)
+    correlation, p = float(result.statistic), float(result.pvalue)
+    warning = None
+    if abs(correlation) >= NOTABLE and p < 0.05:
+        more = "longer" if correlation > 0 else "shorter"
+        warning = (
+            f"{more} outputs score higher (Spearman {correlation:+.2f}, n {len(scores)}): compare outputs of equal "
+            "length, or say in the criteria what length is right"
+        )
+    return Verbosity(len(scores), correlation, p, warning)
