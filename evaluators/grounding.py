@@ -122,7 +122,7 @@ class Grounding:
             *_number_findings(clause, known, overlaps),
             *_name_findings(clause, known, asked),
             *_feature_findings(clause, known),
-            *_negation_findings(clause, known, overlaps),
+            *negation_findings(clause, known, overlaps),
         ]
         covered = known.coverage(stems)
         if not findings and len(stems) >= 3 and covered < self.coverage:
@@ -198,7 +198,8 @@ def _feature_findings(clause: str, known: Context) -> list[Finding]:
     return findings
 
 
-def _negation_findings(clause: str, known: Context, overlaps: list[float]) -> list[Finding]:
+def negation_findings(clause: str, known: Context, overlaps: list[float]) -> list[Finding]:
+    """Whether the context says of the same subject the opposite, or the same only of others."""
     best = max(overlaps, default=0.0)
     if best < _SAME_SUBJECT:
         return []
@@ -209,6 +210,12 @@ def _negation_findings(clause: str, known: Context, overlaps: list[float]) -> li
     if any(one.negated == negated or _scope(one.text) != _scope(clause) for one in near):
         return []
     return [Finding("negation", clause, near[0].text)]
+
+
+def contradicts(statement: str, passage: str) -> bool:
+    """Whether a clause of the statement is denied, or denies, what the passage says of the same subject."""
+    known = read_context(passage)
+    return any(negation_findings(one, known, known.overlaps(content_stems(one))) for one in clauses(statement))
 
 
 def _reserved_for_others(clause: str, passage: str) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 
 from .evaluator import Direction, Score, Unscored, fingerprint
 from .facts import facts
+from .grounding import contradicts
 from .judges.connection import Connection, caller_for
 from .judges.families import family_warning
 from .judges.material import asked_text, shown, subject_of
@@ -136,6 +137,8 @@ def check_claim(claim: Claim, context: str) -> dict[str, Any]:
         stated = facts(claim.evidence, bare_words=True)
         missing = [fact.text for fact in facts(claim.claim) if not any(fact.agrees(one) for one in stated)]
         problem = f"the evidence does not say {', '.join(missing)}" if missing else None
+        if problem is None and contradicts(claim.claim, claim.evidence):
+            problem = "the evidence says the opposite"
     return {**checked, "status": "UNSUPPORTED", "corrected": problem} if problem else checked
 
 

@@ -11,7 +11,7 @@ import secrets
 from ..tokens import sentences
 
 _ORDER = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules?|criteria|prompt|above|previous)\b"
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules?|criteri[ao]n?|prompt|everything above|all (?:the )?above|all previous)\b"
     r"|\b(?:you are|act as|as) (?:now )?(?:an? |the )?(?:evaluator|judge|grader|fact[- ]checker|assistant)\b"
     r"|\b(?:give|assign|award|output|return|rate|grade|mark|score)\b.{0,40}\b(?:[1-5]\s*(?:/|out of)\s*5|score|"
     r"top marks?|full marks?|perfect|highest|maximum|(?:un)?supported|winner)\b"

@@ -123,7 +123,8 @@ class PairwiseJudge:
             "warnings": [kinship] if kinship else [],
         }
         label = {"first": "better", "tie": "tie", "second": "worse"}[result.winner]
-        return Score(value, label=label, explanation=result.reasonings[0], details=details)
+        passed = None if self.threshold is None else value >= self.threshold
+        return Score(value, label=label, passed=passed, explanation=result.reasonings[0], details=details)
 
     async def compare(self, *, first: Any, second: Any, input: Any = None) -> Comparison:  # noqa: A002
         """The comparison of two outputs. Raises what `ask_structured` raises when either order has no verdict."""
