@@ -139,7 +139,7 @@ def test_j14_prompts_are_versioned_artifacts_and_any_change_is_a_new_version(scr
 def test_j14_a_prompt_that_would_not_show_the_output_is_refused(tmp_path):
     bad = tmp_path / "bad.md"
     bad.write_text("name: bad\n=== system\nx\n=== user\ny")
-    with pytest.raises(UsageError, match="no slot .{2}material"):
+    with pytest.raises(UsageError, match=r"no slot .{2}material"):
         load_prompt(bad, slots=("material",))
     with pytest.raises(UsageError, match="no judge prompt 'absolut'"):
         load_prompt("absolut")
