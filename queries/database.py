@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from ..instrument.errors import StoreError, StoreLocked, StoreUnreachable
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .migrate import SCHEMA, bring_up_to_date
 from .ownership import service_of
+from .reading import Reader, project_filter
+from .readonly import Limits, examine
+from .result import Result, from_answer, read_untrusted
 from .rows import Columns, encode_rows
 
 if TYPE_CHECKING:
@@ -23,17 +24,7 @@ if TYPE_CHECKING:
 
     from .remote import RemoteStore
 
-
-class Result(msgspec.Struct, frozen=True):
-    """Rows with their columns' names and ClickHouse types; times are aware UTC datetimes."""
-
-    columns: list[str]
-    types: list[str]
-    rows: list[tuple[Any, ...]]
-
-    def dicts(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries, in order."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+__all__ = ["Result", "Store", "connect", "open_store", "require_embedded"]
 
 
 class Store:
@@ -52,6 +43,7 @@ class Store:
         self._spans_lock, self._rows_lock = threading.Lock(), threading.Lock()
         self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
         self._readers: list[Client] = []
+        self._reader_of_strangers = Reader(location.path, location.database)
         self._spans: Client | None = None
         self._rows: Client = open_client(location, database=None)
         try:
@@ -76,14 +68,42 @@ class Store:
             StoreUnreachable: the server does not answer.
         """
         with self._reader() as client, translated(sql):
-            answer = client.query(
-                sql, parameters=dict(parameters) if parameters else None, settings={"max_execution_time": timeout_s}
+            return from_answer(
+                client.query(
+                    sql,
+                    parameters=dict(parameters) if parameters else None,
+                    settings={"max_execution_time": timeout_s},
+                )
             )
-            return Result(
-                columns=list(answer.column_names),
-                types=[kind.name for kind in answer.column_types],
-                rows=[tuple(row) for row in answer.result_rows],
+
+    def query_untrusted(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        project: str | None = None,
+    ) -> Result:
+        """
+        Runs a statement that somebody typed: one, reading, of allowed functions and tables, within limits.
+
+        With `project` only that project's rows are seen.
+
+        Raises:
+            QueryError: code 497 for what is not allowed, else what ClickHouse refuses.
+        """
+        if self.embedded:
+            return read_untrusted(self._reader_of_strangers, sql, parameters, limits, project)
+        bound = dict(parameters) if parameters else None
+        with self._reader() as client, translated(sql):
+            examine(
+                sql,
+                lambda text: client.raw_query(text, parameters=bound, fmt="TSVRaw").decode(),
+                own=self.location.database,
             )
+            filters = project_filter(project, self.location.database) if project is not None else {}
+            settings = {**limits.settings(), **filters, "readonly": 1}
+            return from_answer(client.query(sql, parameters=bound, settings=settings))
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs one statement that changes something. Raises QueryError when ClickHouse refuses it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ READER_SETTINGS = {"final": 1, "do_not_merge_across_partitions_select_final": 1}
 TIMES = {"session_timezone": "UTC"}
 
 _CODE = re.compile(r"Code: (\d+)")
-_TAIL = re.compile(r"\s*\(version [^)]*\)\s*$")
+_TAIL = re.compile(r"\s*\(version [^)]*\)(\s*\(for url [^)]*\))?\s*$")
 _UNREACHABLE_CODES = {193, 194, 209, 210, 516}  # wrong or missing password, network, authentication
 
 
@@ -36,6 +37,8 @@ def open_client(location: Location, *, database: str | None, settings: dict[str,
     """
     import clickhouse_connect
 
+    # The driver reports what it also raises; a bare "Unexpected Http Driver Exception" helps nobody.
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     wanted = {**TIMES, **(settings or {})}
     if location.embedded:
         try:

@@ -14,6 +14,8 @@ from ..instrument.errors import QueryError, StoreError, StoreUnreachable, UsageE
 from .config import DATABASE, Location
 from .engine import open_client, translated
 from .ownership import Owner
+from .readonly import Limits
+from .result import Result, from_answer
 from .rows import Columns, encode_rows
 
 
@@ -42,19 +44,26 @@ class RemoteStore:
         self._columns: dict[str, Columns] = {}
         self._lock = threading.Lock()
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Any:
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:
         """Runs one reading statement on the service. Raises QueryError, StoreUnreachable."""
-        from .database import Result
-
         with translated(sql):
-            answer = self._client.query(
-                sql, parameters=dict(parameters) if parameters else None, settings={"max_execution_time": timeout_s}
+            return from_answer(
+                self._client.query(
+                    sql,
+                    parameters=dict(parameters) if parameters else None,
+                    settings={"max_execution_time": timeout_s},
+                )
             )
-            return Result(
-                columns=list(answer.column_names),
-                types=[kind.name for kind in answer.column_types],
-                rows=[tuple(row) for row in answer.result_rows],
-            )
+
+    def query_untrusted(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> Result:
+        """Runs a statement that somebody typed; the service's own gate and limits apply. Raises as `query`."""
+        return self.query(sql, parameters, timeout_s=limits.time_s)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts rows through `POST /api/v1/rows/{table}`. Raises UsageError, QueryError, StoreUnreachable."""

@@ -10,6 +10,7 @@ import click
 
 from ...instrument.errors import UsageError
 from ..database import connect
+from ..readonly import Limits
 from .output import format_option, render
 
 store_option = click.option(
@@ -45,7 +46,7 @@ def sql(
         raise UsageError("There is no SQL to run.", hint='evalspan sql "SELECT count() FROM spans"')
     with connect(store) as opened:
         started = time.perf_counter()
-        result = opened.query(text, parse_parameters(parameters) or None, timeout_s=timeout_s)
+        result = opened.query_untrusted(text, parse_parameters(parameters) or None, limits=Limits(time_s=timeout_s))
         elapsed = time.perf_counter() - started
     render(result, format_)
     if sys.stderr.isatty():

@@ -1,0 +1,238 @@
+"""Serves the SQL port: who asks, what, through the gate of queries/readonly.py, and the answer in ClickHouse's HTTP protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ...instrument.errors import EvalspanError, QueryError, UsageError
+from ...queries.reading import Reader, Reply, check_settings
+from ...queries.readonly import ACCESS_DENIED
+from ..auth import is_loopback
+from .compression import compressor
+from .request import AUTHENTICATION_FAILED, Statement, credentials, read_statement
+from .sessions import Session, Sessions, assigned, used
+
+if TYPE_CHECKING:
+    from ..service import Service
+
+SLOTS = 4
+_STATUS = {62: 400, 47: 400, 60: 404, 81: 404, 159: 408, 202: 503, 372: 404, 373: 423, 497: 403, 164: 403, 516: 403}
+_TYPES = {
+    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
+    "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8; header=present",
+    "TabSeparatedWithNamesAndTypes": "text/tab-separated-values; charset=UTF-8; header=present",
+    "CSV": "text/csv; charset=UTF-8; header=absent",
+    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
+    "JSON": "application/json; charset=UTF-8",
+    "JSONCompact": "application/json; charset=UTF-8",
+    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
+    "JSONCompactEachRow": "application/x-ndjson; charset=UTF-8",
+}
+
+
+def attach(app: web.Application, service: Service) -> None:
+    """Serves the port as long as the service's application runs, when the store is embedded and the port is not off."""
+    receive = service.config.receive
+    if not service.store.embedded or receive.sql_port < 0:
+        return
+
+    async def port(_: web.Application) -> AsyncIterator[None]:
+        listening = SqlPort(service)
+        service.sql_url = await listening.start(receive.host, receive.sql_port)
+        yield
+        await listening.stop()
+
+    app.cleanup_ctx.append(port)
+
+
+class SqlPort:
+    """The listening port with its threads; chDB blocks, so each running statement takes one of them."""
+
+    def __init__(self, service: Service) -> None:
+        location = service.store.location
+        self._service = service
+        self._database = location.database
+        self._reader = Reader(location.path, location.database, slots=SLOTS)
+        self._sessions = Sessions()
+        # More threads than slots: a statement that waits for its turn must not keep another from being read out.
+        self._threads = ThreadPoolExecutor(4 * SLOTS, thread_name_prefix="sql")
+        self._runner: web.AppRunner | None = None
+        about = service.store.query("SELECT version(), timezone()").rows[0]
+        self._version, self._timezone = about
+
+    async def start(self, host: str, port: int) -> str:
+        """Listens; returns the address. Raises UsageError when the port is taken."""
+        app = web.Application()
+        app.router.add_get("/ping", _ok)
+        app.router.add_get("/replicas_status", _ok)
+        app.router.add_route("GET", "/", self._handle)
+        app.router.add_route("POST", "/", self._handle)
+        self._runner = web.AppRunner(app, auto_decompress=False, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise UsageError(
+                f"Cannot listen on {host}:{port} for SQL: {error.strerror or error}.",
+                hint="Choose another port with --sql-port (0 picks a free one, -1 switches it off).",
+            ) from error
+        bound = self._runner.addresses[0][1]
+        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{bound}"  # noqa: S104 - compared
+
+    async def stop(self) -> None:
+        """Stops listening; statements that run are let go."""
+        assert self._runner is not None
+        await self._runner.cleanup()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        headers = {
+            "X-ClickHouse-Server-Display-Name": "evalspan",
+            "X-ClickHouse-Timezone": self._timezone,
+            "X-Content-Type-Options": "nosniff",
+        }
+        try:
+            self._refuse_strangers(request)
+            project = self._project(request)
+            statement = await read_statement(request)
+            headers["X-ClickHouse-Query-Id"] = statement.query_id
+            if not statement.sql:
+                return web.Response(text="Ok.\n", headers=headers)
+            with self._sessions.of(statement, project or "") as session:
+                return await self._answer(request, statement, session, project, headers)
+        except EvalspanError as error:
+            return self._refusal(error, headers)
+
+    async def _answer(
+        self, request: web.Request, statement: Statement, session: Session, project: str | None, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        if self._kept(statement, session):
+            return web.Response(headers={**headers, "X-ClickHouse-Summary": "{}"})
+        database = statement.database or session.database
+        if database not in ("", "default", "__default__", self._database):
+            raise QueryError(f"Database {database} does not exist.", code=81)
+        loop = asyncio.get_running_loop()
+        reply = await loop.run_in_executor(
+            self._threads,
+            lambda: self._reader.run(
+                statement.sql,
+                format_=statement.format,
+                parameters=statement.parameters,
+                settings={**session.settings, **statement.settings},
+                project=project,
+            ),
+        )
+        headers["X-ClickHouse-Format"] = reply.format
+        headers["Content-Type"] = _TYPES.get(reply.format, "application/octet-stream")
+        return await self._send(request, statement, reply, headers)
+
+    async def _send(
+        self, request: web.Request, statement: Statement, reply: Reply, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        chunks: list[bytes] = []
+        if statement.whole or reply.complete:
+            chunks = await loop.run_in_executor(self._threads, list, reply.chunks)
+            summary = json.dumps(reply.statistics.summary())
+            headers["X-ClickHouse-Summary"] = summary
+            if statement.progress:
+                headers["X-ClickHouse-Progress"] = summary
+        tag = secrets.token_hex(8)
+        headers["X-ClickHouse-Exception-Tag"] = tag
+        chosen = compressor(request.headers.get("Accept-Encoding", "")) if statement.compress else None
+        if chosen:
+            headers["Content-Encoding"] = chosen[0]
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        try:
+            async for chunk in self._bytes(chunks or reply.chunks, tag):
+                await response.write(chosen[1].compress(chunk) if chosen else chunk)
+            if chosen:
+                await response.write(chosen[1].flush())
+            await response.write_eof()
+        except ConnectionResetError:
+            pass  # the client went away; closing the stream below stops the statement
+        finally:
+            closing = getattr(reply.chunks, "close", None)
+            if closing:
+                await loop.run_in_executor(self._threads, closing)
+        return response
+
+    async def _bytes(self, chunks: list[bytes] | Iterator[bytes], tag: str) -> AsyncIterator[bytes]:
+        if isinstance(chunks, list):
+            for chunk in chunks:
+                yield chunk
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            while chunk := await loop.run_in_executor(self._threads, lambda: next(chunks, b"")):
+                yield chunk
+        except QueryError as error:
+            message = self._message(error)
+            # How ClickHouse tells of an error after the answer has begun: the header named the tag.
+            yield f"\r\n__exception__\r\n{tag}\r\n{message}{len(message.encode())} {tag}\r\n__exception__\r\n".encode()
+
+    def _kept(self, statement: Statement, session: Session) -> bool:
+        if database := used(statement.sql):
+            if database not in ("default", self._database):
+                raise QueryError(f"Database {database} does not exist.", code=81)
+            session.database = database
+            return True
+        values = assigned(statement.sql)
+        if values is None:
+            return False
+        check_settings(values)
+        session.settings.update(values)
+        return True
+
+    def _refuse_strangers(self, request: web.Request) -> None:
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.partition("://")[2] != request.host:
+            raise QueryError("Requests from web pages of other origins are refused.", code=ACCESS_DENIED)
+        host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
+        if self._service.keys.open and not is_loopback(host):
+            # A page from elsewhere whose name was pointed at 127.0.0.1 (DNS rebinding) still sends its own name.
+            raise QueryError(
+                f"The Host {request.host} is not this machine.", hint="Set [auth] keys.", code=ACCESS_DENIED
+            )
+
+    def _project(self, request: web.Request) -> str | None:
+        """The one project that may be seen, or None for all. Raises QueryError 516 for a wrong key."""
+        keys = self._service.keys
+        if keys.open:
+            return None
+        bearer = f"Bearer {credentials(request).password}"
+        if keys.is_service(bearer):
+            return None
+        project = keys.project(bearer)
+        if project is None:
+            raise QueryError(
+                "Authentication failed: the password is none of the keys.",
+                hint="Give one of [auth] keys as the password, any user.",
+                code=AUTHENTICATION_FAILED,
+            )
+        return project
+
+    def _refusal(self, error: EvalspanError, headers: dict[str, str]) -> web.Response:
+        code = error.code if isinstance(error, QueryError) and error.code else 1002
+        return web.Response(
+            status=_STATUS.get(code, 500),
+            text=self._message(error),
+            headers={**headers, "X-ClickHouse-Exception-Code": str(code)},
+        )
+
+    def _message(self, error: EvalspanError) -> str:
+        code = error.code if isinstance(error, QueryError) and error.code else 1002
+        hint = f" {error.hint}" if error.hint else ""
+        return f"Code: {code}. DB::Exception: {error}{hint} (version {self._version})\n"
+
+
+async def _ok(_: web.Request) -> web.Response:
+    return web.Response(text="Ok.\n")

@@ -1,0 +1,244 @@
+"""Runs SQL from outside on the embedded engine after the gate: a handle a statement, bytes in the wanted format as they come."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from ..instrument.errors import QueryError
+from .engine import READER_SETTINGS, TIMES, first_line
+from .readonly import Limits, examine, refused
+
+TOO_MANY_QUERIES = 202
+READONLY = 164
+
+# chDB encodes each block by itself; only these formats are still one document when blocks are put together.
+_STREAMED = {"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow", "JSONCompactEachRow", "TSVRaw"}
+_ALLOWED_SETTING = re.compile(
+    r"^(output_format_(json|csv|tsv|pretty|native|parquet|arrow|orc|avro|msgpack|markdown|xml|values|decimal|sql_insert"
+    r"|write_statistics|float|binary|bson|always)\w*"
+    r"|format_(csv_delimiter|csv_null_representation|tsv_null_representation|binary_max_\w+)"
+    r"|(date_time|bool_true|bool_false)_\w+|join_use_nulls|extremes|final|group_by_use_nulls|union_default_mode"
+    r"|session_timezone|max_block_size|max_execution_time|max_result_rows|max_threads|max_rows_to_read"
+    r"|result_overflow_mode|limit|offset|low_cardinality_allow_in_native_format|enable_analyzer"
+    r"|cast_keep_nullable|cast_string_to_\w+|aggregate_functions_null_for_empty|transform_null_in|log_comment|interactive_delay"
+    r"|timeout_overflow_mode|connect_timeout|receive_timeout|send_timeout|input_format_\w+)$"
+)
+_WITH_PROJECT = (
+    "spans", "evaluations", "examples", "experiments", "experiment_results", "alert_rules", "alerts", "cursors",
+)  # fmt: skip
+_CAPPED = {"max_execution_time": "time_s", "max_result_rows": "result_rows", "max_threads": "threads"}
+_CODE = re.compile(r"Code: (\d+)")
+
+
+class Statistics(msgspec.Struct):
+    """What a statement has read and made so far."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    result_bytes: int = 0
+    elapsed_ns: int = 0
+
+    def summary(self) -> dict[str, str]:
+        """As ClickHouse's X-ClickHouse-Summary has it."""
+        return {name: str(value) for name, value in msgspec.structs.asdict(self).items()}
+
+
+class Reply(msgspec.Struct):
+    """The answer of one statement: its format, and bytes that must be read to the end or closed."""
+
+    format: str
+    chunks: Iterator[bytes]
+    statistics: Statistics
+    complete: bool  # all bytes are there already, and so are the statistics
+
+
+class Reader:
+    """Runs statements from outside on one embedded store, at most `slots` at a time."""
+
+    def __init__(self, path: str, database: str, *, slots: int = 4, wait_s: float = 10) -> None:
+        self._path, self._database, self._wait_s = path, database, wait_s
+        self._slots = threading.BoundedSemaphore(slots)
+
+    def run(
+        self,
+        sql: str,
+        *,
+        format_: str = "TabSeparated",
+        parameters: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        project: str | None = None,
+    ) -> Reply:
+        """
+        Starts one statement. `parameters` are ClickHouse's escaped texts, `project` hides the rows of the others.
+
+        Raises:
+            QueryError: the gate or the engine refuses it; 202 when all slots stay taken.
+        """
+        import chdb
+
+        if not self._slots.acquire(timeout=self._wait_s):
+            raise QueryError(
+                f"Too many statements run at once; none of them ended within {self._wait_s:g} s.",
+                hint="Send them one after the other.",
+                code=TOO_MANY_QUERIES,
+            )
+        handle: Any = chdb.connect(self._path)  # type: ignore[no-untyped-call]
+        turn = _Turn(handle, self._slots)
+        try:
+            with _refusals():
+                turn.handle.query(f"USE {self._database}")
+                turn.handle.query(f"SET {_assignments(dict(settings or {}), limits, project, self._database)}")
+                return self._started(turn, sql, format_, dict(parameters or {}))
+        except BaseException:
+            turn.end()
+            raise
+
+    def _started(self, turn: _Turn, sql: str, format_: str, parameters: dict[str, str]) -> Reply:
+        _classify(turn.handle, sql)
+        found = examine(
+            sql, lambda text: turn.handle.query(text, "TSVRaw", params=parameters).bytes().decode(), own=self._database
+        )
+        # Under readonly = 1 every setting is shown as one that nobody may change, and drivers then send none.
+        turn.handle.query(f"SET readonly = {2 if found.about_settings else 1}")
+        chosen = found.output_format or _trailing_format(sql) or format_
+        if found.selects and chosen in _STREAMED:
+            chunks = turn.stream(sql, format_, parameters)
+            first = next(chunks, b"")  # what fails at once fails before the answer has begun
+            return Reply(chosen, _rejoined(first, chunks), turn.statistics, complete=False)
+        body = turn.whole(sql, format_, parameters)
+        turn.end()
+        return Reply(chosen, iter([body] if body else []), turn.statistics, complete=True)
+
+
+class _Turn:
+    """One statement's own handle and its slot; both are given back once, by `end`."""
+
+    def __init__(self, handle: Any, slots: threading.BoundedSemaphore) -> None:
+        self.handle, self._slots = handle, slots
+        self.statistics = Statistics()
+        self._started = time.perf_counter_ns()
+        self._ended = False
+
+    def end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.handle.close()
+            self._slots.release()
+
+    def whole(self, sql: str, format_: str, parameters: dict[str, str]) -> bytes:
+        answer = self.handle.query(sql, format_, params=parameters)
+        return self._counted(answer)
+
+    def stream(self, sql: str, format_: str, parameters: dict[str, str]) -> Generator[bytes]:
+        begun = False
+        try:
+            with _refusals():
+                blocks = self.handle.send_query(sql, format_, params=parameters)
+                try:
+                    for block in blocks:
+                        begun = True
+                        yield self._counted(block)
+                finally:
+                    blocks.close()
+                if not begun:
+                    # A stream without rows says nothing, not even its columns' names: ask once more, whole.
+                    yield self.whole(sql, format_, parameters)
+        finally:
+            self.end()
+
+    def _counted(self, answer: Any) -> bytes:
+        body = bytes(answer.bytes() or b"")
+        self.statistics.read_rows = max(self.statistics.read_rows, int(answer.rows_read()))
+        self.statistics.read_bytes = max(self.statistics.read_bytes, int(answer.bytes_read()))
+        self.statistics.result_bytes += len(body)
+        self.statistics.elapsed_ns = time.perf_counter_ns() - self._started
+        return body
+
+
+def _rejoined(first: bytes, rest: Generator[bytes]) -> Iterator[bytes]:
+    try:
+        if first:
+            yield first
+        yield from rest
+    finally:
+        rest.close()
+
+
+def _classify(handle: Any, sql: str) -> None:
+    found = handle._conn.classify_query(sql)  # noqa: SLF001 - chDB's only door to its own classification
+    if found["statement_count"] > 1:
+        raise QueryError("Multi-statements are not allowed.", hint="Send one statement at a time.", code=62)
+    if not str(found["query_class"]).endswith(("READ_ONLY", "UNKNOWN")) or found["has_secrets"]:
+        raise refused("This is not a statement that only reads.")
+
+
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Raises QueryError, code 164, for a setting that SQL from outside may not change."""
+    for name in settings:
+        if not _ALLOWED_SETTING.match(name):
+            raise QueryError(
+                f"Cannot modify '{name}' setting in readonly mode.",
+                hint="docs/sql.md lists what may be set.",
+                code=READONLY,
+            )
+
+
+def _assignments(settings: dict[str, str], limits: Limits, project: str | None, database: str) -> str:
+    check_settings(settings)
+    capped = {
+        name: _smaller(settings[name], getattr(limits, field)) for name, field in _CAPPED.items() if name in settings
+    }
+    every = {**TIMES, **{k: str(v) for k, v in READER_SETTINGS.items()}, **settings, **limits.settings(), **capped}
+    if project is not None:
+        every.update(project_filter(project, database))
+    texts = [f"{name} = {_quoted(value)}" for name, value in every.items()]
+    return ", ".join(texts)
+
+
+def project_filter(project: str, database: str) -> dict[str, str]:
+    """The setting that hides every other project's rows."""
+    mine = _quoted("project = " + _quoted(project))
+    return {
+        "additional_table_filters": "{"
+        + ", ".join(f"{_quoted(f'{database}.{table}')}: {mine}" for table in _WITH_PROJECT)
+        + "}"
+    }
+
+
+def _smaller(asked: str, most: float) -> str:
+    try:
+        number = float(asked)
+    except ValueError:
+        return str(most)
+    return asked if 0 < number <= most else str(most)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _trailing_format(sql: str) -> str:
+    found = re.search(r"\bFORMAT\s+(\w+)\s*;?\s*$", sql[-400:], re.IGNORECASE)
+    return found.group(1) if found else ""
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    from chdb import ChdbError
+
+    try:
+        yield
+    except (ChdbError, RuntimeError) as error:
+        text = str(error)
+        found = _CODE.search(text)
+        raise QueryError(first_line(text), code=int(found.group(1)) if found else 0) from error
+    except UnicodeDecodeError as error:
+        raise QueryError("The engine refuses a value that is not valid UTF-8.", hint="Send text as UTF-8.") from error
