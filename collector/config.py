@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from ..evaluators.online.config import EvaluationConfig
 from ..instrument.errors import ConfigError
 from ..queries.config import RetentionConfig, StoreConfig
 from .auth import AuthConfig
@@ -32,6 +33,7 @@ class Config(msgspec.Struct, frozen=True):
     retention: RetentionConfig = RetentionConfig()
     receive: ReceiveConfig = ReceiveConfig()
     sampling: SamplingConfig = SamplingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     auth: AuthConfig = AuthConfig()
     dashboard: DashboardConfig = DashboardConfig()
     origins: dict[str, str] = {}  # "receive.port" -> "evalspan.toml:3"

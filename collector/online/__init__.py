@@ -1,1 +1,88 @@
-"""Schedules evaluators over stored spans; the span store is the queue."""
+"""Online evaluation in the service: the rules of `[evaluation]`, worked off beside the receivers and never in their way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...evaluators.online import EvaluationConfig, Follower, Problem, ReadyRule, checked, read_rules
+from ...evaluators.online.state import State
+from ...queries.scoring import Queue
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from ...queries.database import Store
+    from ..config import Config
+    from ..service import Service
+
+_log = logging.getLogger(__name__)
+
+
+def attach(app: web.Application, service: Service) -> None:
+    """Start a worker thread with the service, when `[evaluation]` has rules that can run.
+
+    It has an event loop of its own: an evaluator that blocks or a judge that hangs holds up neither receivers nor
+    inserts. A rule that cannot run is refused here, loudly, and the others run.
+    """
+    config = service.config.evaluation
+    if not config.rules:
+        return
+    ready, problems = ready_rules(service.config, service.store)
+    for problem in problems:
+        _log.error("%s", problem)
+    service.telemetry.gauge("online_rules_off", lambda: len(problems))
+    remember_problems(service.store, [one.rule.name for one in ready], problems)
+    if not config.in_service or not ready:
+        return
+
+    async def run(_: web.Application) -> AsyncIterator[None]:
+        follower = Follower(service.store, ready, config, count=service.telemetry.add)
+        thread = threading.Thread(target=follower.run, name="online evaluation", daemon=True)
+        thread.start()
+        service.telemetry.gauge("online_lag_seconds", lambda: lag_s(follower))
+        yield
+        follower.stop()
+        await asyncio.to_thread(thread.join, 10)
+
+    app.cleanup_ctx.append(run)
+
+
+def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyRule], list[Problem]]:
+    """The rules that can run and the problems of the others; with a store, conditions are checked as well."""
+    evaluation: EvaluationConfig = config.evaluation
+    place = config.origin("evaluation", "rules").rpartition(":")[0]
+    path = Path(place) if place else None
+    ready, problems = read_rules(evaluation.rules, path=path)
+    if store is not None:
+        ready, refused = checked(ready, Queue(store), config.origin("evaluation", "rules"))
+        problems += refused
+    return ready, problems
+
+
+def remember_problems(store: Store, rules: Sequence[str], problems: Sequence[Problem]) -> None:
+    """Write which rules are off, and which are no longer there, where the funnel and the alarm look.
+
+    Position and counts stay, so a rule that is mended goes on where it stopped.
+    """
+    queue = Queue(store)
+    for problem in problems:
+        consumer = f"online/{problem.rule}/0-1"
+        position, row = queue.load(consumer) or (queue.now(), State(problem.rule).as_row())
+        queue.save(consumer, "default", position, {**row, "problem": f"{problem.reason} ({problem.where})"})
+    known = {*rules, *(problem.rule for problem in problems)}
+    for consumer in queue.consumers():
+        saved = queue.load(consumer)
+        if saved is not None and consumer.split("/")[1] not in known and not saved[1].get("retired"):
+            queue.save(consumer, "default", saved[0], {**saved[1], "retired": True, "queued": 0})
+
+
+def lag_s(follower: Follower) -> float:
+    """Seconds that the slowest rule is behind the spans that are stored."""
+    positions = [worker.position for worker in follower.workers if worker.position >= 0]
+    return max(0.0, time.time() - min(positions) / 1000) if positions else 0.0

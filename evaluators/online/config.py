@@ -1,0 +1,166 @@
+"""The `[evaluation]` table of evalspan.toml: which stored spans are scored online, by what, how many, for how much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ...instrument.errors import ConfigError, EvalspanError
+from ..evaluator import Evaluator
+from ..loading import load_object
+from ..running import check_suite
+from ..suggest import did_you_mean
+
+
+class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One rule. A span is scored by the first uniform rule that matches it for an evaluator.
+
+    `where` is a SQL condition over the columns of `spans`; `probability` is the share of the matching spans that is
+    scored, decided by the hash of the span id. Budgets are evaluations and dollars per UTC hour and day.
+    `backfill_from` (ISO 8601) starts with spans stored since then instead of now. `quiet_s` waits after a span is
+    stored; with `parent_span_id = ''` in `where` that is after the trace's end. `stream = "targeted"` harvests failures
+    (errors, slow calls, thumbs-down): its rows get weight 0, so they enter no number.
+    """
+
+    name: str
+    evaluators: tuple[str, ...]
+    where: str = "operation = 'chat'"
+    project: str = "default"
+    probability: float = 1.0
+    stream: Literal["uniform", "targeted"] = "uniform"
+    budget_per_hour: int | None = None
+    budget_per_day: int | None = None
+    budget_usd_per_hour: float | None = None
+    budget_usd_per_day: float | None = None
+    backfill_from: str | None = None
+    quiet_s: float = 5.0
+    timeout_s: float = 60.0
+    concurrency: int = 16
+    segment: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]{1,80}", self.name):
+            raise ValueError(f"name {self.name!r} must be 1 to 80 letters, digits, '_', '.' or '-'")
+        if not self.evaluators:
+            raise ValueError("evaluators is empty: name at least one module:name")
+        if not 0 < self.probability <= 1:
+            raise ValueError(f"probability = {self.probability} is not in (0, 1]")
+        for field in ("budget_per_hour", "budget_per_day", "budget_usd_per_hour", "budget_usd_per_day"):
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                raise ValueError(f"{field} = {value} must be above 0; leave it out for no limit")
+        for field in ("timeout_s", "concurrency"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field} = {getattr(self, field)} must be above 0")
+        if self.quiet_s < 0:
+            raise ValueError(f"quiet_s = {self.quiet_s} must not be negative")
+        _ = self.backfill_ms
+
+    @property
+    def backfill_ms(self) -> int | None:
+        """`backfill_from` in milliseconds since 1970; a date is its first moment in UTC."""
+        if self.backfill_from is None:
+            return None
+        try:
+            when = datetime.fromisoformat(self.backfill_from)
+        except ValueError:
+            raise ValueError(
+                f"backfill_from = {self.backfill_from!r} is not an ISO 8601 date, e.g. 2026-11-01"
+            ) from None
+        return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `[evaluation]` may say. Rules are read one by one, so that a bad one does not stop the others.
+
+    `in_service = false` leaves the work to `evalspan score --follow` processes.
+    """
+
+    rules: tuple[dict[str, Any], ...] = ()
+    in_service: bool = True
+    poll_s: float = 2.0
+    stopped_after_s: float = 900.0
+
+    def __post_init__(self) -> None:
+        for field in ("poll_s", "stopped_after_s"):
+            if not getattr(self, field) > 0:
+                raise ConfigError(f"[evaluation] {field} = {getattr(self, field)} must be above 0")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a rule does not run, where it stands, and what to do."""
+
+    rule: str
+    where: str
+    reason: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: rule {self.rule!r} is off: {self.reason}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ReadyRule(msgspec.Struct, frozen=True):
+    """A rule that was checked, with its evaluators loaded."""
+
+    rule: EvaluationRule
+    suite: list[Evaluator]
+
+
+def read_rules(raw: Sequence[dict[str, Any]], *, path: Path | None = None) -> tuple[list[ReadyRule], list[Problem]]:
+    """The rules that can run, and a problem for each that cannot; `path` is where they were written."""
+    ready: list[ReadyRule] = []
+    problems: list[Problem] = []
+    for index, values in enumerate(raw):
+        key = "name"
+        try:
+            rule = _rule(values)
+            if any(rule.name == other.rule.name for other in ready):
+                raise ConfigError("another rule has this name", hint="give it a name of its own")
+            key = "evaluators"
+            ready.append(ReadyRule(rule, load_evaluators(rule)))
+        except (EvalspanError, msgspec.ValidationError) as error:
+            about = re.search(r"`\$\.(\w+)|field `(\w+)`|^(\w+) (?:=|is)", str(error))
+            key = next(filter(None, about.groups()), key) if about else key
+            name = str(values.get("name", f"number {index + 1}"))
+            problems.append(Problem(name, _place(path, index, key), str(error), getattr(error, "hint", "")))
+    return ready, problems
+
+
+def load_evaluators(rule: EvaluationRule) -> list[Evaluator]:
+    """The evaluators that the rule names. Raises UsageError when one cannot be loaded or is none."""
+    found: list[Evaluator] = []
+    for reference in rule.evaluators:
+        loaded = load_object(reference)
+        found += loaded if isinstance(loaded, list | tuple) else [loaded]
+    return check_suite(found, where=f"rule {rule.name!r}")
+
+
+def _rule(values: dict[str, Any]) -> EvaluationRule:
+    known = EvaluationRule.__struct_fields__
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"unknown field `{key}`", hint=did_you_mean(key, known).strip("; ") or ", ".join(known))
+    if isinstance(values.get("evaluators"), str):
+        values = {**values, "evaluators": [values["evaluators"]]}
+    if isinstance(values.get("backfill_from"), date):  # TOML has dates of its own
+        values = {**values, "backfill_from": values["backfill_from"].isoformat()}
+    return msgspec.convert(values, EvaluationRule)
+
+
+def _place(path: Path | None, index: int, key: str) -> str:
+    """`file:line` of a key in the n-th [[evaluation.rules]], of its header when the key is not found."""
+    if path is None or not path.is_file():
+        return f"[[evaluation.rules]] number {index + 1}"
+    header, seen = 0, -1
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if re.match(r"\s*\[\[\s*evaluation\.rules\s*\]\]", line):
+            seen += 1
+            header = number if seen == index else header
+        elif seen == index and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            return f"{path}:{number}"
+    return f"{path}:{header or 1}"

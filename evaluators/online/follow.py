@@ -1,0 +1,94 @@
+"""Keeps all rules going: in a thread of the service, or in `evalspan score --follow` processes that share by hash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...instrument.errors import EvalspanError, QueryError
+from ...queries.scoring import Queue
+from .config import EvaluationConfig, Problem, ReadyRule
+from .worker import Count, RuleWorker
+
+if TYPE_CHECKING:
+    from ...queries.database import Store
+    from ...queries.remote import RemoteStore
+
+_log = logging.getLogger(__name__)
+_STORE_AWAY_S = 5.0
+
+
+def checked(rules: Sequence[ReadyRule], queue: Queue, place: str = "") -> tuple[list[ReadyRule], list[Problem]]:
+    """The rules whose condition ClickHouse accepts, and a problem for each other one."""
+    good: list[ReadyRule] = []
+    problems: list[Problem] = []
+    for ready in rules:
+        try:
+            queue.check_condition(ready.rule.where)
+            good.append(ready)
+        except QueryError as error:
+            where = place or f"[[evaluation.rules]] {ready.rule.name!r}, where"
+            problems.append(Problem(ready.rule.name, where, f"where = {ready.rule.where!r}: {error}", error.hint))
+    return good, problems
+
+
+class Follower:
+    """All rules of a configuration, worked off until `stop`."""
+
+    def __init__(
+        self,
+        store: Store | RemoteStore,
+        rules: Sequence[ReadyRule],
+        config: EvaluationConfig | None = None,
+        *,
+        shard: int = 0,
+        shards: int = 1,
+        count: Count = lambda *_, **__: None,
+    ) -> None:
+        self.config = config or EvaluationConfig()
+        queue = Queue(store)
+        self.workers = [
+            RuleWorker(ready, queue, earlier=list(rules[:index]), shard=shard, shards=shards, count=count)
+            for index, ready in enumerate(rules)
+        ]
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Ends `run` after the pages under way; what is left is taken up at the next start."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Blocks until `stop`. A rule that fails waits and goes on; it never takes the others with it."""
+        asyncio.run(self._run())
+
+    async def catch_up(self) -> None:
+        """Works until every rule has scored what was stored and quiet when it was called."""
+        for worker in self.workers:
+            idle = False
+            while not idle and not self._stop.is_set():
+                idle = await worker.tick(-1.0) == -1.0
+
+    async def _run(self) -> None:
+        await asyncio.gather(*(self._follow(worker) for worker in self.workers))
+
+    async def _follow(self, worker: RuleWorker) -> None:
+        while not self._stop.is_set():
+            try:
+                pause = await worker.tick(self.config.poll_s)
+            except EvalspanError as error:
+                _log.warning("rule %r: %s; trying again in %g s", worker.rule.name, error, _STORE_AWAY_S)
+                pause = _STORE_AWAY_S
+            except Exception:  # noqa: BLE001 - whatever it is, the other rules and the next try go on
+                _log.exception("rule %r failed; trying again in %g s", worker.rule.name, _STORE_AWAY_S)
+                pause = _STORE_AWAY_S
+            await self._wait(pause)
+
+    async def _wait(self, seconds: float) -> None:
+        for _ in range(int(seconds / 0.1)):
+            if self._stop.is_set():
+                return
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0)

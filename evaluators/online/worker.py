@@ -1,0 +1,279 @@
+"""Works off one rule: plans a window of stored spans, scores it, writes the rows, keeps its place; safe to kill anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ...queries.scoring import Queue, Scope
+from ..arguments import span_arguments
+from ..rows import Source, evaluation_row
+from ..running import Outcome, run_suite
+from .budget import spans_left
+from .config import ReadyRule
+from .state import Plan, State, state_from
+
+_log = logging.getLogger(__name__)
+PAGE = 200
+HEARTBEAT_MS = 30_000
+BUDGET_SPENT = "the budget is spent: its spans wait for the next one"
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+# A judgement that failed in passing is tried again: so often, and at least so long while nothing else succeeds.
+ATTEMPTS, PATIENCE_S = 5, 3600.0
+# What a judge's failure is called when the judge, not the span, is the reason: the start of Outcome.unscored.
+PASSING = (
+    "JudgeUnavailable",
+    "APIConnectionError",
+    "APITimeoutError",
+    "RateLimitError",
+    "InternalServerError",
+    "ConnectionError",
+    "ConnectionRefusedError",
+    "ConnectionResetError",
+    "TimeoutError",
+    "timed out after",
+)
+
+Count = Callable[..., None]
+
+
+class RuleWorker:
+    """One rule and one share of its spans. `tick` does what there is to do and says how long to wait then."""
+
+    def __init__(
+        self,
+        ready: ReadyRule,
+        queue: Queue,
+        *,
+        earlier: list[ReadyRule] | None = None,
+        shard: int = 0,
+        shards: int = 1,
+        count: Count = lambda *_, **__: None,
+    ) -> None:
+        rule = ready.rule
+        self.rule, self.suite, self.queue = rule, ready.suite, queue
+        self.scope = Scope(rule.project, _disjoint(ready, earlier or []), shard, shards)
+        self.consumer = f"online/{rule.name}/{shard}-{shards}"
+        self.state = State(rule.name, f"{shard}/{shards}", rule.stream, [one.name for one in self.suite])
+        self.position = -1
+        self._count = count
+        self._pause_s = 0.0
+        self._attempts: Counter[tuple[str, str]] = Counter()
+        self._first_failed = 0.0
+        self._slots = asyncio.Semaphore(rule.concurrency)
+
+    async def tick(self, idle_s: float) -> float:
+        """Score at most one page; returns the seconds until there may be more to do."""
+        if self.position < 0:
+            await asyncio.to_thread(self._resume)
+        if self.state.plan is None and not await asyncio.to_thread(self._make_plan):
+            return idle_s
+        rows, context = await asyncio.to_thread(self._page)
+        if not rows:
+            await asyncio.to_thread(self._finish_plan)
+            return 0.0
+        if self._pause_s:
+            rows = [random.choice(rows)]  # one probe while the judge is away, not always the same span
+        await self._score(rows, context)
+        return self._pause_s
+
+    def _resume(self) -> None:
+        saved = self.queue.load(self.consumer)
+        if saved is not None:
+            self.position, row = saved
+            kept = state_from(row)
+            kept.evaluators, kept.stream, kept.problem = self.state.evaluators, self.state.stream, ""
+            kept.retired = False
+            self.state = kept
+            return
+        joined = self.queue.starting_point(self.rule.name, self.scope.shards)
+        begin = self.rule.backfill_ms
+        now = self.queue.now()
+        self.position = joined if joined is not None else now if begin is None else begin
+        self.state.progress_ms, self.state.started_ms = now, self.position
+        self._save()
+
+    def _make_plan(self) -> bool:
+        """Closes the window up to now minus the quiet time; False when there is nothing to score in it yet."""
+        now = self.queue.now()
+        until = now - int(self.rule.quiet_s * 1000)
+        if until <= self.position:
+            return False
+        counts = self.queue.counts(self.scope, self.position, until, self.rule.probability)
+        cutoff, over = self.rule.probability, 0
+        if counts.sampled:
+            left = self._budget_left(now)
+            if left == 0:
+                self._wait_for_budget(counts.sampled, now)
+                return False
+            if left is not None and left < counts.sampled:
+                # Taken in the order of their lots, the spans within the budget are a random sample of the whole window,
+                # and the first lot beyond it is the probability that each of them had (Duffield et al. 2007).
+                cutoff = self.queue.cutoff(self.scope, self.position, until, left) or cutoff
+                over = counts.sampled - left
+        self.state.seen += counts.seen
+        self.state.matched += counts.matched
+        self.state.sampled += counts.sampled
+        self.state.over_budget += over
+        self._tell(seen=counts.seen, matched=counts.matched, sampled=counts.sampled, over_budget=over)
+        if not counts.sampled:
+            self.position, self.state.progress_ms, self.state.queued = until, now, 0
+            self._save_idle(now, changed=bool(counts.seen))
+            return False
+        self.state.plan = Plan(self.position, until, cutoff, now)
+        self.state.queued, self.state.heartbeat_ms, self.state.retrying = counts.sampled - over, now, ""
+        self._save()
+        return True
+
+    def _budget_left(self, now: int) -> int | None:
+        scope = self.scope
+
+        def spent(since: int) -> tuple[int, float]:
+            return self.queue.spent(self.rule.name, scope.shard, scope.shards, since)
+
+        return spans_left(self.rule, len(self.suite), now, scope.shards, spent)
+
+    def _wait_for_budget(self, sampled: int, now: int) -> None:
+        """The window stays open: what comes meanwhile is drawn together with it when the next budget begins."""
+        self.state.progress_ms = now
+        changed = self.state.retrying != BUDGET_SPENT
+        self.state.queued, self.state.retrying = sampled, BUDGET_SPENT
+        self._save_idle(now, changed=changed)
+
+    def _page(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        plan = self.state.plan
+        assert plan is not None
+        window = (plan.after, plan.until)
+        rows = self.queue.waiting(self.scope, window, plan.cutoff, self._done(plan), PAGE)
+        return rows, self.queue.retrieved(rows)
+
+    def _done(self, plan: Plan) -> dict[str, Any]:
+        return {
+            "names": [one.name for one in self.suite],
+            "versions": [one.version for one in self.suite],
+            "author": self._author,
+            "since": plan.planned_at,
+        }
+
+    @property
+    def _author(self) -> str:
+        return f"targeted:{self.rule.name}" if self.rule.stream == "targeted" else ""
+
+    async def _score(self, rows: list[dict[str, Any]], context: dict[str, str]) -> None:
+        judged = await asyncio.gather(*(self._judge(row, context.get(str(row["trace_id"]))) for row in rows))
+        away = [(row, outcomes) for row, outcomes in zip(rows, judged, strict=True) if _passing(outcomes)]
+        settled = [pair for pair in zip(rows, judged, strict=True) if not _passing(pair[1])]
+        given_up = self._give_up(away)
+        if settled or given_up:
+            await asyncio.to_thread(self._write, settled + given_up)
+            self._pause_s, self._first_failed, self.state.retrying = 0.0, 0.0, ""
+        if away and not settled:
+            reason = next(one.unscored for one in away[0][1] if one.unscored)
+            self._back_off(str(reason))
+            await asyncio.to_thread(self._save)
+
+    async def _judge(self, row: dict[str, Any], context: str | None) -> list[Outcome]:
+        async with self._slots:
+            return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **span_arguments(row, context=context))
+
+    def _give_up(self, away: list[tuple[dict[str, Any], list[Outcome]]]) -> list[tuple[dict[str, Any], list[Outcome]]]:
+        """Spans whose judgement failed too often: written as unscored, with the reason, so that they are counted."""
+        now = time.monotonic()
+        self._first_failed = self._first_failed or now
+        given_up = []
+        for row, outcomes in away:
+            key = (str(row["trace_id"]), str(row["span_id"]))
+            self._attempts[key] += 1
+            outage = self._pause_s > 0 and now - self._first_failed < PATIENCE_S
+            if self._attempts[key] >= ATTEMPTS and not outage:
+                del self._attempts[key]
+                given_up.append((row, outcomes))
+        return given_up
+
+    def _back_off(self, reason: str) -> None:
+        self._pause_s = min(max(2 * self._pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+        if not self.state.retrying:
+            _log.warning("rule %r: the judge is away, its spans wait: %s", self.rule.name, reason)
+        self.state.retrying = reason
+        self._tell(retries=1)
+
+    def _write(self, judged: list[tuple[dict[str, Any], list[Outcome]]]) -> None:
+        plan = self.state.plan
+        assert plan is not None
+        rows = [self._row(span, outcome, plan) for span, outcomes in judged for outcome in outcomes]
+        self.queue.store.insert("evaluations", rows)
+        scored = sum(outcome.unscored is None for _, outcomes in judged for outcome in outcomes)
+        failed = sum(_passing(outcomes) for _, outcomes in judged)
+        self.state.finished += len(judged)
+        self.state.failed += failed
+        self.state.queued = max(0, self.state.queued - len(judged))
+        if scored:
+            self.state.progress_ms = int(time.time() * 1000)
+        self._tell(scored=scored, unscored=len(rows) - scored, failed=failed)
+
+    def _row(self, span: dict[str, Any], outcome: Outcome, plan: Plan) -> dict[str, Any]:
+        targeted = self.rule.stream == "targeted"
+        evaluator = next(one for one in self.suite if one.name == outcome.name)
+        source: Source = getattr(evaluator, "source", "code")
+        details = {"rule": self.rule.name, "stream": self.rule.stream, "probability": f"{plan.cutoff:.9g}"}
+        return evaluation_row(
+            outcome,
+            project=str(span["project"]),
+            source=source,
+            author=self._author,
+            span=span,
+            segment=str(span["attributes"].get(self.rule.segment, "")) if self.rule.segment else "",
+            # Harvested failures are no sample of anything: weight 0 keeps them out of every weighted number.
+            evaluation_weight=0.0 if targeted else plan.weight,
+            metadata=details,
+        )
+
+    def _finish_plan(self) -> None:
+        plan = self.state.plan
+        assert plan is not None
+        self.position, self.state.plan, self.state.queued = plan.until, None, 0
+        self.state.heartbeat_ms = int(time.time() * 1000)
+        self._attempts.clear()
+        self._save()
+
+    def _save_idle(self, now: int, *, changed: bool) -> None:
+        """A sign of life, not a row for every look at an empty queue."""
+        if changed or now - self.state.heartbeat_ms >= HEARTBEAT_MS:
+            self.state.heartbeat_ms = now
+            self._save()
+
+    def _save(self) -> None:
+        project = "default" if self.rule.project == "*" else self.rule.project
+        self.queue.save(self.consumer, project, self.position, self.state.as_row())
+
+    def _tell(self, **amounts: int) -> None:
+        for outcome, amount in amounts.items():
+            if amount:
+                self._count("online_evaluation_total", amount, rule=self.rule.name, stage=outcome)
+
+
+def _passing(outcomes: list[Outcome]) -> bool:
+    """Whether any evaluator of the span failed for a reason that will pass."""
+    return any(outcome.unscored is not None and outcome.unscored.startswith(PASSING) for outcome in outcomes)
+
+
+def _disjoint(ready: ReadyRule, earlier: list[ReadyRule]) -> str:
+    """The rule's condition without the spans that an earlier uniform rule scores by the same evaluator.
+
+    Without this a span in two rules would have two probabilities, and its weight would be a guess.
+    """
+    rule = ready.rule
+    names = {one.name for one in ready.suite}
+    taken = [
+        other.rule.where
+        for other in earlier
+        if rule.stream == other.rule.stream == "uniform"
+        and names & {one.name for one in other.suite}
+        and (other.rule.project == "*" or rule.project in (other.rule.project, "*"))
+    ]
+    return " AND ".join([f"({rule.where})", *(f"NOT ({where})" for where in taken)])

@@ -1,0 +1,304 @@
+"""Online evaluation over a real store: plans, budgets, weights, restarts, outages, and what the funnel says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from evalspan.collector.log import framing
+from evalspan.evaluators.online import Follower, ReadyRule, checked, read_rules
+from evalspan.evaluators.online.worker import RuleWorker
+from evalspan.queries import catalog
+from evalspan.queries.database import Store
+from evalspan.queries.scoring import Queue
+
+from . import online_evaluators
+
+HERE = "evalspan_online_tests"
+
+
+@pytest.fixture(autouse=True)
+def evaluators(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, HERE, online_evaluators)
+    monkeypatch.setitem(online_evaluators.AWAY, "judge", False)
+
+
+def fresh() -> str:
+    return f"online-{uuid.uuid4().hex[:10]}"
+
+
+def fill(store: Store, project: str, n: int, *, answer: str = "yes please", errors: int = 0) -> None:
+    """n chat spans in traces of their own, `errors` of them failed."""
+    import os
+
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    start = 1_790_000_000_000_000_000
+    for number in range(n):
+        span = spans.add(
+            trace_id=os.urandom(16),
+            span_id=os.urandom(8),
+            name="chat m",
+            start_time_unix_nano=start + number,
+            end_time_unix_nano=start + number + 10**9,
+        )
+        if number < errors:
+            span.status.code = 2  # type: ignore[assignment]
+        put = span.attributes.add
+        put(key="gen_ai.operation.name").value.string_value = "chat"
+        question = '[{"role":"user","parts":[{"type":"text","content":"how?"}]}]'
+        put(key="gen_ai.input.messages").value.string_value = question
+        said = f'[{{"role":"assistant","parts":[{{"type":"text","content":"{answer}"}}]}}]'
+        put(key="gen_ai.output.messages").value.string_value = said
+        put(key="evalspan.tag.tier").value.string_value = "gold"
+    body = request.SerializeToString()
+    store.insert_otlp(b"".join(framing.frame(body, project, 1_790_000_000_000)), token=uuid.uuid4().hex)
+
+
+def rule(project: str, **values: Any) -> ReadyRule:
+    given = {"name": project, "project": project, "evaluators": [f"{HERE}:length"], "quiet_s": 0, **values}
+    given.setdefault("backfill_from", "2020-01-01")
+    (ready,), problems = read_rules([given])
+    assert not problems
+    return ready
+
+
+def run(store: Store, *rules: ReadyRule, shard: int = 0, shards: int = 1) -> Follower:
+    follower = Follower(store, rules, shard=shard, shards=shards)
+    asyncio.run(follower.catch_up())
+    return follower
+
+
+def rows(store: Store, project: str) -> list[dict[str, Any]]:
+    return store.query("SELECT * FROM evaluations WHERE project = {p:String}", {"p": project}).dicts()
+
+
+def funnel(store: Store, name: str) -> dict[str, Any]:
+    (row,) = catalog.get("evaluation_funnel").run(store, rule=name).dicts()
+    return row
+
+
+def test_every_matching_span_is_scored_once_with_texts_dimensions_and_weight(store):
+    project = fresh()
+    fill(store, project, 5)
+    run(store, rule(project, evaluators=[f"{HERE}:BOTH"], segment="evalspan.tag.tier"))
+    found = rows(store, project)
+    assert sorted(row["name"] for row in found) == ["length"] * 5 + ["polite"] * 5
+    assert {row["explanation"] for row in found if row["name"] == "polite"} == {"asked: how?; context: None"}
+    assert {(row["score"], row["passed"]) for row in found} == {(10.0, "unknown"), (1.0, "pass")}
+    assert {(row["segment"], row["sample_weight"], row["source"]) for row in found} == {("gold", 1.0, "code")}
+
+
+def test_running_again_or_from_the_start_doubles_nothing(store):
+    project = fresh()
+    fill(store, project, 8)
+    run(store, rule(project))
+    first = {row["evaluation_id"] for row in rows(store, project)}
+    run(store, rule(project))
+    store.insert("cursors", [{"consumer": f"online/{project}/0-1", "position": "1", "position_key": {"rule": project}}])
+    run(store, rule(project))
+    assert {row["evaluation_id"] for row in rows(store, project)} == first
+    assert len(rows(store, project)) == 8
+
+
+def test_b04_the_probability_is_the_weight_and_the_hash_decides(store):
+    project = fresh()
+    fill(store, project, 2000)
+    run(store, rule(project, probability=0.1))
+    found = rows(store, project)
+    assert abs(len(found) - 200) < 4 * math.sqrt(2000 * 0.1 * 0.9)
+    assert {round(row["sample_weight"], 6) for row in found} == {10.0}
+
+
+def test_20000_spans_against_a_budget_of_1000_leave_exact_counts_and_a_valid_weight(store):
+    project = fresh()
+    for _ in range(4):
+        fill(store, project, 5000)
+    run(store, rule(project, budget_per_hour=1000))
+    found = rows(store, project)
+    assert len(found) == 1000
+    state = funnel(store, project)
+    assert (state["seen"], state["matched"], state["sampled"]) == (20_000, 20_000, 20_000)
+    assert (state["scored"], state["over_budget"], state["queued"]) == (1000, 19_000, 0)
+    # The thousand stand for all twenty thousand: their weights add up to the traffic.
+    assert sum(row["sample_weight"] for row in found) == pytest.approx(20_000, rel=4 / math.sqrt(1000))
+
+
+def test_a_spent_budget_makes_spans_wait_and_the_next_one_draws_from_all_of_them(store, monkeypatch):
+    project = fresh()
+    fill(store, project, 50)
+    ready = rule(project, budget_per_hour=20)
+    run(store, ready)
+    fill(store, project, 100)
+    run(store, ready)
+    assert len(rows(store, project)) == 20
+    waiting = funnel(store, project)
+    assert waiting["queued"] == 100
+    assert "budget" in waiting["waiting_for"]
+    real = Queue.spent
+    monkeypatch.setattr(Queue, "spent", lambda self, *args: (0, 0.0))  # the next hour begins
+    run(store, ready)
+    monkeypatch.setattr(Queue, "spent", real)
+    state = funnel(store, project)
+    assert (state["scored"], state["over_budget"], state["queued"]) == (40, 30 + 80, 0)
+
+
+def test_a_money_budget_stops_at_the_price_paid_so_far(store):
+    project = fresh()
+    fill(store, project, 200)
+    ready = rule(project, evaluators=[f"{HERE}:judge"], budget_usd_per_day=0.5)
+    for _ in range(3):
+        fill(store, project, 50)
+        run(store, ready)
+    spent = sum(row["judge_cost_usd"] for row in rows(store, project))
+    assert 0.2 <= spent <= 0.5 + 1e-9
+    assert funnel(store, project)["over_budget"] + funnel(store, project)["queued"] > 100
+
+
+def test_workers_that_share_by_hash_score_everything_once_between_them(store):
+    project = fresh()
+    fill(store, project, 200)
+    for shard in range(4):
+        run(store, rule(project), shard=shard, shards=4)
+    counts = [funnel(store, project)["finished"], len(rows(store, project))]
+    assert counts == [200, 200]
+
+
+def test_w03_a_worker_killed_in_the_middle_of_a_plan_goes_on_with_the_same_spans_and_weight(store):
+    project = fresh()
+    fill(store, project, 900)
+    ready = rule(project, probability=0.8, budget_per_hour=500)
+    worker = RuleWorker(ready, Queue(store))
+    asyncio.run(worker.tick(1.0))  # one page of the plan, then the process is gone
+    done = len(rows(store, project))
+    assert 0 < done < 500
+    run(store, ready)
+    found = rows(store, project)
+    assert len(found) == 500
+    assert len({row["sample_weight"] for row in found}) == 1
+
+
+def test_late_spans_are_found_although_their_own_times_are_long_past(store):
+    project = fresh()
+    ready = rule(project)
+    run(store, ready)
+    fill(store, project, 3)  # received in the past, says their frame
+    run(store, ready)
+    assert len(rows(store, project)) == 3
+
+
+def test_a_new_rule_without_backfill_starts_with_what_comes_after_it(store):
+    project = fresh()
+    fill(store, project, 5)
+    ready = rule(project, backfill_from=None)
+    run(store, ready)
+    assert rows(store, project) == []
+    fill(store, project, 2)
+    run(store, ready)
+    assert len(rows(store, project)) == 2
+
+
+def test_b33_a_judge_that_is_away_is_asked_later_and_nothing_passes_meanwhile(store):
+    project = fresh()
+    fill(store, project, 30)
+    ready = rule(project, evaluators=[f"{HERE}:judge"])
+    worker = RuleWorker(ready, Queue(store))
+    online_evaluators.AWAY["judge"] = True
+    pauses = [asyncio.run(worker.tick(1.0)) for _ in range(4)]
+    assert pauses == [1.0, 2.0, 4.0, 8.0]
+    assert rows(store, project) == []
+    assert "JudgeUnavailable" in funnel(store, project)["waiting_for"]
+    online_evaluators.AWAY["judge"] = False
+    run(store, ready)
+    assert {row["passed"] for row in rows(store, project)} == {"pass"}
+    assert len(rows(store, project)) == 30
+    assert funnel(store, project)["waiting_for"] == ""
+
+
+def test_b16_an_evaluator_that_always_fails_is_unscored_with_its_reason_and_never_a_pass(store):
+    project = fresh()
+    fill(store, project, 25)
+    run(store, rule(project, evaluators=[f"{HERE}:broken"]))
+    found = rows(store, project)
+    assert {(row["score"], row["passed"]) for row in found} == {(None, "unknown")}
+    state = funnel(store, project)
+    assert (state["scored"], state["unscored"]) == (0, 25)
+    assert state["unscored_reasons"] == ["ZeroDivisionError: always"]
+    stopped = {row["rule"]: row["reason"] for row in catalog.get("evaluators_stopped").run(store).dicts()}
+    assert stopped[project] == "every evaluation fails"
+
+
+def test_a18_a_rule_with_spans_waiting_and_no_score_is_reported_as_stopped(store):
+    project = fresh()
+    fill(store, project, 3)
+    online_evaluators.AWAY["judge"] = True
+    worker = RuleWorker(rule(project, evaluators=[f"{HERE}:judge"]), Queue(store))
+    asyncio.run(worker.tick(1.0))
+    worker.state.progress_ms -= 3_600_000
+    worker._save()
+    stopped = {row["rule"]: row["reason"] for row in catalog.get("evaluators_stopped").run(store).dicts()}
+    assert stopped[project].startswith("spans wait and nothing is scored: JudgeUnavailable")
+
+
+def test_the_targeted_stream_harvests_failures_without_entering_any_number(store):
+    project = fresh()
+    fill(store, project, 400, errors=40)
+    uniform = rule(project, probability=0.25)
+    targeted = rule(project, name=f"{project}-errors", stream="targeted", where="status = 'ERROR'")
+    run(store, uniform, targeted)
+    found = rows(store, project)
+    harvested = [row for row in found if row["author"]]
+    assert len(harvested) == 40
+    assert {row["sample_weight"] for row in harvested} == {0.0}
+    assert sum(row["sample_weight"] for row in found) == pytest.approx(400, rel=0.4)
+
+
+def test_a_span_in_two_uniform_rules_belongs_to_the_first_so_its_weight_is_known(store):
+    project = fresh()
+    fill(store, project, 300, errors=100)
+    first = rule(project, name=f"{project}-a", where="status = 'ERROR'")
+    second = rule(project, name=f"{project}-b", probability=0.5)
+    run(store, first, second)
+    found = rows(store, project)
+    assert sorted({row["sample_weight"] for row in found}) == [1.0, 2.0]
+    assert sum(row["sample_weight"] == 1.0 for row in found) == 100
+    assert sum(row["sample_weight"] for row in found) == pytest.approx(300, rel=0.3)
+
+
+BAD_RULES: dict[str, tuple[dict[str, Any], int, str, str]] = {
+    "unknown evaluator": ({"evaluators": [f"{HERE}:lenght"]}, 4, "lenght", "length"),
+    "module that fails to import": ({"evaluators": ["no_such_module_here:x"]}, 4, "no module", ""),
+    "probability above one": ({"evaluators": [f"{HERE}:length"], "probability": 1.5}, 5, "(0, 1]", ""),
+    "negative budget": ({"evaluators": [f"{HERE}:length"], "budget_per_hour": -5}, 5, "above 0", ""),
+    "misspelt key": ({"evaluators": [f"{HERE}:length"], "probablity": 0.5}, 5, "probablity", "probability"),
+    "no such date": ({"evaluators": [f"{HERE}:length"], "backfill_from": "yesterday"}, 5, "ISO 8601", ""),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_RULES)
+def test_a_bad_rule_is_refused_with_file_line_reason_and_suggestion_and_the_others_run(kind, tmp_path: Path):
+    values, line, reason, suggestion = BAD_RULES[kind]
+    path = tmp_path / "evalspan.toml"
+    keys = "\n".join(f"{key} = {value!r}" for key, value in values.items())
+    path.write_text(f"[evaluation]\n[[evaluation.rules]]\nname = 'bad'\n{keys}\n")
+    good = {"name": "good", "evaluators": [f"{HERE}:length"]}
+    ready, (problem,) = read_rules([{"name": "bad", **values}, good], path=path)
+    assert [one.rule.name for one in ready] == ["good"]
+    assert problem.where == f"{path}:{line}"
+    assert reason in problem.reason
+    assert suggestion in f"{problem.reason} {problem.hint}"
+
+
+@pytest.mark.parametrize("where", ["opperation = 'chat'", "operation", "1; DROP TABLE spans", "SELECT 1 FROM", ")("])
+def test_sql_that_is_not_a_condition_is_refused_with_the_reason(store, where):
+    ready, problems = checked([rule("sql", where=where), rule("fine")], Queue(store))
+    assert [one.rule.name for one in ready] == ["fine"]
+    assert where in problems[0].reason
