@@ -1,19 +1,17 @@
-"""`evalspan dataset`: create, fill, look at, review and approve datasets, in files and in the store."""
+"""`evalspan dataset`: create, fill, look at, compare and check dataset files; review and approve them; sample, store."""
 
 from __future__ import annotations
 
-import getpass
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ...instrument.errors import UsageError
-
-PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
-FORMATS = ("table", "json", "jsonl", "csv", "markdown")
-format_option = click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
-file_argument = click.argument("file", type=click.Path(dir_okay=False))
+from ...instrument.errors import DatasetError, UsageError
+from .dataset_options import PARTITION_NAMES, file_argument, format_option, show
+from .dataset_people import approve, review
+from .dataset_store import pull, push, sample
 
 
 @click.group()
@@ -21,56 +19,191 @@ def dataset() -> None:
     """Datasets are JSONL files with a manifest beside them, made to be reviewed in a pull request."""
 
 
+for command in (approve, review, sample, push, pull):
+    dataset.add_command(command)
+
+
 @dataset.command()
 @file_argument
-@click.option("--reviewer", "reviewers", multiple=True, help="Who vouches for it; default: you. Repeat for more.")
-@click.option("--partition", default="golden", show_default=True, type=click.Choice(PARTITION_NAMES))
-@click.option("--note", default="", help="What was looked at.")
-def approve(file: str, reviewers: tuple[str, ...], partition: str, note: str) -> None:
-    """Vouch for a partition as it stands: the golden set gates once two different people did; an edit voids it."""
+@click.option("--name", default="", help="Default: the file's stem.")
+@click.option("--task-type", default="", help='What the examples ask for, e.g. "question answering".')
+def new(file: str, name: str, task_type: str) -> None:
+    """Make an empty dataset."""
+    from ..datasets import Dataset
+
+    path = Path(file)
+    if path.exists():
+        raise UsageError(f"{file} exists", hint="`evalspan dataset add` adds to it")
+    Dataset(name or path.stem, task_type).save(path)
+    click.echo(f"{file} is empty; add to it: evalspan dataset add {file} --partition golden ...", err=True)
+
+
+@dataset.command()
+@file_argument
+@click.option("--partition", required=True, type=click.Choice(PARTITION_NAMES))
+@click.option("--id", "example_id", default="", help="Default: the partition and the next free number.")
+@click.option("--input", "given", required=True, metavar="TEXT|JSON", help='A JSON object, or a text as "question".')
+@click.option("--expected", default=None, help="The expected output; leave out for none.")
+@click.option("--metadata", default="{}", metavar="JSON")
+@click.option("--tag", "tags", multiple=True)
+def add(
+    file: str, partition: str, example_id: str, given: str, expected: str | None, metadata: str, tags: tuple[str, ...]
+) -> None:
+    """Add one example."""
+    from ..datasets import Dataset, Example
+
+    path = Path(file)
+    found = Dataset.load(path) if path.exists() else Dataset(path.stem)
+    decoded = _object(given, "--input") if given.lstrip().startswith("{") else {"question": given}
+    example = Example(
+        id=example_id or _free_id(found, partition),
+        partition=partition,
+        input=decoded,
+        expected_output=expected,
+        metadata=_object(metadata, "--metadata"),
+        tags=list(tags),
+    )
+    found.add(example)
+    found.save(path)
+    click.echo(f"added {example.id} to {file}", err=True)
+
+
+@dataset.command("import")
+@file_argument
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("--partition", default=None, type=click.Choice(PARTITION_NAMES), help="Put all of them there.")
+@click.option("--replace", is_flag=True, help="Examples with the same id take the new content.")
+def import_(file: str, sources: tuple[str, ...], partition: str | None, replace: bool) -> None:
+    """Add the examples of other dataset files, all or none."""
+    from ..datasets import Dataset
+
+    path = Path(file)
+    found = Dataset.load(path) if path.exists() else Dataset(path.stem)
+    before = len(found)
+    for source in sources:
+        for example in Dataset.load(source):
+            if partition:
+                example.partition = partition
+            found.add(example, replace=replace)
+    found.save(path)
+    click.echo(f"{file} holds {len(found)} examples, {len(found) - before} more than before", err=True)
+
+
+@dataset.command("list")
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False))
+@format_option
+def list_(folder: str, format_: str) -> None:
+    """List the dataset files of a folder (those with a manifest), with their partitions."""
+    from ..datasets import Dataset
+    from ..datasets.manifest import manifest_path
+
+    rows: list[tuple[Any, ...]] = []
+    for path in sorted([*Path(folder).glob("*.jsonl"), *Path(folder).glob("*.json")]):
+        if manifest_path(path).exists() and not path.name.endswith(".meta.json"):
+            found = Dataset.load(path)
+            state = "approved" if found.partition("golden") and not found.why_unapproved() else ""
+            rows.append((str(path), found.version, *found.stats().values(), state))
+    show(("file", "version", *PARTITION_NAMES, "golden_state"), rows, format_)
+
+
+@dataset.command("show")
+@file_argument
+@click.option("--id", "example_id", default=None, help="One example in full, as JSON.")
+@click.option("--partition", default=None, type=click.Choice(PARTITION_NAMES))
+@format_option
+def show_(file: str, example_id: str | None, partition: str | None, format_: str) -> None:
+    """Show the examples, or one of them in full."""
     from ..datasets import Dataset
 
     found = Dataset.load(file)
-    for one in found.approve(*(reviewers or (_me(),)), partition=partition, note=note):
-        click.echo(f"{one.reviewer} approved {partition} of {found.name} at {one.content_hash[:12]}", err=True)
-    found.save()
-    why = found.why_unapproved(partition) if partition == "golden" else None
-    click.echo(f"not gating yet: {why}" if why else f"{partition} is approved", err=True)
+    if example_id is not None:
+        click.echo(json.dumps(found[example_id].to_json(), indent=2, ensure_ascii=False))
+        return
+    examples = found.partition(partition) if partition else found.examples
+    rows = [
+        (one.id, one.partition, one.input_text, one.expected_output, one.metadata.get("review", ""), one.root_cause)
+        for one in examples
+    ]
+    show(("id", "partition", "input", "expected_output", "review", "root_cause"), rows, format_)
+
+
+@dataset.command()
+@click.argument("old")
+@click.argument("new")
+@format_option
+@click.pass_context
+def diff(ctx: click.Context, old: str, new: str, format_: str) -> None:
+    """What changed from OLD to NEW: files, or REVISION:FILE from git. Exit 3 when something did."""
+    from ..datasets.difference import difference, load_version
+
+    found = difference(load_version(old), load_version(new))
+    rows = [("added", name, "") for name in found.added] + [("removed", name, "") for name in found.removed]
+    rows += [("changed", name, ", ".join(fields)) for name, fields in found.changed.items()]
+    show(("change", "id", "fields"), list(rows), format_)
+    ctx.exit(0 if found.empty else 3)
 
 
 @dataset.command()
 @file_argument
+@click.option("--prompt", "prompts", multiple=True, metavar="FILE", help="Prompts that no case may occur in.")
+@click.option("--training", multiple=True, metavar="FILE", help="Training data that no case may occur in.")
 @format_option
 @click.pass_context
-def validate(ctx: click.Context, file: str, format_: str) -> None:
-    """Check the rules of the four partitions. Exit 3 when something keeps the dataset from gating."""
+def validate(ctx: click.Context, file: str, prompts: tuple[str, ...], training: tuple[str, ...], format_: str) -> None:
+    """Check the rules of the four partitions, and contamination. Exit 3 when something keeps it from gating."""
     from ..datasets import Dataset
 
-    problems = Dataset.load(file).validate()
-    rows = [(one.severity, one.code, one.example_id, one.message, one.hint) for one in problems]
-    show(("severity", "code", "example_id", "message", "hint"), rows, format_)
-    ctx.exit(3 if any(one.severity == "error" for one in problems) else 0)
+    found = Dataset.load(file)
+    rows = [(one.severity, one.code, one.example_id, one.message, one.hint) for one in found.validate()]
+    if prompts or training:
+        from ..datasets.contamination import find_overlaps, read_source
+
+        overlaps = find_overlaps(found.examples, [read_source(path) for path in (*prompts, *training)])
+        rows += [
+            ("error", "contaminated", one.example_id, f"{one.kind} in {one.source}: {one.excerpt}", "replace the case")
+            for one in overlaps
+        ]
+    show(("severity", "code", "example_id", "message", "hint"), list(rows), format_)
+    ctx.exit(3 if any(row[0] == "error" for row in rows) else 0)
 
 
-def show(columns: tuple[str, ...], rows: list[tuple[Any, ...]], format_: str) -> None:
-    """Prints rows as every other command does."""
-    from ...queries.cli.output import render
-    from ...queries.database import Result
+@dataset.command()
+@file_argument
+@click.option("--run", "runs", multiple=True, metavar="FILE", help="Records of runs of different versions.")
+@format_option
+def stats(file: str, runs: tuple[str, ...], format_: str) -> None:
+    """Count the partitions; with --run, say which examples still tell versions apart."""
+    from ..datasets import Dataset
+    from ..datasets.difficulty import difficulty
+    from ..experiments.record import load_experiment
 
-    kinds = ["Float64" if rows and isinstance(cell, int | float) else "String" for cell in (rows or [columns])[0]]
-    render(Result(list(columns), kinds, rows), format_)
+    found = Dataset.load(file)
+    rows = [("examples", name, count) for name, count in found.stats().items()]
+    report = difficulty(found.partition("golden") or found.examples, [load_experiment(run) for run in runs])
+    rows += [("difficulty", kind, count) for kind, count in report.kinds.items()]
+    if runs:
+        rows += [
+            ("over runs", "always passed", len(report.always_passed)),
+            ("over runs", "never passed", len(report.never_passed)),
+            ("over runs", "told versions apart", len(report.telling)),
+        ]
+    show(("what", "name", "count"), list(rows), format_)
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
-def _me() -> str:
+def _free_id(found: Any, partition: str) -> str:
+    number = len(found.partition(partition)) + 1
+    while f"{partition}-{number}" in found:
+        number += 1
+    return f"{partition}-{number}"
+
+
+def _object(text: str, option: str) -> dict[str, Any]:
     try:
-        return getpass.getuser()
-    except (OSError, KeyError) as error:
-        raise UsageError("who are you?", hint="--reviewer NAME") from error
-
-
-def existing(file: str) -> Path:
-    """The path, which must exist. Raises UsageError."""
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"there is no file {file}", hint="check the path")
-    return path
+        decoded = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{option} is not JSON: {error}", hint="""quote it: '{"question": "..."}'""") from error
+    if not isinstance(decoded, dict):
+        raise DatasetError(f"{option} must be a JSON object", hint="""'{"question": "..."}'""")
+    return decoded

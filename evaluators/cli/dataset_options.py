@@ -1,0 +1,37 @@
+"""What the commands of `evalspan dataset` share: options, and how rows are printed."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+import click
+
+from ...instrument.errors import UsageError
+
+PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
+FORMATS = ("table", "json", "jsonl", "csv", "markdown")
+format_option = click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
+file_argument = click.argument("file", type=click.Path(dir_okay=False))
+store_option = click.option(
+    "--store", "dsn", envvar="EVALSPAN_STORE", metavar="DSN", help="chdb:///PATH or http(s)://user:password@host/db."
+)
+project_option = click.option("--project", default="default", show_default=True)
+
+
+def show(columns: tuple[str, ...], rows: list[tuple[Any, ...]], format_: str) -> None:
+    """Prints rows as every other command does."""
+    from ...queries.cli.output import render
+    from ...queries.database import Result
+
+    first = rows[0] if rows else columns
+    kinds = ["Float64" if isinstance(cell, int | float) else "String" for cell in first]
+    render(Result(list(columns), kinds, rows), format_)
+
+
+def whoever_runs_this() -> str:
+    """The user's name, for approvals and reviews. Raises UsageError when the system knows none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise UsageError("who are you?", hint="--reviewer NAME") from error
