@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from ..datasets import Dataset
     from ..gate.report import GateReport
     from ..gate.run import GateRequest
 
@@ -58,20 +59,26 @@ def gate(ctx: click.Context, /, **options: Any) -> None:
     with case_progress(len(request.dataset), "gate") as advance:
         report = run_gate(request, advance)
     _write(report, options)
+    if options["dsn"]:
+        _store(report, options["dsn"])
     ctx.exit(report.exit_code)
 
 
 def _request(options: dict[str, Any]) -> GateRequest:
-    from ..datasets import Dataset
     from ..experiments.run import RunSettings
+    from ..experiments.stored import find_experiment
     from ..gate.decide import Policy
     from ..gate.run import GateRequest
 
+    baseline = options["baseline"]
     return GateRequest(
-        dataset=Dataset.load(options["dataset_name"]),
+        dataset=load_dataset(options["dataset_name"], options["dsn"]),
         target=options["target"],
         suite=options["suite"],
-        baseline=options["baseline"],
+        baseline=find_experiment(baseline, dsn=options["dsn"]) if baseline else None,
+        baseline_name=baseline,
+        prompts=options["prompts"],
+        training=options["training"],
         policy=Policy(
             partitions=options["partitions"],
             margins=parse_margins(options["margins"]),
@@ -88,6 +95,24 @@ def _request(options: dict[str, Any]) -> GateRequest:
         prompt_version=options["prompt_version"],
         cache_directory=options["cache_dir"] if options["cache"] else None,
     )
+
+
+def load_dataset(name: str, dsn: str | None, project: str = "default") -> Dataset:
+    """The dataset of a file, else of the store when one is named. Raises DatasetError."""
+    from ..datasets import Dataset, DatasetError, Example
+
+    if Path(name).exists() or dsn is None or name.endswith((".jsonl", ".json")):
+        return Dataset.load(name)
+    from ...queries.database import connect
+    from ...queries.examples import stored_examples
+
+    with connect(dsn) as store:
+        items = stored_examples(store, name, project)
+    if not items:
+        raise DatasetError(
+            f"neither a file nor a dataset of the store: {name}", hint="`evalspan dataset push` stores one"
+        )
+    return Dataset(name, examples=[Example.from_json(item) for item in items])
 
 
 def parse_margins(given: tuple[str, ...]) -> dict[str, float]:
@@ -127,6 +152,19 @@ def _write(report: GateReport, options: dict[str, Any]) -> None:
         # GitHub reads workflow commands from either stream; stdout stays data.
         for line in workflow_commands(report):
             click.echo(line, file=sys.stderr)
+
+
+def _store(report: GateReport, dsn: str) -> None:
+    import msgspec
+
+    from ...queries.database import connect
+    from ..experiments.record import Experiment
+    from ..experiments.stored import save_to_store
+
+    record = msgspec.convert({**report.experiment, "results": msgspec.to_builtins(report.results)}, Experiment)
+    with connect(dsn) as store:
+        save_to_store(store, record, verdict=report.verdict)
+    click.echo(f"stored as experiment {record.experiment_id}", err=True)
 
 
 def _printed(report: GateReport, format_: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,11 @@ class Line(msgspec.Struct, omit_defaults=True):
 class Cache:
     """Answers and scores of one target under one fingerprint. Use inside `with cache.open():`."""
 
-    def __init__(self, directory: Path, target: Target, suite: Sequence[Any]) -> None:
+    def __init__(self, directory: Path, target: Target, suite: Sequence[Any], read: Iterable[str] = ()) -> None:
         identity = target.identity
         declared = msgspec.json.encode(identity, order="sorted").decode()
-        self.fingerprint = project_fingerprint([target.function, *suite, *(_inner(one) for one in suite)], declared)
+        named = [target.function, *suite, *(_inner(one) for one in suite)]
+        self.fingerprint = project_fingerprint(named, declared, read)
         name = hashlib.sha256(f"{Path.cwd()}\x00{identity.target}".encode()).hexdigest()[:24]
         self.path = directory / f"{name}.jsonl"
         # Whose answers may be kept although it talks to the outside: a declared model, a judge that names its own.

@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -56,6 +56,14 @@ def listening(listener: Callable[[str, str, str], None]) -> Iterator[None]:
         _listener = None
 
 
+@contextmanager
+def recording() -> Iterator[set[str]]:
+    """The project's files that are read inside: what an import reads (a prompt file, a table) shapes the answers."""
+    read: set[str] = set()
+    with listening(lambda what, which, _who: read.add(which) if what == "read" else None):
+        yield read
+
+
 def _hear(event: str, args: tuple[Any, ...]) -> None:
     listener = _listener
     if listener is None or (event != "open" and event not in OUTSIDE):
@@ -97,10 +105,11 @@ def _foreign() -> tuple[str, ...]:
     return (*places, "/dev/", "/proc/", "/sys/", "/usr/", "/etc/")
 
 
-def project_fingerprint(named: list[Any], declared: str) -> str:
+def project_fingerprint(named: list[Any], declared: str, read: Iterable[str] = ()) -> str:
     """SHA-256 over the source of the project's modules, the environment they name, and what is declared.
 
-    `named` are the objects under test: their own modules count wherever they stand, even inside a library.
+    `named` are the objects under test: their own modules count wherever they stand, even inside a library. `read` are
+    the files that were read while they were loaded.
     """
     sources = {path: _read(path) for path in sorted(_module_files(named))}
     text = b"\n".join(sources.values())
@@ -109,6 +118,8 @@ def project_fingerprint(named: list[Any], declared: str) -> str:
         digest.update(part.encode() + b"\x00")
     for path, source in sources.items():
         digest.update(path.encode() + b"\x00" + source + b"\x00")
+    for path in sorted(read):
+        digest.update(f"{path}={file_hash(path)}\x00".encode())
     for name in sorted(os.environ):
         if name.startswith(SDK_VARIABLES) or name.encode() in text:
             digest.update(f"{name}={os.environ[name]}\x00".encode())

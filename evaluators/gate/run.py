@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from ...instrument.errors import UsageError
-from ..datasets import Dataset
+from ..datasets import Dataset, Example
 from ..evaluator import Evaluator
 from ..experiments.cache import Cache, default_directory
+from ..experiments.fingerprint import recording
 from ..experiments.identity import record_of
-from ..experiments.record import CaseResult, load_experiment
+from ..experiments.record import CaseResult, Experiment
 from ..experiments.run import RunSettings, run_cases
 from ..experiments.target import Target, load_target
 from ..loading import load_suite
 from .decide import Policy, decide
 from .repeat import at_the_threshold, settle
-from .report import GateReport
+from .report import GateReport, Reason
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,11 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     dataset: Dataset
     target: str
     suite: str
-    baseline: str = ""
+    baseline: Experiment | None = None
+    baseline_name: str = ""
+    prompts: tuple[str, ...] = ()
+    """Files of prompts that no case may occur in; the prompts of the suite's judges are checked in any case."""
+    training: tuple[str, ...] = ()
     policy: Policy = Policy()
     settings: RunSettings = RunSettings()
     repeats: int = 3
@@ -43,33 +48,42 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None = None) -> GateReport:
     """The gate's report. Raises UsageError when the target, the suite or the baseline cannot be loaded."""
-    baseline = load_experiment(request.baseline) if request.baseline else None
-    target, suite = load_both(request)
-    results = _results(request, target, suite, progress)
-    experiment = record_of(request.dataset, target, suite, results, name=request.name)
-    return decide(request.dataset, experiment, request.policy, baseline=baseline, baseline_name=request.baseline)
-
-
-def load_both(request: GateRequest) -> tuple[Target, list[Evaluator]]:
-    """The target and the suite; a module that calls sys.exit while it is imported is bad input, not success."""
-    with importing():
+    with importing() as read:
         target = load_target(request.target, model=request.model, prompt_version=request.prompt_version)
-        return target, load_suite(request.suite)
+        suite = load_suite(request.suite)
+    cache = open_cache(request.cache_directory, target, suite, read)
+    contamination = _contamination(request, suite)
+    results = _results(request, target, suite, cache, progress)
+    experiment = record_of(request.dataset, target, suite, results, name=request.name)
+    return decide(
+        request.dataset,
+        experiment,
+        request.policy,
+        baseline=request.baseline,
+        baseline_name=request.baseline_name,
+        contamination=contamination,
+    )
 
 
-def open_cache(directory: str | None, target: Target, suite: Sequence[Evaluator]) -> Cache | None:
-    """The cache in the directory, "" for the usual place, None for none."""
-    return None if directory is None else Cache(Path(directory) if directory else default_directory(), target, suite)
+def open_cache(directory: str | None, target: Target, suite: Sequence[Evaluator], read: Iterable[str]) -> Cache | None:
+    """The cache in the directory, "" for the usual place, None for none; `read` as `importing` gave it."""
+    if directory is None:
+        return None
+    return Cache(Path(directory) if directory else default_directory(), target, suite, read)
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """Runs imports of the user's code: fresh from source, never ending the process."""
+def importing() -> Iterator[set[str]]:
+    """Runs imports of the user's code: fresh from source, never ending the process; gives the files that they read.
+
+    A module that calls sys.exit while it is imported is bad input, not success: UsageError.
+    """
     before = sys.dont_write_bytecode
     # Compiled files are matched by whole seconds: an edit in the same second would run the old code.
     sys.dont_write_bytecode = True
     try:
-        yield
+        with recording() as read:
+            yield read
     except SystemExit as error:
         raise UsageError(
             f"the code under test called sys.exit({error.code!r}) while it was imported",
@@ -79,12 +93,34 @@ def importing() -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-def _results(
-    request: GateRequest, target: Target, suite: list[Evaluator], progress: Callable[[CaseResult], None] | None
-) -> list[CaseResult]:
+def _contamination(request: GateRequest, suite: list[Evaluator]) -> list[Reason]:
+    """A case that stands in a prompt or in training data measures memory: it may not decide."""
+    from ..datasets.contamination import find_overlaps, judge_prompts, read_source
+
+    sources = [read_source(path) for path in (*request.prompts, *request.training)]
+    found = find_overlaps(_chosen(request), [*sources, *judge_prompts(suite)])
+    by_source: dict[str, list[str]] = {}
+    for overlap in found:
+        by_source.setdefault(overlap.source, []).append(overlap.example_id)
+    return [
+        Reason("failed", "contaminated", f"{len(ids)} cases occur in {source}: {ids[0]}", "replace the cases", ids)
+        for source, ids in by_source.items()
+    ]
+
+
+def _chosen(request: GateRequest) -> list[Example]:
     chosen = request.policy.partitions
-    examples = [example for example in request.dataset if not chosen or example.partition in chosen]
-    cache = open_cache(request.cache_directory, target, suite)
+    return [example for example in request.dataset if not chosen or example.partition in chosen]
+
+
+def _results(
+    request: GateRequest,
+    target: Target,
+    suite: list[Evaluator],
+    cache: Cache | None,
+    progress: Callable[[CaseResult], None] | None,
+) -> list[CaseResult]:
+    examples = _chosen(request)
     results = run_cases(examples, target, suite, request.settings, cache=cache, progress=progress)
     unsure = {result.example_id for result in results if at_the_threshold(result, suite)}
     if request.repeats < 2 or not unsure:

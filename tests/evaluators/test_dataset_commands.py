@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,9 +14,12 @@ from click.testing import CliRunner, Result
 from evalspan.__main__ import cli
 from evalspan.evaluators.datasets import Dataset, DatasetError, Example
 from evalspan.evaluators.datasets.contamination import find_overlaps, judge_prompts, read_source, source_of
-from evalspan.evaluators.datasets.difficulty import difficulty
 from evalspan.evaluators.datasets.difference import difference
+from evalspan.evaluators.datasets.difficulty import difficulty
 from evalspan.instrument.errors import EvalspanError
+
+if TYPE_CHECKING:
+    from evalspan.evaluators.experiments.record import Experiment
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +61,9 @@ def test_a_dataset_is_made_filled_and_listed() -> None:
 
 def test_an_import_that_collides_changes_nothing() -> None:
     Dataset("a", examples=[Example(id="x", partition="golden", input={"q": 1})]).save("a.jsonl")
-    Dataset("b", examples=[Example(id="y", partition="golden", input={}), Example(id="x", partition="golden", input={})]).save(
-        "b.jsonl"
-    )
+    Dataset(
+        "b", examples=[Example(id="y", partition="golden", input={}), Example(id="x", partition="golden", input={})]
+    ).save("b.jsonl")
     before = Path("a.jsonl").read_bytes()
     assert dataset("import", "a.jsonl", "b.jsonl").exit_code == 2
     assert Path("a.jsonl").read_bytes() == before
@@ -72,7 +77,12 @@ def test_a_review_needs_a_cause_and_an_expected_output_before_the_case_may_gate(
     assert dataset("review", path, "--all", "--reviewer", "ann", "--root-cause", "prompt").exit_code == 2
     assert dataset("review", path, "--no-input").exit_code == 2
     assert Dataset.load(path)["f1"].pending
-    assert dataset("review", path, "--id", "f1", "--reviewer", "Ann", "--root-cause", "prompt", "--expected", "$49").exit_code == 0
+    assert (
+        dataset(
+            "review", path, "--id", "f1", "--reviewer", "Ann", "--root-cause", "prompt", "--expected", "$49"
+        ).exit_code
+        == 0
+    )
     case = Dataset.load(path)["f1"]
     assert (case.pending, case.root_cause, case.expected_output, case.reviewers) == (False, "prompt", "$49", ["ann"])
 
@@ -85,7 +95,10 @@ def test_a_case_that_is_no_failure_is_taken_out() -> None:
 
 
 def test_diff_names_what_changed_also_against_git() -> None:
-    old = Dataset("d", examples=[Example(id="a", partition="golden", input={"q": 1}), Example(id="b", partition="golden", input={})])
+    old = Dataset(
+        "d",
+        examples=[Example(id="a", partition="golden", input={"q": 1}), Example(id="b", partition="golden", input={})],
+    )
     old.save("d.jsonl")
     for line in ("init -q", "add .", "-c user.name=t -c user.email=t@example.com commit -qm one"):
         subprocess.run(["git", *line.split()], check=True)
@@ -155,14 +168,10 @@ def test_d15_validate_reports_contamination_and_exits_3() -> None:
 
 
 def test_d13_a_set_that_every_version_passes_is_called_too_easy() -> None:
-    from evalspan.evaluators.experiments.record import Experiment
-
     example = Example(id="g", partition="golden", input={"question": "x"}, tags=["ambiguous"])
 
-    class Run:
-        results = [type("R", (), {"example_id": "g", "passed": True})]
-
-    runs: list[Experiment] = [Run(), Run()]  # type: ignore[list-item]
+    passed = SimpleNamespace(results=[SimpleNamespace(example_id="g", passed=True)])
+    runs = cast("list[Experiment]", [passed, passed])
     report = difficulty([example], runs)
     assert "too easy" in report.warnings[0]
     assert report.kinds["ambiguous"] == 1

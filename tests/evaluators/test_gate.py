@@ -327,8 +327,16 @@ def test_g14_the_second_run_is_from_the_cache_and_reports_the_same() -> None:
     assert Path("calls.log").read_text() == "xx"
     Path("fact.txt").write_text("$99")
     assert run("3.json") == 3, "a file that the target reads was edited"
-    source = Path("counting.py").read_text()
-    Path("counting.py").write_text(source.replace("return Path", "return '$49' or Path"))
+    Path("counting.py").write_text(
+        "from pathlib import Path\nFACT = Path('fact.txt').read_text()\ndef answer(i): return FACT\n"
+    )
+    assert run("5.json") == 3
+    Path("fact.txt").write_text("$49")
+    assert run("6.json") == 0, "a file that the target's module reads while it is imported was edited"
+    source = "def answer(i): return '$99'\n"
+    Path("counting.py").write_text(source)
+    assert run("7.json") == 3
+    Path("counting.py").write_text(source.replace("99", "49"))
     assert run("4.json") == 0, "the target's code was edited"
 
 
