@@ -35,10 +35,13 @@
 --   of the windows); baseline bounds at 1 - alpha / 5; spread between windows by moments.
 -- source: Shin, Ramdas, Rinaldo, E-detectors (2022); evaluators/statistics/sequential.py is its oracle.
 WITH
+    {alpha:Float64} / 5 AS spent,
+    [0.25, 0.5, 1, 2] AS bets,
+    -- the normal quantile of 1 - spent, by Newton's steps on erfc
+    arrayFold((z, i) -> z + (erfc(z / sqrt(2)) / 2 - spent) * sqrt(2 * pi()) * exp(z * z / 2), range(30), toFloat64(0)) AS quantile,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
-    {alpha:Float64} / 5 AS spent,
     scored AS
     (
         SELECT name, evaluator_version, span_time, sample_weight AS w, span_time >= since_time AS watched,
@@ -51,73 +54,92 @@ WITH
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),
-    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
-    current AS (SELECT * FROM scored WHERE (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)),
-    hours AS (SELECT name, hour, sum(w * y) / sum(w) AS hour_mean FROM current WHERE NOT watched GROUP BY name, hour),
-    overall AS (SELECT name, sum(w * y) / sum(w) AS overall_mean FROM current WHERE NOT watched GROUP BY name),
-    levelled AS
+    gathered AS
     (
-        SELECT name, evaluator_version, watched, window, w, if({same_hour:UInt8} = 1, y - hour_mean + overall_mean, y) AS v
-        FROM current INNER JOIN hours USING (name, hour) INNER JOIN overall USING (name)
-    ),
-    windows AS
-    (
-        SELECT name, any(evaluator_version) AS evaluator_version, watched, window, count() AS n,
-            groupArray(v) AS vs, groupArray(w) AS ws, sum(w) AS total, pow(total, 2) / sum(w * w) AS effective_n,
-            if(min(v) = max(v), min(v), sum(w * v) / total) AS mean,
-            if(n < 2, 0, sqrt(arraySum((a, b) -> pow(b * (a - mean), 2), vs, ws) * n / (n - 1)) / total) AS own_error
-        FROM levelled GROUP BY name, watched, window HAVING n >= {min_n:UInt32}
-    ),
-    baselines AS
-    (
-        SELECT name, sum(n) AS baseline_n, count() AS k, arrayFlatten(groupArray(vs)) AS vs, arrayFlatten(groupArray(ws)) AS ws,
-            if(arrayMin(vs) = arrayMax(vs), arrayMin(vs), arraySum((a, b) -> a * b, vs, ws) / arraySum(ws)) AS baseline_mean,
-            arraySum((a, b) -> b * pow(a - baseline_mean, 2), vs, ws) / arraySum(ws) * baseline_n / greatest(baseline_n - 1, 1) AS variance,
-            if(k < 2, 0, greatest(0, varSamp(mean) - avg(variance_of_mean))) AS between,
-            sqrt(variance * arraySum(b -> b * b, ws) / pow(arraySum(ws), 2) + between / k) AS baseline_error
+        SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest
         FROM
         (
-            SELECT name, window, n, vs, ws, mean, pow(own_error, 2) AS variance_of_mean FROM windows WHERE NOT watched
+            SELECT name, evaluator_version, watched, window, max(span_time) AS last, groupArray(y) AS ys, groupArray(w) AS ws, groupArray(hour) AS hs
+            FROM scored GROUP BY name, evaluator_version, watched, window
         )
-        GROUP BY name
+    ),
+    hourly AS
+    (
+        SELECT *, sumMapIf(hs, ws, arrayMap((y, w) -> y * w, ys, ws), NOT watched) OVER (PARTITION BY name) AS hours
+        FROM gathered WHERE evaluator_version = newest
+    ),
+    levelled AS
+    (
+        SELECT name, evaluator_version, watched, window,
+            arrayFilter((w, h) -> has(hours.1, h), ws, hs) AS ws,
+            if({same_hour:UInt8} = 0, ys, arrayMap((y, h) -> y - hours.3[indexOf(hours.1, h)] / hours.2[indexOf(hours.1, h)] + arraySum(hours.3) / arraySum(hours.2),
+                arrayFilter((y, h) -> has(hours.1, h), ys, hs), arrayFilter(h -> has(hours.1, h), hs))) AS vs
+        FROM hourly WHERE notEmpty(hours.1)
+    ),
+    averaged AS
+    (
+        SELECT *, length(vs) AS n, arraySum(ws) AS total, arraySum(w -> w * w, ws) AS squared_weights,
+            if(arrayMin(vs) = arrayMax(vs), arrayMin(vs), arraySum((v, w) -> v * w, vs, ws) / total) AS mean
+        FROM levelled WHERE length(vs) >= {min_n:UInt32}
+    ),
+    spread AS
+    (
+        SELECT *, pow(total, 2) / squared_weights AS effective_n,
+            if(n < 2, 0, sqrt(arraySum((v, w) -> pow(w * (v - mean), 2), vs, ws) * n / (n - 1)) / total) AS own_error,
+            arraySum((v, w) -> w * pow(v - mean, 2), vs, ws) AS squares,
+            if(minIf(mean, NOT watched) OVER same = maxIf(mean, NOT watched) OVER same, minIf(mean, NOT watched) OVER same,
+                sumIf(total * mean, NOT watched) OVER same / sumIf(total, NOT watched) OVER same) AS baseline_mean,
+            sumIf(n, NOT watched) OVER same AS baseline_n, countIf(NOT watched) OVER same AS k
+        FROM averaged
+        WINDOW same AS (PARTITION BY name)
+    ),
+    baselined AS
+    (
+        SELECT *,
+            sumIf(squares + total * pow(mean - baseline_mean, 2), NOT watched) OVER same / sumIf(total, NOT watched) OVER same
+                * baseline_n / greatest(baseline_n - 1, 1) AS variance,
+            if(k < 2, 0, greatest(0, varSampStableIf(mean, NOT watched) OVER same - avgIf(pow(own_error, 2), NOT watched) OVER same)) AS between,
+            sumIf(squared_weights, NOT watched) OVER same / pow(sumIf(total, NOT watched) OVER same, 2) AS one_over_n
+        FROM spread
+        WINDOW same AS (PARTITION BY name)
     ),
     compared AS
     (
-        SELECT name, evaluator_version, window, n, effective_n, mean, baseline_n, baseline_mean, between, own_error, variance,
-            sqrt(greatest(pow(own_error, 2), variance / effective_n) + between) AS standard_error,
-            -- the normal quantile of 1 - spent, by Newton's steps on erfc
-            arrayFold((z, i) -> z + (erfc(z / sqrt(2)) / 2 - spent) * sqrt(2 * pi()) * exp(z * z / 2), range(30), toFloat64(0)) AS quantile,
-            baseline_mean - quantile * baseline_error AS baseline_low,
-            baseline_mean + quantile * baseline_error AS baseline_high
-        FROM windows INNER JOIN baselines USING (name) WHERE watched
+        SELECT name, any(evaluator_version) AS version_used, any(baseline_n) AS base_n, any(baseline_mean) AS base_mean,
+            any(baseline_mean - quantile * sqrt(variance * one_over_n + between / k)) AS floor,
+            any(baseline_mean + quantile * sqrt(variance * one_over_n + between / k)) AS ceiling,
+            arraySort(groupArray((window, n, effective_n, mean, sqrt(greatest(pow(own_error, 2), variance / effective_n) + between)))) AS s
+        FROM baselined WHERE watched AND k > 0 GROUP BY name
     ),
-    series AS
+    -- a window without any spread borrows the largest standard error before it
+    erring AS (SELECT *, arrayMap(i -> if(s[i].5 > 0, s[i].5, arrayMax(arraySlice(s.5, 1, i))), arrayEnumerate(s)) AS errors FROM compared),
+    standardised AS
     (
-        SELECT name, any(baseline_low) AS floor, any(baseline_high) AS ceiling,
-            arraySort(groupArray((window, mean, standard_error))) AS s,
-            -- a window without any spread borrows the largest standard error before it
-            arrayMap(i -> if(s[i].3 > 0, s[i].3, arrayMax(arraySlice(s.3, 1, i))), arrayEnumerate(s)) AS errors,
-            arrayMap((x, e) -> if(e > 0, (floor - x.2) / e, if(x.2 < floor, 1e100, if(x.2 > floor, -1e100, 0))), s, errors) AS below,
-            arrayMap((x, e) -> if(e > 0, (x.2 - ceiling) / e, if(x.2 > ceiling, 1e100, if(x.2 < ceiling, -1e100, 0))), s, errors) AS above,
-            [0.25, 0.5, 1, 2] AS bets,
-            arrayMap(zs -> arrayMap(m -> arrayAvg(m), arrayPopFront(arrayFold(
+        SELECT *, arrayMap((x, e) -> if(e > 0, (floor - x) / e, if(x < floor, 1e100, if(x > floor, -1e100, 0))), s.4, errors) AS below,
+            arrayMap((x, e) -> if(e > 0, (x - ceiling) / e, if(x > ceiling, 1e100, if(x < ceiling, -1e100, 0))), s.4, errors) AS above
+        FROM erring
+    ),
+    betted AS
+    (
+        SELECT *, arrayMap(zs -> arrayMap(m -> arrayAvg(m), arrayPopFront(arrayFold(
                 (m, z) -> arrayPushBack(m, arrayMap((l, before) -> least(1e100, (1 + before) * least(1e100, exp(least(500, l * z - l * l / 2)))), bets, m[-1])),
-                zs, [[toFloat64(0), 0, 0, 0]]))), [below, above]) AS evidence,
-            arrayMap((d, u) -> multiIf({direction:String} = 'decrease', d, {direction:String} = 'increase', u, (d + u) / 2), evidence[1], evidence[2]) AS statistics,
-            {horizon:UInt32} / ({alpha:Float64} - spent) AS needed,
-            arrayFirstIndex(m -> m >= needed, statistics) AS first_alarm,
-            if(evidence[1][first_alarm] >= evidence[2][first_alarm], 'decrease', 'increase') AS side,
-            -- the change is where the patient bet's sum of log payoffs was lowest before the alarm
-            arrayCumSum(z -> z / 2 - 0.125, arraySlice(if(side = 'decrease', below, above), 1, first_alarm)) AS sums,
-            arrayPushFront(arrayPopBack(sums), 0) AS before_each,
-            indexOf(before_each, arrayMin(before_each)) AS changed
-        FROM compared GROUP BY name
-    )
-SELECT compared.name AS metric, evaluator_version, window AS window_start, n, effective_n, mean, standard_error,
-    baseline_n, baseline_mean, baseline_low, baseline_high,
-    indexOf(s.1, window) AS position, evidence[1][position] AS decrease, evidence[2][position] AS increase,
-    statistics[position] AS statistic, needed AS threshold,
+                zs, [[toFloat64(0), 0, 0, 0]]))), [below, above]) AS evidence
+        FROM standardised
+    ),
+    summed AS
+    (
+        SELECT *, arrayMap((d, u) -> multiIf({direction:String} = 'decrease', d, {direction:String} = 'increase', u, (d + u) / 2), evidence[1], evidence[2]) AS statistics
+        FROM betted
+    ),
+    watched_series AS (SELECT *, arrayFirstIndex(m -> m >= {horizon:UInt32} / ({alpha:Float64} - spent), statistics) AS first_alarm FROM summed),
+    sided AS (SELECT *, if(evidence[1][first_alarm] >= evidence[2][first_alarm], 'decrease', 'increase') AS side FROM watched_series),
+    -- the change is where the patient bet's sum of log payoffs was lowest before the alarm
+    dated AS (SELECT *, arrayPushFront(arrayPopBack(arrayCumSum(z -> z / 2 - 0.125, arraySlice(if(side = 'decrease', below, above), 1, first_alarm))), 0) AS sums FROM sided)
+SELECT name AS metric, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
+    s[position].4 AS mean, s[position].5 AS standard_error, base_n AS baseline_n, base_mean AS baseline_mean, floor AS baseline_low, ceiling AS baseline_high,
+    position, evidence[1][position] AS decrease, evidence[2][position] AS increase, statistics[position] AS statistic,
+    {horizon:UInt32} / ({alpha:Float64} - spent) AS threshold,
     if(first_alarm > 0 AND position >= first_alarm, side, '') AS alarm,
-    if(alarm = '', NULL, s[changed].1) AS since
-FROM compared INNER JOIN series ON compared.name = series.name
+    if(first_alarm > 0 AND position >= first_alarm, s[indexOf(sums, arrayMin(sums))].1, NULL) AS since
+FROM dated ARRAY JOIN arrayEnumerate(s) AS position
 ORDER BY metric, window_start

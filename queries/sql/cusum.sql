@@ -1,0 +1,67 @@
+-- title: CUSUM of a score's window means
+-- answers: The classical control chart for small lasting shifts of every score against the time before the period;
+--   a second opinion beside the e-detector, without its guarantee under continuous looking.
+-- param project String = default -- project
+-- param metric String = '' -- evaluation name, empty for all
+-- param since_s UInt32 = 604800 -- length of the watched period in seconds
+-- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
+-- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
+-- param window_s UInt32 = 86400 -- length of a window in seconds
+-- param min_n UInt32 = 10 -- windows with fewer scores are left out
+-- param allowance Float64 = 0.5 -- slack per window, in standard deviations of the baseline's window means
+-- param decision Float64 = 5 -- alarm above this, in the same unit
+-- column metric -- evaluation name
+-- column evaluator_version -- the newest version; scores of other versions are left out
+-- column window_start -- start of the window
+-- column n -- scores in the window
+-- column mean -- weighted mean of the window
+-- column baseline_mean -- mean of the baseline's window means
+-- column baseline_sd -- standard deviation of the baseline's window means
+-- column high -- upper cumulative sum, in the unit of the score
+-- column low -- lower cumulative sum, in the unit of the score
+-- column alarm -- increase or decrease where a sum exceeds the decision
+-- method: tabular CUSUM; a baseline of fewer than two windows gives no rows.
+-- source: Page (1954); NIST/SEMATECH 6.3.2.3; evaluators/statistics/sequential.py is its oracle.
+WITH
+    if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
+    until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
+    since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
+    scored AS
+    (
+        SELECT name, evaluator_version, span_time, sample_weight AS w, span_time >= since_time AS watched,
+            toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
+            assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
+        FROM evaluations
+        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+            AND span_time >= baseline_time AND span_time < until_time
+            AND experiment_id = '' AND source != 'human' AND sample_weight > 0
+            AND (score IS NOT NULL OR passed != 'unknown')
+    ),
+    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
+    windows AS
+    (
+        SELECT name, any(evaluator_version) AS version_used, watched, window, count() AS n,
+            if(min(y) = max(y), min(y), sum(w * y) / sum(w)) AS mean
+        FROM scored WHERE (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)
+        GROUP BY name, watched, window HAVING n >= {min_n:UInt32}
+    ),
+    baselines AS
+    (
+        SELECT name, avg(mean) AS baseline_mean, stddevSampStable(mean) AS baseline_sd
+        FROM windows WHERE NOT watched GROUP BY name HAVING count() >= 2
+    ),
+    series AS
+    (
+        SELECT name, any(baseline_mean) AS target, any(baseline_sd) AS spread, any(version_used) AS evaluator_version,
+            arraySort(groupArray((window, n, mean))) AS s,
+            arrayPopFront(arrayFold((sums, x) -> arrayPushBack(sums, (
+                    greatest(0., sums[-1].1 + x - target - {allowance:Float64} * spread),
+                    greatest(0., sums[-1].2 + target - x - {allowance:Float64} * spread))),
+                s.3, [(toFloat64(0), toFloat64(0))])) AS sums_of
+        FROM windows INNER JOIN baselines USING (name) WHERE watched GROUP BY name
+    )
+SELECT name AS metric, evaluator_version, s[i].1 AS window_start, s[i].2 AS n, s[i].3 AS mean,
+    target AS baseline_mean, spread AS baseline_sd, sums_of[i].1 AS high, sums_of[i].2 AS low,
+    multiIf(high > {decision:Float64} * spread AND high > low, 'increase', low > {decision:Float64} * spread, 'decrease', '') AS alarm
+FROM series ARRAY JOIN arrayEnumerate(s) AS i
+ORDER BY metric, window_start

@@ -1,0 +1,72 @@
+-- title: The same inputs before and after a change
+-- answers: How every score differs between two prompt versions, models or other values on inputs that both answered;
+--   sharper than comparing the averages, because hard inputs no longer count as differences.
+-- param project String = default -- project
+-- param metric String = '' -- evaluation name, empty for all
+-- param by String = system_hash -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
+-- param after String -- the value that is new
+-- param before String -- the value it replaced
+-- param since_s UInt32 = 1209600 -- length of the period in seconds
+-- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
+-- column metric -- evaluation name
+-- column pairs -- inputs that both answered, several answers to one input averaged
+-- column mean_before -- mean over these inputs
+-- column mean_after -- mean over these inputs
+-- column difference -- after minus before
+-- column standard_error -- of the difference
+-- column low -- lower end of its 95 % interval, normal
+-- column high -- upper end
+-- column p -- two-sided, normal
+-- column worse -- inputs with a lower score after
+-- column better -- inputs with a higher score after
+-- column sign_p -- exact two-sided sign test on these (McNemar's for verdicts)
+-- method: the last user message is the input, case and spaces aside; unweighted over inputs.
+-- source: Student (1908); McNemar (1947); evaluators/statistics/comparisons.py is its oracle.
+WITH
+    if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
+    asked AS
+    (
+        SELECT trace_id, span_id,
+            JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
+            sipHash64(lowerUTF8(replaceRegexpAll(trimBoth(if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' '))), '\\s+', ' '))) AS question
+        FROM spans
+        WHERE project = {project:String} AND operation != '' AND input != ''
+            AND start_time >= until_time - toIntervalSecond({since_s:UInt32}) - toIntervalHour(1) AND start_time < until_time + toIntervalHour(1)
+    ),
+    scored AS
+    (
+        SELECT name, evaluator_version, trace_id, span_id,
+            assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
+            multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
+                {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
+                {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
+                {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value,
+            span_time
+        FROM evaluations
+        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+            AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
+            AND experiment_id = '' AND source != 'human' AND (score IS NOT NULL OR passed != 'unknown')
+    ),
+    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
+    paired AS
+    (
+        SELECT name, question, avgIf(y, value = {before:String}) AS old, avgIf(y, value = {after:String}) AS new, new - old AS d
+        FROM scored INNER JOIN asked USING (trace_id, span_id)
+        WHERE value IN ({before:String}, {after:String}) AND (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)
+        GROUP BY name, question
+        HAVING countIf(value = {before:String}) > 0 AND countIf(value = {after:String}) > 0
+    ),
+    summed AS
+    (
+        SELECT name, count() AS pairs, avg(old) AS mean_before, avg(new) AS mean_after, avg(d) AS difference,
+            if(pairs < 2, NULL, if(min(d) = max(d), 0, stddevSampStable(d) / sqrt(pairs))) AS standard_error,
+            countIf(d < 0) AS worse, countIf(d > 0) AS better
+        FROM paired GROUP BY name
+    )
+SELECT name AS metric, pairs, mean_before, mean_after, difference, standard_error,
+    difference - 1.959963984540054 * standard_error AS low, difference + 1.959963984540054 * standard_error AS high,
+    multiIf(standard_error IS NULL, NULL, difference = 0, 1, standard_error = 0, pow(2, 1 - toFloat64(pairs)), erfc(abs(difference) / standard_error / sqrt(2))) AS p,
+    worse, better,
+    least(1, 2 * arraySum(k -> exp(lgamma(worse + better + 1) - lgamma(k + 1) - lgamma(worse + better - k + 1) - (worse + better) * log(2)), range(least(worse, better) + 1))) AS sign_p
+FROM summed
+ORDER BY metric
