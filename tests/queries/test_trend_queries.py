@@ -55,7 +55,7 @@ def call(project: str, day: float, text: str = "hello", **more: Any) -> dict[str
 @pytest.mark.parametrize("name", catalog.names())
 def test_every_query_has_a_header_that_is_true(store: Store, name: str) -> None:
     query = catalog.get(name)
-    required = {p.name: "x" for p in query.parameters if p.default is None}
+    required: dict[str, Any] = {p.name: "x" for p in query.parameters if p.default is None}
     result = query.run(store, project="nobody", **required)
     assert query.title
     assert query.answers
@@ -281,7 +281,9 @@ def test_p01_agreement_and_corrected_mean_equal_the_python_ones(store: Store) ->
 
 def test_b10_paired_comparison_on_the_same_questions(store: Store) -> None:
     rng = np.random.default_rng(8)
-    spans, rows, old, new = [], [], [], []
+    spans, rows = [], []
+    old: list[float] = []
+    new: list[float] = []
     for i in range(50):
         level = float(rng.normal(3, 1))
         for version, values, shift in (("v1", old, 0.0), ("v2", new, 0.3)):
