@@ -27,7 +27,7 @@ WITH
             score IS NOT NULL OR passed != 'unknown' AS scored
         FROM evaluations
         WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
-            AND span_time >= baseline_time AND span_time < until_time AND experiment_id = '' AND source != 'human'
+            AND span_time >= baseline_time AND span_time < until_time AND experiment_id = '' AND source != 'human' AND sample_weight > 0
     ),
     newest AS (SELECT name, argMax(one_version, span_time) AS evaluator_version FROM judged GROUP BY name)
 SELECT name AS metric, evaluator_version,

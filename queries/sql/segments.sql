@@ -46,29 +46,43 @@ WITH
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),
-    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
-    current AS (SELECT * FROM scored WHERE (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)),
+    sums AS
+    (
+        SELECT name, evaluator_version, watched, value, count() AS n, max(span_time) AS last, groupArray(y) AS ys, groupArray(w) AS ws,
+            sum(w) AS total, sum(w * w) AS squared_weights, min(y) AS lowest, max(y) AS highest,
+            if(lowest = highest, lowest, sum(w * y) / total) AS mean
+        FROM scored GROUP BY name, evaluator_version, watched, value
+    ),
+    -- deviations from the segment's own mean, and from the mean of all segments
     moments AS
     (
-        SELECT name, any(evaluator_version) AS evaluator_version, whole, watched, value, count() AS n,
-            groupArray(y) AS ys, groupArray(w) AS ws, sum(w) AS total, pow(total, 2) / sum(w * w) AS effective_n,
-            if(min(y) = max(y), min(y), sum(w * y) / total) AS mean,
-            arraySum((a, b) -> pow(b * (a - mean), 2), ys, ws) * n / greatest(n - 1, 1) / pow(total, 2) AS squared_error
-        FROM (SELECT *, 0 AS whole FROM current UNION ALL SELECT * REPLACE ('' AS value), 1 AS whole FROM current)
-        GROUP BY name, whole, watched, value
+        SELECT *, arraySum((y, w) -> pow(w * (y - mean), 2), ys, ws) AS squares,
+            if(min(lowest) OVER side = max(highest) OVER side, lowest, sum(total * mean) OVER side / sum(total) OVER side) AS all_mean,
+            arraySum((y, w) -> pow(w * (y - all_mean), 2), ys, ws) AS all_squares, sum(n) OVER side AS all_n, sum(total) OVER side AS all_total
+        FROM (SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest FROM sums)
+        WHERE evaluator_version = newest
+        WINDOW side AS (PARTITION BY name, watched)
+    ),
+    errors AS
+    (
+        SELECT name, evaluator_version, watched, value, n, pow(total, 2) / squared_weights AS effective_n, total / all_total AS share, mean,
+            squares * n / greatest(n - 1, 1) / pow(total, 2) AS squared_error, all_n, all_mean,
+            sum(all_squares) OVER (PARTITION BY name, watched) * all_n / greatest(all_n - 1, 1) / pow(all_total, 2) AS all_squared_error
+        FROM moments
+    ),
+    sides AS
+    (
+        SELECT name, evaluator_version, value, maxIf(tuple(n, effective_n, share, mean, squared_error), watched) AS a,
+            maxIf(tuple(n, mean, squared_error), NOT watched) AS own,
+            max(maxIf(tuple(all_n, all_mean, all_squared_error), NOT watched)) OVER (PARTITION BY name) AS whole
+        FROM errors GROUP BY name, evaluator_version, value
     ),
     compared AS
     (
-        SELECT a.name AS metric, a.evaluator_version AS evaluator_version, a.value AS value, b.n < {min_n:UInt32} AS is_new,
-            a.n AS n, a.effective_n AS effective_n, a.total / all_after.total AS share, a.mean AS mean, sqrt(a.squared_error) AS own_error,
-            if(is_new, all_before.n, b.n) AS n_before, if(is_new, all_before.mean, b.mean) AS mean_before,
-            mean - mean_before AS difference,
-            sqrt(a.squared_error + if(is_new, all_before.squared_error, b.squared_error)) AS standard_error,
+        SELECT name AS metric, evaluator_version, value, own.1 < {min_n:UInt32} AS is_new, a.1 AS n, a.2 AS effective_n, a.3 AS share, a.4 AS mean, sqrt(a.5) AS own_error,
+            if(is_new, whole, own) AS b, b.1 AS n_before, b.2 AS mean_before, mean - mean_before AS difference, sqrt(a.5 + b.3) AS standard_error,
             multiIf(n_before < {min_n:UInt32} OR difference = 0, 1, standard_error = 0, 0, erfc(abs(difference) / standard_error / sqrt(2))) AS p
-        FROM (SELECT * FROM moments WHERE watched AND NOT whole AND n >= {min_n:UInt32}) AS a
-        INNER JOIN (SELECT * FROM moments WHERE watched AND whole) AS all_after ON a.name = all_after.name
-        LEFT JOIN (SELECT * FROM moments WHERE NOT watched AND NOT whole) AS b ON a.name = b.name AND a.value = b.value
-        LEFT JOIN (SELECT * FROM moments WHERE NOT watched AND whole) AS all_before ON a.name = all_before.name
+        FROM sides WHERE a.1 >= {min_n:UInt32}
     ),
     adjusted AS
     (

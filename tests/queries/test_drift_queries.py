@@ -222,6 +222,19 @@ def test_a04_segments_are_tested_together_and_the_broken_one_is_found(store: Sto
         assert r["p"] == pytest.approx(2 * stats.norm.sf(abs(difference / error)), abs=1e-9)
 
 
+def test_a_new_value_is_held_against_all_scores_before(store: Store) -> None:
+    rows = weighted_rows("seg-new", drop=1.0, seed=9)
+    for one in rows:
+        one["system_hash"] = "new" if one["span_time"] > UNTIL - timedelta(days=7) else f"old{one['score'] > 3}"
+    store.insert("evaluations", rows)
+    (got,) = ask(store, "segments", "seg-new", by="system_hash")
+    sides = [[r for r in rows if (r["system_hash"] == "new") is late] for late in (True, False)]
+    after, before = (errors([r["score"] for r in s], [r["sample_weight"] for r in s]) for s in sides)
+    assert (got["value"], got["is_new"], got["moved"], got["n_before"]) == ("new", 1, 1, len(sides[1]))
+    assert got["mean_before"] == pytest.approx(before[0], rel=1e-9)
+    assert got["standard_error"] == pytest.approx(math.hypot(after[1], before[1]), rel=1e-9)
+
+
 def test_a01_a_prompt_edit_is_named_with_when_and_what_it_replaced(store: Store) -> None:
     spans = [
         {
