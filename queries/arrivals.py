@@ -18,12 +18,12 @@ ORDER BY last_received DESC
 """
 
 _NEW = """
-SELECT ingested_at, start_time, project, service, name, operation, request_model, input_tokens, output_tokens,
+SELECT inserted_at, start_time, project, service, name, operation, request_model, input_tokens, output_tokens,
        duration_ns / 1e9 AS duration_s, status, error_type, trace_id, span_id, output_preview
 FROM spans
-WHERE ingested_at >= {since:DateTime64(3, 'UTC')} AND NOT has({seen:Array(String)}, span_id)
+WHERE inserted_at >= {since:DateTime64(3, 'UTC')} AND NOT has({seen:Array(String)}, span_id)
   AND ({service:String} = '' OR service = {service:String}) AND ({errors:Bool} = 0 OR status = 'ERROR')
-ORDER BY ingested_at, start_time
+ORDER BY inserted_at, start_time
 LIMIT {most:UInt32}
 """
 
@@ -45,7 +45,7 @@ def senders(store: Queryable, seconds: int) -> Result:
 def new_spans(
     store: Queryable, since: datetime, seen: list[str], *, service: str = "", errors: bool = False, most: int = 1000
 ) -> Result:
-    """Spans received at `since` or later whose ids are not in `seen`, oldest first."""
+    """Spans stored at `since` or later whose ids are not in `seen`, oldest first."""
     parameters = {"since": since, "seen": seen, "service": service, "errors": errors, "most": most}
     return store.query(_NEW, parameters)
 

@@ -13,8 +13,8 @@ from ...queries.arrivals import new_spans
 from ...queries.cli.output import render
 from ...queries.database import Result, connect
 
-# A span's receive time is older than its insert: what came in so long before the newest one is looked at again.
-_OVERLAP = timedelta(seconds=10)
+# Two inserts may end in the other order than they took their time: what came so long before is looked at again.
+_OVERLAP = timedelta(seconds=5)
 
 
 @click.command()
@@ -33,8 +33,8 @@ def tail(store: str | None, service: str, errors: bool, limit: int | None, every
             since = newest - _OVERLAP
             result = new_spans(opened, since, list(seen), service=service, errors=errors, most=min(left or 1000, 1000))
             for span in result.dicts():
-                seen[span["span_id"]] = span["ingested_at"]
-                newest = max(newest, span["ingested_at"])
+                seen[span["span_id"]] = span["inserted_at"]
+                newest = max(newest, span["inserted_at"])
             _print(result, format_)
             while seen and next(iter(seen.values())) < newest - _OVERLAP:
                 seen.popitem(last=False)

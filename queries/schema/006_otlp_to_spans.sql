@@ -20,8 +20,8 @@ WITH
     k -> floats[indexOf(keys, k)] + ints[indexOf(keys, k)] AS number,
     k -> if(isFinite(number(k)), toUInt32(least(greatest(number(k), 0), 4294967295)), 0) AS tokens,
     (a, b) -> if(a != '', a, b) AS either,
-    (k, t) -> NOT (k IN ('gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.tool.call.arguments', 'gen_ai.tool.call.result',
-        'gen_ai.retrieval.documents', 'evalspan.input', 'evalspan.output') AND (t = body_in OR t = body_out)) AS keep
+    -- By name: a lambda that looked at the bodies themselves would copy them once for every attribute.
+    k -> k != key_in AND k != key_out AS keep
 SELECT
     either(sent_project, 'default') AS project,
     lower(hex(sp.trace_id)) AS trace_id,
@@ -58,7 +58,7 @@ SELECT
     if(has(keys, 'gen_ai.response.time_to_first_chunk'), toFloat32(number('gen_ai.response.time_to_first_chunk')), NULL) AS ttft_s,
     body_in AS input,
     body_out AS output,
-    mapFromArrays(arrayFilter((k, t) -> keep(k, t), keys, texts), arrayFilter((t, k) -> keep(k, t), texts, keys)) AS attributes,
+    mapFromArrays(arrayFilter(k -> keep(k), keys), arrayFilter((t, k) -> keep(k), texts, keys)) AS attributes,
     res AS resource,
     arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(e.time_unix_nano), 'UTC'), e.name, as_map(e.attributes)), sp.events) AS events,
     arrayMap(l -> (lower(hex(l.1)), lower(hex(l.2))), sp.links) AS links,
@@ -87,10 +87,18 @@ FROM
     FROM
     (
         SELECT *,
-            either(either(either(attribute('gen_ai.input.messages'), attribute('gen_ai.tool.call.arguments')),
-                attribute('gen_ai.retrieval.query.text')), attribute('evalspan.input')) AS body_in,
-            either(either(either(attribute('gen_ai.output.messages'), attribute('gen_ai.tool.call.result')),
-                attribute('gen_ai.retrieval.documents')), attribute('evalspan.output')) AS body_out,
+            multiIf(
+                attribute('gen_ai.input.messages') != '', 'gen_ai.input.messages',
+                attribute('gen_ai.tool.call.arguments') != '', 'gen_ai.tool.call.arguments',
+                attribute('gen_ai.retrieval.query.text') != '', '',
+                'evalspan.input') AS key_in,
+            multiIf(
+                attribute('gen_ai.output.messages') != '', 'gen_ai.output.messages',
+                attribute('gen_ai.tool.call.result') != '', 'gen_ai.tool.call.result',
+                attribute('gen_ai.retrieval.documents') != '', 'gen_ai.retrieval.documents',
+                'evalspan.output') AS key_out,
+            attribute(either(key_in, 'gen_ai.retrieval.query.text')) AS body_in,
+            attribute(key_out) AS body_out,
             attribute('gen_ai.system_instructions') AS sent_instructions
         FROM
         (

@@ -8,17 +8,18 @@ materialized view every span would pay for the search of every dialect's keys.
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ....instrument import semconv
 from . import langfuse, logfire, mlflow, openinference, openllmetry
-from .attributes import SpanAttributes, as_json
+from .attributes import STATUS_ERROR, SpanAttributes, as_json
 from .messages import messages
 from .vocabulary import put_error, put_messages
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
+    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
 _log = logging.getLogger(__name__)
 OURS = "evalspan"
@@ -50,6 +51,7 @@ _STRUCTURED = (
     semconv.TOOL_DEFINITIONS,
     semconv.RETRIEVAL_DOCUMENTS,
 )
+_ORDINARY, _STRUCTURE, _DIALECT = range(3)
 _MESSAGE_EVENTS = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
@@ -76,6 +78,8 @@ def normalise(request: ExportTraceServiceRequest) -> bool:
 def _normalise_scope(scope: ScopeSpans) -> bool:
     changed = False
     for span in scope.spans:
+        if not _may_be_foreign(span):
+            continue
         attributes = SpanAttributes(span)
         try:
             _rewrite(attributes)
@@ -84,6 +88,24 @@ def _normalise_scope(scope: ScopeSpans) -> bool:
         else:
             changed |= attributes.commit()
     return changed
+
+
+def _may_be_foreign(span: Span) -> bool:
+    """Whether anything below could change the span: its cost is paid by every span that is not ours."""
+    if span.events or span.status.code == STATUS_ERROR:
+        return True
+    for pair in span.attributes:
+        kind = _key_kind(pair.key)
+        if kind == _DIALECT or (kind == _STRUCTURE and pair.value.WhichOneof("value") != "string_value"):
+            return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _key_kind(key: str) -> int:
+    if any(key.startswith(prefixes) for prefixes, _ in _DIALECTS):
+        return _DIALECT
+    return _STRUCTURE if key in _STRUCTURED else _ORDINARY
 
 
 def _rewrite(attributes: SpanAttributes) -> None:

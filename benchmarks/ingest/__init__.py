@@ -1,0 +1,1 @@
+"""Ingest, measured: evalspan beside the servers that people would run instead."""

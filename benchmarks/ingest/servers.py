@@ -1,0 +1,183 @@
+"""The servers under load, each started on a fresh directory: how to send to it, how to count what it stored."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A running server; CPU and memory are those of its whole process tree."""
+
+    name = ""
+
+    def __init__(self, directory: Path, python: Path) -> None:
+        self.directory, self.python, self.port = directory, python, free_port()
+        directory.mkdir(parents=True, exist_ok=True)
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            self.command(),
+            stdout=subprocess.DEVNULL,
+            stderr=(directory / "stderr.txt").open("w"),
+            env={**os.environ, **self.environment()},
+            cwd=directory,
+            start_new_session=True,
+        )
+        self._wait_until_ready()
+        self.start_s = time.perf_counter() - self.started
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    headers: dict[str, str] = {"Content-Type": "application/x-protobuf"}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1/traces"
+
+    def stored(self) -> int:
+        """Spans in its database now."""
+        raise NotImplementedError
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise SystemExit(f"{self.name} ended: {(self.directory / 'stderr.txt').read_text()[-2000:]}")
+            with contextlib.suppress(OSError):
+                request = urllib.request.Request(self.url, data=b"", headers=self.headers)
+                try:
+                    urllib.request.urlopen(request, timeout=5)
+                except urllib.error.HTTPError as answer:
+                    if answer.code == 503:
+                        continue
+                return
+            time.sleep(0.05)
+        raise SystemExit(f"{self.name} did not answer in 120 s")
+
+    def pids(self) -> list[int]:
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    todo += [int(child) for child in task.read_text().split()]
+        return found
+
+    def cpu_s(self) -> float:
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                total += sum(int(field) for field in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15])
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        total = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1])
+        return total / 1024
+
+    def disk_bytes(self) -> int:
+        return sum(path.stat().st_blocks * 512 for path in self.directory.rglob("*") if path.is_file())
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(90)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class Evalspan(Server):
+    name = "evalspan"
+
+    def __init__(self, directory: Path, python: Path) -> None:
+        self.sql_port = free_port()
+        super().__init__(directory, python)
+
+    def command(self) -> list[str]:
+        store = f"chdb://{self.directory}/store"
+        ports = ["--port", str(self.port), "--grpc-port", "-1", "--sql-port", str(self.sql_port)]
+        return [str(self.python), "-m", "evalspan", "serve", "--store", store, *ports]
+
+    def stored(self) -> int:
+        owner = json.loads((self.directory / "store" / "service.json").read_text())
+        request = urllib.request.Request(owner["sql"], data=b"SELECT count() FROM evalspan.spans FORMAT TSV")
+        request.add_header("X-ClickHouse-User", "evalspan")
+        request.add_header("X-ClickHouse-Key", owner["token"])
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.read())
+
+
+class Phoenix(Server):
+    name = "phoenix"
+
+    def command(self) -> list[str]:
+        return [str(self.python), "-m", "phoenix.server.main", "serve"]
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PHOENIX_PORT": str(self.port),
+            "PHOENIX_HOST": "127.0.0.1",
+            "PHOENIX_GRPC_PORT": str(free_port()),
+            "PHOENIX_WORKING_DIR": str(self.directory),
+            "PHOENIX_TELEMETRY_ENABLED": "false",
+        }
+
+    def stored(self) -> int:
+        return _sqlite_count(self.directory / "phoenix.db", "spans")
+
+
+class Mlflow(Server):
+    name = "mlflow"
+    headers = {"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "0"}
+
+    def command(self) -> list[str]:
+        database = f"sqlite:///{self.directory}/mlflow.db"
+        bind = ["--host", "127.0.0.1", "--port", str(self.port)]
+        return [str(self.python), "-m", "mlflow", "server", "--backend-store-uri", database, *bind]
+
+    def environment(self) -> dict[str, str]:
+        # Without this its first export waits for a price list from the internet.
+        return {"MLFLOW_MODEL_CATALOG_URI": "", "PATH": f"{self.python.parent}:{os.environ['PATH']}"}
+
+    def stored(self) -> int:
+        return _sqlite_count(self.directory / "mlflow.db", "spans")
+
+
+def _sqlite_count(path: Path, table: str) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+        return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+@contextlib.contextmanager
+def running(kind: type[Server], directory: Path, python: Path | None = None) -> Iterator[Server]:
+    server = kind(directory, python or Path(sys.executable))
+    try:
+        yield server
+    finally:
+        server.stop()
