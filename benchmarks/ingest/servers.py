@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 
 def free_port() -> int:
@@ -48,7 +49,7 @@ class Server:
     def environment(self) -> dict[str, str]:
         return {}
 
-    headers: dict[str, str] = {"Content-Type": "application/x-protobuf"}
+    headers: ClassVar[dict[str, str]] = {"Content-Type": "application/x-protobuf"}
 
     @property
     def url(self) -> str:
@@ -88,7 +89,9 @@ class Server:
         total = 0
         for pid in self.pids():
             with contextlib.suppress(OSError):
-                total += sum(int(field) for field in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15])
+                total += sum(
+                    int(field) for field in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15]
+                )
         return total / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self) -> float:
@@ -154,7 +157,7 @@ class Phoenix(Server):
 
 class Mlflow(Server):
     name = "mlflow"
-    headers = {"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "0"}
+    headers: ClassVar[dict[str, str]] = {"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "0"}
 
     def command(self) -> list[str]:
         database = f"sqlite:///{self.directory}/mlflow.db"

@@ -35,7 +35,9 @@ class Template:
         for number in range(count):
             # Marks that occur nowhere else: where they stand in the bytes, ids are written later.
             trace_id = b"\xfe\xff" + number.to_bytes(14, "big")
-            span = spans.add(trace_id=trace_id, span_id=b"\xfe\xff" + number.to_bytes(6, "big"), name="chat gpt-4o-mini")
+            span = spans.add(
+                trace_id=trace_id, span_id=b"\xfe\xff" + number.to_bytes(6, "big"), name="chat gpt-4o-mini"
+            )
             span.start_time_unix_nano = now - rng.randrange(3_600_000_000_000)
             span.end_time_unix_nano = span.start_time_unix_nano + rng.randrange(200_000_000, 9_000_000_000)
             self._describe(span, rng, words, span_bytes)
