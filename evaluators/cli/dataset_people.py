@@ -67,59 +67,45 @@ def review(
     cases = [found[name] for name in ids] or pending(found.examples)
     if reject and not (ids or everything):
         raise UsageError("which cases are no failures?", hint="--id ID, or --all")
-    asking = not (everything or ids or no_input or reject) and sys.stdin.isatty()
-    if not asking and not (everything or ids) and cases:
+    answered = everything or bool(ids)
+    if cases and not answered and (no_input or not sys.stdin.isatty()):
         raise UsageError(
             f"{len(cases)} cases are pending and nobody can be asked", hint="--all or --id, with the answers"
         )
-    done = 0
-    for case in cases:
-        if reject:
-            found.remove(case.id)
-        elif asking:
-            answers = _ask(found, case)
-            if answers is None:
+    who = reviewer or whoever_runs_this()
+    if not answered:
+        done = sum(_ask(found, case, who, fix) for case in cases)
+    else:
+        done = len(cases)
+        for case in cases:
+            if reject:
+                found.remove(case.id)
                 continue
-            accept(
-                case,
-                reviewer=reviewer or whoever_runs_this(),
-                root_cause=answers[0],
-                expected_output=answers[1],
-                reference_free=answers[1] == "",
-                fix=fix,
-            )
-        else:
-            accept(
-                case,
-                reviewer=reviewer or whoever_runs_this(),
-                root_cause=root_cause or case.root_cause,
-                expected_output=expected,
-                reference_free=no_reference,
-                fix=fix,
-            )
-        done += 1
-        if asking:
-            found.save()
+            cause = root_cause or case.root_cause
+            accept(case, reviewer=who, root_cause=cause, expected_output=expected, reference_free=no_reference, fix=fix)
     found.save()
     left = len(pending(found.examples))
     click.echo(f"{done} {'taken out' if reject else 'reviewed'}, {left} pending in {file}", err=True)
 
 
-def _ask(found: Dataset, case: Example) -> tuple[str, str] | None:
-    """Root cause and expected output from the terminal, None to skip the case; `reject` takes it out."""
+def _ask(found: Dataset, case: Example, reviewer: str, fix: str) -> bool:
+    """Takes root cause and expected output from the terminal and saves; False when the case was put off."""
+    from ..datasets.review import accept
+
     about = case.metadata
     click.secho(f"\n{case.id}  ({about.get('count', 1)} times, {about.get('reason', '')})", bold=True, err=True)
     click.echo(f"asked    {case.input_text}", err=True)
     click.echo(f"answered {(about.get('failure') or {}).get('output', '')}", err=True)
     cause = click.prompt("root cause (empty: later, 'reject': no failure)", default="", show_default=False, err=True)
+    if not cause:
+        return False
     if cause == "reject":
         found.remove(case.id)
-        found.save()
-        return None
-    if not cause:
-        return None
-    proposed = case.expected_output or ""
-    wanted = click.prompt(
-        "expected output (empty: none needed)", default=proposed, show_default=bool(proposed), err=True
-    )
-    return cause, wanted
+    else:
+        proposed = case.expected_output or ""
+        wanted = click.prompt(
+            "expected output (empty: none needed)", default=proposed, show_default=bool(proposed), err=True
+        )
+        accept(case, reviewer=reviewer, root_cause=cause, expected_output=wanted, reference_free=not wanted, fix=fix)
+    found.save()
+    return True

@@ -77,9 +77,7 @@ def pull(name: str, file: str, project: str, dsn: str | None) -> None:
     with connect(dsn) as store:
         items = stored_examples(store, name, project)
     if not items:
-        raise UsageError(
-            f"the store has no dataset {name!r}", hint='evalspan sql "SELECT DISTINCT dataset FROM examples"'
-        )
+        raise UsageError(f"the store has no dataset {name!r}", hint="`evalspan dataset push` stores one")
     path = Path(file)
     fresh = Dataset(name, examples=[Example.from_json(item) for item in items])
     if path.exists():

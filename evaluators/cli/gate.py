@@ -101,7 +101,7 @@ def load_dataset(name: str, dsn: str | None, project: str = "default") -> Datase
     """The dataset of a file, else of the store when one is named. Raises DatasetError."""
     from ..datasets import Dataset, DatasetError, Example
 
-    if Path(name).exists() or dsn is None or name.endswith((".jsonl", ".json")):
+    if Path(name).exists() or not dsn or name.endswith((".jsonl", ".json")):
         return Dataset.load(name)
     from ...queries.database import connect
     from ...queries.examples import stored_examples

@@ -47,7 +47,7 @@ def find_experiment(key: str, *, dsn: str | None = None, project: str = "default
     """The experiment that a file holds, or the newest of the store with this id or name. Raises UsageError."""
     if Path(key).is_file():
         return load_experiment(key)
-    if dsn is None:
+    if not dsn:
         raise UsageError(f"there is no file {key}", hint="record one with --out FILE, or name the store with --store")
     from ...queries.database import connect
     from ...queries.experiments import stored_experiment
