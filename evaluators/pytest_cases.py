@@ -9,8 +9,8 @@ from .experiments.record import CaseResult
 from .experiments.ruling import describe
 from .experiments.run import RunSettings, run_cases
 from .experiments.target import load_target
-from .gate.decide import Reason
 from .gate.repeat import at_the_threshold, settle
+from .gate.report import Reason
 from .gate.run import importing
 from .loading import load_suite
 

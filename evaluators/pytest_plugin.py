@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .pytest_cases import Case, Cases
 
@@ -93,7 +93,7 @@ class CaseItem(pytest.Item):
         return self.path, self.case.line, self.name
 
 
-def _cases(config: pytest.Config, named: dict[str, Any]) -> Cases:
+def _cases(config: pytest.Config, named: Mapping[str, Any]) -> Cases:
     from ..instrument.errors import EvalspanError
     from .pytest_cases import Cases
 
