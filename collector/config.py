@@ -137,6 +137,9 @@ def _converted(
 ) -> msgspec.Struct:
     try:
         return msgspec.convert(values, kind, strict=True)
+    except ConfigError as error:  # what the table's owner refuses says which key; here is known where it was set
+        places = dict.fromkeys(origins[f"{table}.{name}"] for name in values if f"{table}.{name}" in origins)
+        raise ConfigError(f"{', '.join(places)}: {error}", hint=error.hint) from error
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
         key = re.split(r"[.`\[]", path)[0]

@@ -30,6 +30,8 @@ from .receivers.intake import Intake
 from .receivers.rows import add_rows_route
 from .sampling import build_sampler
 from .sampling.head import HeadStage
+from .sampling.journal import Journal
+from .sampling.tail import TailStage
 from .scores import insert_scores
 from .telemetry import Telemetry
 
@@ -141,7 +143,12 @@ class Service:
 
     def _stage(self) -> Stage:
         sampler = build_sampler(self.config.sampling)
-        return KeepAll() if sampler.keeps_everything else HeadStage(sampler, self.telemetry)
+        if sampler.keeps_everything:
+            return KeepAll()
+        if self.config.sampling.mode == "tail":
+            log = self._log_directory()
+            return TailStage(sampler, self.telemetry, Journal(log / "tail", log / "spans"))
+        return HeadStage(sampler, self.telemetry)
 
     def _announce(self) -> None:
         if self.store.embedded:

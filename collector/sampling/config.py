@@ -54,8 +54,8 @@ class SamplingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 f"{where} has no condition, so it would match every trace",
                 hint="give it errors, slower_than_quantile, patterns, attributes or segment, or set [sampling] rate",
             )
-        if self.name in ("", "base", "keep", "late"):
-            raise ConfigError(f"{where}: the name is empty or taken", hint="'base', 'keep' and 'late' are built in")
+        if self.name in ("", "base", "keep"):
+            raise ConfigError(f"{where}: the name is empty or taken", hint="'base' and 'keep' are built in")
         if any(not pattern.strip() for pattern in self.patterns):
             raise ConfigError(f"{where}: an empty pattern matches every text", hint="remove it")
         _probability(where, "rate", self.rate)

@@ -15,7 +15,6 @@ from .probability import incoming_threshold, probability_of, randomness_of, thre
 
 KEEP_RULE = "keep"
 BASE_RULE = "base"
-LATE_RULE = "late"
 
 
 class Decision(NamedTuple):
