@@ -34,6 +34,11 @@ _WITH_PROJECT = (
     "spans", "evaluations", "examples", "experiments", "experiment_results", "alert_rules", "alerts", "cursors",
 )  # fmt: skip
 _CAPPED = {"max_execution_time": "time_s", "max_result_rows": "result_rows", "max_threads": "threads"}
+_SETTINGS = re.compile(
+    r"\bSETTINGS\s+(\w+\s*=\s*(?:[\w.]+|'[\w ./-]*')(?:\s*,\s*\w+\s*=\s*(?:[\w.]+|'[\w ./-]*'))*)\s*((?:FORMAT\s+\w+)?)\s*;?\s*$",
+    re.IGNORECASE,
+)
+_SETTING = re.compile(r"(\w+)\s*=\s*([\w.]+|'[\w ./-]*')")
 _CODE = re.compile(r"Code: (\d+)")
 
 
@@ -84,6 +89,8 @@ class Reader:
         """
         import chdb
 
+        sql, own_settings = _taken_settings(sql)
+        assignments = _assignments({**(settings or {}), **own_settings}, limits, project, self._database)
         if not self._slots.acquire(timeout=self._wait_s):
             raise QueryError(
                 f"Too many statements run at once; none of them ended within {self._wait_s:g} s.",
@@ -95,17 +102,18 @@ class Reader:
         try:
             with _refusals():
                 turn.handle.query(f"USE {self._database}")
-                turn.handle.query(f"SET {_assignments(dict(settings or {}), limits, project, self._database)}")
-                return self._started(turn, sql, format_, dict(parameters or {}))
+                return self._started(turn, sql, format_, dict(parameters or {}), assignments)
         except BaseException:
             turn.end()
             raise
 
-    def _started(self, turn: _Turn, sql: str, format_: str, parameters: dict[str, str]) -> Reply:
+    def _started(self, turn: _Turn, sql: str, format_: str, parameters: dict[str, str], assignments: str) -> Reply:
         _classify(turn.handle, sql)
         found = examine(
             sql, lambda text: turn.handle.query(text, "TSVRaw", params=parameters).bytes().decode(), own=self._database
         )
+        # Only now: `limit` and the like would cut the tree that was examined.
+        turn.handle.query(f"SET {assignments}")
         # Under readonly = 1 every setting is shown as one that nobody may change, and drivers then send none.
         turn.handle.query(f"SET readonly = {2 if found.about_settings else 1}")
         chosen = found.output_format or _trailing_format(sql) or format_
@@ -178,6 +186,15 @@ def _classify(handle: Any, sql: str) -> None:
         raise QueryError("Multi-statements are not allowed.", hint="Send one statement at a time.", code=62)
     if not str(found["query_class"]).endswith(("READ_ONLY", "UNKNOWN")) or found["has_secrets"]:
         raise refused("This is not a statement that only reads.")
+
+
+def _taken_settings(sql: str) -> tuple[str, dict[str, str]]:
+    """The statement without the SETTINGS clause at its end, which the handle gets instead: it is read-only then."""
+    found = _SETTINGS.search(sql)
+    if not found:
+        return sql, {}
+    values = {name: value.strip("'") for name, value in _SETTING.findall(found.group(1))}
+    return sql[: found.start()] + " " + found.group(2), values
 
 
 def check_settings(settings: Mapping[str, str]) -> None:

@@ -80,7 +80,8 @@ _COMBINATORS = (
 _CATALOGUES = {"information_schema", "INFORMATION_SCHEMA"}
 
 _NODE = re.compile(r"^( *)(\S+)(?: (.*))?$")
-_SUFFIX = re.compile(r"(?: \(alias .*\))?(?: \(children \d+\))?$")
+_CHILDREN = re.compile(r" \(children (\d+)\)$")
+_ALIAS = re.compile(r" \(alias .*\)$")
 
 
 def examine(sql: str, explain: Callable[[str], str], *, own: str) -> Examined:
@@ -96,8 +97,10 @@ def examine(sql: str, explain: Callable[[str], str], *, own: str) -> Examined:
     if len(sql) > LONGEST_SQL:
         raise refused(f"The statement is longer than {LONGEST_SQL} characters.")
     tree = list(_nodes(explain(f"EXPLAIN AST {sql}")))
-    if not tree or tree[0].kind not in _STATEMENTS:
-        raise refused(f"{tree[0].kind if tree else 'This'} is not a statement that only reads.")
+    if not _complete(tree):
+        raise refused("The statement's syntax tree cannot be read: more than one FORMAT clause?")
+    if tree[0].kind not in _STATEMENTS:
+        raise refused(f"{tree[0].kind} is not a statement that only reads.")
     output_format = ""
     for node in tree:
         if node.kind == "ColumnsApplyTransformer":
@@ -129,13 +132,38 @@ class _Node(msgspec.Struct, frozen=True):
     depth: int
     kind: str
     text: str
+    children: int
 
 
 def _nodes(tree: str) -> Iterator[_Node]:
     for line in tree.splitlines():
         found = _NODE.match(line)
         if found:
-            yield _Node(len(found.group(1)), found.group(2), _SUFFIX.sub("", found.group(3) or ""))
+            text = f" {found.group(3) or ''}"
+            children = _CHILDREN.search(text)
+            text = _ALIAS.sub("", text[: children.start()] if children else text).strip()
+            yield _Node(len(found.group(1)), found.group(2), text, int(children.group(1)) if children else 0)
+
+
+def _complete(tree: list[_Node]) -> bool:
+    """Whether every node has as many children as it says: a cut or reformatted tree shows nothing reliable."""
+    if not tree or tree[0].depth != 0:
+        return False
+    missing: list[int] = []  # children still to come, by depth
+    for node in tree:
+        if node.depth > len(missing):
+            return False
+        if any(missing[node.depth :]):
+            return False
+        del missing[node.depth :]
+        if missing:
+            missing[-1] -= 1
+            if missing[-1] < 0:
+                return False
+        elif node is not tree[0]:
+            return False
+        missing.append(node.children)
+    return not any(missing)
 
 
 def _examine_function(name: str) -> None:

@@ -1,0 +1,163 @@
+"""`evalspan traces`: the newest traces as a table, and one as a tree with its messages and scores."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from .. import traces as reading
+from ..database import connect
+from ..durations import duration, spelled
+from ..result import Result
+from .output import format_option, plain, render
+from .sql import store_option
+
+BAR = 24
+
+
+@click.group()
+def traces() -> None:
+    """List traces and show one as a tree."""
+
+
+@traces.command("list")
+@click.option("--since", default="24h", show_default=True, help="How far back: 30m, 24h, 7d.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many traces.")
+@click.option("--project", default="", help="Only this project.")
+@click.option("--service", default="", help="Only this service.")
+@click.option("--model", default="", help="Only traces that asked this model.")
+@click.option("--status", type=click.Choice(["", "OK", "ERROR", "UNSET"]), default="", help="Only this status.")
+@click.option("--session", default="", help="Only this conversation.")
+@click.option("--user", default="", help="Only this user.")
+@click.option("--failed", default="", metavar="EVALUATOR", help="Only traces that this evaluator failed.")
+@click.option("-q", "--text", "q", default="", help="Only traces with this text in input or output.")
+@format_option
+@store_option
+def list_(since: str, limit: int, store: str | None, format_: str, **filters: Any) -> None:
+    """The newest traces with their totals."""
+    with connect(store) as opened:
+        found = reading.latest(opened, since=duration(since), rows=limit, filters=filters)
+    if format_ != "table":
+        render(found, format_)
+        return
+    if not found.rows:
+        click.echo(f"no traces in the last {since}; --since 30d looks further back", err=True)
+        return
+    render(_shown(found), "table")
+
+
+@traces.command()
+@click.argument("trace_id")
+@click.option("--messages/--no-messages", default=True, help="With what was said.  [default: with]")
+@click.option("--format", "format_", type=click.Choice(["tree", "json"]), default="tree", show_default=True)
+@store_option
+def show(trace_id: str, messages: bool, format_: str, store: str | None) -> None:
+    """Show one trace; the beginning of its id is enough."""
+    with connect(store) as opened:
+        trace = reading.read(opened, trace_id)
+    if format_ == "json":
+        whole = {
+            "trace_id": trace.trace_id,
+            "spans": [plain(node.row) for node in trace.nodes],
+            "evaluations": [plain(row) for row in trace.evaluations],
+        }
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n")
+        return
+    click.echo(f"trace {trace.trace_id}  {trace.start:%Y-%m-%d %H:%M:%S} UTC  {spelled(trace.duration_ns)}")
+    scores: dict[str, list[str]] = {}
+    for row in trace.evaluations:
+        scores.setdefault(row["span_id"], []).append(_score(row))
+    if "" in scores:
+        click.echo("  ".join(scores[""]))
+    for node in trace.nodes:
+        _echo_span(node, trace, scores.get(node.row["span_id"], []), messages)
+
+
+def _echo_span(node: reading.Node, trace: reading.Trace, scores: list[str], messages: bool) -> None:
+    row = node.row
+    facts = [spelled(row["duration_ns"])]
+    if row["request_model"]:
+        facts.append(row["request_model"])
+    if row["input_tokens"] or row["output_tokens"]:
+        facts.append(f"{row['input_tokens']:,}+{row['output_tokens']:,} tok")
+    if row["cost_usd"] is not None:
+        facts.append(f"${row['cost_usd']:.4f}")
+    if row["status"] == "ERROR":
+        facts.append(click.style(f"ERROR {row['error_type'] or row['status_message'][:80]}", fg="red"))
+    name = click.style(f"{node.rails}{row['name']}", bold=True)
+    width = max(1, 44 - len(node.rails) - len(row["name"]))
+    click.echo(f"{name}{' ' * width}{_bar(row, trace)}  {'  '.join([*facts, *scores])}")
+    if messages:
+        for label, text in _said(row):
+            first, *rest = text.strip().splitlines() or [""]
+            click.echo(f"{node.below}   {label:<10} {first}")
+            for line in rest:
+                click.echo(f"{node.below}   {'':<10} {line}")
+
+
+def _bar(row: dict[str, Any], trace: reading.Trace) -> str:
+    total = max(trace.duration_ns, 1)
+    begin: float = (row["start_time"] - trace.start).total_seconds() * 1e9
+    left = min(int(begin / total * BAR), BAR - 1)
+    length: int = max(1, round(row["duration_ns"] / total * BAR))
+    return ("·" * left + "█" * length)[:BAR].ljust(BAR, "·")
+
+
+def _said(row: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = []
+    for label, content in (("input", row["input"]), ("output", row["output"])):
+        lines += _messages(content) or ([(label, content)] if content else [])
+    return lines
+
+
+def _messages(content: str) -> list[tuple[str, str]]:
+    try:
+        found = msgspec.json.decode(content.encode(), type=list[dict[str, Any]])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return []
+    lines = []
+    for message in found:
+        for part in message.get("parts") or [{"content": message.get("content", "")}]:
+            kind = part.get("type", "text")
+            text = part.get("content") if kind in ("text", "reasoning") else None
+            shown = text if isinstance(text, str) else msgspec.json.encode(part).decode()
+            lines.append((str(message.get("role") or message.get("id") or ""), shown))
+    return lines
+
+
+def _score(row: dict[str, Any]) -> str:
+    parts = [row["name"]]
+    if row["score"] is not None:
+        parts.append(f"{row['score']:.2f}")
+    if row["label"]:
+        parts.append(row["label"])
+    mark = {"pass": "✓", "fail": "✗"}.get(row["passed"], "unscored" if row["error"] else "")
+    return " ".join([*parts, mark]).rstrip()
+
+
+def _shown(found: Result) -> Result:
+    rows = []
+    for row in found.dicts():
+        cost = "" if not row["cost_usd"] else f"${row['cost_usd']:.4f}"
+        name = row["name"] + (f" ✗{row['errors']}" if row["errors"] else "")
+        rows.append(
+            (
+                f"{row['start_time']:%m-%d %H:%M:%S}",
+                name,
+                row["service"],
+                row["input"][:60],
+                spelled(row["duration_ns"]),
+                row["spans"],
+                row["tokens"],
+                cost,
+                row["trace_id"],
+            )
+        )
+    return Result(
+        columns=["TIME", "SPAN", "SERVICE", "INPUT", "DURATION", "SPANS", "TOKENS", "COST", "TRACE"],
+        types=["String"] * 4 + ["String", "UInt64", "UInt64", "String", "String"],
+        rows=rows,
+    )

@@ -1,0 +1,146 @@
+"""Traces read back: the newest with their totals, and one as a tree of its spans with messages and scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..instrument.errors import UsageError
+from . import catalog
+from .result import Result
+
+if TYPE_CHECKING:
+    from .database import Store
+    from .remote import RemoteStore
+
+SHORTEST_PREFIX = 4
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A span in its place: `rails` draws the branches that lead to it."""
+
+    row: dict[str, Any]
+    rails: str
+    below: str
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """One trace: its spans in tree order, and the evaluations of the trace and its spans."""
+
+    trace_id: str
+    nodes: list[Node]
+    evaluations: list[dict[str, Any]]
+
+    @property
+    def start(self) -> datetime:
+        """When the first span began."""
+        begins: list[datetime] = [node.row["start_time"] for node in self.nodes]
+        return min(begins)
+
+    @property
+    def duration_ns(self) -> int:
+        """From the first span's begin to the last one's end."""
+        ends = (
+            int((node.row["start_time"] - self.start).total_seconds() * 1e9) + int(node.row["duration_ns"])
+            for node in self.nodes
+        )
+        return max(ends)
+
+
+def latest(
+    store: Store | RemoteStore, *, since: timedelta, rows: int = 20, filters: Mapping[str, Any] | None = None
+) -> Result:
+    """The newest traces with their totals; `filters` are parameters of the query pages/traces."""
+    start = datetime.now(UTC) - since
+    given = {name: value for name, value in (filters or {}).items() if value}
+    query = catalog.get("pages/traces")
+    common = {"start": _text(start), "rows": rows, "filtered": int(bool(given)), **given}
+    # Traces whose root was sent to somebody else are shown too, when there are no others.
+    found = query.run(store, timeout_s=30, **common)
+    if not found.rows:
+        found = query.run(store, timeout_s=30, every=1, **common)
+    listed = found.dicts()
+    totals: dict[str, dict[str, Any]] = {}
+    if listed:
+        ids = [row["trace_id"] for row in listed]
+        answer = catalog.get("pages/trace_totals").run(store, ids=ids, start=_text(start))
+        totals = {row["trace_id"]: row for row in answer.dicts()}
+    columns = [
+        "start_time",
+        "name",
+        "service",
+        "input",
+        "output",
+        "duration_ns",
+        "spans",
+        "errors",
+        "tokens",
+        "cost_usd",
+    ]
+    merged = [_with_totals(row, totals.get(row["trace_id"], {})) for row in listed]
+    return Result(
+        columns=[*columns, "trace_id"],
+        types=["DateTime64(9)", *["String"] * 4, *["UInt64"] * 4, "Nullable(Float64)", "String"],
+        rows=[tuple(row.get(column) for column in [*columns, "trace_id"]) for row in merged],
+    )
+
+
+def _with_totals(row: dict[str, Any], totals: dict[str, Any]) -> dict[str, Any]:
+    tokens = (totals.get("input_tokens") or 0) + (totals.get("output_tokens") or 0)
+    return {**row, **totals, "tokens": tokens}
+
+
+def read(store: Store | RemoteStore, trace_id: str) -> Trace:
+    """
+    One trace by its id, or by the beginning of it.
+
+    Raises:
+        UsageError: the text is no such beginning, no trace has it, or several do.
+    """
+    whole = _find(store, trace_id.strip().lower())
+    rows = catalog.get("trace").run(store, trace=whole).dicts()
+    evaluations = catalog.get("trace_evaluations").run(store, trace=whole).dicts()
+    return Trace(trace_id=whole, nodes=list(_tree(rows)), evaluations=evaluations)
+
+
+def _find(store: Store | RemoteStore, text: str) -> str:
+    if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_PREFIX},32}}", text):
+        raise UsageError(
+            f"{text!r} is not a trace id.", hint=f"Give at least its first {SHORTEST_PREFIX} hexadecimal digits."
+        )
+    found = [row[0] for row in catalog.get("trace_ids").run(store, prefix=text).rows]
+    if not found:
+        raise UsageError(f"There is no trace {text}.", hint="`evalspan traces list` shows the newest.")
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} traces begin with {text}: {', '.join(found[:3])}.", hint="Give more digits.")
+    return str(found[0])
+
+
+def _tree(rows: Sequence[dict[str, Any]]) -> Iterator[Node]:
+    """Depth first; a span whose parent is not in the store stands at the top."""
+    known = {row["span_id"] for row in rows}
+    children: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        parent = row["parent_span_id"]
+        children.setdefault(parent if parent in known and parent != row["span_id"] else "", []).append(row)
+    shown: set[str] = set()
+    # A stack, not recursion: agents make chains of spans deeper than Python's.
+    stack = [(row, "", "") for row in reversed(children.get("", []))]
+    while stack:
+        row, rails, below = stack.pop()
+        if row["span_id"] in shown:
+            continue
+        shown.add(row["span_id"])
+        yield Node(row=row, rails=rails, below=below)
+        inside = children.get(row["span_id"], [])
+        for number, child in enumerate(reversed(inside)):
+            last = number == 0
+            stack.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")))
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
