@@ -17,6 +17,7 @@ from .readonly import Limits, examine, refused
 
 TOO_MANY_QUERIES = 202
 READONLY = 164
+TOO_MANY_BYTES = 396
 
 # chDB encodes each block by itself; only these formats are still one document when blocks are put together.
 _STREAMED = {"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow", "JSONCompactEachRow", "TSVRaw"}
@@ -98,7 +99,7 @@ class Reader:
                 code=TOO_MANY_QUERIES,
             )
         handle: Any = chdb.connect(self._path)  # type: ignore[no-untyped-call]
-        turn = _Turn(handle, self._slots)
+        turn = _Turn(handle, self._slots, limits.result_bytes)
         try:
             with _refusals():
                 turn.handle.query(f"USE {self._database}")
@@ -129,8 +130,8 @@ class Reader:
 class _Turn:
     """One statement's own handle and its slot; both are given back once, by `end`."""
 
-    def __init__(self, handle: Any, slots: threading.BoundedSemaphore) -> None:
-        self.handle, self._slots = handle, slots
+    def __init__(self, handle: Any, slots: threading.BoundedSemaphore, most_bytes: int) -> None:
+        self.handle, self._slots, self._most_bytes = handle, slots, most_bytes
         self.statistics = Statistics()
         self._started = time.perf_counter_ns()
         self._ended = False
@@ -168,6 +169,10 @@ class _Turn:
         self.statistics.read_bytes = max(self.statistics.read_bytes, int(answer.bytes_read()))
         self.statistics.result_bytes += len(body)
         self.statistics.elapsed_ns = time.perf_counter_ns() - self._started
+        if self.statistics.result_bytes > self._most_bytes:  # the engine's own limit does not see streams
+            raise QueryError(
+                f"Limit for result exceeded, max bytes: {self._most_bytes}.", hint="Ask for less.", code=TOO_MANY_BYTES
+            )
         return body
 
 

@@ -18,6 +18,7 @@ from ..instrument.errors import QueryError
 
 ACCESS_DENIED = 497
 LONGEST_SQL = 262_144
+ENGINE_FUNCTIONS = "SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions"
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -35,7 +36,6 @@ class Limits(msgspec.Struct, frozen=True):
             "max_execution_time": str(self.time_s),
             "max_memory_usage": str(self.memory_bytes),
             "max_result_rows": str(self.result_rows),
-            "max_result_bytes": str(self.result_bytes),
             "max_threads": str(self.threads),
             "result_overflow_mode": "throw",
         }
@@ -81,34 +81,35 @@ _CATALOGUES = {"information_schema", "INFORMATION_SCHEMA"}
 
 _NODE = re.compile(r"^( *)(\S+)(?: (.*))?$")
 _CHILDREN = re.compile(r" \(children (\d+)\)$")
-_ALIAS = re.compile(r" \(alias .*\)$")
+_ALIAS = re.compile(r" \(alias (.*)\)$")
 
 
-def examine(sql: str, explain: Callable[[str], str], *, own: str) -> Examined:
+def examine(sql: str, engine: Callable[[str], str], *, own: str) -> Examined:
     """
     Refuses what may not run, and says what the rest is.
 
-    `explain` returns the engine's answer to an `EXPLAIN AST`, with the statement's parameters bound; `own` is the
-    database of the spans, in which unqualified tables are looked up.
+    `engine` answers a question as plain text, with the statement's parameters bound and no setting that could cut
+    the answer; `own` is the database of the spans, in which unqualified tables are looked up.
 
     Raises:
         QueryError: code 497 with what is not allowed; or the engine's own error for SQL that cannot be read.
     """
     if len(sql) > LONGEST_SQL:
         raise refused(f"The statement is longer than {LONGEST_SQL} characters.")
-    tree = list(_nodes(explain(f"EXPLAIN AST {sql}")))
+    tree = list(_nodes(engine(f"EXPLAIN AST {sql}")))
     if not _complete(tree):
         raise refused("The statement's syntax tree cannot be read: more than one FORMAT clause?")
     if tree[0].kind not in _STATEMENTS:
         raise refused(f"{tree[0].kind} is not a statement that only reads.")
     output_format = ""
+    lambdas = {node.alias for node in tree if node.kind == "Function" and node.text == "lambda"}
     for node in tree:
         if node.kind == "ColumnsApplyTransformer":
             raise refused("APPLY is not allowed: call the function on each column.")
         if node.kind not in _NODES:
             raise refused(f"{node.kind} is not allowed here.")
         if node.kind == "Function":
-            _examine_function(node.text)
+            _examine_function(node.text, lambdas, engine)
         elif node.kind in ("Identifier", "TableIdentifier"):
             _examine_name(node, own)
             if node.depth == 1 and node.kind == "Identifier" and tree[0].kind == "SelectWithUnionQuery":
@@ -132,6 +133,7 @@ class _Node(msgspec.Struct, frozen=True):
     depth: int
     kind: str
     text: str
+    alias: str
     children: int
 
 
@@ -141,8 +143,15 @@ def _nodes(tree: str) -> Iterator[_Node]:
         if found:
             text = f" {found.group(3) or ''}"
             children = _CHILDREN.search(text)
-            text = _ALIAS.sub("", text[: children.start()] if children else text).strip()
-            yield _Node(len(found.group(1)), found.group(2), text, int(children.group(1)) if children else 0)
+            text = text[: children.start()] if children else text
+            alias = _ALIAS.search(text)
+            yield _Node(
+                depth=len(found.group(1)),
+                kind=found.group(2),
+                text=(text[: alias.start()] if alias else text).strip(),
+                alias=alias.group(1) if alias else "",
+                children=int(children.group(1)) if children else 0,
+            )
 
 
 def _complete(tree: list[_Node]) -> bool:
@@ -166,19 +175,26 @@ def _complete(tree: list[_Node]) -> bool:
     return not any(missing)
 
 
-def _examine_function(name: str) -> None:
-    lowered = name.lower()
-    if lowered in _functions() or lowered in _TABLE_FUNCTIONS:
+def _examine_function(name: str, lambdas: set[str], engine: Callable[[str], str]) -> None:
+    bases = {base.lower() for base in _without_combinators(name)}
+    if bases & _functions() or name.lower() in _TABLE_FUNCTIONS:
         return
-    base = name
-    while base:
-        combinator = next((suffix for suffix in _COMBINATORS if base.endswith(suffix)), "")
-        if not combinator:
-            break
-        base = base[: -len(combinator)]
-        if base.lower() in _functions():
-            return
+    # A lambda of the statement's own, `x -> ... AS name`, unless the name also means something to the engine:
+    # it would still mean that where the lambda is out of sight.
+    if name in lambdas and not bases & _engine_functions(engine):
+        return
     raise refused(f"The function {name} is not allowed.")
+
+
+def _without_combinators(name: str) -> Iterator[str]:
+    yield name
+    while suffix := next((suffix for suffix in _COMBINATORS if name.endswith(suffix)), ""):
+        name = name[: -len(suffix)]
+        yield name
+
+
+def _engine_functions(engine: Callable[[str], str]) -> frozenset[str]:
+    return frozenset(engine(ENGINE_FUNCTIONS).lower().split())
 
 
 def _examine_name(node: _Node, own: str) -> None:
