@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -80,6 +81,7 @@ def parse_json(text: str, kind: type[T]) -> T:
         return msgspec.json.decode(found.group(), type=kind)
 
 
+@lru_cache(maxsize=64)
 def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """The JSON Schema of a struct, in the strict subset that providers enforce: all required, nothing more allowed."""
     (schema,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
