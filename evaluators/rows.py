@@ -99,7 +99,7 @@ def _judgement(outcome: Outcome) -> dict[str, Any]:
         "explanation": outcome.explanation or "",
         "error": outcome.unscored or "",
         "judge_model": str(outcome.details.get("judge_model", "")),
-        "judge_cost_usd": outcome.cost_usd or 0.0,
+        "judge_cost_usd": outcome.cost_usd,
         "judge_trace_id": str(outcome.details.get("judge_trace_id", "")),
     }
 

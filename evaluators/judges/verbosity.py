@@ -25,9 +25,13 @@ def verbosity(outputs: Sequence[str], scores: Sequence[float]) -> Verbosity:
 
     A correlation is no proof: longer answers may be better. Above 0.3 with p < 0.05 it is worth a look.
     """
-    if len(outputs) != len(scores):
-        raise ValueError(f"{len(outputs)} outputs but {len(scores)} scores")
-    lengths = [len(unicode_tokens(output)) for output in outputs]
+    return verbosity_of_lengths([len(unicode_tokens(output)) for output in outputs], scores)
+
+
+def verbosity_of_lengths(lengths: Sequence[int], scores: Sequence[float]) -> Verbosity:
+    """As `verbosity`, where the lengths in words are known."""
+    if len(lengths) != len(scores):
+        raise ValueError(f"{len(lengths)} outputs but {len(scores)} scores")
     if len(scores) < 4 or len(set(scores)) < 2 or len(set(lengths)) < 2:
         return Verbosity(len(scores), None, None, None)
     from scipy.stats import spearmanr

@@ -1,0 +1,215 @@
+"""`evalspan score`: runs a suite over stored outputs or stored spans; progress, budget, resume, a table that tells."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...instrument.errors import UsageError
+
+if TYPE_CHECKING:
+    from ..evaluator import Evaluator
+    from ..judges.budget import Budget
+    from ..score_report import Summary
+
+FORMATS = ("table", "json", "jsonl", "csv", "markdown")
+INCONCLUSIVE = 4
+
+
+@click.command()
+@click.option("--input", "input_path", type=click.Path(dir_okay=False), help="JSONL with one output a line.")
+@click.option("--since", help="Score stored spans instead, this far back: 90m, 24h, 7d.")
+@click.option("--suite", "suite_name", metavar="MODULE:EVALUATORS", help="The evaluators.")
+@click.option(
+    "--evaluator", "only", multiple=True, metavar="NAME", help="Only these of the suite; NAME@new re-baselines."
+)
+@click.option(
+    "--output", "output_path", type=click.Path(dir_okay=False), help="Results; default: INPUT with .scores.jsonl."
+)
+@click.option("--max-usd", type=click.FloatRange(0), help="Judges stop here. A model without a known price is refused.")
+@click.option("--max-tokens", type=click.IntRange(0), default=2_000_000, show_default=True, help="Judges stop here.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=16, show_default=True)
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001), help="Seconds for one evaluation.")
+@click.option("--where", default="operation = 'chat'", show_default=True, help="Which spans, a SQL condition.")
+@click.option(
+    "--fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of the spans, drawn by hash.",
+)
+@click.option("--project", default="default", show_default=True)
+@click.option("--store", "dsn", help="The span store; default: the running service, or EVALSPAN_STORE.")
+@click.option("--follow", is_flag=True, help="Keep scoring spans as they arrive.")
+@click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="With --follow: this process's share.")
+@click.option(
+    "--config", "config_path", type=click.Path(dir_okay=False), help="With --follow: take the rules from here."
+)
+@click.option("--prompts", is_flag=True, help="Print the prompts of the suite's judges and stop.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--no-input", is_flag=True, help="Never ask; score never does.")
+@click.pass_context
+def score(ctx: click.Context, /, **options: Any) -> None:
+    r"""Runs evaluators over outputs in a file (--input) or over stored spans (--since).
+
+    Outcomes are written as they are known; the same command again goes on where it was stopped and tries what was
+    unscored once more. Exit 4 when an evaluator scored nothing at all.
+
+    \b
+    evalspan score --input answers.jsonl --suite checks:SUITE --max-usd 2
+    evalspan score --since 24h --suite checks:SUITE --fraction 0.1
+    evalspan score --since 7d --suite checks:SUITE --evaluator tone@new
+    """
+    if options["follow"]:
+        _follow(options)
+        return
+    suite, rebaselined = _chosen(options["suite_name"], options["only"])
+    if options["prompts"]:
+        _print_prompts(suite)
+        return
+    if bool(options["input_path"]) == bool(options["since"]):
+        raise UsageError("score needs either --input FILE or --since DURATION", hint="evalspan score --help")
+    if rebaselined and not options["since"]:
+        raise UsageError("NAME@new compares with stored scores", hint="use it with --since")
+    run = _score_file if options["input_path"] else _score_spans
+    with _budget(options) as budget:
+        found = run(suite, rebaselined, options)
+    _say_spending(budget)
+    if any(one.n == 0 for one in found):
+        ctx.exit(INCONCLUSIVE)
+
+
+def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) -> list[Summary]:
+    from ..scoring import Results, read_outputs, score_all
+
+    path = Path(options["input_path"])
+    outputs = read_outputs(path)
+    target = Path(options["output_path"] or path.with_suffix(".scores.jsonl"))
+    results = Results(target)
+    settings = {"concurrency": options["concurrency"], "timeout_s": options["timeout_s"]}
+    with progress(len(outputs) * len(suite), "score") as advance:
+        made = asyncio.run(score_all(outputs, suite, results, advance=advance, **settings))
+    results.close()
+    known = {(one.id, one.fingerprint) for one in outputs}
+    current = {(one.name, one.version) for one in suite}
+    # The file may hold outputs and versions of earlier runs: the table is about this input and this suite.
+    scored = [one for key, one in results.kept.items() if key[:2] in known and key[2:] in current]
+    click.echo(f"{made} judgements made, {len(scored) - made} kept from before; results in {target}", err=True)
+    return _show(scored, options["format_"])
+
+
+def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[str, Any]) -> list[Summary]:
+    from ...queries.database import connect
+    from ..span_scoring import compare_versions, score_spans
+    from .drift import duration
+
+    with connect(options["dsn"]) as store, progress(None, "score") as advance:
+        scored = asyncio.run(
+            score_spans(
+                store, suite, since=duration(options["since"]), where=options["where"], project=options["project"],
+                fraction=options["fraction"], concurrency=options["concurrency"], timeout_s=options["timeout_s"],
+                rebaselined=frozenset(rebaselined), advance=advance,
+            )
+        )  # fmt: skip
+        found = _show(scored, options["format_"]) if scored else []
+        if not scored:
+            click.echo("no span waits for these evaluators in this period", err=True)
+        for one in suite:
+            if one.name in rebaselined:
+                click.echo(
+                    compare_versions(store, one, since=duration(options["since"]), project=options["project"]), err=True
+                )
+    return found
+
+
+def _follow(options: dict[str, Any]) -> None:
+    from ...queries.database import connect
+    from ..span_scoring import follow
+
+    index, _, count = options["shard"].partition("/")
+    if not index.isdigit() or not count.isdigit() or int(index) >= int(count):
+        raise UsageError(
+            f"--shard {options['shard']!r} is not I/N with I below N", hint="for two processes: 0/2 and 1/2"
+        )
+    if bool(options["config_path"]) == bool(options["suite_name"]):
+        raise UsageError("--follow needs either --suite or --config", hint="--suite module:evaluators")
+    with connect(options["dsn"]) as store:
+        follow(store, options, shard=int(index), shards=int(count))
+
+
+def _chosen(reference: str | None, only: tuple[str, ...]) -> tuple[list[Evaluator], set[str]]:
+    from ..loading import load_suite
+    from ..suggest import did_you_mean
+
+    if not reference:
+        raise UsageError("score needs a suite", hint="--suite module:evaluators, for example --suite checks:SUITE")
+    suite = load_suite(reference)
+    names = [name.removesuffix("@new") for name in only]
+    for name in names:
+        if name not in [one.name for one in suite]:
+            known = [one.name for one in suite]
+            raise UsageError(
+                f"{reference} has no evaluator {name!r}", hint=f"it has {', '.join(known)}{did_you_mean(name, known)}"
+            )
+    chosen = [one for one in suite if not names or one.name in names]
+    return chosen, {name.removesuffix("@new") for name in only if name.endswith("@new")}
+
+
+def _print_prompts(suite: list[Evaluator]) -> None:
+    prompts = [one.printed_prompt() for one in suite if hasattr(one, "printed_prompt")]
+    if not prompts:
+        raise UsageError("no judge in this suite has a prompt", hint="--suite module:evaluators with a Judge in it")
+    click.echo("\n\n".join(prompts))
+
+
+def _show(scored: list[Any], format_: str) -> list[Summary]:
+    from ...queries.cli.output import render
+    from ...queries.database import Result
+    from ..score_report import COLUMNS, advice, summaries
+
+    found = summaries(scored)
+    rows = [tuple(getattr(one, column) for column in COLUMNS) for one in found]
+    render(Result(list(COLUMNS), list(COLUMNS.values()), rows), format_)
+    for note in advice(scored):
+        click.echo(f"note: {note}", err=True)
+    return found
+
+
+@contextmanager
+def _budget(options: dict[str, Any]) -> Iterator[Budget]:
+    from ..judges.budget import Budget, use_budget
+
+    with use_budget(Budget(max_tokens=options["max_tokens"], max_usd=options["max_usd"])) as budget:
+        yield budget
+
+
+def _say_spending(budget: Budget) -> None:
+    spent = budget.spent
+    if not spent.calls and not spent.cached:
+        return
+    tokens = f"{spent.input_tokens + spent.output_tokens:,} tokens"
+    price = f"${spent.usd:.4f}" + (
+        f" plus {spent.unpriced_calls} calls of unknown price" if spent.unpriced_calls else ""
+    )
+    click.echo(f"judges: {spent.calls} calls, {spent.cached} from the cache, {tokens}, {price}", err=True)
+
+
+@contextmanager
+def progress(total: int | None, what: str) -> Iterator[Callable[[], None]]:
+    """A function to call after each judgement; a bar on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

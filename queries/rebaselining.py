@@ -1,0 +1,43 @@
+"""Scores of two versions of one evaluator on the same spans: the only way in which versions may be compared."""
+
+# ruff: noqa: S608 - the name and version that go into the text are quoted here; all else is a parameter
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .database import Store
+    from .remote import RemoteStore
+
+_MACHINES = "source IN ('code', 'llm_judge')"
+
+
+def scored_by_another(name: str, version: str) -> str:
+    """A condition on spans: another version of the evaluator has scored them."""
+    return (
+        f"(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE name = {_quoted(name)}"
+        f" AND evaluator_version != {_quoted(version)} AND isNotNull(score) AND {_MACHINES})"
+    )
+
+
+def both_versions(
+    store: Store | RemoteStore, name: str, version: str, since_s: int, project: str = "default"
+) -> list[dict[str, Any]]:
+    """For each span with both: `old` and `new` score and `old_version`, the newest version other than this one."""
+    return store.query(
+        "SELECT argMaxIf(score, version, evaluator_version = {new:String}) AS new,"
+        " argMaxIf(score, version, evaluator_version != {new:String}) AS old,"
+        " argMaxIf(evaluator_version, version, evaluator_version != {new:String}) AS old_version"
+        f" FROM evaluations WHERE name = {{name:String}} AND isNotNull(score) AND {_MACHINES}"
+        " AND ({project:String} = '*' OR project = {project:String})"
+        " AND span_time >= now() - toIntervalSecond({since:UInt32}) - INTERVAL 1 DAY"
+        " AND evaluator_version IN ({new:String}, (SELECT argMax(evaluator_version, created_at) FROM evaluations"
+        " WHERE name = {name:String} AND evaluator_version != {new:String}))"
+        " GROUP BY project, trace_id, span_id HAVING uniqExact(evaluator_version) = 2",
+        {"new": version, "name": name, "since": since_s, "project": project},
+    ).dicts()
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

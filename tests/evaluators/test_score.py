@@ -1,0 +1,228 @@
+"""`evalspan score` as a person runs it: a file, a kill in the middle, a budget, bad input, and what the table says."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from evalspan.evaluators.running import Outcome
+from evalspan.evaluators.score_report import advice, mean_interval, summaries
+from evalspan.evaluators.scoring import Results, Scored, read_outputs, score_all
+from evalspan.instrument.errors import UsageError
+
+SUITE = """
+import asyncio, os
+from evalspan.evaluators import Constraints, Grounding, Judge, evaluator
+from evalspan.evaluators.checks import WordCount
+
+@evaluator(name="slow", version="1", threshold=0.5)
+async def slow(output):
+    await asyncio.sleep(float(os.environ.get("SLOW", "0")))
+    if "boom" in output:
+        raise ValueError("boom")
+    return 0.5
+
+SUITE = [Constraints("style").add("short", WordCount(at_most=8)), Grounding(), slow]
+JUDGED = [Judge("tone", model="unpriced-model", base_url="http://127.0.0.1:9/v1", cache=False, retries=0)]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "checks.py").write_text(SUITE)
+    return tmp_path
+
+
+def write(folder, records):
+    (folder / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+
+
+def run(folder, *arguments, **environment):
+    command = [sys.executable, "-m", "evalspan", "score", *arguments]
+    env = {**os.environ, **environment}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def answers(n, **more):
+    return [
+        {"id": str(i), "output": f"The plan costs ${49 + i % 2}.", "context": "The plan costs $49.", **more}
+        for i in range(n)
+    ]
+
+
+def test_the_table_has_n_interval_unscored_and_why(folder):
+    write(folder, [*answers(10), {"id": "b", "output": "boom", "context": "The plan costs $49."}])
+    done = run(folder, "--input", "a.jsonl", "--suite", "checks:SUITE", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["evaluator"]: row for row in json.loads(done.stdout)}
+    assert (rows["slow"]["n"], rows["slow"]["unscored"], rows["slow"]["why"]) == (10, 1, "1 x ValueError: boom")
+    assert rows["grounding"]["pass_rate"] == 0.5
+    assert rows["grounding"]["pass_low"] < 0.5 < rows["grounding"]["pass_high"]
+    assert rows["style"]["n"] == 11
+
+
+def test_a_killed_run_is_resumed_and_nothing_is_scored_twice(folder):
+    write(folder, answers(60))
+    command = [
+        sys.executable,
+        "-m",
+        "evalspan",
+        "score",
+        "--input",
+        "a.jsonl",
+        "--suite",
+        "checks:SUITE",
+        "--concurrency",
+        "2",
+    ]
+    running = subprocess.Popen(command, cwd=folder, env={**os.environ, "SLOW": "0.2"}, stderr=subprocess.DEVNULL)
+    results = folder / "a.scores.jsonl"
+    deadline = time.monotonic() + 60
+    while not (results.exists() and results.read_bytes().count(b"\n") >= 5) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = results.read_bytes().count(b"\n")
+    assert 5 <= before < 180
+    with results.open("ab") as file:
+        file.write(b'{"id": "torn')  # a line under way
+    done = run(folder, "--input", "a.jsonl", "--suite", "checks:SUITE", "--format", "json")
+    assert f"{180 - before} judgements made, {before} kept" in done.stderr, done.stderr
+    assert all(row["n"] == 60 for row in json.loads(done.stdout))
+    assert results.read_bytes().count(b"\n") == 180
+
+
+def test_an_unpriced_judge_is_refused_under_a_dollar_budget_and_the_run_is_inconclusive(folder):
+    write(folder, answers(2))
+    done = run(folder, "--input", "a.jsonl", "--suite", "checks:JUDGED", "--max-usd", "5", "--format", "json")
+    assert done.returncode == 4
+    (row,) = json.loads(done.stdout)
+    assert (row["n"], row["unscored"]) == (0, 2)
+    assert "price of 'unpriced-model' is unknown" in row["why"]
+
+
+def test_judge_prompts_are_printed_on_request(folder):
+    done = run(folder, "--suite", "checks:JUDGED", "--prompts")
+    assert "5 = Excellent" in done.stdout
+    assert "{{material}}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--suite", "checks:SUITE"], "either --input FILE or --since"),
+        (["--input", "a.jsonl"], "needs a suite"),
+        (["--input", "none.jsonl", "--suite", "checks:SUITE"], "cannot read none.jsonl"),
+        (["--input", "a.jsonl", "--suite", "checks:SUITE", "--evaluator", "styl"], "did you mean 'style'"),
+        (["--input", "a.jsonl", "--suite", "checks:SUITE", "--evaluator", "style@new"], "use it with --since"),
+        (["--follow"], "either --suite or --config"),
+        (["--follow", "--suite", "checks:SUITE", "--shard", "2/2"], "is not I/N"),
+    ],
+)
+def test_bad_usage_says_what_and_how_and_exits_2(folder, arguments, message):
+    write(folder, answers(1))
+    done = run(folder, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", ":2 is not JSON"),
+        ("[1]", ":2 is not a JSON object"),
+        ('{"outptu": "x"}', ":2 has no output; did you mean 'outptu'"),
+        ('{"id": "0", "output": "x"}', "the id '0' was there before"),
+        ('{"output": "x", "weight": 0}', "weight 0 is not above 0"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path, line, message):
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"id": "0", "output": "x"}}\n{line}\n')
+    with pytest.raises(UsageError, match=message):
+        read_outputs(path)
+    path.write_text("\n")
+    with pytest.raises(UsageError, match="holds no outputs"):
+        read_outputs(path)
+
+
+def test_results_of_something_else_are_not_overwritten(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"not": "ours"}\n')
+    with pytest.raises(UsageError, match="is not a result of evalspan score"):
+        Results(path)
+
+
+async def test_a_changed_output_or_version_is_scored_again(tmp_path):
+    from evalspan.evaluators import evaluator
+
+    calls = []
+
+    def suite(version):
+        def watched(output):
+            calls.append(output)
+            return 1.0
+
+        return [evaluator(name="e", version=version)(watched)]
+
+    path = tmp_path / "a.jsonl"
+    results = Results(tmp_path / "r.jsonl")
+    path.write_text('{"id": "1", "output": "a"}\n')
+    await score_all(read_outputs(path), suite("1"), results)
+    await score_all(read_outputs(path), suite("1"), results)
+    path.write_text('{"id": "1", "output": "b"}\n')
+    await score_all(read_outputs(path), suite("1"), results)
+    await score_all(read_outputs(path), suite("2"), results)
+    assert calls == ["a", "b", "b"]
+
+
+def scored(value=1.0, name="e", unscored=None, words=5, source="code", weight=1.0, cluster="", **details):
+    outcome = Outcome(
+        name,
+        "1",
+        None if unscored else value,
+        passed=None if unscored else value >= 0.5,
+        details=details,
+        unscored=unscored,
+    )
+    return Scored(f"{id(outcome)}", "", outcome, weight, cluster, words, source)
+
+
+def test_b16_unscored_outputs_leave_the_rate_alone_and_are_counted():
+    (row,) = summaries([scored(1.0), scored(0.0), scored(unscored="timed out"), scored(unscored="timed out")])
+    assert (row.n, row.mean, row.pass_rate, row.unscored, row.why) == (2, 0.5, 0.5, 2, "2 x timed out")
+
+
+def test_b02_weights_and_b11_clusters_enter_the_interval():
+    values = [1.0, 0.0, 0.0, 1.0]
+    mean, low, high = mean_interval(values, [1, 1, 1, 1], [""] * 4)
+    assert (mean, high - mean) == (0.5, pytest.approx(3.182446 * math.sqrt(1 / 3) / 2, rel=1e-5))
+    assert low == pytest.approx(1 - high)
+    assert mean_interval([1.0, 0.0], [20, 1], ["", ""])[0] == pytest.approx(20 / 21)
+    _, alone_low, _ = mean_interval([1, 1, 0, 0, 1, 1], [1] * 6, [""] * 6)
+    _, together_low, _ = mean_interval([1, 1, 0, 0, 1, 1], [1] * 6, ["a", "a", "b", "b", "c", "c"])
+    assert together_low < alone_low
+    assert mean_interval([1.0], [1], [""]) == (1.0, -math.inf, math.inf)
+
+
+def test_p08_warnings_are_printed_with_their_remedy():
+    notes = advice(
+        [
+            *(
+                scored(float(n), "tone", words=n, source="llm_judge", warnings=["same family: use another"])
+                for n in range(1, 9)
+            ),
+            *(scored(0.2, "facts", has_hallucinations=True) for _ in range(5)),
+            scored(0.9, "sim", calibration="uncalibrated"),
+        ]
+    )
+    text = "\n".join(notes)
+    assert "tone: same family: use another (8 of 8 outputs)" in text
+    assert "longer outputs score higher" in text  # j06
+    assert "REASONABLE_INFERENCE" in text  # h07
+    assert "evalspan calibrate" in text  # r07
