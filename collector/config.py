@@ -18,6 +18,7 @@ import msgspec
 from ..evaluators.online.config import EvaluationConfig
 from ..instrument.errors import ConfigError
 from ..queries.config import RetentionConfig, StoreConfig
+from .alerts.config import AlertsConfig
 from .auth import AuthConfig
 from .dashboard.config import DashboardConfig
 from .receivers.config import ReceiveConfig
@@ -34,6 +35,7 @@ class Config(msgspec.Struct, frozen=True):
     receive: ReceiveConfig = ReceiveConfig()
     sampling: SamplingConfig = SamplingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    alerts: AlertsConfig = AlertsConfig()
     auth: AuthConfig = AuthConfig()
     dashboard: DashboardConfig = DashboardConfig()
     origins: dict[str, str] = {}  # "receive.port" -> "evalspan.toml:3"

@@ -54,6 +54,10 @@ class Telemetry:
         with self._lock:
             return sum(value for key, value in self._counters[name].items() if wanted <= set(key))
 
+    def value(self, name: str) -> float:
+        """The gauge's value now, or the counter's sum; 0 for one that is not there."""
+        return self._gauges[name]() if name in self._gauges else self.total(name)
+
     def counted(self, name: str) -> list[tuple[dict[str, str], float]]:
         """The counter's label sets, each with its value."""
         with self._lock:

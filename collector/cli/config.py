@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from ...instrument.errors import ConfigError
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result
 from ..config import TABLES, Config, load_config
@@ -37,7 +38,14 @@ def show(path: Path | None, origin: bool, format_: str) -> None:
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 def check(path: Path | None) -> None:
     """Say whether the settings can be used; exit 2 with file, line and the nearest name when not."""
+    from ..alerts import ready
+
     loaded = load_config(path)
+    problems = ready(loaded, None)[2]
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise ConfigError(f"{len(problems)} of the alert rules and sinks cannot work.", hint="The others would run.")
     click.echo(f"fine: {len(loaded.origins)} values are not defaults")
 
 

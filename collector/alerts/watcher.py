@@ -1,0 +1,245 @@
+"""Looks at every rule in its rhythm, turns rows into alerts, writes them to the store and tells the sinks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from string import Formatter
+from typing import Any
+
+import msgspec
+
+from ...instrument.errors import EvalspanError
+from ...queries import catalog
+from ...queries.conditions import matching, try_out
+from ...queries.database import Store
+from ..telemetry import Telemetry
+from .config import AlertRule, Problem
+from .sinks import Sink
+from .states import Key, RuleState, Turn
+
+_log = logging.getLogger("evalspan.alerts")
+_NAMESPACE = uuid.UUID("0f6b0a1e-5a0e-4b0e-9c59-5d7f5a4f2f11")
+# The columns that say what happened, the first that a row has is the alert's number.
+_VALUES = ("mean", "pass_rate", "error_rate", "kappa", "age_days", "share_after", "silent_s", "value", "statistic")
+_BASELINES = ("baseline_mean", "mean_before", "share_before")
+_P_VALUES = ("p_adjusted", "p")
+_BASE_NS, _NOW_NS = ("baseline_n", "n_before"), ("n", "pass_n", "pairs", "n_after")
+
+
+def refused(rules: Sequence[AlertRule], store: Store, sinks: Sequence[str]) -> tuple[list[AlertRule], list[Problem]]:
+    """The rules that ClickHouse and the sinks accept, and a problem for each of the others."""
+    good: list[AlertRule] = []
+    problems: list[Problem] = []
+    for rule in rules:
+        try:
+            unknown = [name for name in rule.sinks if name not in sinks]
+            if unknown:
+                raise EvalspanError(f"there is no sink {unknown[0]!r}", hint=f"there are: {', '.join(sinks)}")
+            if rule.query:
+                try_out(store, rule.query, rule.condition, parameters_of(rule))
+            good.append(rule)
+        except EvalspanError as error:
+            problems.append(Problem(rule.name, "", str(error), error.hint))
+    return good, problems
+
+
+def parameters_of(rule: AlertRule, until: datetime | None = None) -> dict[str, Any]:
+    """The rule's parameters with its project and the moment of the look, where the query takes them."""
+    known = {parameter.name for parameter in catalog.get(rule.query).parameters}
+    given = dict(rule.parameters)
+    if "project" in known:
+        given.setdefault("project", rule.project)
+    if until is not None and "until" in known:
+        given.setdefault("until", until.isoformat())
+    return given
+
+
+class Watcher:
+    """All rules of a service; one look per rule and rhythm, each in a thread, so that none waits for another."""
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Sequence[AlertRule],
+        sinks: Sequence[Sink],
+        telemetry: Telemetry,
+        *,
+        link: Callable[[str], str] = str,
+    ) -> None:
+        self._store, self._rules, self._telemetry, self._link = store, list(rules), telemetry, link
+        self._sinks = {sink.config.name: sink for sink in sinks}
+        self._states = {
+            rule.name: RuleState(after=rule.after, recover=rule.recover, cool_down_s=rule.cool_down_s) for rule in rules
+        }
+        self._failures: dict[str, int] = {}
+
+    def recall(self) -> None:
+        """Takes up what fired when the service stopped."""
+        for rule in self._rules:
+            open_alerts = catalog.get("alert_history").run(
+                self._store, project=rule.project, rule=rule.name, open_only=1
+            )
+            for alert in open_alerts.dicts():
+                key = tuple(str(alert["labels"].get(column, "")) for column in rule.by)
+                self._states[rule.name].remember(key, alert["started_at"])
+
+    async def run(self) -> None:
+        """Watches until cancelled."""
+        await asyncio.to_thread(self.recall)
+        async with asyncio.TaskGroup() as group:
+            for rule in self._rules:
+                group.create_task(self._follow(rule))
+
+    async def _follow(self, rule: AlertRule) -> None:
+        while True:
+            await asyncio.sleep(rule.every_s)
+            await self.look(rule, datetime.now(UTC))
+
+    async def look(self, rule: AlertRule, now: datetime) -> list[Turn]:
+        """One look at one rule; what turned. A query that fails is an alert, too, after three times in a row."""
+        try:
+            rows = await asyncio.to_thread(self._rows, rule, now)
+            silenced = await asyncio.to_thread(self._silenced, rule, now)
+        except EvalspanError as error:
+            self._broken(rule, error, now)
+            return []
+        self._failures.pop(rule.name, None)
+        by_key = {tuple(str(row.get(column, "")) for column in rule.by): row for row in rows}
+        turns = self._states[rule.name].look(by_key, now)
+        for turn in turns:
+            await asyncio.to_thread(self._turned, rule, turn, by_key.get(turn.key), now, silenced)
+        return turns
+
+    def _rows(self, rule: AlertRule, now: datetime) -> list[dict[str, Any]]:
+        if rule.telemetry:
+            value = self._telemetry.value(rule.telemetry)
+            return telling(self._store, rule, value)
+        return matching(self._store, rule.query, rule.condition, parameters_of(rule, now)).dicts()
+
+    def _silenced(self, rule: AlertRule, now: datetime) -> bool:
+        rows = catalog.get("alert_overview").run(self._store, project=rule.project).dicts()
+        until = next((row["silenced_until"] for row in rows if row["rule"] == rule.name), None)
+        return until is not None and until > now
+
+    def _broken(self, rule: AlertRule, error: EvalspanError, now: datetime) -> None:
+        self._failures[rule.name] = self._failures.get(rule.name, 0) + 1
+        self._telemetry.add("alert_look_failures_total", rule=rule.name)
+        _log.error("rule %s could not look: %s", rule.name, error)
+        if self._failures[rule.name] == 3:
+            self._tell(rule, notice_of(rule, (), "error", now, {}, [], f"the rule itself fails: {error}"))
+
+    def _turned(self, rule: AlertRule, turn: Turn, row: dict[str, Any] | None, now: datetime, silenced: bool) -> None:
+        row = row or {}
+        traces = self._traces(rule, row) if turn.what == "fired" else []
+        state = "firing" if turn.what == "fired" else "resolved"
+        notice = notice_of(rule, turn.key, state, turn.started_at, row, [self._link(trace) for trace in traces])
+        self._store.insert("alerts", [_as_row(rule, turn, row, notice, now)])
+        self._telemetry.add("alerts_total", rule=rule.name, state=state)
+        if not silenced:
+            self._tell(rule, notice)
+
+    def _tell(self, rule: AlertRule, notice: dict[str, Any]) -> None:
+        for name in rule.sinks or self._sinks:
+            self._sinks[name].tell(notice)
+
+    def _traces(self, rule: AlertRule, row: dict[str, Any]) -> list[str]:
+        """Examples instead of an alert a request: the traces that show it best."""
+        if row.get("trace_id"):
+            return [str(row["trace_id"])]
+        if not row.get("metric"):
+            return []
+        since = row.get("since") or row.get("window_start")
+        given = {"since": since.isoformat()} if isinstance(since, datetime) else {}
+        if row.get("alarm") == "increase":
+            given["direction"] = "increase"
+        found = catalog.get("traces_to_read").run(
+            self._store, timeout_s=30, project=rule.project, metric=row["metric"], **given
+        )
+        return [str(one["trace_id"]) for one in found.dicts()]
+
+
+def telling(store: Store, rule: AlertRule, value: float) -> list[dict[str, Any]]:
+    """The one row of a rule on the service's own numbers, if it meets the condition."""
+    return matching(store, "number", rule.condition, {"value": value}).dicts()
+
+
+def notice_of(
+    rule: AlertRule,
+    key: Key,
+    state: str,
+    started_at: datetime,
+    row: dict[str, Any],
+    traces: list[str],
+    message: str = "",
+) -> dict[str, Any]:
+    """What the sinks are given."""
+    return {
+        "rule": rule.name,
+        "name": " ".join([rule.name, *filter(None, key)]),
+        "severity": rule.severity,
+        "state": state,
+        "started_at": started_at.isoformat(),
+        "project": rule.project,
+        "message": message or _message(rule, key, row),
+        "query": rule.query or rule.telemetry,
+        "parameters": rule.parameters,
+        "condition": rule.condition,
+        "row": row,
+        "traces": traces,
+    }
+
+
+def _message(rule: AlertRule, key: Key, row: dict[str, Any]) -> str:
+    if not row:
+        return f"{' '.join(filter(None, key)) or rule.name} no longer meets: {rule.condition}"
+    if not rule.message:
+        return ", ".join(f"{name} {_shown(value)}" for name, value in list(row.items())[:12])
+    names = {name for _, name, _, _ in Formatter().parse(rule.message) if name}
+    return rule.message.format(**{name: _shown(row.get(name, "?")) for name in names})
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else str(value)
+
+
+def _as_row(rule: AlertRule, turn: Turn, row: dict[str, Any], notice: dict[str, Any], now: datetime) -> dict[str, Any]:
+    began = turn.started_at
+    window = row.get("window_start")
+    return {
+        "project": rule.project,
+        "alert_id": str(uuid.uuid5(_NAMESPACE, "\0".join([rule.project, rule.name, *turn.key, began.isoformat()]))),
+        "rule_id": rule.name,
+        "name": notice["name"],
+        "severity": rule.severity,
+        "state": notice["state"],
+        "started_at": began,
+        "ended_at": now if turn.what == "resolved" else None,
+        "window_from": window if isinstance(window, datetime) else began,
+        "window_to": now,
+        "value": _first(row, _VALUES),
+        "baseline": _first(row, _BASELINES),
+        "low": _first(row, ("low", "pass_low", "error_low")),
+        "high": _first(row, ("high", "pass_high", "error_high")),
+        "p_value": _first(row, _P_VALUES),
+        "n_base": int(_first(row, _BASE_NS) or 0),
+        "n_now": int(_first(row, _NOW_NS) or 0),
+        "labels": dict(zip(rule.by, turn.key, strict=True)),
+        "message": notice["message"],
+        "details": msgspec.json.encode(
+            {key: notice[key] for key in ("query", "parameters", "condition", "row", "traces")}
+        ).decode(),
+    }
+
+
+def _first(row: dict[str, Any], names: Sequence[str]) -> float | None:
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, int | float):
+            return float(value)
+    return None

@@ -1,0 +1,63 @@
+"""A named query with a condition on its rows: what an alert rule asks; the condition is checked to be nothing else."""
+
+# ruff: noqa: S608 - what is put into the text is the operator's own condition from evalspan.toml; values are parameters
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..instrument.errors import QueryError, UsageError
+from . import catalog
+
+if TYPE_CHECKING:
+    from .database import Result, Store
+    from .remote import RemoteStore
+
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|`[^`]*`")
+
+
+def matching(
+    store: Store | RemoteStore, name: str, condition: str, parameters: Mapping[str, Any], *, timeout_s: float = 30
+) -> Result:
+    """The rows of a named query for which a SQL condition over its columns holds.
+
+    Raises:
+        UsageError: there is no such query, no such parameter, or the condition is more or less than a condition.
+        QueryError: ClickHouse refuses it.
+    """
+    query = catalog.get(name)
+    check_condition(condition)
+    sql = f"SELECT * FROM (\n{query.sql}\n) AS found WHERE ({condition})"
+    return store.query(sql, query.bound(parameters), timeout_s=timeout_s)
+
+
+def try_out(store: Store | RemoteStore, name: str, condition: str, parameters: Mapping[str, Any]) -> None:
+    """Asks ClickHouse whether query, parameters and condition fit together, without running them.
+
+    Raises what `matching` raises.
+    """
+    query = catalog.get(name)
+    check_condition(condition)
+    sql = f"EXPLAIN QUERY TREE SELECT * FROM (\n{query.sql}\n) AS found WHERE ({condition})"
+    try:
+        store.query(sql, query.bound(parameters))
+    except QueryError as error:
+        columns = ", ".join(column.name for column in query.columns)
+        raise UsageError(
+            f"ClickHouse refuses the condition: {error}", hint=f"{name} has the columns {columns}"
+        ) from error
+
+
+def check_condition(condition: str) -> None:
+    """Raises UsageError for what cannot be one condition: nothing, several statements, or unbalanced brackets."""
+    bare = _QUOTED.sub("''", condition)
+    if not bare.strip():
+        raise UsageError("The condition is empty.", hint="write one over the query's columns, e.g. high < 3.5")
+    depth = 0
+    for sign in bare:
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0:
+            break
+    if depth or ";" in bare or "--" in bare or "/*" in bare:
+        raise UsageError(f"{condition!r} is not one condition.", hint="no ';', no comments, and brackets in pairs")
