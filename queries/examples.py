@@ -71,6 +71,13 @@ def store_examples(
     return len(gone)
 
 
+def add_examples(
+    store: Store | RemoteStore, dataset: str, items: list[dict[str, Any]], project: str = "default"
+) -> None:
+    """Writes the objects of a dataset file as rows beside what the store holds; an id that is there is replaced."""
+    store.insert("examples", [_row(dataset, item, project) for item in items])
+
+
 def _row(dataset: str, item: dict[str, Any], project: str) -> dict[str, Any]:
     about = item.get("metadata") or {}
     row = {

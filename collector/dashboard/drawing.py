@@ -67,6 +67,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return NONE
     if value == int(value) and abs(value) < 1e6:
         return f"{value:,.0f}"
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.0e}".replace("e-0", "e-")
     places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{min(places, 6)}f}"
 

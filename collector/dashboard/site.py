@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import guard, live, scores, sql, status, trace, traces
+from . import annotate, drift, guard, labels, live, review, scores, sql, status, trace, traces
 from .view import SCOPES, SERVICE, answering, look_at, render
 
 if TYPE_CHECKING:
     from ..service import Service
 
 STATIC = Path(__file__).parent / "static"
-PAGES = (traces, live, trace, scores, sql, status)
+PAGES = (traces, live, labels, trace, scores, drift, review, annotate, sql, status)
 A_DAY = 86400
 
 
@@ -22,6 +22,7 @@ def build(app: web.Application, service: Service) -> None:
     """Adds all routes of the dashboard to the service's application."""
     app[SERVICE] = service
     app[SCOPES] = {}
+    app[drift.REPORTS] = {}
     app[live.LISTENERS] = set()
     app[guard.GUARD] = guard.Guard(lambda key: service.keys.project(f"Bearer {key}"), keys_set=not service.keys.open)
     app.on_shutdown.append(live.stop_listening)

@@ -32,7 +32,8 @@ FUNCTIONS = (
 async def run(look: Look, sql: str, parameters: dict[str, str]) -> Any:
     """A statement of the reader's, read-only and within limits. Raises QueryError and UsageError."""
     store = look.service.store
-    return await asyncio.to_thread(store.query_untrusted, sql, parameters or None)
+    own = guard.only_project(look.request)
+    return await asyncio.to_thread(lambda: store.query_untrusted(sql, parameters or None, project=own))
 
 
 def _given(look: Look) -> tuple[str, dict[str, str], Any]:

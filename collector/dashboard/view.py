@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -51,6 +52,11 @@ class Look:
     def query(self) -> dict[str, str]:
         """The URL's parameters, one value a name."""
         return dict(self.request.query)
+
+    @property
+    def author(self) -> str:
+        """The name under which this browser last labelled something."""
+        return unquote(self.request.cookies.get("author", ""))[:80]
 
     async def ask(self, name: str, /, **parameters: Any) -> Rows:
         """Runs the page query `name` with the global filters and `parameters`, off the event loop."""

@@ -1,0 +1,91 @@
+"""The drift: what moved, since when, how sure, in which corner, what changed at that time, which traces show it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from ...evaluators.drift import DIMENSIONS, DriftReport, find_drift
+from ...queries import catalog
+from .view import Asked, Look, Rows, page
+
+BEHIND = ("score_volume", "e_detector", "segments", "changes")
+"""The named queries behind the report, shown under "as SQL"."""
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    filters = look.filters
+    # To the minute: whoever reloads or asks for the .json sees the same report, without another run.
+    until = min(filters.end, datetime.now(UTC)).replace(second=0, microsecond=0)
+    since = max(until - filters.start, timedelta(minutes=1))
+    by = look.query.get("by", "")
+    project = filters.project or "default"
+    metric = look.query.get("metric", "")
+    by = by if by in DIMENSIONS else ""
+    report, windows = await _report(look, _Asked(project, metric, by, round(since / timedelta(minutes=1)), until))
+    period = {
+        "project": project,
+        "since_s": int((report.until - report.since).total_seconds()),
+        "until": report.until.isoformat(),
+    }
+    look.asked += [Asked(name, catalog.get(name).sql, period) for name in BEHIND]
+    return {
+        "report": msgspec.to_builtins(report, builtin_types=(datetime,)),
+        "windows": windows,
+        "by": by,
+        "dimensions": DIMENSIONS,
+        "span": timedelta(seconds=period["since_s"]),
+    }
+
+
+class _Asked(NamedTuple):
+    """What a report depends on; `minutes` is the length of the period."""
+
+    project: str
+    metric: str
+    by: str
+    minutes: int
+    until: datetime
+
+
+_Kept = dict[_Asked, tuple[DriftReport, dict[str, Rows]]]
+REPORTS: web.AppKey[_Kept] = web.AppKey("dashboard_drift")
+MOST_REPORTS = 30
+
+
+async def _report(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
+    """The report and the detector's windows; the newest reports are kept, since each reads the whole period twice."""
+    kept = look.request.app[REPORTS]
+    if asked not in kept:
+        found = await asyncio.to_thread(_compute, look, asked)
+        while len(kept) >= MOST_REPORTS:
+            kept.pop(next(iter(kept)))
+        kept[asked] = found
+    return kept[asked]
+
+
+def _compute(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
+    since = timedelta(minutes=asked.minutes)
+    store, scope = look.service.store, {"project": asked.project, "metric": asked.metric}
+    report = find_drift(store, **scope, by=asked.by, since=since, until=asked.until)
+    length = int((report.until - report.since).total_seconds())
+    windows = _windows(look, {**scope, "since_s": length, "until": report.until.isoformat()}, report.window_s)
+    return report, windows
+
+
+def _windows(look: Look, period: dict[str, Any], window_s: int) -> dict[str, Rows]:
+    """The detector's windows of each score, for the charts."""
+    query = catalog.get("e_detector")
+    rows = query.run(look.service.store, **period, window_s=window_s, min_n=5).dicts()
+    found: dict[str, Rows] = {}
+    for row in rows:
+        found.setdefault(row["metric"], []).append(row)
+    return found
+
+
+drift = page("/drift", "drift.html", "Drift", since="7d")(_show)
+routes = drift.routes()
