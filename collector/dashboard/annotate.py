@@ -12,7 +12,7 @@ from ...evaluators.statistics import krippendorff_alpha
 from ...instrument.errors import UsageError
 from ...queries.conversation import output_text
 from . import guard, messages
-from .labels import LABELS, OVERALL, label_span, remember_author
+from .labels import LABELS, OVERALL, label_span, remember_author, see
 from .scores import agreement
 from .view import Look, Rows, answering, look_at, page
 
@@ -85,7 +85,7 @@ async def _label(request: web.Request) -> web.StreamResponse:
     weight = row["total"] / row["drawn"] if row else 1.0
     label, note = text.get("label", ""), text.get("note", "")
     await label_span(look, span, name=name, label=label, author=author, note=note, weight=weight)
-    return remember_author(web.HTTPSeeOther(look.filters.url("/annotate", name=name)), author)
+    return remember_author(see(look.filters.url("/annotate", name=name)), author)
 
 
 annotate = page("/annotate", "annotate.html", "Annotate", since="7d")(_show)

@@ -1,4 +1,4 @@
-"""The template environment: autoescaped, strict about missing names, with the filters that write numbers for people."""
+"""The template environment: autoescaped, with the filters that write numbers for people."""
 
 from __future__ import annotations
 
@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 
 HERE = Path(__file__).parent
 NONE = "–"
-
-
-class Missing(StrictUndefined):
-    """A name that is not there is an error; `{{ a if b }}` without an else is just nothing."""
-
-    def __str__(self) -> str:
-        hint = self._undefined_hint or ""
-        return "" if hint.startswith("the inline if-expression") else super().__str__()
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +22,6 @@ def environment() -> Environment:
     drawn = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
-        undefined=Missing,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

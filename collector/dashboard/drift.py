@@ -38,7 +38,6 @@ async def _show(look: Look) -> dict[str, Any]:
         "windows": windows,
         "by": by,
         "dimensions": DIMENSIONS,
-        "span": timedelta(seconds=period["since_s"]),
     }
 
 
@@ -70,11 +69,11 @@ async def _report(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Row
 
 def _compute(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
     since = timedelta(minutes=asked.minutes)
-    store, scope = look.service.store, {"project": asked.project, "metric": asked.metric}
-    report = find_drift(store, **scope, by=asked.by, since=since, until=asked.until)
+    project, metric = asked.project, asked.metric
+    report = find_drift(look.service.store, project=project, metric=metric, by=asked.by, since=since, until=asked.until)
     length = int((report.until - report.since).total_seconds())
-    windows = _windows(look, {**scope, "since_s": length, "until": report.until.isoformat()}, report.window_s)
-    return report, windows
+    period = {"project": project, "metric": metric, "since_s": length, "until": report.until.isoformat()}
+    return report, _windows(look, period, report.window_s)
 
 
 def _windows(look: Look, period: dict[str, Any], window_s: int) -> dict[str, Rows]:

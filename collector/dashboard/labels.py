@@ -71,13 +71,18 @@ async def _annotate(request: web.Request) -> web.StreamResponse:
         note=str(form.get("note", "")),
     )
     if request.headers.get("HX-Request") != "true":
-        raise web.HTTPSeeOther(f"/traces/{trace_id}?span={span_id}")
+        return remember_author(see(f"/traces/{trace_id}?span={span_id}"), author)
     scores = await look.ask("pages/trace_scores", ids=[trace_id])
     answer = render(look, "span_scores.html", title="Scores", trace_id=trace_id, **span_parts(span, scores))
     return remember_author(answer, author)
 
 
-def remember_author(answer: web.StreamResponse, author: str) -> Any:
+def see(address: str) -> web.Response:
+    """Sends the browser on after a write."""
+    return web.Response(status=303, headers={"Location": address})
+
+
+def remember_author(answer: web.Response, author: str) -> web.Response:
     """Keeps the name in the browser, for the next label."""
     answer.set_cookie("author", quote(author.strip()), max_age=AUTHOR_SECONDS, samesite="Strict", httponly=True)
     return answer
@@ -117,7 +122,7 @@ async def _from_traces(request: web.Request) -> web.StreamResponse:
     items = [example_of(span) for span in spans if span]
     project = look.filters.project or (spans[0]["project"] if spans and spans[0] else "default")
     await asyncio.to_thread(add_examples, look.service.store, dataset, items, project)
-    raise web.HTTPSeeOther(f"/datasets/{quote(dataset)}")
+    return see(look.filters.url(f"/datasets/{quote(dataset)}"))
 
 
 async def _answering_span(look: Look, trace: str, span_id: str) -> dict[str, Any]:

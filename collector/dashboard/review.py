@@ -17,7 +17,7 @@ from ...queries.conversation import question_of
 from ...queries.examples import add_examples
 from ...queries.failures import find_failures
 from . import guard
-from .labels import NAME, VERSION, remember_author
+from .labels import NAME, VERSION, remember_author, see
 from .view import Look, answering, look_at, page
 
 ROOT_CAUSES = (
@@ -92,7 +92,7 @@ async def _decide(request: web.Request) -> web.StreamResponse:
         await _keep(look, case, text, project)
     await _remember(look, case, "kept" if text.get("decision") == "keep" else "skipped", text["author"], project)
     following = {"kind": text.get("kind", ""), "dataset": text.get("dataset", "")}
-    return remember_author(web.HTTPSeeOther(look.filters.url("/review", **following)), text["author"])
+    return remember_author(see(look.filters.url("/review", **following)), text["author"])
 
 
 async def _keep(look: Look, case: dict[str, Any], text: dict[str, str], project: str) -> None:

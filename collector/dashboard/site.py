@@ -7,14 +7,45 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import annotate, drift, guard, labels, live, review, scores, sql, status, trace, traces
+from . import (
+    alerts,
+    annotate,
+    datasets,
+    drift,
+    experiments,
+    guard,
+    labels,
+    live,
+    review,
+    scores,
+    sessions,
+    sql,
+    status,
+    trace,
+    traces,
+)
 from .view import SCOPES, SERVICE, answering, look_at, render
 
 if TYPE_CHECKING:
     from ..service import Service
 
 STATIC = Path(__file__).parent / "static"
-PAGES = (traces, live, labels, trace, scores, drift, review, annotate, sql, status)
+PAGES = (
+    traces,
+    live,
+    labels,
+    trace,
+    sessions,
+    scores,
+    drift,
+    alerts,
+    review,
+    annotate,
+    datasets,
+    experiments,
+    sql,
+    status,
+)
 A_DAY = 86400
 
 

@@ -13,7 +13,22 @@ from .seed import Shop
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["/", "/traces", "/scores", "/sql", "/status"]
+PAGES = [
+    "/",
+    "/traces",
+    "/sessions",
+    "/sessions/session-3",
+    "/scores",
+    "/drift",
+    "/alerts",
+    "/review",
+    "/annotate",
+    "/datasets",
+    "/datasets/support",
+    "/experiments?compare=exp-v7,exp-v8",
+    "/sql",
+    "/status",
+]
 MOST_BYTES = 200_000
 
 
@@ -31,7 +46,8 @@ def test_a_page_has_a_json_twin_with_its_sql_and_stays_small(served: Collector, 
     html = served.request("GET", path)
     assert html.status == 200
     assert len(html.body) < MOST_BYTES, f"{path} has {len(html.body)} bytes"
-    twin = document(served, f"{'/traces' if path == '/' else path}.json")
+    place, _, query = path.partition("?")
+    twin = document(served, f"{'/traces' if place == '/' else place}.json?{query}")
     assert twin["queries"], "as SQL is empty"
     assert twin["data"]
 

@@ -3,11 +3,11 @@
 -- param session String = '' -- the conversation id
 -- param project String = '' -- one project, '' for all
 -- column input -- messages of the last model call of the turn
-SELECT trace_id, min(start_time) AS start_time, max(duration_ns) AS duration_ns, countIf(status = 'ERROR') AS errors, any(user_id) AS user,
-    argMax(input, (is_call, start_time)) AS input, argMax(output, (is_call AND output != '', start_time)) AS output,
-    argMax(request_model, (is_call, start_time)) AS model, argMax(prompt_version, (is_call, start_time)) AS prompt_version
+SELECT trace_id, min(s.start_time) AS start_time, max(s.duration_ns) AS duration_ns, countIf(s.status = 'ERROR') AS errors, any(s.user_id) AS user,
+    argMax(s.input, (is_call, s.start_time)) AS input, argMax(s.output, (is_call AND s.output != '', s.start_time)) AS output,
+    argMax(s.request_model, (is_call, s.start_time)) AS model, argMax(s.prompt_version, (is_call, s.start_time)) AS prompt_version
 FROM (SELECT *, operation IN ('chat', 'text_completion', 'generate_content') AS is_call FROM spans
-      WHERE conversation_id = {session:String} AND ({project:String} = '' OR project = {project:String}))
+      WHERE conversation_id = {session:String} AND ({project:String} = '' OR project = {project:String})) AS s
 GROUP BY trace_id
 ORDER BY start_time
 LIMIT 200

@@ -1,0 +1,49 @@
+"""The alerts: rules with their state, what fired when and why; silence one, or see what its query says now."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from ...instrument.errors import UsageError
+from . import guard
+from .filters import duration
+from .labels import see
+from .view import Look, answering, look_at, page
+
+SILENCES = {"1h": "1 hour", "8h": "8 hours", "3d": "3 days", "7d": "7 days"}
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    rule = look.query.get("rule", "")
+    rules, fired = await asyncio.gather(look.ask("pages/alert_rules"), look.ask("pages/alerts", rule=rule))
+    return {
+        "rules": rules,
+        "alerts": fired,
+        "chosen": next((row for row in rules if row["rule_id"] == rule), None),
+        "silences": SILENCES,
+        "firing": sum(row["state"] == "firing" for row in rules),
+    }
+
+
+async def _silence(request: web.Request) -> web.StreamResponse:
+    """Silences a rule for a while, or wakes it."""
+    look, form = look_at(request), await request.post()
+    rule_id = request.match_info["rule"]
+    found = next((row for row in await look.ask("pages/alert_rules") if row["rule_id"] == rule_id), None)
+    if found is None:
+        raise UsageError(f"There is no alert rule {rule_id!r}.", hint="`evalspan alert list` shows them.")
+    length = str(form.get("for", ""))
+    until = datetime.now(UTC) + duration(length) if length else None
+    kept = {key: value for key, value in found.items() if key not in {"state", "since", "message", "fired"}}
+    if until is not None and until - datetime.now(UTC) > timedelta(days=31):
+        raise UsageError("An alert is silenced for a month at most.", hint="Disable the rule instead.")
+    await look.insert("alert_rules", [{**kept, "silenced_until": until}])
+    return see(look.filters.url("/alerts"))
+
+
+alerts = page("/alerts", "alerts.html", "Alerts")(_show)
+routes = [*alerts.routes(), web.post("/alerts/{rule}/silence", guard.protect(answering(_silence)))]
