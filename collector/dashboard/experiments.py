@@ -10,7 +10,7 @@ from ...evaluators.statistics import mcnemar_test, paired_difference, proportion
 from .datasets import difference
 from .view import Look, Rows, page
 
-PASS_RATE = "pass rate"
+OVERALL = "pass rate"
 SHOWN_FLIPS = 30
 
 
@@ -32,11 +32,11 @@ def compare(results: Rows, baseline: str, candidate: str) -> dict[str, Any]:
     old, new = _by_example(results, baseline), _by_example(results, candidate)
     shared = sorted(old.keys() & new.keys())
     metrics = sorted({name for row in results for name in row["scores"]})
-    rows = [_paired(PASS_RATE, [_pass(old[one]) for one in shared], [_pass(new[one]) for one in shared])]
-    for metric in metrics:
-        rows.append(
-            _paired(metric, [_score(old[one], metric) for one in shared], [_score(new[one], metric) for one in shared])
-        )
+    rows = [_paired(OVERALL, [_pass(old[one]) for one in shared], [_pass(new[one]) for one in shared])]
+    rows += [
+        _paired(name, [_score(old[one], name) for one in shared], [_score(new[one], name) for one in shared])
+        for name in metrics
+    ]
     flips = [flip for one in shared if (flip := _flip(one, old[one], new[one]))]
     flips.sort(key=lambda flip: flip["now"] == "pass")
     worse = sum(flip["now"] == "fail" for flip in flips)
