@@ -6,12 +6,14 @@ asserts that the failing answer does not come back, and that the expected one co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+_TEMPLATE = re.compile(r"\{[{%#]")
 LIKENESS = 0.5  # ROUGE-N recall that still counts as the expected answer
 
 
@@ -21,7 +23,7 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         "# yaml-language-server: $schema=https://promptfoo.dev/config-schema.json",
         f"description: {_json(f'{len(cases)} regression cases from production failures')}",
         "prompts:",
-        f"  - {_json('{{question}}' if all('question' in case['input'] for case in cases) else '{{input}}')}",
+        f"  - {_json(_prompt('question' if all('question' in case['input'] for case in cases) else 'input'))}",
         "tests:",
     ]
     for case in cases:
@@ -37,6 +39,10 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
     return [path]
 
 
+def _prompt(variable: str) -> str:
+    return _json([{"role": "user", "content": f"{{{{{variable}}}}}"}])
+
+
 def _test(case: dict[str, Any]) -> dict[str, Any]:
     about = case["metadata"]
     failed = (about.get("failure") or {}).get("output")
@@ -45,8 +51,13 @@ def _test(case: dict[str, Any]) -> dict[str, Any]:
         checks.append({"type": "not-equals", "value": _literal(failed)})
     if case["expected_output"]:
         checks.append({"type": "rouge-n", "value": _literal(case["expected_output"]), "threshold": LIKENESS})
-    variables = {key: _variable(value) for key, value in case["input"].items() if key != "messages"}
-    variables["input"] = _literal(_json(case["input"]))
+    # The prompt is JSON: there promptfoo puts variables in as they are, a customer's braces included.
+    variables = {
+        key: value if isinstance(value, str) else _json(value)
+        for key, value in case["input"].items()
+        if key != "messages"
+    }
+    variables["input"] = _json(case["input"])
     return {
         "description": f"{case['id']}: {about.get('root_cause') or about.get('reason') or 'production failure'}",
         "vars": variables,
@@ -59,13 +70,9 @@ def _test(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _variable(value: Any) -> Any:
-    return _literal(value if isinstance(value, str) else _json(value))
-
-
 def _literal(text: str) -> str:
-    """Text that the template engine leaves alone: a customer's braces are no variable."""
-    return f"{{% raw %}}{text}{{% endraw %}}" if "{{" in text or "{%" in text or "{#" in text else text
+    """Text for a place that promptfoo renders as a template: what looks like one stays as it is."""
+    return _TEMPLATE.sub(lambda found: f"{{{{ '{found.group()}' }}}}", text)
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,207 @@
+"""Exported cases in every format, read back by the tool they are for.
+
+The other tools live in environments of their own, built once under the temporary directory. Where one cannot be
+installed (no network, no npm) its test still checks the file, and warns that the tool did not read it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import venv
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalspan.evaluators.datasets import Example
+from evalspan.instrument.errors import UsageError
+from evalspan.queries.exports import write
+
+ENVIRONMENTS = Path(tempfile.gettempdir()) / f"evalspan-consumers-{getpass.getuser()}"
+INSTALL_TIMEOUT_S = 280
+AWKWARD = "Costs {{price}}? “Ünï” — line\nbreak: \"quoted\", 'single', #hash, {% raw %}, %20 \\n 漢字"
+
+
+def case(name: str, question: str, expected: str | None, failed: str) -> dict[str, Any]:
+    metadata = {"failure": {"output": failed}, "source_trace_id": "ab" * 16, "root_cause": "prompt", "count": 3}
+    messages = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hi."},
+        {"role": "user", "content": question},
+    ]
+    example = Example(
+        id=name,
+        partition="regression",
+        input={"question": question, "messages": messages},
+        expected_output=expected,
+        metadata=metadata,
+        tags=["production-failure"],
+    )
+    exported: dict[str, Any] = json.loads(json.dumps(example.to_json()))
+    return exported
+
+
+CASES = [
+    case("failure-1", "How much is Pro?", "Pro costs $49 a month.", "Pro costs $99 a month."),
+    case("failure-2", AWKWARD, None, "I do not know {{name}}, {% if %}."),
+]
+
+
+def installed(name: str, *packages: str) -> Path | None:
+    """The folder of an environment that holds the packages, None (with a warning) where they cannot be had."""
+    folder = ENVIRONMENTS / name
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    with (ENVIRONMENTS / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building it
+        if (folder / "ready").exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            if name == "promptfoo":
+                folder.mkdir()
+                command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
+            else:
+                venv.create(folder, with_pip=True)
+                command = [str(folder / "bin/pip"), "install", "--quiet", *packages]
+            subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)
+        except (OSError, subprocess.SubprocessError) as error:
+            warnings.warn(f"{name} cannot be installed here, so it did not read the export: {error}", stacklevel=2)
+            return None
+        (folder / "ready").touch()
+        return folder
+
+
+def in_python(folder: Path, program: str, *arguments: str) -> Any:
+    """What a program prints as JSON on its last line, run in the environment."""
+    done = subprocess.run(
+        [folder / "bin/python", "-c", program, *arguments], capture_output=True, text=True, timeout=120, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_parquet_is_read_back_by_pyarrow(tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    write("parquet", tmp_path / "cases.parquet", CASES)
+    rows = parquet.read_table(tmp_path / "cases.parquet").to_pylist()
+    assert [json.loads(row["input"]) for row in rows] == [one["input"] for one in CASES]
+    assert [row["expected_output"] for row in rows] == ["Pro costs $49 a month.", None]
+    assert json.loads(rows[0]["metadata"]) == CASES[0]["metadata"]
+    write("parquet", tmp_path / "none.parquet", [])
+    assert parquet.read_table(tmp_path / "none.parquet").num_rows == 0
+
+
+def test_huggingface_folder_is_loaded_by_datasets(tmp_path: Path) -> None:
+    write("huggingface", tmp_path / "cases", CASES)
+    front = (tmp_path / "cases/README.md").read_text().split("---")[1]
+    assert "split: regression" in front
+    folder = installed("datasets", "datasets")
+    if folder:
+        program = (
+            "import json, sys; from datasets import load_dataset\n"
+            "data = load_dataset(sys.argv[1], cache_dir=sys.argv[2])\n"
+            "print(json.dumps({name: list(split) for name, split in data.items()}, default=str))"
+        )
+        read = in_python(folder, program, str(tmp_path / "cases"), str(tmp_path / "cache"))
+        assert list(read) == ["regression"]
+        assert [row["id"] for row in read["regression"]] == ["failure-1", "failure-2"]
+        assert read["regression"][1]["messages"] == CASES[1]["input"]["messages"]
+        assert json.loads(read["regression"][1]["input"]) == CASES[1]["input"]
+    with pytest.raises(UsageError, match="folder"):
+        write("huggingface", tmp_path / "cases/README.md", CASES)
+
+
+def test_inspect_reads_the_samples_and_gates_on_them(tmp_path: Path) -> None:
+    write("inspect", tmp_path / "cases.jsonl", CASES)
+    lines = [json.loads(line) for line in (tmp_path / "cases.jsonl").read_text().splitlines()]
+    assert lines[0]["target"] == "Pro costs $49 a month."
+    folder = installed("inspect", "inspect-ai")
+    if not folder:
+        return
+    program = (
+        "import json, sys\n"
+        "from inspect_ai import Task, eval\n"
+        "from inspect_ai.dataset import json_dataset\n"
+        "from inspect_ai.model import ModelOutput\n"
+        "from inspect_ai.scorer import includes\n"
+        "from inspect_ai.solver import solver\n"
+        "@solver\n"
+        "def recorded():\n"
+        "    async def solve(state, generate):\n"
+        "        state.output = ModelOutput.from_content('m', 'Pro costs $49 a month.')\n"
+        "        return state\n"
+        "    return solve\n"
+        "data = json_dataset(sys.argv[1])\n"
+        "samples = [[one.id, one.target, [[m.role, m.text] for m in one.input], one.metadata] for one in data]\n"
+        "(log,) = eval(Task(data[:1], solver=recorded(), scorer=includes()), display='none', log_dir=sys.argv[2],\n"
+        "    model='mockllm/model')\n"
+        "assert log.status == 'success', log.error\n"
+        "print(json.dumps([samples, log.status, log.results.scores[0].metrics['accuracy'].value]))\n"
+    )
+    samples, status, accuracy = in_python(folder, program, str(tmp_path / "cases.jsonl"), str(tmp_path / "logs"))
+    assert (status, accuracy) == ("success", 1.0)
+    assert [one[0] for one in samples] == ["failure-1", "failure-2"]
+    assert samples[1][2] == [["user", "Hello"], ["assistant", "Hi."], ["user", AWKWARD]]
+    assert samples[0][3]["source_trace_id"] == "ab" * 16
+
+
+def test_promptfoo_runs_the_cases_and_fails_when_the_failure_comes_back(tmp_path: Path) -> None:
+    write("promptfoo", tmp_path / "cases.yaml", CASES)
+    assert "tests:" in (tmp_path / "cases.yaml").read_text()
+    folder = installed("promptfoo", "promptfoo")
+    if not folder:
+        return
+    environment = {
+        **os.environ,
+        "PROMPTFOO_DISABLE_TELEMETRY": "1",
+        "PROMPTFOO_DISABLE_UPDATE": "1",
+        "PROMPTFOO_CONFIG_DIR": str(tmp_path / "home"),
+    }
+
+    def run(answers: dict[str, str]) -> tuple[int, list[dict[str, Any]]]:
+        provider = (
+            f"const answers = {json.dumps(answers)};\n"
+            "module.exports = class { id() { return 'recorded'; }\n"
+            "  async callApi(prompt, context) { return { output: answers[context.test.metadata.id] + '' }; } };\n"
+        )
+        (tmp_path / "provider.js").write_text(provider)
+        command = [folder / "node_modules/.bin/promptfoo", "eval", "-c", "cases.yaml", "-r", "file://provider.js"]
+        done = subprocess.run(
+            [*command, "--no-cache", "--no-progress-bar", "-o", "out.json"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert (tmp_path / "out.json").exists(), done.stdout + done.stderr
+        return done.returncode, json.loads((tmp_path / "out.json").read_text())["results"]["results"]
+
+    code, results = run({"failure-1": "Pro costs $49 a month.", "failure-2": "It depends."})
+    assert code == 0
+    assert [one["success"] for one in results] == [True, True]
+    assert json.loads(results[1]["prompt"]["raw"]) == [{"role": "user", "content": AWKWARD}]
+    code, results = run({one["id"]: one["metadata"]["failure"]["output"] for one in CASES})
+    assert code != 0
+    assert [one["success"] for one in results] == [False, False]
+
+
+def test_openai_evals_samples_have_messages_and_ideals_and_a_registry(tmp_path: Path) -> None:
+    files = write("openai-evals", tmp_path / "cases.jsonl", CASES)
+    (sample,) = [json.loads(line) for line in files[0].read_text().splitlines()]
+    assert sample["ideal"] == "Pro costs $49 a month."
+    assert sample["input"][-1] == {"role": "user", "content": "How much is Pro?"}
+    assert str(files[0]) in files[1].read_text()
+
+
+def test_a_pytest_export_needs_a_name_that_pytest_collects(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="collect"):
+        write("pytest", tmp_path / "cases.py", CASES)
