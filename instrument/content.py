@@ -33,13 +33,16 @@ _SHORTEST_CUT = 64
 class ContentPolicy:
     """Decides for one `init` whether content is kept, how it is masked and how long it may be."""
 
-    def __init__(self, *, on_span: bool, redactor: Redactor | None, max_bytes: int) -> None:
+    def __init__(self, *, on_span: bool, on_event: bool = False, redactor: Redactor | None, max_bytes: int) -> None:
         self.on_span = on_span
+        self.kept = on_span or on_event
         self.redactor = redactor
         self.max_bytes = max_bytes
 
     def seal(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """Replaces the content among the attributes by JSON text that may leave, and names what was cut."""
+        if not self.kept:
+            return without_content(attributes)
         cut: list[str] = []
         for name in CONTENT_ATTRIBUTES.intersection(attributes):
             value = attributes[name]
@@ -55,15 +58,16 @@ class ContentPolicy:
             attributes[semconv.TRUNCATED] = sorted(cut)
         return attributes
 
-    def without_content(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        """The attributes that say nothing of what was said."""
-        return {name: value for name, value in attributes.items() if name not in CONTENT_ATTRIBUTES}
-
     def message(self, text: str) -> str:
         """An exception's text as a status description: masked and at most 1,000 characters."""
         if self.redactor is not None:
             text = self.redactor.text(text)
         return text if len(text) <= 1000 else text[:999] + "…"
+
+
+def without_content(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The attributes that say nothing of what was said."""
+    return {name: value for name, value in attributes.items() if name not in CONTENT_ATTRIBUTES}
 
 
 def to_json(value: Any, max_bytes: int) -> tuple[str, bool]:

@@ -93,6 +93,9 @@ class ContextAttributes(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Adds what the span has not set itself."""
+        scope = span.instrumentation_scope
+        if scope is not None and scope.name.startswith("evalspan"):
+            return
         found = current_attributes(parent_context)
         if found and span.is_recording():
             own = span.attributes or {}

@@ -15,7 +15,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 from . import config as settings
 from . import semconv
-from .content import ContentPolicy
+from .content import ContentPolicy, without_content
 from .context import current_attributes
 from .guard import guarded
 from .recording import Attributes, Tracing, error_name
@@ -92,7 +92,7 @@ def write(observation: Observation, attributes: Attributes) -> None:
     """Sets attributes; content among them is masked, bounded and encoded, or left out."""
     policy = observation.tracing.policy
     plain = {name: msgspec.to_builtins(value, enc_hook=as_plain) for name, value in attributes.items()}
-    observation.span.set_attributes(policy.seal(plain) if policy.on_span else policy.without_content(plain))
+    observation.span.set_attributes(policy.seal(plain) if policy.on_span else without_content(plain))
 
 
 def inputs(kind: str, signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attributes:

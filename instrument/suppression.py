@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled, suppress_instrumentation
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
+from opentelemetry.instrumentation.utils import _SUPPRESS_INSTRUMENTATION_KEY_PLAIN, suppress_instrumentation
 
 
 @contextmanager
@@ -15,6 +16,7 @@ def suppress() -> Iterator[None]:
         yield
 
 
-def is_suppressed() -> bool:
-    """Whether the current context asked for no spans."""
-    return not is_instrumentation_enabled()
+def is_suppressed(context: Context | None = None) -> bool:
+    """Whether the context, else the current one, asked for no spans, in any of OpenTelemetry's spellings."""
+    context = get_current() if context is None else context
+    return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get(_SUPPRESS_INSTRUMENTATION_KEY_PLAIN))

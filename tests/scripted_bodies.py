@@ -287,7 +287,8 @@ def _piece(name: str | None, arguments: str, id_: str | None = None) -> dict[str
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    text: str = json.dumps(value, separators=(",", ":"))
+    return text.encode()
 
 
 def _data(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from .. import semconv
 from ..recording import Accumulator, Attributes, Surface
 from .anthropic_messages import content_parts, input_message, system_parts, tool_definition
 from .anthropic_stream import MessageStream
-from .parts import field, listed, message
+from .parts import field, fields, listed, message
 
 NAME = "anthropic"
 
@@ -39,13 +39,14 @@ class Messages:
     def request(self, body: dict[str, Any]) -> Attributes:
         """Parameters, system prompt, messages and tools of a request."""
         found: Attributes = {}
-        for name, attribute in _PARAMETERS.items():
-            if (value := body.get(name)) is not None:
+        for name, value in body.items():
+            attribute = _PARAMETERS.get(name)
+            if attribute is not None:
                 found[attribute] = value
-        config = body.get("output_config") or {}
-        if (effort := field(config, "effort")) is not None:
+        config = fields(body.get("output_config"))
+        if (effort := config.get("effort")) is not None:
             found[semconv.REQUEST_REASONING_LEVEL] = effort
-        if body.get("output_format") is not None or field(config, "format") is not None:
+        if "output_format" in body or config.get("format") is not None:
             found[semconv.OUTPUT_TYPE] = "json"
         if system := system_parts(body.get("system")):
             found[semconv.SYSTEM_INSTRUCTIONS] = system
@@ -56,11 +57,12 @@ class Messages:
 
     def response(self, response: Any) -> Attributes:
         """Identity, usage and content of a message."""
-        found = identity(response)
-        found.update(usage(field(response, "usage")))
-        reason = field(response, "stop_reason")
+        given = fields(response)
+        found = identity(given)
+        found.update(usage(given.get("usage")))
+        reason = given.get("stop_reason")
         found[semconv.FINISH_REASONS] = [reason or "error"]
-        parts = content_parts(listed(response, "content"))
+        parts = content_parts(listed(given, "content"))
         found[semconv.OUTPUT_MESSAGES] = [message("assistant", parts, finish_reason=FINISH_REASONS.get(reason, reason))]
         return found
 
@@ -87,12 +89,12 @@ def provider(client: Any, host: str) -> str:  # noqa: ARG001 - the same question
     return semconv.PROVIDER_ANTHROPIC
 
 
-def identity(response: Any) -> Attributes:
-    """Which message it is and which model gave it."""
+def identity(response: dict[str, Any]) -> Attributes:
+    """Which message it is and which model gave it, from its fields."""
     found: Attributes = {}
-    if isinstance(id_ := field(response, "id"), str):
+    if isinstance(id_ := response.get("id"), str):
         found[semconv.RESPONSE_ID] = id_
-    if isinstance(model := field(response, "model"), str):
+    if isinstance(model := response.get("model"), str):
         found[semconv.RESPONSE_MODEL] = model
     return found
 
@@ -100,18 +102,17 @@ def identity(response: Any) -> Attributes:
 def usage(reported: Any) -> Attributes:
     """Token counts; the API reports cached input apart, the conventions count it among the input."""
     found: Attributes = {}
-    if reported is None:
-        return found
-    read, written = field(reported, "cache_read_input_tokens"), field(reported, "cache_creation_input_tokens")
-    if isinstance(fresh := field(reported, "input_tokens"), int):
+    given = fields(reported)
+    read, written = given.get("cache_read_input_tokens"), given.get("cache_creation_input_tokens")
+    if isinstance(fresh := given.get("input_tokens"), int):
         found[semconv.INPUT_TOKENS] = fresh + (read or 0) + (written or 0)
-    if isinstance(count := field(reported, "output_tokens"), int):
+    if isinstance(count := given.get("output_tokens"), int):
         found[semconv.OUTPUT_TOKENS] = count
     if read is not None:
         found[semconv.CACHED_TOKENS] = read
     if written is not None:
         found[semconv.CACHE_WRITE_TOKENS] = written
-    details = field(reported, "output_tokens_details")
+    details = given.get("output_tokens_details")
     if details is not None and isinstance(thinking := field(details, "thinking_tokens"), int):
         found[semconv.REASONING_TOKENS] = thinking
     return found

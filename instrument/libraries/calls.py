@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import Token
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from opentelemetry.context import Context, attach, detach, get_current, set_value
 from opentelemetry.trace import set_span_in_context
@@ -14,6 +15,7 @@ from ..suppression import is_suppressed
 from .coexistence import traced_by_another
 from .native import traces_content_itself
 
+_servers: WeakKeyDictionary[Any, tuple[Any, Attributes]] = WeakKeyDictionary()
 _PLAIN = frozenset({str, int, float, bool, list, dict})
 
 
@@ -37,16 +39,24 @@ def enter(
         return None
     options = args[1] if len(args) > 1 else kwargs["options"]
     surface = library.surface(options.method, options.url)
-    if surface is None or is_suppressed() or traced_by_another(library.NAME) or traces_content_itself(client):
+    if surface is None:
+        return None
+    context = get_current()
+    if is_suppressed(context) or traced_by_another(library.NAME, context) or traces_content_itself(client):
         return None
     given = options.json_data
     # Only what is sent as JSON: parameters that were left out can still stand here as sentinels of the SDK.
     body = {key: value for key, value in given.items() if type(value) in _PLAIN} if type(given) is dict else {}
     streams = kwargs.get("stream") is True or body.get("stream") is True
-    recorder = begin(tracing, surface, start_attributes(library, surface, client, body, streams), body)
+    start = {semconv.OPERATION: surface.operation, **server_attributes(library, client)}
+    if isinstance(model := body.get("model"), str):
+        start[semconv.REQUEST_MODEL] = model
+    if streams:
+        start[semconv.REQUEST_STREAM] = True
+    recorder = begin(tracing, surface, start, body, context)
     if streams:
         recorder.stream = surface.accumulator()
-    return recorder, attach(set_value(CURRENT_CALL, recorder, set_span_in_context(recorder.span, get_current())))
+    return recorder, attach(set_value(CURRENT_CALL, recorder, set_span_in_context(recorder.span, context)))
 
 
 def leave(token: Token[Context]) -> None:
@@ -54,20 +64,16 @@ def leave(token: Token[Context]) -> None:
     detach(token)
 
 
-def start_attributes(
-    library: Library, surface: Surface, client: Any, body: dict[str, Any], streams: bool
-) -> Attributes:
-    """What samplers may decide by: operation, provider, model, server."""
+def server_attributes(library: Library, client: Any) -> Attributes:
+    """Who answers and where, worked out once for each client and base URL."""
     url = client.base_url
-    host = url.host
-    found: Attributes = {
-        semconv.OPERATION: surface.operation,
-        semconv.PROVIDER: library.provider(client, host),
-        semconv.SERVER_ADDRESS: host,
-        semconv.SERVER_PORT: url.port or (80 if url.scheme == "http" else 443),
-    }
-    if isinstance(model := body.get("model"), str):
-        found[semconv.REQUEST_MODEL] = model
-    if streams:
-        found[semconv.REQUEST_STREAM] = True
-    return found
+    known = _servers.get(client)
+    if known is None or known[0] is not url:
+        host = url.host
+        found: Attributes = {
+            semconv.PROVIDER: library.provider(client, host),
+            semconv.SERVER_ADDRESS: host,
+            semconv.SERVER_PORT: url.port or (80 if url.scheme == "http" else 443),
+        }
+        known = _servers[client] = (url, found)
+    return known[1]

@@ -5,22 +5,27 @@ from __future__ import annotations
 import logging
 import sys
 
+from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 
 log = logging.getLogger(__name__)
 
 # Modules whose instrumentor class traces the same calls: official (old and new name), OpenLLMetry, OpenInference.
-_INSTRUMENTORS: dict[str, tuple[str, ...]] = {
-    "openai": (
-        "opentelemetry.instrumentation.genai.openai",
-        "opentelemetry.instrumentation.openai_v2",
-        "opentelemetry.instrumentation.openai",
-        "openinference.instrumentation.openai",
+_INSTRUMENTORS: dict[str, frozenset[str]] = {
+    "openai": frozenset(
+        (
+            "opentelemetry.instrumentation.genai.openai",
+            "opentelemetry.instrumentation.openai_v2",
+            "opentelemetry.instrumentation.openai",
+            "openinference.instrumentation.openai",
+        )
     ),
-    "anthropic": (
-        "opentelemetry.instrumentation.genai.anthropic",
-        "opentelemetry.instrumentation.anthropic",
-        "openinference.instrumentation.anthropic",
+    "anthropic": frozenset(
+        (
+            "opentelemetry.instrumentation.genai.anthropic",
+            "opentelemetry.instrumentation.anthropic",
+            "openinference.instrumentation.anthropic",
+        )
     ),
 }
 # Scopes of spans that already stand for the call when they are current.
@@ -35,14 +40,14 @@ _SCOPES = (
 _said: set[tuple[str, str]] = set()
 
 
-def traced_by_another(library: str) -> bool:
+def traced_by_another(library: str, context: Context) -> bool:
     """Whether another instrumentation has a span for this very call, or is switched on for the SDK."""
-    scope = getattr(get_current_span(), "instrumentation_scope", None)
+    scope = getattr(get_current_span(context), "instrumentation_scope", None)
     if scope is not None and scope.name.startswith(_SCOPES):
         _say(library, scope.name)
         return True
-    for module in _INSTRUMENTORS[library]:
-        if module in sys.modules and _is_on(module):
+    for module in _INSTRUMENTORS[library] & sys.modules.keys():
+        if _is_on(module):
             _say(library, module)
             return True
     return False

@@ -9,7 +9,7 @@ from ..recording import Accumulator, Attributes
 from .openai_chat_stream import ChatStream, CompletionStream
 from .openai_fields import FINISH_REASONS, identity, parameters, usage
 from .openai_messages import input_message, message_parts, tool_definition
-from .parts import Message, field, listed, message, text
+from .parts import Message, field, fields, listed, message, text
 
 _OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 
@@ -27,7 +27,8 @@ class Chat:
             found[semconv.REQUEST_STOP_SEQUENCES] = [stop] if isinstance(stop, str) else stop
         if isinstance(count := body.get("n"), int) and count != 1:
             found[semconv.REQUEST_CHOICE_COUNT] = count
-        if output_type := _OUTPUT_TYPES.get(field(body.get("response_format") or {}, "type") or ""):
+        wanted = body.get("response_format")
+        if wanted is not None and (output_type := _OUTPUT_TYPES.get(field(wanted, "type") or "")):
             found[semconv.OUTPUT_TYPE] = output_type
         if tools := listed(body, "tools"):
             found[semconv.TOOL_DEFINITIONS] = [tool_definition(tool) for tool in tools]
@@ -36,12 +37,15 @@ class Chat:
 
     def response(self, response: Any) -> Attributes:
         """Identity, usage and choices of a completion."""
-        found = identity(response)
-        found.update(usage(field(response, "usage")))
-        choices = listed(response, "choices")
-        if choices:
-            found[semconv.FINISH_REASONS] = [field(choice, "finish_reason") or "error" for choice in choices]
-            found[semconv.OUTPUT_MESSAGES] = [_choice(choice) for choice in choices]
+        given = fields(response)
+        found = identity(given)
+        found.update(usage(given.get("usage")))
+        if choices := listed(given, "choices"):
+            reasons = found[semconv.FINISH_REASONS] = []
+            messages = found[semconv.OUTPUT_MESSAGES] = []
+            for choice in map(fields, choices):
+                reasons.append(choice.get("finish_reason") or "error")
+                messages.append(_choice(choice))
         return found
 
     def accumulator(self) -> Accumulator:
@@ -67,9 +71,8 @@ class Completion(Chat):
         return CompletionStream()
 
 
-def _choice(choice: Any) -> Message:
-    said = field(choice, "message")
-    reason = field(choice, "finish_reason")
-    if said is None:
-        return message("assistant", [text(field(choice, "text"))], finish_reason=FINISH_REASONS.get(reason, reason))
-    return message("assistant", message_parts(said), finish_reason=FINISH_REASONS.get(reason, reason))
+def _choice(choice: dict[str, Any]) -> Message:
+    reason = choice.get("finish_reason")
+    said = choice.get("message")
+    parts = message_parts(fields(said)) if said is not None else [text(choice.get("text"))]
+    return message("assistant", parts, finish_reason=FINISH_REASONS.get(reason or "", reason))

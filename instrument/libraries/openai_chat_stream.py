@@ -7,7 +7,7 @@ from typing import Any
 from .. import semconv
 from ..recording import Attributes
 from .openai_fields import FINISH_REASONS, identity, usage
-from .parts import Message, Part, message, reasoning, refused, text, tool_call
+from .parts import Message, Part, fields, message, reasoning, refused, text, tool_call
 
 
 class ChatStream:
@@ -57,7 +57,7 @@ class ChatStream:
         """What has arrived, as if it were a whole response."""
         if self._first is None:
             return {semconv.FINISH_REASONS: ["error"]}
-        found = identity(self._first)
+        found = identity(fields(self._first))
         found.update(usage(self._usage))
         indexes = sorted({*self._text, *self._refusal, *self._thought, *self._reasons, *(i for i, _ in self._calls)})
         found[semconv.FINISH_REASONS] = [self._reasons.get(index, "error") for index in indexes] or ["error"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import semconv
 from ..recording import Attributes
-from .parts import field
+from .parts import fields
 
 # Parameters whose value is recorded as it was sent; nothing is invented for what was not.
 PARAMETERS = {
@@ -20,6 +20,27 @@ PARAMETERS = {
     "seed": semconv.REQUEST_SEED,
     "reasoning_effort": semconv.REQUEST_REASONING_LEVEL,
 }
+_IDENTITY = (
+    ("id", semconv.RESPONSE_ID),
+    ("model", semconv.RESPONSE_MODEL),
+    ("service_tier", semconv.OPENAI_RESPONSE_TIER),
+    ("system_fingerprint", semconv.OPENAI_FINGERPRINT),
+)
+# Chat's spelling and that of responses.
+_COUNTS = {
+    "prompt_tokens": semconv.INPUT_TOKENS,
+    "input_tokens": semconv.INPUT_TOKENS,
+    "completion_tokens": semconv.OUTPUT_TOKENS,
+    "output_tokens": semconv.OUTPUT_TOKENS,
+}
+_INPUT_DETAILS = {"cached_tokens": semconv.CACHED_TOKENS, "cache_write_tokens": semconv.CACHE_WRITE_TOKENS}
+_OUTPUT_DETAILS = {"reasoning_tokens": semconv.REASONING_TOKENS}
+_DETAILS = {
+    "prompt_tokens_details": _INPUT_DETAILS,
+    "input_tokens_details": _INPUT_DETAILS,
+    "completion_tokens_details": _OUTPUT_DETAILS,
+    "output_tokens_details": _OUTPUT_DETAILS,
+}
 # The API's finish reasons under the names of the message schemas.
 FINISH_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call"}
 
@@ -27,8 +48,9 @@ FINISH_REASONS = {"tool_calls": "tool_call", "function_call": "tool_call"}
 def parameters(body: dict[str, Any]) -> Attributes:
     """The parameters of a request that the conventions name."""
     found: Attributes = {}
-    for name, attribute in PARAMETERS.items():
-        if (value := body.get(name)) is not None:
+    for name, value in body.items():
+        attribute = PARAMETERS.get(name)
+        if attribute is not None:
             found[attribute] = value
     tier = body.get("service_tier")
     if tier is not None and tier != "auto":
@@ -36,16 +58,11 @@ def parameters(body: dict[str, Any]) -> Attributes:
     return found
 
 
-def identity(response: Any) -> Attributes:
-    """Which response it is and which model gave it."""
+def identity(response: dict[str, Any]) -> Attributes:
+    """Which response it is and which model gave it, from its fields."""
     found: Attributes = {}
-    for name, attribute in (
-        ("id", semconv.RESPONSE_ID),
-        ("model", semconv.RESPONSE_MODEL),
-        ("service_tier", semconv.OPENAI_RESPONSE_TIER),
-        ("system_fingerprint", semconv.OPENAI_FINGERPRINT),
-    ):
-        if isinstance(value := field(response, name), str):
+    for name, attribute in _IDENTITY:
+        if isinstance(value := response.get(name), str):
             found[attribute] = value
     return found
 
@@ -53,23 +70,12 @@ def identity(response: Any) -> Attributes:
 def usage(reported: Any) -> Attributes:
     """Token counts in the spelling of either API; nothing when the API reported none."""
     found: Attributes = {}
-    if reported is None:
-        return found
-    for names, attribute in (
-        (("prompt_tokens", "input_tokens"), semconv.INPUT_TOKENS),
-        (("completion_tokens", "output_tokens"), semconv.OUTPUT_TOKENS),
-    ):
-        for name in names:
-            if isinstance(count := field(reported, name), int):
-                found[attribute] = count
-                break
-    inputs = field(reported, "prompt_tokens_details") or field(reported, "input_tokens_details")
-    outputs = field(reported, "completion_tokens_details") or field(reported, "output_tokens_details")
-    for details, name, attribute in (
-        (inputs, "cached_tokens", semconv.CACHED_TOKENS),
-        (inputs, "cache_write_tokens", semconv.CACHE_WRITE_TOKENS),
-        (outputs, "reasoning_tokens", semconv.REASONING_TOKENS),
-    ):
-        if details is not None and isinstance(count := field(details, name), int):
-            found[attribute] = count
+    for name, value in fields(reported).items():
+        if (attribute := _COUNTS.get(name)) is not None:
+            if isinstance(value, int):
+                found[attribute] = value
+        elif (names := _DETAILS.get(name)) is not None:
+            for detail, count in fields(value).items():
+                if detail in names and isinstance(count, int):
+                    found[names[detail]] = count
     return found

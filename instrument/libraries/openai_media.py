@@ -7,7 +7,7 @@ from typing import Any
 from .. import semconv
 from ..recording import Accumulator, Attributes
 from .openai_fields import identity, usage
-from .parts import Part, blob, field, listed, message, text, uri
+from .parts import Part, blob, field, fields, listed, message, text, uri
 
 
 class Embeddings:
@@ -26,7 +26,7 @@ class Embeddings:
 
     def response(self, response: Any) -> Attributes:
         """Model and usage."""
-        return {**identity(response), **usage(field(response, "usage"))}
+        return {**identity(fields(response)), **usage(field(response, "usage"))}
 
     def accumulator(self) -> Accumulator:
         """Nothing of a stream of embeddings is recorded."""
@@ -44,7 +44,7 @@ class Moderations(Embeddings):
             {"type": "moderation", "flagged": bool(field(result, "flagged")), "categories": _flagged(result)}
             for result in listed(response, "results")
         ]
-        return {**identity(response), semconv.OUTPUT_MESSAGES: [message("assistant", verdicts)]}
+        return {**identity(fields(response)), semconv.OUTPUT_MESSAGES: [message("assistant", verdicts)]}
 
 
 class Images:
@@ -67,7 +67,7 @@ class Images:
             blob("image", mime_type, data) if (data := field(image, "b64_json")) else uri("image", field(image, "url"))
             for image in listed(response, "data")
         ]
-        found = {**identity(response), **usage(field(response, "usage"))}
+        found = {**identity(fields(response)), **usage(field(response, "usage"))}
         if images:
             found[semconv.OUTPUT_MESSAGES] = [message("assistant", images)]
         return found
@@ -94,7 +94,7 @@ class Transcriptions:
     def response(self, response: Any) -> Attributes:
         """The text and its usage."""
         said = response if isinstance(response, str) else field(response, "text")
-        found = {**identity(response), **usage(field(response, "usage"))} if said is not response else {}
+        found = {**identity(fields(response)), **usage(field(response, "usage"))} if said is not response else {}
         found[semconv.OUTPUT_MESSAGES] = [message("assistant", [text(said)])]
         return found
 

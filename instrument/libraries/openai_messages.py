@@ -9,8 +9,8 @@ from .parts import (
     Part,
     blob,
     field,
+    fields,
     file,
-    listed,
     message,
     other,
     reasoning,
@@ -24,27 +24,30 @@ from .parts import (
 
 def input_message(item: Any) -> Message:
     """One message of a chat request; a developer's message is the system's under its newer name."""
-    role = field(item, "role")
+    given = fields(item)
+    role = given.get("role")
     if role in ("tool", "function"):
-        answer = tool_response(field(item, "tool_call_id"), _plain_text(field(item, "content")))
-        return message("tool", [answer], name=field(item, "name"))
-    return message("system" if role == "developer" else role, message_parts(item), name=field(item, "name"))
+        answer = tool_response(given.get("tool_call_id"), _plain_text(given.get("content")))
+        return message("tool", [answer], name=given.get("name"))
+    return message("system" if role == "developer" else role, message_parts(given), name=given.get("name"))
 
 
-def message_parts(item: Any) -> list[Part]:
-    """Content, refusal and tool calls of a chat message, of a request or a response."""
-    content = field(item, "content")
-    made = (
-        [text(content)] if isinstance(content, str) and content else [content_part(b) for b in listed(item, "content")]
-    )
-    if isinstance(thought := field(item, "reasoning_content"), str) and thought:
+def message_parts(given: dict[str, Any]) -> list[Part]:
+    """Content, refusal and tool calls of a chat message, of a request or a response, from its fields."""
+    content = given.get("content")
+    if isinstance(content, str):
+        made = [text(content)] if content else []
+    else:
+        made = [content_part(block) for block in content] if type(content) is list else []
+    if isinstance(thought := given.get("reasoning_content"), str) and thought:
         made.insert(0, reasoning(thought))
-    if isinstance(refusal := field(item, "refusal"), str) and refusal:
+    if isinstance(refusal := given.get("refusal"), str) and refusal:
         made.append(refused(refusal))
-    made.extend(_tool_call(call) for call in listed(item, "tool_calls"))
-    if (function := field(item, "function_call")) is not None:
+    if type(calls := given.get("tool_calls")) is list:
+        made.extend(_tool_call(call) for call in calls)
+    if (function := given.get("function_call")) is not None:
         made.append(tool_call(None, field(function, "name"), field(function, "arguments")))
-    if (audio := field(item, "audio")) is not None:
+    if (audio := given.get("audio")) is not None:
         made.append(_audio(audio))
     return made
 

@@ -12,6 +12,7 @@ from .parts import (
     Message,
     Part,
     field,
+    fields,
     listed,
     message,
     other,
@@ -56,13 +57,14 @@ class Responses:
 
     def response(self, response: Any) -> Attributes:
         """Identity, usage and output items of a response; one that is still running has no outcome yet."""
-        found = identity(response)
-        found.update(usage(field(response, "usage")))
-        status = field(response, "status")
+        given = fields(response)
+        found = identity(given)
+        found.update(usage(given.get("usage")))
+        status = given.get("status")
         if status in _RUNNING:
             found[semconv.RESPONSE_STATUS] = status
             return found
-        items = listed(response, "output")
+        items = listed(given, "output")
         reason = _finish_reason(response, status, items)
         found[semconv.FINISH_REASONS] = [reason]
         if items:
@@ -123,7 +125,7 @@ class ResponsesStream:
         """What has arrived, as if it were a whole response."""
         if self._complete:
             return self._surface.response(self._response)
-        found = identity(self._response) if self._response is not None else {}
+        found = identity(fields(self._response)) if self._response is not None else {}
         made: list[Part] = [text("".join(self._text))] if self._text else []
         if self._refusal:
             made.append(refused("".join(self._refusal)))

@@ -20,6 +20,15 @@ def field(source: Any, name: str) -> Any:
     return source.get(name) if type(source) is dict else getattr(source, name, None)
 
 
+def fields(source: Any) -> dict[str, Any]:
+    """All fields of an SDK object, also those its release does not know, or of its JSON; empty for anything else."""
+    if type(source) is dict:
+        return source
+    known: dict[str, Any] = getattr(source, "__dict__", None) or {}
+    unknown = getattr(source, "__pydantic_extra__", None)
+    return {**known, **unknown} if unknown else known
+
+
 def listed(source: Any, name: str) -> list[Any]:
     """A field that must be a list, empty when it is anything else: what belongs to the user is never iterated."""
     value = field(source, name)
@@ -96,7 +105,9 @@ def other(block: Any) -> Part:
 def message(role: Any, parts: list[Part], **more: Any) -> Message:
     """One message; further fields are left out when they are None."""
     made: Message = {"role": role if isinstance(role, str) and role else "user", "parts": parts}
-    made.update({name: value for name, value in more.items() if value is not None})
+    for name, value in more.items():
+        if value is not None:
+            made[name] = value
     return made
 
 
