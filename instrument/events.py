@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import Span, set_span_in_context
 
+from . import semconv
 from .config import InstrumentConfig
+from .content import CONTENT_ATTRIBUTES
+
+decode = msgspec.json.decode
 
 
 class Events:
@@ -20,6 +26,13 @@ class Events:
     def __init__(self, config: InstrumentConfig, resource: Resource, provider: Any = None) -> None:
         self.provider = provider if provider is not None else _make(config, resource)
         self._logger = self.provider.get_logger("evalspan")
+
+    def content(self, span: Span, attributes: dict[str, Any]) -> None:
+        """Sends what one call said as an event of its own, structured as the conventions want it on events."""
+        structured = {
+            name: decode(value) if name in CONTENT_ATTRIBUTES else value for name, value in attributes.items()
+        }
+        self.emit(semconv.CONTENT_EVENT, structured, set_span_in_context(span))
 
     def emit(self, name: str, attributes: dict[str, Any], context: Context) -> None:
         """Queues one event that belongs to the context's span; never waits."""

@@ -151,5 +151,12 @@ def _exports_there_already(provider: Any, config: InstrumentConfig) -> bool:
     )
 
 
+def fitting_bytes(config: InstrumentConfig, provider: Any) -> int:
+    """The longest content that the provider does not cut itself: its cut would leave JSON that nobody can read."""
+    limits = getattr(provider, "_span_limits", None)
+    lengths = [getattr(limits, name, None) for name in ("max_attribute_length", "max_span_attribute_length")]
+    return min([config.max_content_bytes, *(length for length in lengths if isinstance(length, int))])
+
+
 def _weight(span: ReadableSpan) -> int:
     return 500 + sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))

@@ -124,7 +124,7 @@ def make_redactor(option: Any) -> Redactor | None:
     """
     if option is None or option is False:
         return None
-    given = [option] if isinstance(option, (str, bool)) or callable(option) else list(option)
+    given = list(option) if isinstance(option, (list, tuple, set)) else [option]
     rules: list[TextRule] = []
     for item in given:
         if item is True or item in ("all", "default"):

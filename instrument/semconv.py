@@ -76,6 +76,8 @@ EVALUATION_SCORE = "gen_ai.evaluation.score.value"
 EVALUATION_LABEL = "gen_ai.evaluation.score.label"
 EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 
+CONTENT_EVENT = "gen_ai.client.inference.operation.details"
+
 # Ours
 COST_USD = "evalspan.cost_usd"
 TAG_PREFIX = "evalspan.tag."

@@ -17,8 +17,10 @@ from .config import InstrumentConfig, RedactOption
 from .content import ContentPolicy
 from .errors import UsageError
 from .libraries.hooks import HOOKS
-from .provider import BoundedProcessor, find_or_make
+from .metrics import ClientMetrics, make_meter_provider
+from .provider import BoundedProcessor, find_or_make, fitting_bytes
 from .recording import Tracing
+from .threads import carry_context, stop_carrying
 
 if TYPE_CHECKING:
     from .events import Events
@@ -50,6 +52,12 @@ class Handle:
         self._logger_provider = logger_provider
         self._events: Events | None = None
         self._events_lock = threading.Lock()
+        self._meter_provider = make_meter_provider(config, self.resource) if provider is not None else None
+
+    @property
+    def resource(self) -> Resource:
+        """What the spans say their process is."""
+        return getattr(self.tracer_provider, "resource", None) or Resource.create()
 
     @property
     def dropped(self) -> int:
@@ -77,19 +85,22 @@ class Handle:
             if self._events is None:
                 from .events import Events
 
-                resource = getattr(self.tracer_provider, "resource", None) or Resource.create()
-                self._events = Events(self.config, resource, self._logger_provider)
+                self._events = Events(self.config, self.resource, self._logger_provider)
             return self._events
 
     def _flush(self) -> None:
         self.tracer_provider.force_flush()
         if self._events is not None:
             self._events.provider.force_flush()
+        if self._meter_provider is not None:
+            self._meter_provider.force_flush()
 
     def _close(self) -> None:
         self._stopped = True
         if self._events is not None and self._logger_provider is None:
             self._events.provider.shutdown()
+        if self._meter_provider is not None:
+            self._meter_provider.shutdown()
         if self._own:
             self.tracer_provider.shutdown()
         elif self._processor is not None:
@@ -111,6 +122,7 @@ def init(
     logger_provider: Any = None,
     instrument: Iterable[str] = ("openai", "anthropic"),
     environment: str | None = None,
+    threads: bool = True,
     max_content_bytes: int | None = None,
 ) -> Handle:
     """Traces every call of the openai and anthropic SDKs from now on, with inputs and outputs.
@@ -131,6 +143,7 @@ def init(
         logger_provider: send scores and content events through this one.
         instrument: the SDKs to trace.
         environment: `deployment.environment.name` of the spans, for a provider that is made here.
+        threads: whether threads and thread pools inherit the context of whoever starts or feeds them.
         max_content_bytes: longest content attribute in bytes of JSON; longer ones are cut, visibly. Default 262,144.
 
     Raises ConfigError or UsageError for a value that cannot be.
@@ -154,7 +167,9 @@ def init(
         extra = {"deployment.environment.name": environment} if environment else None
         provider, processor, own = find_or_make(config, tracer_provider, attributes=extra)
         _handle = Handle(config, provider, processor, own=own, logger_provider=logger_provider)
-        _handle.tracing = switch_on(libraries, config, provider)
+        _handle.tracing = switch_on(libraries, config, provider, _handle.events)
+        if threads:
+            carry_context()
         # At exit no thread can be started any more, so this closes directly; the processor keeps to its own limit.
         atexit.register(_handle._close)  # noqa: SLF001 - same module
         return _handle
@@ -165,12 +180,22 @@ def current() -> Handle | None:
     return _handle if _handle is not None and not _handle._stopped else None  # noqa: SLF001 - same module
 
 
-def switch_on(libraries: Iterable[str], config: InstrumentConfig, provider: Any) -> Tracing:
+def switch_on(
+    libraries: Iterable[str], config: InstrumentConfig, provider: Any, events: Callable[[], Events]
+) -> Tracing:
     """Puts the hooks of these SDKs in place, sending spans to the provider; returns what other spans may use."""
-    policy = ContentPolicy(on_span=config.content.on_span, redactor=config.redactor, max_bytes=config.max_content_bytes)
+    policy = ContentPolicy(
+        on_span=config.content.on_span,
+        on_event=config.content.on_event,
+        redactor=config.redactor,
+        max_bytes=fitting_bytes(config, provider),
+    )
+    metrics = ClientMetrics()
+    event = (lambda span, found: events().content(span, found)) if config.content.on_event else None
 
     def tracing(scope: str) -> Tracing:
-        return Tracing(trace.get_tracer(scope, _version(), tracer_provider=provider, schema_url=SCHEMA_URL), policy)
+        tracer = trace.get_tracer(scope, _version(), tracer_provider=provider, schema_url=SCHEMA_URL)
+        return Tracing(tracer, policy, metrics=metrics, event=event)
 
     for name in libraries:
         HOOKS[name].activate(tracing(f"{SCOPE}.{name}"))
@@ -182,6 +207,7 @@ def uninstrument() -> None:
     global _handle
     for hooks in HOOKS.values():
         hooks.deactivate()
+    stop_carrying()
     handle, _handle = _handle, None
     if handle is not None:
         _in_time(handle._close, 5.0)  # noqa: SLF001 - same module

@@ -296,4 +296,4 @@ def _data(value: Any) -> bytes:
 
 
 def _named(event: dict[str, Any]) -> bytes:
-    return b"event: " + event["type"].encode() + b"\n" + _data(event)
+    return b"event: " + str(event["type"]).encode() + b"\n" + _data(event)

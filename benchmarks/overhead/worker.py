@@ -98,7 +98,9 @@ def langfuse(provider: Any) -> None:
     """Langfuse wraps openai when its module is imported; its exporter is pointed at nothing."""
     from langfuse import Langfuse
 
-    Langfuse(public_key="pk", secret_key="sk", base_url="http://127.0.0.1:9", tracer_provider=provider, flush_interval=3600)
+    Langfuse(
+        public_key="pk", secret_key="sk", base_url="http://127.0.0.1:9", tracer_provider=provider, flush_interval=3600
+    )
     import langfuse.openai  # noqa: F401
 
 
@@ -123,7 +125,14 @@ def transport(http: Any) -> tuple[Any, Any]:
     message |= {"stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 100, "output_tokens": 20}}
     item = {"type": "message", "id": "i", "status": "completed", "role": "assistant"}
     item["content"] = [{"type": "output_text", "text": text, "annotations": []}]  # type: ignore[assignment]
-    response = {"id": "r", "object": "response", "created_at": 1, "status": "completed", "model": "gpt", "output": [item]}
+    response = {
+        "id": "r",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "gpt",
+        "output": [item],
+    }
     response |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "metadata": {}}
     response["usage"] = {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120,
                          "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
@@ -235,7 +244,9 @@ def main(what: str) -> None:
     anthropic_client = anthropic.Anthropic(api_key="k", base_url="http://x.test", http_client=client)
     for name, (call, calls, units) in cases(openai_client, anthropic_client).items():
         found[name] = measure(call, calls, units)
-    found["async chat 1 KB"] = measure_async(openai.AsyncOpenAI(api_key="k", base_url="http://x.test/v1", http_client=async_client))
+    found["async chat 1 KB"] = measure_async(
+        openai.AsyncOpenAI(api_key="k", base_url="http://x.test/v1", http_client=async_client)
+    )
     print(json.dumps(found))
     sys.stdout.flush()
     # Exporters that point at nothing must not be waited for.

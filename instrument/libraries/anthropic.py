@@ -63,7 +63,9 @@ class Messages:
         reason = given.get("stop_reason")
         found[semconv.FINISH_REASONS] = [reason or "error"]
         parts = content_parts(listed(given, "content"))
-        found[semconv.OUTPUT_MESSAGES] = [message("assistant", parts, finish_reason=FINISH_REASONS.get(reason, reason))]
+        found[semconv.OUTPUT_MESSAGES] = [
+            message("assistant", parts, finish_reason=FINISH_REASONS.get(reason or "", reason))
+        ]
         return found
 
     def accumulator(self) -> Accumulator:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
+from opentelemetry._logs import get_logger_provider
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # its file opens with `type: ignore`
+from opentelemetry.sdk.resources import Resource
 
 from .. import config as settings
 from .hooks import HOOKS
+
+if TYPE_CHECKING:
+    from ..events import Events
 
 
 class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -27,10 +33,17 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         if settings.sdk_disabled() or HOOKS[self.library].tracing is not None:
             return
         provider = kwargs.get("tracer_provider") or trace.get_tracer_provider()
-        switch_on([self.library], settings.from_environment(), provider)
+        config = settings.from_environment()
+        switch_on([self.library], config, provider, partial(_events, config))
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002 - the base class's signature
         HOOKS[self.library].deactivate()
+
+
+def _events(config: settings.InstrumentConfig) -> Events:
+    from ..events import Events
+
+    return Events(config, Resource.create(), get_logger_provider())
 
 
 class OpenAIInstrumentor(_Instrumentor):

@@ -1,0 +1,213 @@
+"""Others who trace the same calls: the anthropic SDK itself, other instrumentations; and taking ours out again."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+
+import evalspan
+from evalspan.instrument import metrics as client_metrics
+from evalspan.instrument import semconv
+from evalspan.instrument.libraries import coexistence
+from evalspan.instrument.libraries.hooks import HOOKS
+
+from ..scripted import ScriptedServer
+from .conftest import Spans
+from .scenarios import MESSAGE, SCENARIOS, Scenario, client_of, run
+
+CHAT_CREATE = next(s for s in SCENARIOS if s.name == "chat.create")
+MESSAGES = [s for s in SCENARIOS if s.sdk == "anthropic" and s.operation]
+
+
+def native(spans: Spans, **traces: Any) -> dict[str, Any]:
+    """The option that makes an anthropic client send its own spans to the same provider."""
+    return {"open_telemetry": {"tracer_provider": spans.provider, "traces": traces}}
+
+
+@pytest.mark.parametrize("scenario", MESSAGES, ids=lambda s: s.name.replace(" ", "_"))
+def test_the_sdks_own_tracing_does_not_double_a_call(scenario: Scenario, server, spans: Spans) -> None:
+    run(scenario, client_of(scenario, server, **native(spans)))
+    span = spans.one()
+    assert span.instrumentation_scope is not None
+    assert span.instrumentation_scope.name == "evalspan.anthropic"
+    assert "traceparent" not in server.requests[0].headers
+
+
+def test_a_client_that_records_content_natively_keeps_its_spans(server: ScriptedServer, spans: Spans) -> None:
+    scenario = MESSAGES[0]
+    run(scenario, client_of(scenario, server, **native(spans, enabled=True, content_mode="content")))
+    span = spans.one()
+    assert span.instrumentation_scope is not None
+    assert span.instrumentation_scope.name.startswith("com.anthropic.sdk")
+    assert semconv.OUTPUT_MESSAGES in (span.attributes or {})
+
+
+def test_calls_that_we_leave_alone_keep_the_sdks_own_span(server: ScriptedServer, spans: Spans) -> None:
+    scenario = next(s for s in SCENARIOS if s.name == "messages.count_tokens")
+    run(scenario, client_of(scenario, server, **native(spans)))
+    assert spans.one().name == "anthropic.messages.count_tokens"
+
+
+def test_suppress_silences_the_sdks_own_tracing_too(server: ScriptedServer, spans: Spans) -> None:
+    with evalspan.suppress():
+        run(MESSAGES[0], client_of(MESSAGES[0], server, **native(spans)))
+    assert spans.all() == []
+
+
+@pytest.fixture
+def another(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A module that looks like OpenInference's, switched on."""
+    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+
+    class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+        def instrumentation_dependencies(self) -> tuple[str, ...]:
+            return ()
+
+        def _instrument(self, **kwargs: Any) -> None:
+            pass
+
+        def _uninstrument(self, **kwargs: Any) -> None:
+            pass
+
+    module = ModuleType("openinference.instrumentation.openai")
+    module.OpenAIInstrumentor = OpenAIInstrumentor  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(coexistence, "_said", set())
+    instrumentor = OpenAIInstrumentor()
+    instrumentor.instrument()
+    yield instrumentor
+    if instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.uninstrument()
+
+
+def test_we_stand_back_while_another_instrumentation_is_on_and_say_so_once(server, spans, another, caplog) -> None:
+    client = client_of(CHAT_CREATE, server)
+    with caplog.at_level(logging.WARNING):
+        CHAT_CREATE.start(client)
+        CHAT_CREATE.start(client)
+    assert spans.all() == []
+    assert [record.message for record in caplog.records if "already traces" in record.message] == [
+        "openinference.instrumentation.openai already traces openai: evalspan adds no spans of its own for it"
+    ]
+    another.uninstrument()
+    CHAT_CREATE.start(client)
+    assert len(spans.all()) == 1
+
+
+def test_we_stand_back_inside_a_span_that_stands_for_the_call(server: ScriptedServer, spans: Spans) -> None:
+    tracer = spans.provider.get_tracer("opentelemetry.util.genai.handler")
+    with tracer.start_as_current_span("chat gpt"):
+        CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+    assert spans.one().name == "chat gpt"
+
+
+def test_init_twice_is_one_span(server: ScriptedServer, spans: Spans) -> None:
+    assert evalspan.init() is evalspan.init(tracer_provider=TracerProvider(shutdown_on_exit=False))
+    CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+    assert len(spans.all()) == 1
+
+
+def test_uninstrument_restores_the_sdks_exactly_and_init_works_again(server: ScriptedServer, bare_spans: Spans) -> None:
+    def functions() -> list[int]:
+        # By identity: a wrapper says that it equals what it wraps.
+        return [
+            id(vars(owner).get(name))
+            for sdk in (openai, anthropic)
+            for owner in (sdk._base_client.SyncAPIClient, sdk._base_client.AsyncAPIClient, sdk.Stream, sdk.AsyncStream)
+            for name in ("request", "_sleep_for_retry", "__stream__", "close")
+        ]
+
+    before = functions()
+    evalspan.init(tracer_provider=bare_spans.provider)
+    assert functions() != before
+    evalspan.uninstrument()
+    assert functions() == before
+    client = client_of(CHAT_CREATE, server)
+    CHAT_CREATE.start(client)
+    assert bare_spans.all() == []
+    evalspan.init(tracer_provider=bare_spans.provider)
+    CHAT_CREATE.start(client)
+    assert len(bare_spans.all()) == 1
+
+
+def test_a_release_that_we_do_not_know_is_left_alone(server, bare_spans: Spans, monkeypatch, caplog) -> None:
+    monkeypatch.delattr(openai.AsyncStream, "__stream__")
+    with caplog.at_level(logging.WARNING):
+        evalspan.init(tracer_provider=bare_spans.provider)
+    assert "cannot trace openai" in caplog.text
+    assert HOOKS["openai"]._placed == []
+    assert CHAT_CREATE.start(client_of(CHAT_CREATE, server)).id == "chatcmpl-1"
+    assert bare_spans.all() == []
+
+
+def test_only_the_named_library_is_traced(server: ScriptedServer, bare_spans: Spans) -> None:
+    evalspan.init(tracer_provider=bare_spans.provider, instrument=("anthropic",))
+    CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+    assert bare_spans.all() == []
+    with pytest.raises(evalspan.instrument.errors.UsageError, match="instrument='opena'"):  # type: ignore[attr-defined]
+        evalspan.init(instrument=("opena",))
+
+
+@pytest.mark.parametrize(
+    ("client", "provider"),
+    [
+        (lambda http: openai.AzureOpenAI(azure_endpoint="https://x.openai.azure.com", api_version="2025-01-01", api_key="k", http_client=http), "azure.ai.openai"),
+        (lambda http: openai.OpenAI(base_url="https://api.groq.com/openai/v1", api_key="k", http_client=http), "groq"),
+        (lambda http: openai.OpenAI(base_url="https://api.deepseek.com", api_key="k", http_client=http), "deepseek"),
+    ],
+    ids=["azure", "groq", "deepseek"],
+)  # fmt: skip
+def test_the_provider_is_whose_host_it_is(client: Any, provider: str, spans: Spans) -> None:
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
+    client(httpx2.Client(transport=transport)).chat.completions.create(model="m", messages=[])
+    assert spans.attributes()[semconv.PROVIDER] == provider
+
+
+@pytest.mark.parametrize(("kind", "provider"), [("vertex", "gcp.vertex_ai"), ("bedrock", "aws.bedrock")])
+def test_messages_on_other_clouds_are_traced(kind: str, provider: str, spans: Spans) -> None:
+    body = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "content": [],
+        "stop_reason": "end_turn",
+    }
+    body["usage"] = {"input_tokens": 1, "output_tokens": 1}
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, json=body)))
+    client: Any
+    if kind == "vertex":
+        client = anthropic.AnthropicVertex(region="us-east5", project_id="p", access_token="t", http_client=http)
+    else:
+        client = anthropic.AnthropicBedrock(aws_region="us-east-1", api_key="k", http_client=http)
+    client.messages.create(**MESSAGE)
+    assert spans.attributes()[semconv.PROVIDER] == provider
+    assert spans.attributes()[semconv.REQUEST_MODEL] == "claude-sonnet-5"
+
+
+def test_client_metrics_count_calls_tokens_and_first_chunks(server, bare_spans: Spans, monkeypatch) -> None:
+    reader = InMemoryMetricReader()
+    meters = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    monkeypatch.setattr(client_metrics.metrics, "get_meter_provider", lambda: meters)
+    monkeypatch.setattr(client_metrics.metrics, "get_meter", meters.get_meter)
+    evalspan.init(tracer_provider=bare_spans.provider)
+    run(next(s for s in SCENARIOS if s.name == "messages stream"), client_of(MESSAGES[0], server))
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = {m.name: m.data.data_points for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics}
+    assert found["gen_ai.client.operation.duration"][0].count == 1
+    tokens = {p.attributes["gen_ai.token.type"]: p.sum for p in found["gen_ai.client.token.usage"]}
+    assert tokens == {"input": 1234, "output": 567}
+    assert found["gen_ai.client.operation.time_to_first_chunk"][0].count == 1

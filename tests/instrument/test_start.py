@@ -1,0 +1,247 @@
+"""Switching on in a process of its own: where spans go, what a broken collector costs, forks, exits, zero code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+import evalspan
+from evalspan.instrument.errors import UsageError
+
+from ..scripted import Reply, ScriptedServer, scripted_server
+
+CALL = """
+import openai
+client = openai.OpenAI(base_url={url!r}, api_key="k", max_retries=0)
+client.chat.completions.create(model="gpt", messages=[{{"role": "user", "content": "hi"}}])
+"""
+
+
+@pytest.fixture
+def collector() -> Any:
+    with scripted_server() as running:
+        yield running
+
+
+def python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the code, or a command line, in a process of its own with a clean environment."""
+    command = [sys.executable, *(arguments or ("-c", code))]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "EVALSPAN_"))}
+    return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, timeout=60, check=False)
+
+
+def spans_at(collector: ScriptedServer) -> list[tuple[str, str]]:
+    """(service, span name) of everything that arrived."""
+    found = []
+    for request in collector.requests:
+        if request.path == "/v1/traces":
+            for resource in ExportTraceServiceRequest.FromString(request.raw).resource_spans:
+                attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
+                found += [(attributes["service.name"], s.name) for scope in resource.scope_spans for s in scope.spans]
+    return found
+
+
+def test_the_one_line_sends_the_spans_of_a_short_script(server: ScriptedServer, collector: ScriptedServer) -> None:
+    code = f"import evalspan\nevalspan.init('shop', {collector.root!r}, headers={{'x-key': 'secret'}})" + CALL.format(
+        url=server.url
+    )
+    done = python(code + "with evalspan.span('outer'):\n    evalspan.score('thumbs', 1)\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_at(collector) == [("shop", "chat gpt"), ("shop", "outer")]
+    assert {request.headers["x-key"] for request in collector.requests} == {"secret"}
+    (logs,) = [request for request in collector.requests if request.path == "/v1/logs"]
+    record = ExportLogsServiceRequest.FromString(logs.raw).resource_logs[0].scope_logs[0].log_records[0]
+    assert record.event_name == "gen_ai.evaluation.result"
+
+
+def test_the_variables_of_opentelemetry_say_where_and_who(server: ScriptedServer, collector: ScriptedServer) -> None:
+    code = "import evalspan\nevalspan.init()" + CALL.format(url=server.url)
+    python(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.root, OTEL_SERVICE_NAME="from-env")
+    assert spans_at(collector) == [("from-env", "chat gpt")]
+
+
+def test_the_sdk_is_traced_wherever_it_is_imported_and_not_imported_by_us(server, collector) -> None:
+    code = f"""
+import sys, evalspan
+evalspan.init("late", {collector.root!r})
+assert not {{"openai", "anthropic", "chdb", "aiohttp", "numpy"}} & set(sys.modules)
+"""
+    done = python(code + CALL.format(url=server.url))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_at(collector) == [("late", "chat gpt")]
+
+
+@pytest.mark.parametrize("variables", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
+def test_what_is_switched_off_sends_nothing(variables: dict[str, str], server, collector) -> None:
+    code = "import evalspan\nhandle = evalspan.init()" + CALL.format(url=server.url)
+    code += "handle.flush()\nevalspan.score('x', 1, trace_id='ab')\nhandle.shutdown()\n"
+    done = python(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.root, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_at(collector) == []
+
+
+def test_a_provider_that_is_there_is_joined(server: ScriptedServer, collector: ScriptedServer) -> None:
+    code = f"""
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+provider = TracerProvider(resource=Resource.create({{"service.name": "theirs"}}))
+trace.set_tracer_provider(provider)
+import evalspan
+evalspan.init("ours", {collector.root!r})
+assert trace.get_tracer_provider() is provider
+"""
+    done = python(code + CALL.format(url=server.url))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_at(collector) == [("theirs", "chat gpt")]
+
+
+BROKEN = {
+    "down": None,
+    "slow": Reply(delay_s=30),
+    "garbage": Reply(body=b"\xff\x00 not protobuf", headers={"content-type": "text/html"}),
+    "refusing": Reply(status=500),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_collector_costs_the_app_neither_time_nor_its_exit(how: str, server: ScriptedServer) -> None:
+    with scripted_server() as broken:
+        address = "http://127.0.0.1:9" if how == "down" else broken.root
+        if (reply := BROKEN[how]) is not None:
+            broken.then(*[reply] * 100)
+        code = f"import evalspan, time, atexit\nevalspan.init('x', {address!r})" + CALL.format(url=server.url)
+        code += "started = time.perf_counter()\nfor _ in range(20):\n    with evalspan.span('s'): pass\n"
+        code += "print(time.perf_counter() - started)\n"
+        started = time.monotonic()
+        done = python(code)
+        took = time.monotonic() - started
+    assert done.returncode == 0
+    assert float(done.stdout) < 2
+    assert took < 20
+
+
+def test_a_full_queue_drops_counts_and_says_so_once(server: ScriptedServer) -> None:
+    with scripted_server() as slow:
+        slow.then(*[Reply(delay_s=30)] * 10)
+        code = f"""
+import evalspan, logging, sys
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+handle = evalspan.init("x", {slow.root!r})
+for _ in range(200):
+    with evalspan.span("s"): pass
+print("dropped", handle.dropped)
+sys.stdout.flush()
+import os; os._exit(0)
+"""
+        done = python(code, OTEL_BSP_MAX_QUEUE_SIZE="20", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="10")
+    dropped = int(done.stdout.rpartition("dropped ")[2])
+    assert 140 <= dropped <= 180
+    assert done.stdout.count("spans are dropped from here on") == 1
+
+
+def test_forked_workers_send_their_own_spans(server: ScriptedServer, collector: ScriptedServer) -> None:
+    code = (
+        f"import evalspan, os\nhandle = evalspan.init('parent', {collector.root!r})"
+        + f"""
+with evalspan.span("before"): pass
+handle.flush()
+children = []
+for number in range(2):
+    child = os.fork()
+    if child == 0:
+        with evalspan.span(f"child {{number}}"): pass
+        os._exit(0 if handle.flush() else 1)
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+{CALL.format(url=server.url)}
+"""
+    )
+    done = python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(name for _, name in spans_at(collector)) == ["before", "chat gpt", "child 0", "child 1"]
+
+
+def test_zero_code_by_opentelemetry_instrument(
+    server: ScriptedServer, collector: ScriptedServer, tmp_path: Path
+) -> None:
+    script = tmp_path / "app.py"
+    launcher = tmp_path / "launcher.py"
+    launcher.write_text("from opentelemetry.instrumentation.auto_instrumentation import run; run()")
+    # A provider is what a distribution would make; ours ships none, so the test brings one by its configurator's name.
+    provider = "from opentelemetry import trace\nfrom opentelemetry.sdk.trace import TracerProvider\n"
+    provider += "from opentelemetry.sdk.trace.export import SimpleSpanProcessor\n"
+    provider += "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter\n"
+    provider += "p = TracerProvider(); p.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))\n"
+    provider += "trace.set_tracer_provider(p)\n"
+    script.write_text(provider + CALL.format(url=server.url))
+    done = python(
+        "",
+        str(launcher),
+        sys.executable,
+        str(script),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.root,
+        OTEL_SERVICE_NAME="zero",
+    )
+    assert done.returncode == 0, done.stderr
+    assert spans_at(collector) == [("zero", "chat gpt")]
+
+
+def test_zero_code_by_evalspan_run(server: ScriptedServer, collector: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("VALUE = 7\n")
+    script = tmp_path / "app.py"
+    script.write_text(
+        CALL.format(url=server.url) + "import sys, beside\nprint(sys.argv[1:], __name__)\nsys.exit(beside.VALUE)\n"
+    )
+    done = python("", "-m", "evalspan", "run", "--endpoint", collector.root, str(script), "--its", "own")
+    assert (done.returncode, done.stdout) == (7, "['--its', 'own'] __main__\n"), done.stderr
+    assert spans_at(collector) == [("app", "chat gpt")]
+
+
+def test_evalspan_run_of_nothing_says_so() -> None:
+    done = python("", "-m", "evalspan", "run", "missing.py")
+    assert done.returncode == 2
+    assert "there is no file missing.py" in done.stderr
+
+
+def test_a_batch_of_long_conversations_is_split(server: ScriptedServer, collector: ScriptedServer) -> None:
+    code = f"""
+import evalspan
+handle = evalspan.init("x", {collector.root!r})
+@evalspan.observe(kind="tool")
+def read(): return "x" * 200_000
+for _ in range(60): read()
+handle.flush(20)
+"""
+    done = python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(spans_at(collector)) == 60
+    assert max(len(request.raw) for request in collector.requests) < 5_000_000
+
+
+def test_a_handle_flushes_in_bounded_time(server: ScriptedServer) -> None:
+    with scripted_server() as slow:
+        slow.then(*[Reply(delay_s=20)] * 5)
+        code = f"""
+import evalspan, time, os
+handle = evalspan.init("x", {slow.root!r})
+with evalspan.span("s"): pass
+started = time.monotonic()
+assert handle.flush(0.5) is False
+assert time.monotonic() - started < 5
+os._exit(0)
+"""
+        assert python(code).returncode == 0
+
+
+def test_a_wrong_library_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="instrument='gemini'"):
+        evalspan.init(instrument=["gemini"])
