@@ -18,6 +18,7 @@ from .context import ContextAttributes
 log = logging.getLogger(__name__)
 
 EXIT_SECONDS = 2.0
+EXIT_SECONDS_WHEN_FAILING = 0.2
 BATCH_BYTES = 4_000_000
 _ATTRIBUTES_PER_SPAN = 1024
 
@@ -25,9 +26,10 @@ _ATTRIBUTES_PER_SPAN = 1024
 class BoundedProcessor(BatchSpanProcessor):
     """A batch processor that drops the newest span of a full queue, counts it, says so once, and leaves in time."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SplittingExporter) -> None:
         super().__init__(exporter)
         self.dropped = 0
+        self._splitting = exporter
         self._batches = self._batch_processor
         self._room = self._batches._max_queue_size  # noqa: SLF001 - the SDK tells nobody when it drops
 
@@ -41,8 +43,9 @@ class BoundedProcessor(BatchSpanProcessor):
         super().on_end(span)
 
     def shutdown(self) -> None:
-        """Sends what can be sent in two seconds."""
-        self._batches.shutdown(timeout_millis=int(EXIT_SECONDS * 1000))
+        """Sends what can be sent in two seconds; hardly waits for a collector that is known to be away."""
+        seconds = EXIT_SECONDS_WHEN_FAILING if self._splitting.failing else EXIT_SECONDS
+        self._batches.shutdown(timeout_millis=int(seconds * 1000))
         if self.dropped:
             log.warning("%d spans were dropped because the collector did not keep up", self.dropped)
 
@@ -52,9 +55,16 @@ class SplittingExporter(SpanExporter):
 
     def __init__(self, exporter: SpanExporter) -> None:
         self.exporter = exporter
+        self.failing = False
+        """Whether the last batch did not arrive."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports in as few requests as the size allows; the worst result of them."""
+        result = self._export(spans)
+        self.failing = result is not SpanExportResult.SUCCESS
+        return result
+
+    def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = SpanExportResult.SUCCESS
         batch: list[ReadableSpan] = []
         size = 0

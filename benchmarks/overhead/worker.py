@@ -32,7 +32,7 @@ def null_provider() -> Any:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
     class Null(SpanExporter):
-        def export(self, spans: Any) -> Any:
+        def export(self, spans: Any) -> Any:  # noqa: ARG002
             return SpanExportResult.SUCCESS
 
     provider = TracerProvider(shutdown_on_exit=False)
@@ -108,7 +108,7 @@ def openlit(provider: Any) -> None:
     """OpenLIT fetches a price list when it starts; it is given an empty one instead."""
     import openlit
 
-    prices = "/tmp/evalspan-bench-prices.json"  # noqa: S108
+    prices = "/tmp/evalspan-bench-prices.json"
     with open(prices, "w") as file:  # noqa: PTH123
         file.write("{}")
     openlit.init(tracer=provider.get_tracer("openlit"), disable_metrics=True, pricing_json=prices, disable_batch=False)

@@ -149,9 +149,9 @@ import os; os._exit(0)
 
 
 def test_forked_workers_send_their_own_spans(server: ScriptedServer, collector: ScriptedServer) -> None:
-    code = (
-        f"import evalspan, os\nhandle = evalspan.init('parent', {collector.root!r})"
-        + f"""
+    code = f"""
+import evalspan, os
+handle = evalspan.init("parent", {collector.root!r})
 with evalspan.span("before"): pass
 handle.flush()
 children = []
@@ -164,7 +164,6 @@ for number in range(2):
 assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
 {CALL.format(url=server.url)}
 """
-    )
     done = python(code)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(name for _, name in spans_at(collector)) == ["before", "chat gpt", "child 0", "child 1"]
