@@ -6,7 +6,6 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from ...evaluators.statistics import cohen_kappa, proportion_interval
 from .view import Look, Rows, page
 
 BUCKETS = (300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400)
@@ -92,6 +91,9 @@ def agreement(counts: dict[str, Any]) -> dict[str, Any] | None:
     both_fail, only_judge = int(counts["both_fail"]), int(counts["only_judge"])
     only_human, both_pass = int(counts["only_human"]), int(counts["both_pass"])
     same = both_fail + both_pass
+    # Here: a service whose scores nobody looks at does without scipy's 27 MB.
+    from ...evaluators.statistics import cohen_kappa, proportion_interval
+
     interval = proportion_interval(same, n)
     judge = [0] * (both_fail + only_judge) + [1] * (only_human + both_pass)
     people = [0] * both_fail + [1] * only_judge + [0] * only_human + [1] * both_pass
