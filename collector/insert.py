@@ -11,7 +11,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
@@ -109,20 +108,41 @@ class Inserter:
 
     def _put(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
-            if batch.content and not self._inserted(batch):
+            if batch.content and not self._settled(batch):
                 return  # told to stop: the segments stay in the log
             for name in batch.releases:
                 self._log.done(name)
 
-    def _inserted(self, batch: Batch) -> bool:
+    def _settled(self, batch: Batch) -> bool:
+        """Whether every record of the batch is in the store or set aside; False when told to stop before that."""
+        refusal = self._inserted(batch.content, batch.token)
+        if refusal is None:
+            return not self._stop.is_set()
+        # Written anew by the strict encoder, nearly everything that a strict reader trips over is gone.
+        records = [record._replace(body=_canonical(record.body)) for record in framing.records(batch.content)]
+        return self._taken_apart(records, f"{batch.token}-anew")
+
+    def _taken_apart(self, records: list[framing.Record], token: str) -> bool:
+        """Inserts the records in halves of halves, until those are alone that the store refuses for what is in them."""
+        refusal = self._inserted(b"".join(piece for record in records for piece in framing.frame(*record)), token)
+        if refusal is None:
+            return not self._stop.is_set()
+        if len(records) == 1:
+            self._set_aside(records[0], token, refusal)
+            return True
+        middle = len(records) // 2
+        return self._taken_apart(records[:middle], f"{token}0") and self._taken_apart(records[middle:], f"{token}1")
+
+    def _inserted(self, content: bytes, token: str) -> QueryError | None:
+        """Inserts, as often as it takes; returns the refusal when it is about the data, None also when told to stop."""
         pause = 0.25
         while not self._stop.is_set():
             started = time.monotonic()
             try:
-                self._insert(batch.content, batch.token)
+                self._insert(content, token)
             except Exception as error:  # noqa: BLE001 - whatever it is, the segment must not be lost and the thread not end
                 if isinstance(error, QueryError) and error.code in _ABOUT_THE_DATA:
-                    return self._one_by_one(batch)
+                    return error
                 self._report(error, pause)
                 self._stop.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -130,8 +150,8 @@ class Inserter:
                 self.last_error = ""
                 self._telemetry.add("insert_seconds_total", time.monotonic() - started, log=self._log.name)
                 self._telemetry.add("insert_segments_total", 1, log=self._log.name)
-                return True
-        return False
+                return None
+        return None
 
     def _report(self, error: Exception, pause: float) -> None:
         if str(error) != self.last_error:
@@ -139,34 +159,11 @@ class Inserter:
         self.last_error = str(error)
         self._telemetry.add("insert_failures_total", 1, log=self._log.name)
 
-    def _one_by_one(self, batch: Batch) -> bool:
-        """Inserts the records that the store takes; sets those aside that it refuses for what is in them."""
-        for number, record in enumerate(framing.records(batch.content)):
-            if not self._put_alone(f"{batch.token}-{number}", record):
-                return False
-        return True
-
-    def _put_alone(self, token: str, record: framing.Record) -> bool:
-        for body in (record.body, _canonical(record.body)):
-            content = b"".join(framing.frame(body, record.project, record.received_ms))
-            while not self._stop.is_set():
-                try:
-                    self._insert(content, token)
-                except Exception as error:  # noqa: BLE001 - as above
-                    if isinstance(error, QueryError) and error.code in _ABOUT_THE_DATA:
-                        refusal = error
-                        break
-                    self._report(error, _LONGEST_PAUSE_S)
-                    self._stop.wait(_LONGEST_PAUSE_S)
-                else:
-                    return True
-            else:
-                return False
-        aside: Path = self._log.directory / f"{token}{segments.DAMAGED}"
+    def _set_aside(self, record: framing.Record, token: str, refusal: QueryError) -> None:
+        aside = self._log.directory / f"{token}{segments.DAMAGED}"
         aside.write_bytes(record.body)
         logger.error("the store will not take one request, it is kept in %s: %s", aside, refusal)
         self._telemetry.add("insert_quarantined_total", 1, log=self._log.name)
-        return True
 
 
 def _canonical(body: bytes) -> bytes:
