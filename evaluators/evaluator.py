@@ -132,7 +132,11 @@ class FunctionEvaluator:
         from .running import call  # the loop and its threads are needed only here
 
         wanted = {name: arguments.get(name) for name in self._wanted}
-        result = await call(self.function, wanted, inline=self.inline)
+        if self.inline:
+            result = self.function(**wanted)
+            result = await result if inspect.isawaitable(result) else result
+        else:
+            result = await call(self.function, wanted, inline=self.inline)
         return as_score(result, direction=self.direction, threshold=self.threshold)
 
 

@@ -19,7 +19,8 @@ from .config import ReadyRule
 from .state import Plan, State, state_from
 
 _log = logging.getLogger(__name__)
-PAGE = 200
+PAGE = 1000  # spans that are scored between two looks at the store, where scoring is quick
+ROUNDS = 8  # and how many rounds of concurrent calls where it is not: what kill -9 may cost
 HEARTBEAT_MS = 30_000
 BUDGET_SPENT = "the budget is spent: its spans wait for the next one"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -66,6 +67,8 @@ class RuleWorker:
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._first_failed = 0.0
         self._slots = asyncio.Semaphore(rule.concurrency)
+        quick = all(getattr(one, "inline", False) for one in ready.suite)
+        self._page_size = PAGE if quick else ROUNDS * rule.concurrency
 
     async def tick(self, idle_s: float) -> float:
         """Score at most one page; returns the seconds until there may be more to do."""
@@ -149,7 +152,7 @@ class RuleWorker:
         plan = self.state.plan
         assert plan is not None
         window = (plan.after, plan.until)
-        rows = self.queue.waiting(self.scope, window, plan.cutoff, self._done(plan), PAGE)
+        rows = self.queue.waiting(self.scope, window, plan.cutoff, self._done(plan), self._page_size)
         return rows, self.queue.retrieved(rows)
 
     def _done(self, plan: Plan) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from evalspan.collector.log import framing
 from evalspan.evaluators.online import Follower, ReadyRule, checked, read_rules
+from evalspan.evaluators.online import worker as online_worker
 from evalspan.evaluators.online.worker import RuleWorker
 from evalspan.queries import catalog
 from evalspan.queries.database import Store
@@ -172,7 +173,8 @@ def test_workers_that_share_by_hash_score_everything_once_between_them(store):
     assert counts == [200, 200]
 
 
-def test_w03_a_worker_killed_in_the_middle_of_a_plan_goes_on_with_the_same_spans_and_weight(store):
+def test_w03_a_worker_killed_in_the_middle_of_a_plan_goes_on_with_the_same_spans_and_weight(store, monkeypatch):
+    monkeypatch.setattr(online_worker, "PAGE", 200)
     project = fresh()
     fill(store, project, 900)
     ready = rule(project, probability=0.8, budget_per_hour=500)
