@@ -34,7 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "drift": ("evaluators.cli.drift:drift", "What moved, since when, how sure, and what changed then."),
     "alert": ("collector.cli.alert:alert", "List, test and silence alerts."),
     "annotate": ("evaluators.cli.annotate:annotate", "Label sampled spans by hand, blind, by hot-key."),
-    "calibrate": ("evaluators.cli.calibrate:calibrate", "Hold an evaluator against human labels."),
+    "calibrate": ("evaluators.cli.calibrate:calibrate_command", "Hold an evaluator against human labels."),
     "config": ("collector.cli.config:config", "Show and check the settings."),
     "migrate": ("queries.cli.migrate:migrate", "Bring the store's schema up to date."),
 }

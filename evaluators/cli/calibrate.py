@@ -1,0 +1,223 @@
+"""`evalspan calibrate`: an evaluator against human labels, from a file or from the annotation tables."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ...instrument.errors import UsageError
+from ..calibration import LEAST_LABELS, Calibration, Pair, Rate, calibrate, corrected_rate
+
+EXIT = {"may_gate": 0, "may_not_gate": 3, "too_few_labels": 4}
+_WORDS = {"pass": True, "good": True, "supported": True, "true": True, "yes": True, "fail": False, "bad": False}
+_WORDS |= {"unsupported": False, "false": False, "no": False, "reasonable_inference": True}
+
+
+@click.command("calibrate")
+@click.option("--metric", default="", help="Evaluation name whose labels and scores are in the store.")
+@click.option("--version", default="", help="Evaluator version; the newest without.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="JSONL instead of the store: id, label, score or passed."
+)
+@click.option("--good-from", type=float, help="A numeric label from here on is good; without, labels are 0 and 1.")
+@click.option("--direction", type=click.Choice(["higher", "lower"]), default="higher", show_default=True)
+@click.option("--target-precision", type=click.FloatRange(0, 1, min_open=True), help="Choose the threshold for this.")
+@click.option("--at-least", type=click.FloatRange(0, 1), default=0.6, show_default=True, help="For the verdict.")
+@click.option("--least-labels", type=click.IntRange(1), default=LEAST_LABELS, show_default=True)
+@click.option("--project", default="default", show_default=True)
+@click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_context
+def calibrate_command(
+    ctx: click.Context,
+    /,
+    *,
+    metric: str,
+    version: str,
+    labels: Path | None,
+    good_from: float | None,
+    project: str,
+    dsn: str | None,
+    format_: str,
+    **rules: Any,
+) -> None:
+    """Confusion, precision, recall and F1 with intervals, kappas, threshold: may this evaluator gate a deployment?
+
+    Positive is a failure. Exit codes: 0 it may gate, 3 it may not, 4 too few labels to tell.
+    """
+    if bool(metric) == bool(labels):
+        raise UsageError("Say which labels: --metric NAME of the store, or --labels FILE.")
+    corrected = None
+    if labels:
+        pairs = read_labels(labels, good_from)
+    else:
+        pairs, corrected = _stored(dsn, project, metric, version, good_from)
+    report = calibrate(pairs, **rules)
+    if format_ == "json":
+        sys.stdout.write(
+            msgspec.json.encode({**msgspec.to_builtins(report), "corrected_rate": corrected}).decode() + "\n"
+        )
+    else:
+        click.echo("\n".join(_told(report, corrected)))
+    ctx.exit(EXIT[report.verdict])
+
+
+def read_labels(path: Path, good_from: float | None = None) -> list[Pair]:
+    """Reads labels, one JSON object a line: id, label (number, true/false, pass/fail), score and/or passed, rater, at.
+
+    A line with `claims` is as many pairs as it has claims, each {"label": ..., "passed": ...} with statuses such as
+    SUPPORTED and UNSUPPORTED; NOT_CHECKABLE ones are left out.
+
+    Raises:
+        UsageError: unreadable, or a line that is not such; says which.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    pairs: list[Pair] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line, type=dict)
+            claims = row.get("claims")
+            parts = (
+                [{**row, **claim, "id": f"{row.get('id', number)}/{i}"} for i, claim in enumerate(claims)]
+                if claims
+                else [row]
+            )
+            pairs += [_pair(part, number, good_from) for part in parts if not _skipped(part)]
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{path}:{number}: not a label: {error!r}.", hint="id, label, and score or passed."
+            ) from error
+    return pairs
+
+
+def _skipped(part: dict[str, Any]) -> bool:
+    return "NOT_CHECKABLE" in (str(part.get("label")).upper(), str(part.get("passed")).upper())
+
+
+def _pair(row: dict[str, Any], number: int, good_from: float | None) -> Pair:
+    raw = row["label"]
+    verdict = _verdict(raw)
+    label = float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else float(bool(verdict))
+    score = row.get("score")
+    return Pair(
+        item=str(row.get("id", number)),
+        rater=str(row.get("rater", "")),
+        label=label,
+        good=_good(label, verdict, good_from),
+        score=None if score is None else float(score),
+        passed=_verdict(row.get("passed")),
+        at=datetime.fromisoformat(row["at"]) if row.get("at") else None,
+    )
+
+
+def _verdict(value: Any) -> bool | None:
+    """A verdict in any of the usual spellings; None for a number or nothing. Raises ValueError for other words."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return None
+    if str(value).lower() not in _WORDS:
+        raise ValueError(f"{value!r} is neither pass nor fail")
+    return _WORDS[str(value).lower()]
+
+
+def _good(label: float, verdict: bool | None, good_from: float | None) -> bool | None:
+    if good_from is not None:
+        return label >= good_from
+    if verdict is not None:
+        return verdict
+    return bool(label) if label in (0.0, 1.0) else None
+
+
+def _stored(
+    dsn: str | None, project: str, metric: str, version: str, good_from: float | None
+) -> tuple[list[Pair], dict[str, Any] | None]:
+    from ...queries import catalog
+    from ...queries.database import connect
+
+    verdicts = {"pass": True, "fail": False}
+    store = connect(dsn)
+    try:
+        rows = catalog.get("labelled_pairs").run(store, project=project, metric=metric, version=version).dicts()
+        corrected = catalog.get("corrected_mean").run(store, project=project, metric=metric).dicts()
+    finally:
+        store.close()
+    pairs = [
+        Pair(
+            item=f"{row['trace_id']}/{row['span_id']}",
+            rater=row["author"],
+            label=row["label"],
+            good=_good(row["label"], verdicts.get(row["good"]), good_from),
+            score=row["score"],
+            passed=verdicts.get(row["passed"]),
+            at=row["labelled_at"],
+        )
+        for row in rows
+    ]
+    enough = [row for row in corrected if row["labels"] >= 40]
+    return pairs, enough[0] if enough else None
+
+
+def _told(report: Calibration, corrected: dict[str, Any] | None) -> list[str]:
+    c = report.confusion
+    lines = [
+        f"{report.verdict.replace('_', ' ').upper()}: {'; '.join(report.reasons)}.",
+        f"{report.labels} labels of {report.items} items by {report.raters} people, {report.unscored} items without a score.",
+        "",
+        f"{'':24}{'people: fail':>14}{'people: good':>14}",
+        f"{'evaluator: fail':24}{c.caught:>14}{c.false_alarms:>14}",
+        f"{'evaluator: pass':24}{c.missed:>14}{c.cleared:>14}",
+        "",
+    ]
+    lines += [f"{name:22} {_rate(rate)}" for name, rate in _rates(report)]
+    lines += [
+        f"{name:22} {value:.3f}"
+        for name, value in (
+            ("kappa", report.kappa),
+            ("kappa, quadratic", report.kappa_quadratic),
+            ("alpha among people", report.alpha),
+        )
+        if value is not None
+    ]
+    if report.threshold is not None:
+        lines.append(f"{'threshold':22} {report.threshold:.4g} by {report.threshold_rule}")
+    if report.threshold_holds is not None:
+        held = report.threshold_holds
+        lines.append(f"{'  on other items':22} precision {_rate(held.precision)}, recall {_rate(held.recall)}")
+    if corrected:
+        lines.append(
+            f"{'corrected mean':22} {corrected['mean']:.3f} [{corrected['low']:.3f}, {corrected['high']:.3f}] by PPI++ from "
+            f"{corrected['labels']} labels; the evaluator alone says {corrected['evaluator_mean']:.3f}"
+        )
+    lines.append(f"{'drift':22} {report.drift}")
+    if report.age_days is not None:
+        lines.append(f"{'newest label':22} {report.age_days:.0f} days old")
+    return lines + [f"Note: {note}" for note in report.notes]
+
+
+def _rates(report: Calibration) -> list[tuple[str, Rate]]:
+    return [
+        ("precision", report.precision),
+        ("recall", report.recall),
+        ("F1", report.f1),
+        ("agreement", report.agreement),
+    ]
+
+
+def _rate(rate: Rate) -> str:
+    if rate.value is None:
+        return "unknown (n 0)"
+    return f"{rate.value:.3f} [{rate.interval.low:.3f}, {rate.interval.high:.3f}] (n {rate.n})"
+
+
+__all__ = ["calibrate_command", "corrected_rate", "read_labels"]

@@ -1,0 +1,41 @@
+-- title: Human labels beside an evaluator's scores
+-- answers: Every human label of an evaluation, with what the evaluator said of the same call: what calibration holds
+--   against each other.
+-- param project String = default -- project
+-- param metric String -- evaluation name
+-- param version String = '' -- evaluator version, empty for the newest
+-- param since_s UInt32 = 31536000 -- labels of so many seconds
+-- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
+-- column trace_id -- the trace
+-- column span_id -- the call, empty for the whole trace
+-- column author -- who labelled
+-- column label -- the person's score, 1 and 0 for passed and failed without a score
+-- column good -- the person's verdict: pass, fail or unknown
+-- column labelled_at -- when
+-- column evaluator_version -- the evaluator's version
+-- column score -- the evaluator's score, 1 and 0 for passed and failed without a score
+-- column passed -- the evaluator's verdict: pass, fail or unknown
+-- column sample_weight -- how many calls the labelled one stands for
+-- method: join on the judged call.
+-- source: own.
+WITH
+    if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
+    human AS
+    (
+        SELECT trace_id, span_id, author, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS label,
+            toString(passed) AS good, created_at, sample_weight
+        FROM evaluations
+        WHERE project = {project:String} AND name = {metric:String} AND source = 'human' AND experiment_id = '' AND label IS NOT NULL
+            AND created_at >= until_time - toIntervalSecond({since_s:UInt32}) AND created_at < until_time
+    ),
+    machine AS
+    (
+        SELECT trace_id, span_id, evaluator_version, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS value,
+            toString(passed) AS verdict, argMax(evaluator_version, span_time) OVER () AS newest
+        FROM evaluations
+        WHERE project = {project:String} AND name = {metric:String} AND source IN ('code', 'llm_judge') AND experiment_id = ''
+            AND (trace_id, span_id) IN (SELECT trace_id, span_id FROM human)
+    )
+SELECT trace_id, span_id, author, label, good, created_at AS labelled_at, evaluator_version, value AS score, verdict AS passed, sample_weight
+FROM human INNER JOIN (SELECT * FROM machine WHERE evaluator_version = if({version:String} = '', newest, {version:String})) AS machine USING (trace_id, span_id)
+ORDER BY labelled_at, trace_id, span_id, author
