@@ -103,6 +103,8 @@ def allocate(strata: dict[str, tuple[int, float]], size: int) -> dict[str, int]:
     for name in sorted(wanted, key=lambda one: int(wanted[one]) - wanted[one]):
         if sum(draws.values()) < size and draws[name] < strata[name][0]:
             draws[name] += 1
+    while sum(draws.values()) > max(size, len(draws)):
+        draws[max(draws, key=lambda one: draws[one])] -= 1  # small strata took their one draw from the largest
     return draws
 
 

@@ -350,3 +350,29 @@ def test_the_gate_runs_without_the_store_and_the_service() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_d15_a_case_that_stands_in_a_prompt_or_in_training_data_fails_the_gate() -> None:
+    question = "How do I cancel my subscription before the trial ends?"
+    example = Example(id="g", partition="golden", input={"n": 1, "question": question})
+    path = save(example)
+    Path("prompt.md").write_text(f"Be kind.\nUser: {question.lower()}\nAgent: In the settings.\n")
+    assert gate(path).exit_code == 0
+    for option in ("--prompt", "--training"):
+        code, said = report(path, option, "prompt.md")
+        assert (code, said["reasons"][0]["code"]) == (3, "contaminated")
+        assert said["reasons"][0]["example_ids"] == ["g"]
+    assert gate(path, "--prompt", "absent.md").exit_code == 2
+
+
+def test_a_module_that_exits_while_it_is_imported_is_bad_input_not_success() -> None:
+    Path("exits.py").write_text("import sys\nsys.exit(0)\n")
+    assert gate(save(case(1)), target="exits:answer").exit_code == 2
+    assert gate(save(case(1)), suite="exits:suite").exit_code == 2
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "{", "[]", '{"id": "a"}', '{"name": "x", "examples": []}'])
+def test_a_dataset_without_cases_or_without_form_never_passes(content: str) -> None:
+    Path("d.jsonl").write_text(content)
+    assert gate("d.jsonl").exit_code in (2, 4)
+    assert gate("absent.jsonl").exit_code == 2
