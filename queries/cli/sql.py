@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from ...instrument.errors import UsageError
+from ...instrument.errors import QueryError, UsageError
 from ..database import connect
 from ..readonly import Limits
+from ..suggestions import with_suggestion
 from .output import format_option, render
 
 store_option = click.option(
@@ -40,17 +41,42 @@ def sql(
     \b
     evalspan sql "SELECT request_model, count(), avg(output_tokens) FROM spans GROUP BY 1"
     evalspan sql "SELECT * FROM spans WHERE trace_id = {id:String}" -p id=7f3a... --format json
+
+    Without a statement: a prompt with history and completion on a terminal, else the statement is read from the pipe.
     """
-    text = file.read_text() if file else query
-    if not text:
-        raise UsageError("There is no SQL to run.", hint='evalspan sql "SELECT count() FROM spans"')
+    text = _statement(query, file)
+    given = parse_parameters(parameters)
     with connect(store) as opened:
+        if not text:
+            from .prompt import Prompt
+
+            Prompt(opened, format_, timeout_s).run()
+            return
         started = time.perf_counter()
-        result = opened.query_untrusted(text, parse_parameters(parameters) or None, limits=Limits(time_s=timeout_s))
+        try:
+            result = opened.query_untrusted(text, given or None, limits=Limits(time_s=timeout_s))
+        except QueryError as error:
+            raise with_suggestion(error, text, opened) from error
         elapsed = time.perf_counter() - started
     render(result, format_)
     if sys.stderr.isatty():
         click.echo(f"{len(result.rows)} rows in {elapsed:.2f} s", err=True)
+
+
+def _statement(query: str | None, file: Path | None) -> str:
+    """The SQL from the argument, the file or the pipe; "" asks for the prompt."""
+    if query and file:
+        raise UsageError("There are two statements: the argument and --file.", hint="Give one of them.")
+    if file:
+        return file.read_text()
+    if query and query != "-":
+        return query
+    if query == "-" or not sys.stdin.isatty():
+        text = sys.stdin.read()
+        if not text.strip():
+            raise UsageError("There is no SQL to run.", hint='evalspan sql "SELECT count() FROM spans"')
+        return text
+    return ""
 
 
 def parse_parameters(given: tuple[str, ...]) -> dict[str, str]:

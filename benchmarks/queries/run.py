@@ -1,0 +1,150 @@
+"""Times the queries behind the pages and the drift report over 100 k and 1 M spans; prints a markdown table.
+
+    python benchmarks/queries/run.py [--rows 1000000] [--store DIRECTORY]
+
+`first` is the first run after the store was opened (the operating system may still hold the files), `warm` the median
+of five more with ClickHouse's query condition cache off. Every read sees each span once (`final = 1`), as users' do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from evalspan.queries import catalog
+from evalspan.queries.database import Store, open_store
+
+HERE = Path(__file__).parent
+WORDS = "the order refund policy thirty days return shoes size customer please help price plan invoice cancel account".split()
+DAY = "start_time >= '2026-11-12' AND start_time < '2026-11-13'"
+
+QUERIES: dict[str, tuple[str, int | None]] = {
+    "latest 50 traces of the last day, with texts": ("@pages/traces", 50),
+    "model by hour, one day: p50, p95, tokens, cost": (
+        (
+            "SELECT toStartOfHour(start_time) AS hour, request_model, sum(sample_weight) AS n, quantilesTDigest(0.5, 0.95)(duration_ns),"
+            f" sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM spans WHERE {DAY} AND operation = 'chat' GROUP BY 1, 2"
+        ),
+        200,
+    ),
+    "model by hour, twelve days": (
+        (
+            "SELECT toStartOfHour(start_time) AS hour, request_model, sum(sample_weight) AS n, quantilesTDigest(0.5, 0.95)(duration_ns),"
+            " sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM spans WHERE operation = 'chat' GROUP BY 1, 2"
+        ),
+        200,
+    ),
+    "drift: window means and e-detector, 3 days against 3": ("@e_detector", 500),
+    "score mean by prompt version and hour, twelve days": (
+        (
+            "SELECT prompt_version, toStartOfHour(span_time) AS hour, avgWeighted(score, sample_weight) FROM evaluations"
+            " WHERE name = 'faithfulness' GROUP BY 1, 2"
+        ),
+        None,
+    ),
+    "one trace by its id": ("SELECT * FROM spans WHERE trace_id = lower(hex(sipHash128(toUInt64(777))))", None),
+    "count of all spans": ("SELECT count() FROM spans", None),
+    "text in the output, one day": (
+        f"SELECT count() FROM spans WHERE {DAY} AND output ILIKE '%refund policy refund%'",
+        None,
+    ),
+    "failures of one evaluator with their texts, one day, 200 rows": (
+        (
+            "SELECT input, output FROM spans WHERE start_time >= '2026-11-12' AND (trace_id, span_id) IN (SELECT trace_id, span_id"
+            " FROM evaluations WHERE name = 'faithfulness' AND passed = 'fail' AND span_time >= '2026-11-12') LIMIT 200"
+        ),
+        None,
+    ),
+    "spans by user, top 20 by cost, twelve days": (
+        "SELECT user_id, sum(cost_usd) AS cost FROM spans GROUP BY 1 ORDER BY cost DESC LIMIT 20",
+        None,
+    ),
+}
+PARAMETERS = {
+    "pages/traces": {"start": "2026-11-12 00:00:00", "end": "2026-11-13 00:00:00"},
+    "e_detector": {"until": "2026-11-13T00:00:00Z", "since_s": 3 * 86400},
+}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--store", type=Path, help="keep the data in this directory and use it again")
+    chosen = options.parse_args()
+    sizes = [chosen.rows // 10, chosen.rows]
+    base = chosen.store or Path(tempfile.mkdtemp(prefix="evalspan-queries-"))
+    measured: dict[int, dict[str, tuple[float, float]]] = {}
+    try:
+        for size in sizes:
+            directory = base / str(size)
+            if not directory.exists():
+                fill(directory, size)
+            measured[size] = measure(directory)
+    finally:
+        if not chosen.store:
+            shutil.rmtree(base, ignore_errors=True)
+    report(measured, sizes)
+
+
+def fill(directory: Path, rows: int) -> None:
+    started = time.perf_counter()
+    with open_store(f"chdb://{directory}") as store:
+        step = 100_000
+        text = " ".join(random.Random(7).choices(WORDS, k=9_000))
+        for begin in range(0, rows, step):
+            given = {"rows": rows, "from": begin, "count": min(step, rows - begin), "text": text}
+            store.command(statement("generate.sql"), given)
+            print(f"{begin + given['count']:>9} spans {time.perf_counter() - started:6.1f} s", file=sys.stderr)
+        store.command(statement("generate_evaluations.sql"))
+    print(f"{rows:>9} evaluations {time.perf_counter() - started:6.1f} s", file=sys.stderr)
+
+
+def statement(name: str) -> str:
+    return "\n".join(line for line in (HERE / name).read_text().splitlines() if not line.startswith("--"))
+
+
+def measure(directory: Path) -> dict[str, tuple[float, float]]:
+    times = {}
+    for name, (sql, _) in QUERIES.items():
+        with open_store(f"chdb://{directory}", readers=1) as store:
+            runs = [run(store, sql) for _ in range(6)]
+        times[name] = (runs[0], statistics.median(runs[1:]))
+        print(f"{runs[0]:8.1f} {times[name][1]:8.1f}  {name}", file=sys.stderr)
+    return times
+
+
+def run(store: Store, sql: str) -> float:
+    parameters: dict[str, object] = {}
+    if sql.startswith("@"):
+        query = catalog.get(sql[1:])
+        parameters = query.bound(PARAMETERS[sql[1:]])
+        sql = query.sql
+    if "SETTINGS" not in sql:
+        sql += " SETTINGS use_query_condition_cache = 0"
+    started = time.perf_counter()
+    store.query(sql, parameters or None)
+    return (time.perf_counter() - started) * 1e3
+
+
+def report(measured: dict[int, dict[str, tuple[float, float]]], sizes: list[int]) -> None:
+    small, large = sizes
+    print(f"\n{platform.machine()}, {platform.system()}, Python {platform.python_version()}; milliseconds\n")
+    print(f"| query | {small:,} first | warm | {large:,} first | warm | growth | to reach |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, (_, target) in QUERIES.items():
+        few, many = measured[small][name], measured[large][name]
+        goal = f"{target}" if target else ""
+        print(
+            f"| {name} | {few[0]:.0f} | {few[1]:.0f} | {many[0]:.0f} | {many[1]:.0f} | {many[1] / few[1]:.1f} | {goal} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
