@@ -38,7 +38,7 @@ from .telemetry import Telemetry
 logger = logging.getLogger(__name__)
 
 # Each has `attach(app, service)`, which adds its routes and its background tasks.
-PARTS = ("sqlport", "online", "alerts", "dashboard")
+PARTS = ("sqlport", "online", "alerts", "dashboard", "retention")
 
 
 class Service:
