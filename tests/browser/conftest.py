@@ -56,7 +56,7 @@ def shop() -> Shop:
 def served(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> Iterator[Collector]:
     """The service over the shop's two weeks, with everything inserted."""
     place = tmp_path_factory.mktemp("browser") / "store"
-    collector = Collector(place, settings='[dashboard]\nsince = "14d"\n[sampling]\nrate = 1.0\n')
+    collector = Collector(place, "--sql-port", "0", settings='[dashboard]\nsince = "14d"\n[sampling]\nrate = 1.0\n')
     try:
         for body in shop.requests():
             assert collector.post(body).status == 200

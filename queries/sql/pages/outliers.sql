@@ -21,6 +21,9 @@
 -- param attribute String = '' -- key=value of an attribute
 -- param failed String = '' -- an evaluator that the trace failed
 -- column duration_ns -- of the span by which the trace entered
+WITH
+    -- the keys of the message JSON are no text: "tent" is not in every "content"
+    body -> body ILIKE concat('%', {q:String}, '%') AND replaceRegexpAll(body, '"(role|parts|type|content|name|id|finish_reason)":', '') ILIKE concat('%', {q:String}, '%') AS said
 SELECT trace_id, start_time, duration_ns, toString(status) AS status, name
 FROM
 (
@@ -45,7 +48,7 @@ FROM
         AND ({error:String} = '' OR error_type = {error:String})
         AND ({session:String} = '' OR conversation_id = {session:String})
         AND ({user:String} = '' OR user_id = {user:String})
-        AND ({q:String} = '' OR input ILIKE concat('%', {q:String}, '%') OR output ILIKE concat('%', {q:String}, '%') OR name ILIKE concat('%', {q:String}, '%') OR trace_id = lower({q:String}))
+        AND ({q:String} = '' OR said(input) OR said(output) OR name ILIKE concat('%', {q:String}, '%') OR trace_id = lower({q:String}))
         AND duration_ns >= {slower_ms:Float64} * 1e6
         AND ({attribute:String} = '' OR attributes[splitByChar('=', {attribute:String})[1]] = substring({attribute:String}, position({attribute:String}, '=') + 1))))
     AND ({failed:String} = '' OR trace_id IN (

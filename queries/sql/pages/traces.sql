@@ -28,6 +28,8 @@
 -- column output -- what came back, shortened
 -- method: the newest ids first from narrow columns, then the texts of those alone
 WITH
+    -- the keys of the message JSON are no text: "tent" is not in every "content"
+    body -> body ILIKE concat('%', {q:String}, '%') AND replaceRegexpAll(body, '"(role|parts|type|content|name|id|finish_reason)":', '') ILIKE concat('%', {q:String}, '%') AS said,
     JSONExtract(input, 'Array(Tuple(role String, content String, parts Array(Tuple(type String, content String))))') AS asked,
     JSONExtract(output, 'Array(Tuple(role String, content String, parts Array(Tuple(type String, content String))))') AS answered,
     m -> arrayStringConcat(arrayFilter(t -> t != '', arrayConcat([m.2], arrayMap(p -> p.2, m.3))), ' ') AS words,
@@ -60,7 +62,7 @@ WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} A
         AND ({error:String} = '' OR error_type = {error:String})
         AND ({session:String} = '' OR conversation_id = {session:String})
         AND ({user:String} = '' OR user_id = {user:String})
-        AND ({q:String} = '' OR input ILIKE concat('%', {q:String}, '%') OR output ILIKE concat('%', {q:String}, '%') OR name ILIKE concat('%', {q:String}, '%') OR trace_id = lower({q:String}))
+        AND ({q:String} = '' OR said(input) OR said(output) OR name ILIKE concat('%', {q:String}, '%') OR trace_id = lower({q:String}))
         AND duration_ns >= {slower_ms:Float64} * 1e6
         AND ({attribute:String} = '' OR attributes[splitByChar('=', {attribute:String})[1]] = substring({attribute:String}, position({attribute:String}, '=') + 1))))
     AND ({failed:String} = '' OR trace_id IN (
