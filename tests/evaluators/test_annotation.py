@@ -1,0 +1,137 @@
+"""Spot checks: drawn by probability, blind, kept apart by author, and used."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from evalspan.evaluators.annotation import agreement_report, draw, label_row, texts_of, week_of
+from evalspan.evaluators.cli import annotate as command
+from evalspan.instrument.errors import UsageError
+from evalspan.queries.database import Store
+
+NOW = datetime(2026, 6, 17, tzinfo=UTC)
+LAST_WEEK = datetime(2026, 6, 8, tzinfo=UTC)
+
+
+def fill(store: Store, project: str, n: int = 200, *, scored: bool = True) -> None:
+    spans, rows = [], []
+    for i in range(n):
+        span: dict[str, Any] = {
+            "project": project,
+            "trace_id": uuid.uuid4().hex,
+            "span_id": uuid.uuid4().hex[:16],
+            "request_model": "m-1",
+            "sample_weight": 2.0,
+        }
+        time = LAST_WEEK + timedelta(hours=i % 160)
+        asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": f"question {i}"}]}])
+        spans.append(
+            {**span, "start_time": time, "operation": "chat", "input": asked, "output": f"secret-model answer {i}"}
+        )
+        if scored:
+            rows.append({**span, "evaluation_id": str(uuid.uuid4()), "name": "m", "evaluator_version": "7", "source": "llm_judge", "score": 0.123, "passed": "fail", "span_time": time, "sample_weight": 4.0})  # fmt: skip
+    store.insert("spans", spans)
+    store.insert("evaluations", rows)
+
+
+def test_a03_p01_twenty_calls_are_drawn_by_a_recorded_probability_the_same_for_everybody(store: Store) -> None:
+    fill(store, "draw")
+    ann, bob = (draw(store, metric="m", author=who, project="draw", now=NOW) for who in ("ann", "bob"))
+    assert [call["span_id"] for call in ann.calls] == [call["span_id"] for call in bob.calls]
+    assert (len(ann.calls), ann.population, ann.week) == (20, 200, "2026-W24")
+    assert {call["probability"] for call in ann.calls} == {0.1}
+    more = draw(store, metric="m", author="ann", project="draw", count=50, now=NOW)
+    assert [call["span_id"] for call in more.calls][:20] == [call["span_id"] for call in ann.calls]
+    row = label_row(ann, ann.calls[0], score=1.0, passed=True)
+    assert (row["source"], row["author"], row["sample_weight"]) == ("human", "ann", 40.0)
+    assert row["metadata"]["draw_probability"] == "0.1"
+
+
+def test_a03_the_draw_prefers_no_part_of_the_week(store: Store) -> None:
+    fill(store, "draw-even", n=800)
+    hours = [
+        (call["start_time"] - LAST_WEEK).total_seconds() / 3600
+        for call in draw(store, metric="m", author="a", project="draw-even", count=200, now=NOW).calls
+    ]
+    # 200 draws from hours 0 to 159: the mean lies within four standard errors of the middle.
+    assert abs(sum(hours) / 200 - 79.5) < 4 * 46.2 / 200**0.5
+
+
+def test_labels_by_key_are_kept_apart_by_author_and_taken_up_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, "keys")
+    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "_fed", lambda: True)
+    options = ["--metric", "m", "--project", "keys", "--week", "2026-W24"]
+    shown = CliRunner().invoke(command.annotate, [*options, "--author", "ann"], input="pfx" + "p" * 8 + "q")
+    assert shown.exit_code == 0, shown.output
+    assert "10 labels kept" in shown.output
+    assert "question" in shown.output
+    for secret in ("0.123", "m-1", "llm_judge"):
+        assert secret not in shown.output
+    left = {
+        who: len(draw(store, metric="m", author=who, project="keys", week="2026-W24").open) for who in ("ann", "bob")
+    }
+    assert left == {"ann": 10, "bob": 20}
+    graded = CliRunner().invoke(
+        command.annotate, [*options, "--author", "bob", "--scale", "1-5"], input="15" + "s" * 18
+    )
+    assert "2 labels kept" in graded.output
+
+
+def test_p01_agreement_is_reported_and_corrects_from_forty_labels_on(store: Store) -> None:
+    fill(store, "report")
+    drawn = draw(store, metric="m", author="ann", project="report", count=60, now=NOW)
+    rows = [label_row(drawn, call, score=float(i % 4 > 0), passed=i % 4 > 0) for i, call in enumerate(drawn.calls)]
+    moment = datetime(2026, 6, 16, tzinfo=UTC)
+    store.insert("evaluations", [{**row, "created_at": moment} for row in rows[:39]])
+    few = agreement_report(store, metric="m", project="report", now=NOW)
+    assert (few["corrected"], few["not_yet"]) == ([], ["m: 39 of 40 labels"])
+    store.insert("evaluations", [{**row, "created_at": moment} for row in rows])
+    enough = agreement_report(store, metric="m", project="report", now=NOW)
+    assert enough["corrected"][0]["mean"] == pytest.approx(0.75)
+    assert enough["weeks"][0]["pairs"] == 60
+    assert enough["weeks"][0]["agreement"] == pytest.approx(0.25)
+
+
+def test_calls_that_nobody_scored_can_be_labelled_too(store: Store) -> None:
+    fill(store, "unscored", n=30, scored=False)
+    assert len(draw(store, metric="m", author="a", project="unscored", now=NOW).calls) == 20
+
+
+def test_weeks_and_counts_that_are_none_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert week_of("2026-W24")[0] == LAST_WEEK
+    assert week_of("this", NOW)[0] == LAST_WEEK + timedelta(days=7)
+    with pytest.raises(UsageError):
+        week_of("2026-W77")
+    with pytest.raises(UsageError):
+        draw(store, metric="m", author="a", count=5)
+    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    refused = CliRunner().invoke(command.annotate, ["--metric", "m", "--project", "nothing-here"])
+    assert isinstance(refused.exception, UsageError)
+
+
+def test_any_text_can_be_shown() -> None:
+    assert texts_of('[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]') == [("user", "hi")]
+    for odd in ("plain", "[1]", "{}", ""):
+        assert isinstance(texts_of(odd), list)
+
+
+class _Borrowed:
+    """The session's store, which a command must not close."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def close(self) -> None:
+        """Left open for the other tests."""
