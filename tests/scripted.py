@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, request: Request, reply: Reply) -> None:
         path = self.path.partition("?")[0]
-        sent = json.loads(request.raw) if request.headers.get("content-type") == "application/json" else {}
+        sent = json.loads(request.raw) if request.raw.startswith(b"{") else {}
         if reply.body is not None or reply.status >= 400:
             self._whole(reply, reply.body if reply.body is not None else bodies.error(path, reply.status))
         elif sent.get("stream"):

@@ -69,7 +69,9 @@ class Hooks:
         self._wrap(streaming.Stream, "close", self._close)
         self._wrap(streaming.AsyncStream, "close", self._async_close)
         for kind in (client.SyncAPIClient, client.AsyncAPIClient):
-            self._wrap(kind, "_sleep_for_retry", self._retry, optional=True)
+            # Its name up to openai 1.67 and anthropic 0.49 was the second one.
+            name = "_sleep_for_retry" if "_sleep_for_retry" in vars(kind) else "_retry_request"
+            self._wrap(kind, name, self._retry, optional=True)
         response = import_module(f"{package}._response")
         self._wrap(response.BaseAPIResponse, "_parse", self._parse)
         self._wrap(response.APIResponse, "close", self._close)

@@ -1,0 +1,157 @@
+"""`python -m benchmarks.overhead`: interleaved rounds over all contestants, a table, and the distance to the targets."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import click
+
+from .environments import CONTESTANTS, OURS, ROOT, Contestant, python_of
+
+WORKER = Path(__file__).with_name("worker.py")
+DOCUMENT = ROOT / "docs" / "benchmarks-overhead.md"
+BASELINE, BARE = "none", "bare span"
+CHUNK_CASES = ("chat chunk", "messages chunk", "messages helper chunk")
+CALL_CASES = ("chat 1 KB", "chat 32 KB", "async chat 1 KB", "responses", "embeddings", "messages")
+SWITCH_CASES = ("switch on, ms", "switch on, MB")
+# case -> (most it may cost, largest share of the best public instrumentation in the same run, None where none is set)
+TARGETS: dict[str, tuple[float, float | None]] = {
+    "chat 1 KB": (110.0, 0.35),
+    "chat 32 KB": (230.0, 0.5),
+    "chat chunk": (2.0, None),
+    "messages chunk": (2.0, None),
+    "messages helper chunk": (2.0, None),
+    "switch on, ms": (15.0, None),
+    "switch on, MB": (2.0, None),
+}
+Numbers = dict[str, dict[str, float]]
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="Each contestant runs once a round, in turn.")
+@click.option("--envs", default=str(Path.home() / ".cache" / "evalspan-overhead"), help="Where the environments are.")
+@click.option("--only", multiple=True, help="Only these contestants, and the baseline.")
+@click.option("--no-write", is_flag=True, help="Do not write docs/benchmarks-overhead.md.")
+def main(rounds: int, envs: str, only: tuple[str, ...], no_write: bool) -> None:
+    """Measures what each instrumentation adds to a call, in microseconds of the calling thread's CPU."""
+    wanted = [c for c in CONTESTANTS if not only or c.name in only or c.name in (BASELINE, OURS)]
+    pythons = prepared(wanted, Path(envs))
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in pythons}
+    for number in range(rounds):
+        for name, python in pythons.items():
+            print(f"round {number + 1}/{rounds}: {name}", file=sys.stderr)
+            if (found := run_once(name, python)) is not None:
+                runs[name].append(found)
+    numbers = added({name: found for name, found in runs.items() if found})
+    text = report(numbers, middle(runs[BASELINE]), rounds)
+    print(text)
+    if not no_write:
+        DOCUMENT.write_text(text + "\n")
+
+
+def prepared(contestants: list[Contestant], envs: Path) -> dict[str, Path]:
+    """The interpreters of all environments that can be made; the others are named and left out."""
+    found: dict[str, Path] = {}
+    for contestant in contestants:
+        try:
+            found[contestant.name] = python_of(contestant, envs)
+        except subprocess.CalledProcessError as error:
+            print(f"{contestant.name} cannot be installed here ({error}); left out", file=sys.stderr)
+    return found
+
+
+def run_once(name: str, python: Path) -> dict[str, float] | None:
+    """One process of one contestant; None, and its complaint on stderr, when it breaks."""
+    done = subprocess.run([str(python), str(WORKER), name], capture_output=True, text=True, timeout=600, check=False)
+    try:
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, json.JSONDecodeError):
+        print(f"{name} broke: {done.stderr[-800:]}", file=sys.stderr)
+        return None
+    return found
+
+
+def middle(found: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each number over the rounds."""
+    return {case: statistics.median(run[case] for run in found) for case in found[0]}
+
+
+def added(runs: dict[str, list[dict[str, float]]]) -> Numbers:
+    """What each contestant adds to the baseline of the same round: the median over the rounds."""
+    numbers: Numbers = {}
+    for name, found in runs.items():
+        pairs = list(zip(found, runs[BASELINE], strict=False))
+        numbers[name] = {
+            case: statistics.median(mine[case] - (0 if case in SWITCH_CASES else base[case]) for mine, base in pairs)
+            for case in found[0]
+        }
+    return numbers
+
+
+def report(numbers: Numbers, baseline: dict[str, float], rounds: int) -> str:
+    """The document: the tables, and what they say of the targets."""
+    machine = f"{platform.machine()}, Python {platform.python_version()}, {date.today().isoformat()}"  # noqa: DTZ011
+    return "\n".join(
+        [
+            "# What tracing costs the app",
+            "",
+            "Made by `python -m benchmarks.overhead`: in-process transport, content captured, a batch processor with an",
+            f"exporter that drops, CPU time of the calling thread, {rounds} interleaved rounds, medians of the",
+            f"differences to the uninstrumented SDK in the same round ({machine}). The anthropic SDK's own spans are off.",
+            "",
+            "## Microseconds added to a call",
+            "",
+            *table(numbers, baseline, CALL_CASES, 0),
+            "",
+            "## Microseconds added to a chunk of a stream",
+            "",
+            *table(numbers, baseline, CHUNK_CASES, 1),
+            "",
+            "## Switching on, beyond the SDKs and OpenTelemetry",
+            "",
+            *table(numbers, {}, SWITCH_CASES, 1),
+            "",
+            "## Against the targets",
+            "",
+            *verdicts(numbers),
+        ]
+    )
+
+
+def table(numbers: Numbers, baseline: dict[str, float], cases: tuple[str, ...], digits: int) -> list[str]:
+    """One Markdown table, ours first, the others by what they cost in the first column."""
+    lines = [f"| | {' | '.join(cases)} |", "| --- |" + " ---: |" * len(cases)]
+    if baseline:
+        lines.append(f"| *the SDK alone* | {' | '.join(f'*{baseline[case]:.{digits}f}*' for case in cases)} |")
+    names = [name for name in numbers if name != BASELINE]
+    for name in sorted(names, key=lambda name: (name != BARE, name != OURS, numbers[name][cases[0]])):
+        cells = " | ".join(f"{numbers[name][case]:.{digits}f}" for case in cases)
+        lines.append(f"| **{name}** | {cells} |" if name == OURS else f"| {name} | {cells} |")
+    return lines
+
+
+def verdicts(numbers: Numbers) -> list[str]:
+    """Each target, what was measured, and whether it is reached."""
+    lines = [
+        "| | reached | at most | of the best public one | at most | |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    public = [name for name in numbers if name not in (BASELINE, BARE, OURS)]
+    for case, (most, share) in TARGETS.items():
+        ours = numbers[OURS][case]
+        best = min((numbers[name][case] for name in public), default=0.0)
+        ratio = ours / best if best > 0 else None
+        met = ours <= most and (share is None or (ratio is not None and ratio <= share))
+        shown = f"{ratio:.2f}" if ratio is not None else ""
+        lines.append(f"| {case} | {ours:.1f} | {most:g} | {shown} | {share or ''} | {'yes' if met else 'not yet'} |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
