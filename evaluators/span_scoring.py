@@ -103,7 +103,7 @@ def follow(store: Store | RemoteStore, options: dict[str, Any], *, shard: int, s
     Raises UsageError with the reason when no rule can run.
     """
     config, ready, problems = _rules(options)
-    ready, refused = checked(ready, Queue(store), "--where")
+    ready, refused = checked(ready, Queue(store))
     if not ready:
         said = "; ".join(map(str, [*problems, *refused])) or "there is no rule"
         raise UsageError(f"nothing to follow: {said}", hint="see docs/online-evaluation.md")

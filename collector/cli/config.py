@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from ...evaluators.online import Problem
 from ...instrument.errors import ConfigError
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result
@@ -41,12 +43,23 @@ def check(path: Path | None) -> None:
     from ..alerts import ready
 
     loaded = load_config(path)
-    problems = ready(loaded, None)[2]
+    problems = [str(problem) for problem in (*ready(loaded, None)[2], *_evaluation_problems(loaded))]
     for problem in problems:
-        click.echo(str(problem), err=True)
+        click.echo(problem, err=True)
     if problems:
-        raise ConfigError(f"{len(problems)} of the alert rules and sinks cannot work.", hint="The others would run.")
+        raise ConfigError(f"{len(problems)} of the rules and sinks cannot work.", hint="The others would run.")
     click.echo(f"fine: {len(loaded.origins)} values are not defaults")
+
+
+def _evaluation_problems(loaded: Config) -> list[Problem]:
+    """What is wrong with the rules of `[evaluation]`; their conditions are tried on an empty store."""
+    from ...queries.database import open_store
+    from ..online import ready_rules
+
+    if not loaded.evaluation.rules:
+        return []
+    with tempfile.TemporaryDirectory() as scratch, open_store(f"chdb://{scratch}/store") as store:
+        return ready_rules(loaded, store)[1]
 
 
 def _rows(loaded: Config) -> list[tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from ...queries.config import parse_dsn
 from ...queries.database import Result, connect
 from ...queries.ownership import Owner, service_of
 from ..exposition import counters
+from ..online.terminal import say_funnel
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -36,6 +37,7 @@ def status(store: str | None, since: str, only_counters: bool, format_: str) -> 
         return
     with connect(store) as opened:
         render(senders(opened, _seconds(since)), format_)
+        say_funnel(opened)
     _say(owner, counted)
 
 

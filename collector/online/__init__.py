@@ -60,7 +60,7 @@ def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyR
     path = Path(place) if place else None
     ready, problems = read_rules(evaluation.rules, path=path)
     if store is not None:
-        ready, refused = checked(ready, Queue(store), config.origin("evaluation", "rules"))
+        ready, refused = checked(ready, Queue(store))
         problems += refused
     return ready, problems
 

@@ -22,9 +22,10 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     `where` is a SQL condition over the columns of `spans`; `probability` is the share of the matching spans that is
     scored, decided by the hash of the span id. Budgets are evaluations and dollars per UTC hour and day.
-    `backfill_from` (ISO 8601) starts with spans stored since then instead of now. `quiet_s` waits after a span is
-    stored; with `parent_span_id = ''` in `where` that is after the trace's end. `stream = "targeted"` harvests failures
-    (errors, slow calls, thumbs-down): its rows get weight 0, so they enter no number.
+    `backfill_from` (ISO 8601) starts with spans stored since then instead of now. `timeout_s` is for one evaluation, the
+    evaluator's own when left out. `quiet_s` waits after a span is stored; with `parent_span_id = ''` in `where` that is
+    after the trace's end. `stream = "targeted"` harvests failures (errors, slow calls, thumbs-down): its rows get
+    weight 0, so they enter no number.
     """
 
     name: str
@@ -39,7 +40,7 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     budget_usd_per_day: float | None = None
     backfill_from: str | None = None
     quiet_s: float = 5.0
-    timeout_s: float = 60.0
+    timeout_s: float | None = None
     concurrency: int = 16
     segment: str = ""
 
@@ -55,8 +56,9 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             if value is not None and not value > 0:
                 raise ValueError(f"{field} = {value} must be above 0; leave it out for no limit")
         for field in ("timeout_s", "concurrency"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field} = {getattr(self, field)} must be above 0")
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                raise ValueError(f"{field} = {value} must be above 0")
         if self.quiet_s < 0:
             raise ValueError(f"quiet_s = {self.quiet_s} must not be negative")
         _ = self.backfill_ms
@@ -109,6 +111,8 @@ class ReadyRule(msgspec.Struct, frozen=True):
 
     rule: EvaluationRule
     suite: list[Evaluator]
+    place: str = "[evaluation]"
+    """File and line of its condition."""
 
 
 def read_rules(raw: Sequence[dict[str, Any]], *, path: Path | None = None) -> tuple[list[ReadyRule], list[Problem]]:
@@ -122,7 +126,7 @@ def read_rules(raw: Sequence[dict[str, Any]], *, path: Path | None = None) -> tu
             if any(rule.name == other.rule.name for other in ready):
                 raise ConfigError("another rule has this name", hint="give it a name of its own")
             key = "evaluators"
-            ready.append(ReadyRule(rule, load_evaluators(rule)))
+            ready.append(ReadyRule(rule, load_evaluators(rule), _place(path, index, "where")))
         except (EvalspanError, msgspec.ValidationError) as error:
             about = re.search(r"`\$\.(\w+)|field `(\w+)`|^(\w+) (?:=|is)", str(error))
             key = next(filter(None, about.groups()), key) if about else key

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 _STORE_AWAY_S = 5.0
 
 
-def checked(rules: Sequence[ReadyRule], queue: Queue, place: str = "") -> tuple[list[ReadyRule], list[Problem]]:
+def checked(rules: Sequence[ReadyRule], queue: Queue) -> tuple[list[ReadyRule], list[Problem]]:
     """The rules whose condition ClickHouse accepts, and a problem for each other one."""
     good: list[ReadyRule] = []
     problems: list[Problem] = []
@@ -30,8 +30,12 @@ def checked(rules: Sequence[ReadyRule], queue: Queue, place: str = "") -> tuple[
             queue.check_condition(ready.rule.where)
             good.append(ready)
         except QueryError as error:
-            where = place or f"[[evaluation.rules]] {ready.rule.name!r}, where"
-            problems.append(Problem(ready.rule.name, where, f"where = {ready.rule.where!r}: {error}", error.hint))
+            reason = str(error).split(". In scope ")[0].split(" (In: ")[0]
+            said = f"where = {ready.rule.where!r} is not a condition over spans: {reason}"
+            # The store's hint shows the statement, which is ours and of no help here.
+            problems.append(
+                Problem(ready.rule.name, ready.place, said, "" if error.hint.startswith("In: ") else error.hint)
+            )
     return good, problems
 
 

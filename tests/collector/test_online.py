@@ -304,3 +304,26 @@ def test_sql_that_is_not_a_condition_is_refused_with_the_reason(store, where):
     ready, problems = checked([rule("sql", where=where), rule("fine")], Queue(store))
     assert [one.rule.name for one in ready] == ["fine"]
     assert where in problems[0].reason
+
+
+def test_config_check_names_every_rule_that_cannot_run_with_its_line(tmp_path: Path):
+    import subprocess
+    import sys
+
+    (tmp_path / "checks.py").write_text(
+        "from evalspan.evaluators import evaluator\n@evaluator(name='n', version='1')\ndef size(output): return 1\n"
+    )
+    rules = (
+        "[evaluation]\n[[evaluation.rules]]\nname = 'a'\nwhere = \"servce = 'x'\"\nevaluators = ['checks:size']\n"
+        "[[evaluation.rules]]\nname = 'b'\nevaluators = ['checks:sise']\n"
+        "[[evaluation.rules]]\nname = 'c'\nevaluators = ['checks:size']\n"
+    )
+    (tmp_path / "evalspan.toml").write_text(rules)
+    command = [sys.executable, "-m", "evalspan", "config", "check"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "evalspan.toml:4: rule 'a' is off" in done.stderr
+    assert "service" in done.stderr
+    assert "evalspan.toml:8: rule 'b' is off" in done.stderr
+    assert "did you mean 'size'" in done.stderr
+    assert "rule 'c'" not in done.stderr
