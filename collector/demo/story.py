@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -97,37 +98,47 @@ class Story:
                 state.requests_a_week = traffic.fits(state.seconds_each, self.minutes * 60 * _TRAFFIC_SHARE)
                 state.model = assistant.model
                 self._file.save(state)
-            planned = traffic.plan(state.requests_a_week, state.ends)
-            answered = set(state.answered)
-            waiting = [request for request in planned if request.number not in answered]
-            if waiting:
-                self._serve_customers(assistant, waiting, state, total=len(planned))
+            self.console.print(
+                f"One answer takes {state.seconds_each:.2f} s: about {state.requests_a_week} customers a week fit."
+            )
+            for week in (1, 2):
+                self._serve_week(assistant, week, state)
         finally:
             handle.shutdown()
             provider.shutdown()
             evalspan.uninstrument()
         self._check()
 
-    def _serve_customers(
-        self, assistant: Assistant, waiting: list[traffic.Request], state: State, *, total: int
-    ) -> None:
-        self.console.print(
-            f"One answer takes {state.seconds_each:.2f} s: {state.requests_a_week} customers a week fit into the time."
-        )
+    def _serve_week(self, assistant: Assistant, week: int, state: State) -> None:
+        planned = [r for r in traffic.plan(state.requests_a_week, state.ends) if r.week == week]
+        answered = set(state.answered)
+        waiting = [request for request in planned if request.number not in answered]
+        if not waiting or f"week {week}" in state.done:
+            return
+        done = len(planned) - len(waiting)
+        deadline = time.monotonic() + self.minutes * 60 * _TRAFFIC_SHARE / 2
+
+        def over() -> bool:
+            return self._stop.is_set() or (done >= traffic.FEWEST and time.monotonic() > deadline)
+
         with self._progress() as progress:
-            bar = progress.add_task("two weeks of customers", total=total, completed=total - len(waiting))
-            for count, answered in enumerate(traffic.send(assistant, waiting, self._stop.is_set), 1):
-                state.answered.append(answered.number)
-                state.errors += bool(answered.error)
+            bar = progress.add_task(f"week {week}", total=len(planned), completed=done)
+            for reply in traffic.send(assistant, waiting, over):
+                done += 1
+                state.answered.append(reply.number)
+                state.errors += bool(reply.error)
                 progress.advance(bar)
-                if count % 10 == 0:
+                if done % 10 == 0:
                     self._file.save(state)
+        if not self._stop.is_set():
+            state.done.append(f"week {week}")
         self._file.save(state)
         if state.errors > len(state.answered) / 2:
             raise EvalspanError(
                 f"{state.errors} of {len(state.answered)} calls to {assistant.model} failed.",
                 hint="Check OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL, then run with --fresh.",
             )
+        self._check()
 
     def _check(self) -> None:
         if self._stop.is_set():

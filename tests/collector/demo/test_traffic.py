@@ -42,14 +42,19 @@ def test_every_question_has_its_agreed_answer() -> None:
     assert known_answer("What is the meaning of life?") is None
 
 
-def test_a_plan_is_two_equal_weeks_in_order_that_end_before_today() -> None:
+def test_a_plan_is_two_equal_weeks_that_end_before_today() -> None:
     planned = traffic.plan(90, END)
     assert [request.week for request in planned] == [1] * 90 + [2] * 90
-    assert planned == sorted(planned, key=lambda request: request.at)
+    assert [request.number for request in planned] == list(range(180))
     midnight = END.replace(hour=0, minute=0)
-    assert planned[0].at >= midnight - timedelta(days=14)
-    assert planned[89].at < midnight - timedelta(days=7) <= planned[90].at
-    assert planned[-1].at < midnight
+    for request in planned:
+        begins = midnight - timedelta(days=14 if request.week == 1 else 7)
+        assert begins <= request.at < begins + timedelta(days=7)
+
+
+def test_a_week_that_is_cut_short_still_covers_its_days() -> None:
+    started = traffic.plan(90, END)[:45]
+    assert len({request.at.date() for request in started}) == 7
 
 
 def test_a_resumed_plan_is_the_same_plan() -> None:
