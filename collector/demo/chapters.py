@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from .assistant import Assistant
 from .cases import review_cases
 from .found import Found, Gated
 from .scoring import score_stored
@@ -23,12 +24,14 @@ class Chapters:
     Args:
         folder: the demo's folder.
         console: where progress goes.
+        assistant: the app, for replays.
         environment: variables for the commands.
     """
 
-    def __init__(self, folder: Path, console: Console, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, console: Console, assistant: Assistant, environment: dict[str, str]) -> None:
         self.folder = folder
         self.console = console
+        self._assistant = assistant
         self.found = Found(folder=folder)
         self._environment = environment
 
@@ -59,7 +62,7 @@ class Chapters:
         code, said = self._command("export", "failures", "--since", "8d", "--to", str(exported))
         self.found.export_said = said.strip()
         if code == 0 and exported.exists():
-            self.found.cases = review_cases(exported, self.folder, self._environment)
+            self.found.cases = review_cases(exported, self.folder, self._assistant)
 
     def _pass_through_the_gate(self, check: Callable[[], None]) -> None:
         cases = self.found.cases
@@ -73,6 +76,7 @@ class Chapters:
         for title, dataset, target, more in runs:
             self.console.print(f"Gate: {title} ...")
             arguments = ("gate", "--dataset", dataset, "--target", f"{_TARGETS}:{target}", "--suite", _SUITE, *more)
+            arguments += ("--concurrency", "1", "--no-cache")
             report = self.folder / f"gate-{len(self.found.gates) + 1}.json"
             code, said = self._command(*arguments, "--report", str(report))
             self.found.gates.append(Gated(title, "evalspan " + " ".join(arguments), code, said.strip()))

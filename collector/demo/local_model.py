@@ -45,7 +45,8 @@ def local_model(*, threads: int | None = None, context_tokens: int = 4096) -> It
     """Serves the model on a free local port for as long as the block runs.
 
     Args:
-        threads: CPU threads that compute; all cores by default.
+        threads: CPU threads that compute; half the cores by default. The threads wait for each other by spinning, so
+            with a thread a core anything else that runs slows the model down many times over.
         context_tokens: the context window of all slots together.
 
     Yields:
@@ -63,7 +64,8 @@ def local_model(*, threads: int | None = None, context_tokens: int = 4096) -> It
     settings.model_alias = {MODEL_NAME}
     settings.n_parallel = SLOTS
     settings.n_ctx = context_tokens
-    settings.cpuparams.n_threads = threads or os.cpu_count() or 1
+    computing = threads or max(1, (os.cpu_count() or 2) // 2)
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = computing
     settings.verbosity = 0
     settings.port = _free_port()
     server = xllamacpp.Server(settings)

@@ -83,7 +83,7 @@ class Story:
             assistant = connect_assistant(model_url)
             with serving(self.folder, config) as url:
                 self._send_traffic(assistant, state, url)
-                chapters = Chapters(self.folder, self.console, {MODEL_URL: model_url or ""})
+                chapters = Chapters(self.folder, self.console, assistant, {MODEL_URL: model_url or ""})
                 chapters.run(state, self._file, self._check)
         return chapters
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ...evaluators import Constraints, Grounding, Score, Unscored, evaluator, token_f1
+from ...evaluators import Constraints, Evaluator, Grounding, Score, Unscored, evaluator, token_f1
 from .knowledge import known_answer
 
 LONGEST_ANSWER = 40
@@ -73,4 +73,4 @@ async def grounded(input: Any, output: Any, context: Any = None) -> Score | Unsc
     return await _grounding.evaluate(output=text_of(output), context=context or facts_of(input))
 
 
-SUITE = [style, answer_f1, grounded]
+SUITE: list[Evaluator] = [style, answer_f1, grounded]
