@@ -10,9 +10,10 @@ from rich.console import Console
 from .assistant import Assistant
 from .cases import review_cases
 from .found import Found, Gated
-from .scoring import score_stored
+from .scoring import wait_until_scored
 from .service import evalspan_command
 from .state import State, StateFile
+from .traffic import SERVICE
 
 _SUITE = "evalspan.collector.demo.suite:SUITE"
 _TARGETS = "evalspan.collector.demo.targets"
@@ -37,9 +38,8 @@ class Chapters:
 
     def run(self, state: State, file: StateFile, check: Callable[[], None]) -> None:
         """Scores, drift, cases, gate; `check` is called in between and may raise."""
-        self.console.print("Scoring what was stored ...")
-        self.found.scored = score_stored(self.folder / "store")
-        check()
+        self.console.print("Waiting for the last scores ...")
+        self.found.scored = wait_until_scored(self.folder / "store", SERVICE, check)
         self.console.print("Looking for drift ...")
         self._look_for_drift(state)
         check()

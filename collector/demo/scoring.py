@@ -1,33 +1,43 @@
-"""Scores the demo's stored answers with its suite and writes the scores back to the store."""
+"""Waits until the service's online evaluation has scored every stored answer of the demo."""
 
 from __future__ import annotations
 
-import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...evaluators.rows import evaluation_row
-from ...evaluators.running import run_suite
+from ...instrument.errors import EvalspanError
 from ...queries import catalog
 from ...queries.database import connect
-from .suite import SUITE, text_of
 
-_DAYS = 16
+RULE = "answers"
+_SECONDS = 16 * 86_400
+_PATIENCE_S = 180
 
 
-def score_stored(store: Path) -> int:
-    """Runs the suite over every stored answer; returns how many answers there were. Running it again overwrites."""
+def wait_until_scored(store: Path, service: str, check: Callable[[], None]) -> int:
+    """Returns how many answers are stored and scored; `check` is called while waiting and may raise.
+
+    Raises:
+        EvalspanError: the rule is off, or scoring got nowhere for three minutes.
+    """
     with connect(f"chdb://{store.resolve()}") as opened:
-        answers = catalog.get("answers").run(opened, since_s=_DAYS * 86_400).dicts()
-        rows = asyncio.run(_rows(answers))
-        if rows:
-            opened.insert("evaluations", rows)
-    return len(answers)
+        finished, moved = -1, time.monotonic()
+        while True:
+            check()
+            stored = len(catalog.get("answers").run(opened, since_s=_SECONDS, service=service).rows)
+            funnel = _funnel(opened)
+            if stored and funnel.get("finished", 0) >= stored:
+                return stored
+            if funnel.get("finished", 0) != finished:
+                finished, moved = funnel.get("finished", 0), time.monotonic()
+            if funnel.get("problem") or time.monotonic() - moved > _PATIENCE_S:
+                why = funnel.get("problem") or f"{finished} of {stored} answers are scored and nothing moves"
+                raise EvalspanError(f"Online evaluation is stuck: {why}.", hint="Its reasons are in serve.log.")
+            time.sleep(1)
 
 
-async def _rows(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    rows = []
-    for answer in answers:
-        outcomes = await run_suite(SUITE, input=answer["input"], output=text_of(answer["output"]), span=answer)
-        rows += [evaluation_row(outcome, span=answer) for outcome in outcomes]
-    return rows
+def _funnel(store: Any) -> dict[str, Any]:
+    rows = catalog.get("evaluation_funnel").run(store, rule=RULE).dicts()
+    return rows[0] if rows else {}

@@ -30,7 +30,6 @@ from .service import serving
 from .state import State, StateFile
 from .targets import MODEL_URL, connect_assistant
 
-SERVICE = "lanternboard-support"
 _TRAFFIC_SHARE = 0.55
 """Of the whole time: the rest is for scoring, drift and three runs of the gate."""
 
@@ -43,6 +42,13 @@ rate = 0.8
 [[sampling.rules]]
 name = "errors"
 errors = true
+
+# Every stored answer is scored while the service runs; the same suite gates the regression cases later.
+[[evaluation.rules]]
+name = "answers"
+where = "operation = 'chat' AND status != 'ERROR'"
+evaluators = ["evalspan.collector.demo.suite:SUITE"]
+quiet_s = 1
 """
 
 
@@ -88,7 +94,7 @@ class Story:
         return chapters
 
     def _send_traffic(self, assistant: Assistant, state: State, url: str) -> None:
-        provider = TracerProvider(resource=Resource.create({"service.name": SERVICE}))
+        provider = TracerProvider(resource=Resource.create({"service.name": traffic.SERVICE}))
         provider.add_span_processor(BatchSpanProcessor(ShiftedClock(OTLPSpanExporter(endpoint=f"{url}/v1/traces"))))
         handle = evalspan.init(tracer_provider=provider)
         try:

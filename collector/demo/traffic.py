@@ -17,6 +17,8 @@ from .clock import SHIFT_TAG
 from .knowledge import questions
 from .local_model import SLOTS
 
+SERVICE = "lanternboard-support"
+
 DAYS = 7
 """Length of each of the two weeks, in simulated days."""
 
