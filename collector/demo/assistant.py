@@ -23,7 +23,11 @@ GOOD_PROMPT = (
 )
 """The system prompt of week one."""
 
-BAD_PROMPT = GOOD_PROMPT + " Always begin with a warm, cheerful holiday greeting and wish the customer happy holidays!"
+BAD_PROMPT = (
+    "It is the holiday season! You are the cheerful holiday elf of Lanternboard. "
+    "Wish the customer happy holidays in a warm, festive greeting full of holiday joy. "
+    "Then answer the customer's question."
+)
 """What somebody made of it in week two. No version was tagged."""
 
 MAX_TOKENS = 48

@@ -69,7 +69,7 @@ def _passes(example: Example, assistant: Assistant, prompt: str) -> bool:
 
 def _reviewed(example: Example) -> Example:
     about = {
-        "root_cause": "a holiday greeting was added to the system prompt",
+        "root_cause": "the system prompt was rewritten with a holiday greeting",
         "fix": "the system prompt without the greeting",
         "reviewers": [_REVIEWER],
         "review": "done",

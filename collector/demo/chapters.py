@@ -9,7 +9,7 @@ from rich.console import Console
 
 from .assistant import Assistant
 from .cases import review_cases
-from .found import Found, Gated
+from .found import Cases, Found, Gated
 from .scoring import wait_until_scored
 from .service import evalspan_command
 from .state import State, StateFile
@@ -68,6 +68,7 @@ class Chapters:
         cases = self.found.cases
         if cases is None or not cases.regression:
             return
+        self._measure_baseline(cases)
         runs = [
             ("the cases against the edited prompt", str(cases.path), "bad_prompt", ()),
             ("the cases against the fixed prompt", str(cases.path), "fixed_prompt", ()),
@@ -81,6 +82,11 @@ class Chapters:
             code, said = self._command(*arguments, "--report", str(report))
             self.found.gates.append(Gated(title, "evalspan " + " ".join(arguments), code, said.strip()))
             check()
+
+    def _measure_baseline(self, cases: Cases) -> None:
+        target = f"{_TARGETS}:bad_prompt"
+        about = ("--dataset", str(cases.thin), "--target", target, "--suite", _SUITE, "--out", str(cases.thin_baseline))
+        self._command("experiment", "run", *about, "--concurrency", "1", "--no-cache")
 
     def _command(self, *arguments: str) -> tuple[int, str]:
         return evalspan_command(*arguments, folder=self.folder, environment=self._environment)

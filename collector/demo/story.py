@@ -30,7 +30,7 @@ from .service import serving
 from .state import State, StateFile
 from .targets import MODEL_URL, connect_assistant
 
-_TRAFFIC_SHARE = 0.55
+_TRAFFIC_SHARE = 0.6
 """Of the whole time: the rest is for scoring, drift and three runs of the gate."""
 
 _CONFIG = """\

@@ -22,7 +22,7 @@ SERVICE = "lanternboard-support"
 DAYS = 7
 """Length of each of the two weeks, in simulated days."""
 
-FEWEST, MOST = 60, 240
+FEWEST, MOST = 90, 240
 """Requests a week: fewer say nothing, more say nothing new."""
 
 TEMPERATURE = 0.3
