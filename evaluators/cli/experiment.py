@@ -29,7 +29,7 @@ def experiment() -> None:
 @click.option("--model", default="", help="Which model answers; lets answers from the network be cached.")
 @click.option("--prompt-version", default="")
 @click.option("--concurrency", default=5, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--timeout", "timeout_s", default=60.0, show_default=True, type=click.FloatRange(0.001))
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001), help="Seconds; default 60, judges their own.")
 @click.option(
     "--budget", default=1200.0, show_default=True, type=click.FloatRange(0.001), help="Seconds for all cases."
 )
@@ -64,7 +64,8 @@ def run(format_: str, **options: Any) -> None:
         )
     settings = RunSettings(
         concurrency=options["concurrency"],
-        timeout_s=options["timeout_s"],
+        timeout_s=options["timeout_s"] or 60.0,
+        score_timeout_s=options["timeout_s"],
         repeats=options["repeats"],
         golden_budget_s=options["budget"],
         budget_s=options["budget"],

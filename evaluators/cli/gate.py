@@ -29,7 +29,7 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 @click.option("--model", default="", help="Which model answers; lets answers from the network be cached.")
 @click.option("--prompt-version", default="", help="Which prompt version is under test.")
 @click.option("--concurrency", default=5, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--timeout", "timeout_s", default=60.0, show_default=True, type=click.FloatRange(0.001))
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001), help="Seconds; default 60, judges their own.")
 @click.option(
     "--budget", default=1200.0, show_default=True, type=click.FloatRange(0.001), help="Seconds for all cases."
 )
@@ -86,7 +86,8 @@ def _request(options: dict[str, Any]) -> GateRequest:
         ),
         settings=RunSettings(
             concurrency=options["concurrency"],
-            timeout_s=options["timeout_s"],
+            timeout_s=options["timeout_s"] or 60.0,
+            score_timeout_s=options["timeout_s"],
             golden_budget_s=options["golden_budget"],
             budget_s=options["budget"],
         ),

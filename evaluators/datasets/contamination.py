@@ -18,7 +18,6 @@ from .example import Example
 
 SHORTEST = 15  # normalised characters; a shorter input occurs in any long text, so only a whole segment counts
 SPEAKERS = ("q", "question", "user", "human", "customer", "input")
-PROMPT_ATTRIBUTES = ("prompt", "system_prompt", "instructions", "few_shots", "examples", "criteria", "template")
 
 
 class Overlap(msgspec.Struct, frozen=True):
@@ -82,13 +81,11 @@ def source_of(name: str, text: str) -> Source:
 
 
 def judge_prompts(suite: Iterable[Any]) -> Iterator[Source]:
-    """The prompts that the suite's judges carry."""
+    """The prompts of the suite's judges, the example responses in them included, as each of them prints it."""
     for evaluator in suite:
-        if getattr(evaluator, "source", "code") != "llm_judge":
-            continue
-        texts = [text for name in PROMPT_ATTRIBUTES for text in _strings(_plain(getattr(evaluator, name, None)))]
-        if texts:
-            yield source_of(f"the prompt of {evaluator.name}", "\n".join(texts))
+        printed = getattr(evaluator, "printed_prompt", None)
+        if callable(printed):
+            yield source_of(f"the prompt of {evaluator.name}", str(printed()))
 
 
 def _overlap(example: Example, source: Source, plain: str, whole: set[str], index: NearDuplicates) -> Overlap | None:
@@ -117,7 +114,3 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [text for item in value for text in _strings(item)]
     return []
-
-
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..datasets import Dataset
 from ..evaluator import Evaluator
 from .record import CaseResult, Experiment, Metric
-from .ruling import GOLDEN_FLOOR, in_order, kind_of
+from .ruling import golden_bar, in_order, kind_of
 from .run import NOT_REACHED
 from .target import Target
 
@@ -46,18 +46,11 @@ def metric_of(evaluator: Evaluator) -> Metric:
     kind = kind_of(evaluator)
     sign = "at least" if evaluator.direction == "higher" else "at most"
     passes = f"{sign} {evaluator.threshold:g}" if evaluator.threshold is not None else "as the evaluator itself says"
-    if kind in GOLDEN_FLOOR and evaluator.direction == "higher":
-        passes += f", on golden cases at least {GOLDEN_FLOOR[kind]:g}"
-    calibrated = getattr(evaluator, "calibrated", None)
-    return Metric(
-        evaluator.name,
-        evaluator.version,
-        kind,
-        evaluator.direction,
-        evaluator.threshold,
-        passes,
-        bool(calibrated) if isinstance(calibrated, bool) else None,
-    )
+    bar = golden_bar(evaluator)
+    if bar is not None:
+        passes += f", on golden cases at least {bar:g}"
+    calibrated = bool(evaluator.calibrated) if hasattr(evaluator, "calibrated") else None
+    return Metric(evaluator.name, evaluator.version, kind, evaluator.direction, evaluator.threshold, passes, calibrated)
 
 
 def profile_of(results: Sequence[CaseResult]) -> dict[str, float]:

@@ -55,15 +55,22 @@ def in_order(suite: Sequence[Evaluator]) -> list[Evaluator]:
     return sorted(suite, key=lambda one: rank[kind_of(one)])
 
 
+def golden_bar(evaluator: Evaluator) -> float | None:
+    """What a golden answer must reach under a similarity or an absolute judge; None where there is no such bar."""
+    # Only for the classes that have this scale, not for user code that is merely ranked beside them.
+    cls = next((one.__name__ for one in type(evaluator).__mro__ if one.__name__ in ("SemanticSimilarity", "Judge")), "")
+    if not cls or evaluator.direction != "higher":
+        return None
+    own = getattr(evaluator, "golden_threshold", GOLDEN_FLOOR[CLASS_KINDS[cls]])
+    return max(float(own), evaluator.threshold or 0.0)
+
+
 def raise_to_golden(outcome: Outcome, evaluator: Evaluator, partition: str) -> Outcome:
-    """The outcome under the golden floor: a golden answer needs more similarity and a better judgement."""
-    # getattr: the floor is meant for the classes that have this scale, not for user code that is merely ranked there.
-    floor = GOLDEN_FLOOR.get(CLASS_KINDS.get(type(evaluator).__name__, ""))
-    if partition != "golden" or floor is None or outcome.passed is not True or outcome.value is None:
+    """The outcome under the golden bar: a golden answer needs more similarity and a better judgement."""
+    bar = golden_bar(evaluator) if partition == "golden" else None
+    if bar is None or outcome.passed is not True or outcome.value is None or outcome.value >= bar:
         return outcome
-    if type(evaluator).__name__ == "PairwiseJudge" or evaluator.direction != "higher" or outcome.value >= floor:
-        return outcome
-    said = f"{outcome.value:.3g} is below the golden bar of {floor:g}"
+    said = f"{outcome.value:.3g} is below the golden bar of {bar:g}"
     return msgspec.structs.replace(outcome, passed=False, explanation=said)
 
 

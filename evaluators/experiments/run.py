@@ -27,7 +27,9 @@ class RunSettings(msgspec.Struct, frozen=True):
 
     concurrency: int = 5
     timeout_s: float = 60.0
-    """For one answer, and for one score."""
+    """For one answer."""
+    score_timeout_s: float | None = None
+    """For one score; None for each evaluator's own limit."""
     repeats: int = 1
     first_repeat: int = 0
     """The number of the first repeat: each has its own place in the cache."""
@@ -148,7 +150,7 @@ class _Run:
                     expected=example.expected_output,
                     context=context,
                     example=example,
-                    timeout_s=self.settings.timeout_s,
+                    timeout_s=self.settings.score_timeout_s,
                 )
         except asyncio.CancelledError:
             task = asyncio.current_task()

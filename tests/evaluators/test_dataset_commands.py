@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evalspan.__main__ import cli
+from evalspan.evaluators import Judge
 from evalspan.evaluators.datasets import Dataset, DatasetError, Example
 from evalspan.evaluators.datasets.contamination import find_overlaps, judge_prompts, read_source, source_of
 from evalspan.evaluators.datasets.difference import difference
@@ -151,11 +152,11 @@ def test_d16_training_files_are_read_string_by_string() -> None:
             read_source(name)
 
 
-def test_d15_the_prompts_of_judges_are_sources_too() -> None:
-    class Judge:
-        source, name, few_shots = "llm_judge", "helpful", [{"output": QUESTION, "score": 5}]
-
-    assert [one.name for one in judge_prompts([Judge(), object()])] == ["the prompt of helpful"]
+def test_d15_the_prompts_of_judges_are_sources_too_with_their_example_responses() -> None:
+    judge = Judge("helpful", model="gpt-4o-mini", base_url="http://127.0.0.1:9", api_key="x", examples=[(QUESTION, 5)])
+    (source,) = judge_prompts([judge, object()])
+    example = Example(id="g", partition="golden", input={"question": QUESTION})
+    assert [one.source for one in find_overlaps([example], [source])] == ["the prompt of helpful"]
 
 
 def test_d15_validate_reports_contamination_and_exits_3() -> None:

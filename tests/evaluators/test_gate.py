@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -75,16 +76,17 @@ twice = [price, price]
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "bot.py").write_text(BOT)
     (tmp_path / "suites.py").write_text(SUITES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EVALSPAN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    for name in ("bot", "suites"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return tmp_path
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def case(number: int, partition: str = "regression", **fields: Any) -> Example:
@@ -376,3 +378,27 @@ def test_a_dataset_without_cases_or_without_form_never_passes(content: str) -> N
     Path("d.jsonl").write_text(content)
     assert gate("d.jsonl").exit_code in (2, 4)
     assert gate("absent.jsonl").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "golden", "regression"),
+    [
+        ("Judge", 3.5, 3, 0),
+        ("Judge", 4.0, 0, 0),
+        ("SemanticSimilarity", 0.86, 3, 0),
+        ("SemanticSimilarity", 0.88, 0, 0),
+    ],
+)
+def test_g06_the_bar_is_higher_on_golden_cases(kind: str, value: float, golden: int, regression: int) -> None:
+    threshold = 3.0 if kind == "Judge" else 0.85
+    Path("bars.py").write_text(
+        f"from evalspan.evaluators import Score\n"
+        f"class {kind}:\n"
+        f"    name, version, direction, threshold, source = 'bar', '1', 'higher', {threshold}, 'llm_judge'\n"
+        f"    async def evaluate(self, **arguments): return Score({value})\n"
+        f"suite = [{kind}()]\n"
+    )
+    assert report(save(case(1, "golden")), suite="bars:suite")[0] == golden
+    code, said = report(save(case(1)), suite="bars:suite")
+    assert code == regression
+    assert "on golden cases at least" in said["partitions"]["regression"]["pass_means"]
