@@ -10,6 +10,7 @@ import msgspec
 
 from ..instrument.errors import QueryError
 from .config import DATABASE
+from .readonly import ACCESS_DENIED
 
 if TYPE_CHECKING:
     from .database import Store
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE = 46, 47, 60
 _UNKNOWN = re.compile(r"(?:identifier|[Ff]unction with name|expression identifier|column)\s+[`'](?P<name>[^`']+)[`']")
+_NOT_ALLOWED = re.compile(r"The function (?P<name>\S+) is not allowed")
 _KEYWORDS = (
     "SELECT FROM WHERE GROUP BY ORDER LIMIT HAVING WITH AS AND OR NOT IN LIKE ILIKE BETWEEN IS NULL JOIN LEFT USING ON"
     " DESC ASC DISTINCT UNION ALL CASE WHEN THEN ELSE END INTERVAL FORMAT SHOW TABLES DESCRIBE EXPLAIN"
@@ -49,20 +51,22 @@ def vocabulary(store: Store | RemoteStore) -> Vocabulary:
     for table, name, kind in found.rows:
         if not table.startswith(("otlp_", ".inner", "migrations")):
             tables.setdefault(table, {})[name] = kind
-    functions = store.query("SELECT name FROM system.functions WHERE alias_to = '' ORDER BY name").rows
+    functions = store.query("SELECT name FROM system.functions ORDER BY name").rows
     return Vocabulary(tables=tables, functions=[row[0] for row in functions])
 
 
 def with_suggestion(error: QueryError, sql: str, store: Store | RemoteStore) -> QueryError:
     """The same error, with the place marked and the nearest known name, when it is about an unknown name."""
-    found = _UNKNOWN.search(str(error))
-    if error.code not in (UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE) or not found:
+    found = _UNKNOWN.search(str(error)) or _NOT_ALLOWED.search(str(error))
+    if error.code not in (UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, ACCESS_DENIED) or not found:
         return error
     known = vocabulary(store)
     name = found.group("name").rpartition(".")[2]
+    if error.code == ACCESS_DENIED and name.lower() in {function.lower() for function in known.functions}:
+        return error
     if error.code == UNKNOWN_TABLE:
         kind, candidates, all_ = "table", list(known.tables), f"Tables: {', '.join(sorted(known.tables))}."
-    elif error.code == UNKNOWN_FUNCTION:
+    elif error.code in (UNKNOWN_FUNCTION, ACCESS_DENIED):
         kind, candidates, all_ = "function", known.functions, "docs/sql.md names the ones used most."
     else:
         mentioned = [table for table in known.tables if re.search(rf"\b{table}\b", sql)] or ["spans"]

@@ -128,8 +128,9 @@ def _tree(rows: Sequence[dict[str, Any]]) -> Iterator[Node]:
         parent = row["parent_span_id"]
         children.setdefault(parent if parent in known and parent != row["span_id"] else "", []).append(row)
     shown: set[str] = set()
-    # A stack, not recursion: agents make chains of spans deeper than Python's.
-    stack = [(row, "", "") for row in reversed(children.get("", []))]
+    # A stack, not recursion: agents make chains of spans deeper than Python's. Below the tops lie all rows once more:
+    # spans that are each other's parents hang from no top.
+    stack = [(row, "", "") for row in (*reversed(rows), *reversed(children.get("", [])))]
     while stack:
         row, rails, below = stack.pop()
         if row["span_id"] in shown:

@@ -3,7 +3,8 @@
     python benchmarks/queries/run.py [--rows 1000000] [--store DIRECTORY]
 
 `first` is the first run after the store was opened (the operating system may still hold the files), `warm` the median
-of five more with ClickHouse's query condition cache off. Every read sees each span once (`final = 1`), as users' do.
+of five more with ClickHouse's query condition cache off, CPU the processor time of one of them over all threads, which
+a busy machine does not stretch. Every read sees each span once (`final = 1`), as users' do.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from evalspan.queries import catalog
 from evalspan.queries.database import Store, open_store
 
+Times = tuple[float, float, float]  # milliseconds: first run, warm, processor time of a warm run
 HERE = Path(__file__).parent
 WORDS = "the order refund policy thirty days return shoes size customer please help price plan invoice cancel account".split()
 DAY = "start_time >= '2026-11-12' AND start_time < '2026-11-13'"
@@ -80,7 +82,7 @@ def main() -> None:
     chosen = options.parse_args()
     sizes = [chosen.rows // 10, chosen.rows]
     base = chosen.store or Path(tempfile.mkdtemp(prefix="evalspan-queries-"))
-    measured: dict[int, dict[str, tuple[float, float]]] = {}
+    measured: dict[int, dict[str, Times]] = {}
     try:
         for size in sizes:
             directory = base / str(size)
@@ -110,17 +112,18 @@ def statement(name: str) -> str:
     return "\n".join(line for line in (HERE / name).read_text().splitlines() if not line.startswith("--"))
 
 
-def measure(directory: Path) -> dict[str, tuple[float, float]]:
+def measure(directory: Path) -> dict[str, Times]:
     times = {}
     for name, (sql, _) in QUERIES.items():
         with open_store(f"chdb://{directory}", readers=1) as store:
             runs = [run(store, sql) for _ in range(6)]
-        times[name] = (runs[0], statistics.median(runs[1:]))
-        print(f"{runs[0]:8.1f} {times[name][1]:8.1f}  {name}", file=sys.stderr)
+        walls, processors = zip(*runs[1:], strict=True)
+        times[name] = (runs[0][0], statistics.median(walls), statistics.median(processors))
+        print("".join(f"{value:8.1f}" for value in times[name]), f"  {name}", file=sys.stderr)
     return times
 
 
-def run(store: Store, sql: str) -> float:
+def run(store: Store, sql: str) -> tuple[float, float]:
     parameters: dict[str, object] = {}
     if sql.startswith("@"):
         query = catalog.get(sql[1:])
@@ -128,22 +131,20 @@ def run(store: Store, sql: str) -> float:
         sql = query.sql
     if "SETTINGS" not in sql:
         sql += " SETTINGS use_query_condition_cache = 0"
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     store.query(sql, parameters or None)
-    return (time.perf_counter() - started) * 1e3
+    return (time.perf_counter() - started) * 1e3, (time.process_time() - processor) * 1e3
 
 
-def report(measured: dict[int, dict[str, tuple[float, float]]], sizes: list[int]) -> None:
+def report(measured: dict[int, dict[str, Times]], sizes: list[int]) -> None:
     small, large = sizes
     print(f"\n{platform.machine()}, {platform.system()}, Python {platform.python_version()}; milliseconds\n")
-    print(f"| query | {small:,} first | warm | {large:,} first | warm | growth | to reach |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| query | {small:,} first | warm | CPU | {large:,} first | warm | CPU | growth of CPU | to reach |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, (_, target) in QUERIES.items():
         few, many = measured[small][name], measured[large][name]
-        goal = f"{target}" if target else ""
-        print(
-            f"| {name} | {few[0]:.0f} | {few[1]:.0f} | {many[0]:.0f} | {many[1]:.0f} | {many[1] / few[1]:.1f} | {goal} |"
-        )
+        cells = " | ".join(f"{value:.0f}" for value in (*few, *many))
+        print(f"| {name} | {cells} | {many[2] / few[2]:.1f} | {target or ''} |")
 
 
 if __name__ == "__main__":
