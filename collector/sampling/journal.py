@@ -74,8 +74,8 @@ class Journal:
         for path in self.directory.glob("*.json"):
             entry = msgspec.json.decode(path.read_bytes(), type=Entry)
             if not any((self._log / f"{name}{state}").exists() for name in entry.taken for state in _STATES):
-                path.with_suffix(".otlp").unlink(missing_ok=True)
-                path.unlink()
+                path.unlink()  # first: without it the batch counts as never completed
+                path.with_suffix(".otlp").unlink()
 
 
 def _write(path: Path, content: bytes) -> None:

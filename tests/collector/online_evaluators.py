@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
+import time
 
 from evalspan.evaluators import Score, Unscored, evaluator
 
@@ -38,4 +41,31 @@ def broken(output):
     raise ZeroDivisionError("always")
 
 
+class Counting:
+    """A callable object, and how many calls of it are under way at once."""
+
+    def __init__(self):
+        self.running = self.most = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, output):
+        with self.lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        # Waits for company as a judge's sync client waits for its answer; alone it goes on after two seconds.
+        end = time.monotonic() + 2
+        while self.most < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        with self.lock:
+            self.running -= 1
+        return True
+
+
+def _at_least(limit, output):
+    return len(output) >= limit
+
+
+counting = Counting()
+BLOCKING = evaluator(name="blocking", version="1")(counting)
+PARTIAL = evaluator(name="at_least", version="1")(functools.partial(_at_least, 3))
 BOTH = [length, polite]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,29 @@ def test_a_span_in_two_uniform_rules_belongs_to_the_first_so_its_weight_is_known
     assert sorted({row["sample_weight"] for row in found}) == [1.0, 2.0]
     assert sum(row["sample_weight"] == 1.0 for row in found) == 100
     assert sum(row["sample_weight"] for row in found) == pytest.approx(300, rel=0.3)
+
+
+def test_b25_b26_partials_and_callable_objects_are_scored_under_the_names_they_were_given(store):
+    project = fresh()
+    fill(store, project, 4)
+    run(store, rule(project, evaluators=[f"{HERE}:PARTIAL", f"{HERE}:BLOCKING"]))
+    assert {(row["name"], row["score"]) for row in rows(store, project)} == {("at_least", 1.0), ("blocking", 1.0)}
+
+
+def test_b30_a_blocking_evaluator_does_not_make_the_others_wait_for_it(store):
+    project = fresh()
+    online_evaluators.counting.most = 0
+    fill(store, project, 6)
+    run(store, rule(project, evaluators=[f"{HERE}:BLOCKING"]))
+    assert online_evaluators.counting.most >= 2
+
+
+def test_w03_one_failing_evaluator_leaves_the_scores_of_the_others(store):
+    project = fresh()
+    fill(store, project, 3)
+    run(store, rule(project, evaluators=[f"{HERE}:broken", f"{HERE}:length"]))
+    found = rows(store, project)
+    assert Counter((row["name"], row["score"]) for row in found) == {("broken", None): 3, ("length", 10.0): 3}
 
 
 BAD_RULES: dict[str, tuple[dict[str, Any], int, str, str]] = {
