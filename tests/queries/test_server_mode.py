@@ -1,0 +1,89 @@
+"""The store as a server over HTTP: the same code path as against ClickHouse, here against chDB with writes allowed."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalspan.instrument.errors import QueryError, StoreError, StoreUnreachable
+from evalspan.queries import catalog
+from evalspan.queries.config import RetentionConfig
+from evalspan.queries.database import Store, connect, open_store
+from evalspan.queries.retention import drop_old
+
+HERE = Path(__file__).parent
+otlp: dict[str, Any] = runpy.run_path(str(HERE / "test_otlp_columns.py"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = str(tmp_path_factory.mktemp("server"))
+    command = [sys.executable, str(HERE / "writable_server.py"), directory]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    assert process.stdout
+    yield process.stdout.readline().strip().replace("http://", "http://writer:pass%20word@")
+    process.stdin.close()
+    process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def remote(server: str) -> Iterator[Store]:
+    with open_store(f"{server}/evalspan") as opened:
+        yield opened
+
+
+def test_the_schema_is_made_on_a_server_and_a_second_start_changes_nothing(remote: Store, server: str) -> None:
+    assert not remote.embedded
+    assert "pass" not in remote.dsn
+    with connect(f"{server}/evalspan") as again:
+        assert len(again.query("SHOW TABLES").rows) == len(remote.query("SHOW TABLES").rows) > 8
+
+
+def test_otlp_is_decoded_by_the_server_and_the_same_token_adds_nothing(remote: Store) -> None:
+    project = str(uuid.uuid4())
+    spans = [otlp["span"](n, otlp["CHAT"]) for n in range(20)]
+    segment = otlp["record"](otlp["request"](spans).SerializeToString(), project)
+    for token in ("a", "a"):
+        remote.insert_otlp(segment, token=f"{project}-{token}")
+    sql = "SELECT count(), any(request_model), any(system_hash) != '' FROM spans WHERE project = {p:String}"
+    assert remote.query(sql, {"p": project}).rows == [(20, "gpt-5-mini", 1)]
+    remote.insert_otlp(segment, token=f"{project}-b")  # a client's retry, in a segment of its own
+    assert remote.query(sql, {"p": project}).rows == [(20, "gpt-5-mini", 1)]
+
+
+def test_rows_queries_and_retention_work_over_http(remote: Store) -> None:
+    project = str(uuid.uuid4())
+    row = {
+        "project": project,
+        "evaluation_id": str(uuid.uuid4()),
+        "name": "n",
+        "source": "code",
+        "score": 0.5,
+        "metadata": {"a": "b"},
+    }
+    remote.insert("evaluations", [row])
+    remote.insert("evaluations", [{**row, "score": 0.75}])
+    sql = "SELECT score, metadata, created_at > now() - 600 FROM evaluations WHERE project = {p:String}"
+    assert remote.query(sql, {"p": project}).rows == [(0.75, {"a": "b"}, 1)]
+    catalog.get("trace_ids").run(remote, prefix="ffff")
+    drop_old(remote, RetentionConfig(spans_days=3000, evaluations_days=3000))
+
+
+def test_errors_of_a_server_are_the_same_as_the_embedded_ones(remote: Store, server: str) -> None:
+    with pytest.raises(QueryError, match="nope") as unknown:
+        remote.query("SELECT nope FROM spans")
+    assert unknown.value.code == 47
+    with pytest.raises(QueryError, match="file is not allowed"):
+        remote.query_untrusted("SELECT file('/etc/passwd')")
+    assert remote.query_untrusted("SELECT 1 AS one").dicts() == [{"one": 1}]
+    with pytest.raises((StoreUnreachable, StoreError)) as refused:
+        open_store(server.replace("pass%20word", "wrong") + "/evalspan")
+    assert "wrong" not in str(refused.value)
