@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .remote import RemoteStore
 
 MOST_TRACE_IDS = 50
+TRACES_AT_ONCE = 1000
+HEX = re.compile("[0-9a-f]{1,64}")
 CORRECTION_KEYS = ("expected_output", "correction", "corrected_output", "expected")
 
 # A condition on one of these says itself what a failure is; on other columns it narrows the usual failures.
@@ -42,16 +45,13 @@ USUAL_FAILURES = """(
 JUDGED_SPANS = """
 WITH
     chosen AS (
-        SELECT project, trace_id, span_id, parent_span_id, start_time, name AS span_name, toString(status) AS status,
-            status_message, error_type, service, environment, operation, provider, request_model, response_model,
-            prompt_name, prompt_version, system_hash, conversation_id, user_id, input, output, attributes,
-            sample_weight, sample_rule
+        SELECT * EXCEPT (name, status, kind), name AS span_name, toString(status) AS status
         FROM spans
         WHERE start_time >= {since:DateTime64(3, 'UTC')} AND project = {project:String}
     ),
     answers AS (
-        SELECT project, trace_id, argMin(span_id, (output = '', parent_span_id != '', -toUnixTimestamp64Nano(start_time)))
-            AS span_id
+        SELECT project, trace_id,
+            argMin(span_id, (output_preview = '', parent_span_id != '', -toUnixTimestamp64Nano(start_time))) AS span_id
         FROM chosen GROUP BY project, trace_id
     ),
     judged AS (
@@ -64,7 +64,8 @@ WITH
         LEFT JOIN answers ON answers.project = e.project AND answers.trace_id = e.trace_id
         WHERE e.project = {project:String} AND e.experiment_id = ''
     )
-SELECT * FROM (
+SELECT trace_id, span_id, name, evaluator_version, source, score, label, passed, explanation
+FROM (
     SELECT s.*, j.name AS name, j.evaluator_version AS evaluator_version, j.source AS source, j.author AS author,
         j.score AS score, j.label AS label, j.passed AS passed, j.explanation AS explanation,
         j.evaluation_error AS evaluation_error, j.evaluation_metadata AS evaluation_metadata
@@ -72,21 +73,31 @@ SELECT * FROM (
     LEFT JOIN judged AS j ON j.project = s.project AND j.trace_id = s.trace_id AND j.span_id = s.span_id
 )
 WHERE {condition}
-ORDER BY start_time, trace_id, span_id, name
+ORDER BY start_time DESC, trace_id, span_id, name
 LIMIT {limit:UInt32}
+"""
+
+# The wide columns, read for the failing traces only. {traces} are ids that were checked to be hexadecimal: as a parameter
+# thousands of them would not fit into a URL.
+CONTENT = """
+SELECT trace_id, span_id, parent_span_id, start_time, toString(status) AS status, status_message, error_type, service,
+    operation, request_model, prompt_name, prompt_version, system_hash, input, output, sample_weight
+FROM spans
+WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND trace_id IN ({traces})
 """
 
 CORRECTIONS = """
 SELECT trace_id, metadata
 FROM evaluations
-WHERE project = {project:String} AND source = 'human' AND trace_id IN {traces:Array(String)}
+WHERE project = {project:String} AND source = 'human' AND trace_id IN ({traces})
 ORDER BY created_at
 """
 
 PASSAGES = """
 SELECT trace_id, groupArray(output) AS passages
 FROM spans
-WHERE project = {project:String} AND operation = 'retrieval' AND output != '' AND trace_id IN {traces:Array(String)}
+WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND operation = 'retrieval' AND output != ''
+    AND trace_id IN ({traces})
 GROUP BY trace_id
 """
 
@@ -101,6 +112,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Failing traces before clustering."""
     unreadable: int
     """Failing traces without any input to ask again."""
+    cut: bool
+    """Whether there were more judgements than `limit`: the newest were taken."""
 
 
 def find_failures(
@@ -120,21 +133,29 @@ def find_failures(
     evaluations.
     """
     begin = (now or datetime.now(UTC)) - since
-    condition = _condition(where)
-    rows = _select(store, JUDGED_SPANS.replace("{condition}", condition), where, begin, project, limit)
+    parameters = {"since": begin.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], "project": project}
+    judged = _judged(store, where, {**parameters, "limit": limit})
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
+    for row in judged:
         by_trace[row["trace_id"]].append(row)
-    traces = list(by_trace)
-    corrected = _corrections(store, project, traces)
-    passages = _passages(store, project, traces)
+    asked = partial(_of_traces, store, [trace_id for trace_id in by_trace if HEX.fullmatch(trace_id)], parameters)
+    corrected = _corrections(asked(CORRECTIONS))
+    passages = {row["trace_id"]: row["passages"] for row in asked(PASSAGES)}
+    content = {(row["trace_id"], row["span_id"]): row for row in asked(CONTENT)}
     cases = []
-    for trace_id, judged in by_trace.items():
-        case = _case(judged, corrected.get(trace_id), passages.get(trace_id))
+    for trace_id, rows in by_trace.items():
+        full = [{**content[key], **row} for row in rows if (key := (row["trace_id"], row["span_id"])) in content]
+        case = _case(full, corrected.get(trace_id), passages.get(trace_id))
         if case is not None:
             cases.append(redact(case) if redact else case)
     fresh, overlapping = _split(_one_per_cluster(cases), known)
-    return Found(cases=fresh, overlapping=overlapping, failures=len(by_trace), unreadable=len(by_trace) - len(cases))
+    return Found(
+        cases=fresh,
+        overlapping=overlapping,
+        failures=len(by_trace),
+        unreadable=len(by_trace) - len(cases),
+        cut=len(judged) >= limit,
+    )
 
 
 def _condition(where: str) -> str:
@@ -144,19 +165,28 @@ def _condition(where: str) -> str:
     return own if JUDGEMENT.search(re.sub(r"'[^']*'", "''", where)) else f"{USUAL_FAILURES} AND {own}"
 
 
-def _select(
-    store: Store | RemoteStore, sql: str, where: str, begin: datetime, project: str, limit: int
-) -> list[dict[str, Any]]:
-    parameters = {"since": begin.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], "project": project, "limit": limit}
+def _judged(store: Store | RemoteStore, where: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
     try:
-        return store.query(sql, parameters).dicts()
+        return store.query(JUDGED_SPANS.replace("{condition}", _condition(where)), parameters).dicts()
     except QueryError as error:
         if not where:
             raise
+        said = str(error).split(" In scope ", maxsplit=1)[0]
         hint = (
-            "columns: those of spans (a span's name is span_name) and of evaluations (name, score, passed, label, ...)"
+            "columns: those of spans (a span's name is span_name), and name, score, passed, label, source, explanation"
         )
-        raise QueryError(f"--where {where!r}: {error}", hint=error.hint or hint, code=error.code) from error
+        raise QueryError(f"--where {where!r}: {said}", hint=hint, code=error.code) from error
+
+
+def _of_traces(
+    store: Store | RemoteStore, traces: list[str], parameters: Mapping[str, Any], sql: str
+) -> list[dict[str, Any]]:
+    """The rows of a query over the failing traces, asked for a batch at a time."""
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(traces), TRACES_AT_ONCE):
+        listed = ", ".join(f"'{trace_id}'" for trace_id in traces[start : start + TRACES_AT_ONCE])
+        rows += store.query(sql.replace("{traces}", listed), parameters).dicts()
+    return rows
 
 
 def _case(
@@ -255,21 +285,14 @@ def _split(
     return fresh, overlapping
 
 
-def _corrections(store: Store | RemoteStore, project: str, traces: list[str]) -> dict[str, str]:
+def _corrections(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The last right answer that a human wrote down for a trace."""
     found = {}
-    if traces:
-        for trace_id, metadata in store.query(CORRECTIONS, {"project": project, "traces": traces}).rows:
-            text = next((metadata[key] for key in CORRECTION_KEYS if metadata.get(key)), None)
-            if text:
-                found[trace_id] = text
+    for row in rows:
+        text = next((row["metadata"][key] for key in CORRECTION_KEYS if row["metadata"].get(key)), None)
+        if text:
+            found[row["trace_id"]] = text
     return found
-
-
-def _passages(store: Store | RemoteStore, project: str, traces: list[str]) -> dict[str, list[str]]:
-    if not traces:
-        return {}
-    return dict(store.query(PASSAGES, {"project": project, "traces": traces}).rows)
 
 
 def _iso(time: datetime) -> str:

@@ -143,4 +143,6 @@ def _summary(found: Found, written: int, path: Path, since: str) -> str:
         parts.append(f"{len(found.overlapping)} held already ({names})")
     if found.unreadable:
         parts.append(f"{found.unreadable} without a stored input")
+    if found.cut:
+        parts.append("older ones left out (--limit)")
     return f"{', '.join(parts)}; {path} holds {written}"

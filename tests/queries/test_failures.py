@@ -227,3 +227,12 @@ def test_clusters_do_not_chain_and_lose_nothing() -> None:
     assert groups == [[0, 1], [2, 3], [4], [5, 6]]
     many = [f"question number {number} about topic {number * 7919}" for number in range(300)]
     assert sorted(number for group in clusters(many) for number in group) == list(range(300))
+
+
+def test_a_limit_takes_the_newest_and_says_so(traffic: Traffic) -> None:
+    for question, hours in (("an old failure about invoices", 5), ("a new failure about login", 1)):
+        traffic.judge(traffic.span(question, start_time=NOW - timedelta(hours=hours)), passed="fail")
+    found = traffic.found(limit=1)
+    assert [case["input"]["question"] for case in found.cases] == ["a new failure about login"]
+    assert found.cut
+    assert not traffic.found().cut
