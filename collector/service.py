@@ -24,6 +24,7 @@ from .auth import KeyRing, refuse_open_door
 from .config import Config
 from .insert import KeepAll, Stage
 from .pipeline import Pipeline, limits_of
+from .prices import Pricing
 from .receivers.guard import Guard
 from .receivers.http import HttpReceiver
 from .receivers.intake import Intake
@@ -52,6 +53,7 @@ class Service:
         self.http_url = self.sql_url = self.grpc_url = ""
         self.ready = False
         self.store: Store = open_store(config.store.dsn or None, readers=config.store.readers)
+        self._pricing = Pricing(self.store)
         self.keys = KeyRing(config.auth, self.token)
         self.spans = self._pipeline("spans", self._insert_spans, self._stage())
         self.scores = self._pipeline("scores", self._insert_scores, KeepAll())
@@ -133,6 +135,7 @@ class Service:
 
     def _insert_spans(self, segment: bytes, token: str) -> None:
         self.store.insert_otlp(segment, token=token)
+        self._pricing.inserted()
 
     def _insert_scores(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - their ids make a repetition harmless
         insert_scores(self.store, segment)

@@ -1,9 +1,26 @@
+-- Prices of the models that were seen, in dollars a token; NULL: nobody knows. The collector fills it (see prices.py).
+CREATE TABLE IF NOT EXISTS model_prices
+(
+    provider   String,
+    model      String,
+    input_usd  Nullable(Float64),
+    cached_usd Nullable(Float64),
+    output_usd Nullable(Float64),
+    priced_at  DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(priced_at)
+ORDER BY (provider, model);
 -- The decoder: attributes by name become columns. What is promoted stays in `attributes` too, so that a row is the
 -- whole span; only the bodies that fill `input` and `output` are not kept twice.
 -- system_hash: sipHash64 of the text of gen_ai.system_instructions, else of the system messages that lead the input.
 -- sample_weight: what the sampler wrote, else 2^56 / (2^56 - threshold) from tracestate `ot=th:`, else 1.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_to_spans TO spans AS
 WITH
+    (
+        SELECT mapFromArrays(groupArray(concat(provider, ' ', model)), groupArray((input_usd, coalesce(cached_usd, input_usd), coalesce(output_usd, 0.))))
+        FROM model_prices FINAL
+        WHERE input_usd IS NOT NULL
+    ) AS prices,
     v -> multiIf(
         v.value = 'string_value', toJSONString(v.string_value), v.value = 'int_value', toString(v.int_value),
         v.value = 'double_value', toJSONString(v.double_value), v.value = 'bool_value', if(v.bool_value, 'true', 'false'),
@@ -21,7 +38,8 @@ WITH
     k -> if(isFinite(number(k)), toUInt32(least(greatest(number(k), 0), 4294967295)), 0) AS tokens,
     (a, b) -> if(a != '', a, b) AS either,
     -- By name: a lambda that looked at the bodies themselves would copy them once for every attribute.
-    k -> k != key_in AND k != key_out AS keep
+    k -> k != key_in AND k != key_out AS keep,
+    prices[concat(provider, ' ', either(response_model, request_model))] AS price
 SELECT
     either(sent_project, 'default') AS project,
     lower(hex(sp.trace_id)) AS trace_id,
@@ -54,7 +72,10 @@ SELECT
     tokens('gen_ai.usage.output_tokens') AS output_tokens,
     tokens('gen_ai.usage.cache_read.input_tokens') AS cached_tokens,
     tokens('gen_ai.usage.reasoning.output_tokens') AS reasoning_tokens,
-    if(has(keys, 'evalspan.cost_usd') AND isFinite(number('evalspan.cost_usd')), number('evalspan.cost_usd'), NULL) AS cost_usd,
+    multiIf(
+        has(keys, 'evalspan.cost_usd') AND isFinite(number('evalspan.cost_usd')), number('evalspan.cost_usd'),
+        input_tokens + output_tokens = 0 OR operation IN ('invoke_agent', 'invoke_workflow', 'execute_tool'), NULL,
+        greatest(toInt64(input_tokens) - cached_tokens, 0) * price.1 + cached_tokens * price.2 + output_tokens * price.3) AS cost_usd,
     if(has(keys, 'gen_ai.response.time_to_first_chunk'), toFloat32(number('gen_ai.response.time_to_first_chunk')), NULL) AS ttft_s,
     body_in AS input,
     body_out AS output,
