@@ -62,6 +62,14 @@ def _evaluation_problems(loaded: Config) -> list[Problem]:
         return ready_rules(loaded, store)[1]
 
 
+@config.command()
+def reference() -> None:
+    """Print docs/configuration.md, written from the settings themselves."""
+    from ..reference import configuration_markdown
+
+    click.echo(configuration_markdown(), nl=False)
+
+
 def _rows(loaded: Config) -> list[tuple[Any, ...]]:
     return [
         (table, key, shown(table, key, getattr(getattr(loaded, table), key)), loaded.origin(table, key))

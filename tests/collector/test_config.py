@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from evalspan.collector.auth import refuse_open_door
 from evalspan.collector.cli.config import config as config_command
 from evalspan.collector.config import TABLES, load_config
+from evalspan.collector.reference import configuration_markdown
 from evalspan.instrument.errors import ConfigError
 
 
@@ -61,6 +64,11 @@ def test_short_keys_and_an_open_door_are_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"reachable from other machines") as refused:
         refuse_open_door(loaded.receive.host, loaded.auth)
     assert "[auth]" in refused.value.hint
+
+
+def test_the_page_about_settings_says_what_the_settings_are() -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text() == configuration_markdown(), "run: evalspan config reference > docs/configuration.md"
 
 
 def test_show_lists_every_key_and_no_secret(tmp_path) -> None:
