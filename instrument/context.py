@@ -88,18 +88,23 @@ def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | boo
     return ctx
 
 
+def add_context_attributes(span: Span, parent_context: Context | None) -> None:
+    """Adds the context's attributes to a span that has just started, where it has not set them itself."""
+    scope = span.instrumentation_scope
+    if scope is not None and scope.name.startswith("evalspan"):
+        return
+    found = current_attributes(parent_context)
+    if found and span.is_recording():
+        own = span.attributes or {}
+        span.set_attributes({name: value for name, value in found.items() if name not in own})
+
+
 class ContextAttributes(SpanProcessor):
     """Gives the context's attributes to the spans of other instrumentations too."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Adds what the span has not set itself."""
-        scope = span.instrumentation_scope
-        if scope is not None and scope.name.startswith("evalspan"):
-            return
-        found = current_attributes(parent_context)
-        if found and span.is_recording():
-            own = span.attributes or {}
-            span.set_attributes({name: value for name, value in found.items() if name not in own})
+        add_context_attributes(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing to do at the end."""

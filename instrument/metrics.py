@@ -50,10 +50,12 @@ class ClientMetrics:
             explicit_bucket_boundaries_advisory=SECONDS,
         )
 
+    def wanted(self) -> bool:
+        """Whether the app has a meter provider by now."""
+        return type(metrics.get_meter_provider()).__name__ != "_ProxyMeterProvider"
+
     def record(self, attributes: dict[str, Any], seconds: float) -> None:
-        """Records one call; a few dictionary reads while there is no meter provider."""
-        if type(metrics.get_meter_provider()).__name__ == "_ProxyMeterProvider":
-            return
+        """Records one call."""
         dimensions = {name: attributes[name] for name in _DIMENSIONS if name in attributes}
         self._duration.record(seconds, dimensions)
         for name, kind in _TOKEN_TYPES:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
 
 from .config import InstrumentConfig
-from .context import ContextAttributes
+from .context import ContextAttributes, add_context_attributes
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,10 @@ _ATTRIBUTES_PER_SPAN = 1024
 
 
 class BoundedProcessor(BatchSpanProcessor):
-    """A batch processor that drops the newest span of a full queue, counts it, says so once, and leaves in time."""
+    """A batch processor that drops the newest span of a full queue, counts it, says so once, and leaves in time.
+
+    It also gives the context's attributes to the spans of others: one processor costs a call less than two.
+    """
 
     def __init__(self, exporter: SplittingExporter) -> None:
         super().__init__(exporter)
@@ -32,6 +36,10 @@ class BoundedProcessor(BatchSpanProcessor):
         self._splitting = exporter
         self._batches = self._batch_processor
         self._room = self._batches._max_queue_size  # noqa: SLF001 - the SDK tells nobody when it drops
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Adds the context's attributes to a span that is not ours."""
+        add_context_attributes(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queues the span; never waits."""
@@ -100,7 +108,6 @@ def find_or_make(
             span_limits=SpanLimits(max_attributes=_ATTRIBUTES_PER_SPAN, max_span_attributes=_ATTRIBUTES_PER_SPAN),
             shutdown_on_exit=False,
         )
-        provider.add_span_processor(ContextAttributes())
         processor = _export_from(provider, config)
         trace.set_tracer_provider(provider)
         return provider, processor, True
@@ -111,9 +118,9 @@ def find_or_make(
             type(provider).__name__,
         )
         return provider, None, False
-    provider.add_span_processor(ContextAttributes())
     wanted = given is None or config.endpoint is not None or _endpoint_in_environment()
     if not wanted or _exports_there_already(provider, config):
+        provider.add_span_processor(ContextAttributes())
         return provider, None, False
     return provider, _export_from(provider, config), False
 
@@ -132,7 +139,7 @@ def _export_from(provider: Any, config: InstrumentConfig) -> BoundedProcessor | 
         provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter()))
     if "otlp" in kinds or config.endpoint is not None:
         processor = BoundedProcessor(SplittingExporter(otlp_exporter(config)))
-        provider.add_span_processor(processor)
+    provider.add_span_processor(processor or ContextAttributes())
     return processor
 
 

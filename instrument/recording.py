@@ -48,6 +48,9 @@ class Surface(Protocol):
 class Metrics(Protocol):
     """Where the client metrics of a call go."""
 
+    def wanted(self) -> bool:
+        """Whether anybody collects metrics."""
+
     def record(self, attributes: Attributes, seconds: float) -> None:
         """Records the duration, the tokens and the time to the first chunk of one call."""
 
@@ -149,11 +152,11 @@ class Recorder:
     def write(self, found: Attributes) -> None:
         """Puts everything on the span at once, and where else it was asked for."""
         tracing = self.tracing
-        cut = [*self.request.get(semconv.TRUNCATED, ()), *found.get(semconv.TRUNCATED, ())]
-        everything = {**self.request, **found}
-        if cut:
-            everything[semconv.TRUNCATED] = cut
-        if tracing.metrics is not None:
+        everything = self.request
+        if semconv.TRUNCATED in everything and semconv.TRUNCATED in found:
+            found[semconv.TRUNCATED] = [*everything[semconv.TRUNCATED], *found[semconv.TRUNCATED]]
+        everything.update(found)
+        if tracing.metrics is not None and tracing.metrics.wanted():
             tracing.metrics.record({**self.start, **everything}, time.perf_counter() - self.started)
         if tracing.event is not None:
             tracing.event(self.span, {**self.start, **everything})

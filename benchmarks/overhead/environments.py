@@ -66,6 +66,9 @@ def python_of(contestant: Contestant, folder: Path) -> Path:
         if contestant.without_dependencies:
             install(python, "--no-deps", *contestant.without_dependencies)
         ready.touch()
+    if contestant.name == OURS:
+        # This working copy, not that of the last time.
+        install(python, "--no-deps", "--force-reinstall", str(ROOT))
     return python
 
 

@@ -34,15 +34,12 @@ def system_parts(system: Any) -> list[Part]:
 
 def input_message(item: Any) -> Message:
     """One message of a request; one that only answers tools is the tool's."""
-    parts = message_parts(item)
+    content = field(item, "content")
+    if type(content) is str:
+        return message(field(item, "role"), [text(content)])
+    parts = content_parts(listed(item, "content"))
     only_answers = bool(parts) and all(part["type"] == "tool_call_response" for part in parts)
     return message("tool" if only_answers else field(item, "role"), parts)
-
-
-def message_parts(item: Any) -> list[Part]:
-    """The content of a message, given as text or as blocks."""
-    content = field(item, "content")
-    return [text(content)] if isinstance(content, str) else content_parts(listed(item, "content"))
 
 
 def content_parts(blocks: list[Any]) -> list[Part]:

@@ -69,7 +69,7 @@ class Hooks:
         self._wrap(streaming.Stream, "close", self._close)
         self._wrap(streaming.AsyncStream, "close", self._async_close)
         for kind in (client.SyncAPIClient, client.AsyncAPIClient):
-            # Its name up to openai 1.67 and anthropic 0.49 was the second one.
+            # Older releases have it under the second name.
             name = "_sleep_for_retry" if "_sleep_for_retry" in vars(kind) else "_retry_request"
             self._wrap(kind, name, self._retry, optional=True)
         response = import_module(f"{package}._response")

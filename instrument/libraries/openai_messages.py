@@ -26,8 +26,12 @@ def input_message(item: Any) -> Message:
     """One message of a chat request; a developer's message is the system's under its newer name."""
     given = fields(item)
     role = given.get("role")
+    content = given.get("content")
+    if len(given) == 2 and type(content) is str and role in ("user", "assistant", "system"):
+        # Most messages are no more than this, and a long conversation has many.
+        return {"role": role, "parts": [{"type": "text", "content": content}]}
     if role in ("tool", "function"):
-        answer = tool_response(given.get("tool_call_id"), _plain_text(given.get("content")))
+        answer = tool_response(given.get("tool_call_id"), _plain_text(content))
         return message("tool", [answer], name=given.get("name"))
     return message("system" if role == "developer" else role, message_parts(given), name=given.get("name"))
 

@@ -35,7 +35,7 @@ def test_openai_chat_records_what_the_model_said(model_url: str, spans: Spans) -
 
 def test_openai_stream_records_what_the_model_said(model_url: str, spans: Spans) -> None:
     client = openai.OpenAI(base_url=f"{model_url}/v1", api_key="none")
-    usage = None
+    usage: Any = None
     text = ""
     options: Any = {"include_usage": True}
     stream: Any = client.chat.completions.create(
