@@ -201,6 +201,8 @@ def as_score(result: Any, *, direction: Direction = "higher", threshold: float |
     value = _number(score.value)
     if value is None or not math.isfinite(value):
         return Unscored(f"the score {score.value!r} is not a finite number", plain(score.details))
+    if score.passed is not None and not _is_verdict(score.passed):
+        return Unscored(f"passed is {score.passed!r}, not True, False or None", plain(score.details))
     passed = None if score.passed is None else bool(score.passed)
     if passed is None and threshold is not None:
         passed = value >= threshold if direction == "higher" else value <= threshold
@@ -255,8 +257,11 @@ def _bare_score(result: Any) -> Score | None:
     number = _number(result)
     if number is None:
         return None
-    is_verdict = isinstance(result, bool) or type(result).__name__ in ("bool", "bool_")  # numpy's own bool
-    return Score(number, passed=bool(result) if is_verdict else None)
+    return Score(number, passed=bool(result) if _is_verdict(result) else None)
+
+
+def _is_verdict(value: Any) -> bool:
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # numpy's own bool
 
 
 def _number(value: Any) -> float | None:

@@ -63,8 +63,9 @@ class Case:
     def check(self) -> CaseResult | None:
         """Raises AssertionError, with the verdict in words, unless the case passed."""
         if self.example is None:
-            reason = self._trouble
-            assert reason is None, f"{reason.verdict}: {reason.message}. {reason.hint}"
+            # Raised, not asserted: `python -O` takes assertions away.
+            if self._trouble is not None:
+                raise AssertionError(f"{self._trouble.verdict}: {self._trouble.message}. {self._trouble.hint}")
             return None
         result = self.result = self._cases.ask(self.example)
         if result.status != "passed":

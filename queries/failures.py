@@ -249,7 +249,8 @@ def _reason(judged: Sequence[Mapping[str, Any]]) -> str:
 
 def _one_per_cluster(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The first case of each cluster, corrected ones before others, with the counts of all of them."""
-    ordered = sorted(cases, key=lambda case: case["expected_output"] is None)
+    # The oldest leads, so that the same case stands for its cluster when more of it comes in.
+    ordered = sorted(cases, key=lambda case: (case["expected_output"] is None, case["created_at"], case["id"]))
     kept = []
     for numbers in clusters([question_of(case["input"]) for case in ordered]):
         alike = [ordered[number] for number in numbers]

@@ -54,6 +54,7 @@ none = evaluator(name="none")(lambda output: None)
 text = evaluator(name="text")(lambda output: "yes")
 bare = evaluator(name="bare")(lambda output: 1.0)
 unscored = evaluator(name="unscored")(lambda output: Unscored("judge is down"))
+truthy = evaluator(name="truthy")(lambda output: Score(1.0, passed="false"))
 no_verdict = evaluator(name="no_verdict")(lambda output: Score(1.0))
 
 @evaluator(name="raises")
@@ -157,6 +158,7 @@ def test_b22_no_broken_target_passes(target: str, code: int) -> None:
         ("suites:bare", 4),
         ("suites:unscored", 4),
         ("suites:no_verdict", 4),
+        ("suites:truthy", 4),
         ("suites:raises", 4),
         ("suites:quits", 4),
         ("suites:quits_async", 4),

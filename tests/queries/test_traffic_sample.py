@@ -43,7 +43,7 @@ def project(store: Store) -> str:
 
 
 def draw(store: Store, project: str, **options: Any) -> list[dict[str, Any]]:
-    return sample_traffic(store, **({"size": 70, "since": timedelta(days=1), "project": project} | options))
+    return sample_traffic(store, size=options.pop("size", 70), since=timedelta(days=1), project=project, **options)
 
 
 def test_d09_weights_stand_for_the_traffic_that_was_sampled_away(store: Store, project: str) -> None:
