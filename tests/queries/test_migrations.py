@@ -109,3 +109,17 @@ def test_on_a_cluster_tables_are_replicated_and_distributed_and_every_statement_
     assert "non_replicated" not in text
     with pytest.raises(UsageError):
         on_cluster("SELECT 1", "x'; DROP", "evalspan")
+
+
+def test_the_page_of_the_schema_names_every_column_with_its_type(store: Store) -> None:
+    import re
+
+    page = (Path(__file__).parents[2] / "docs" / "schema.md").read_text()
+    told: dict[str, list[tuple[str, str]]] = {}
+    for section in page.split("\n## ")[1:]:
+        told[section.split("\n")[0]] = re.findall(r"^\| (\w+) \| `(.+?)` \|", section, re.MULTILINE)
+    assert set(told) >= {"spans", "evaluations", "examples", "experiments", "experiment_results", "alerts", "cursors"}
+    for table, columns in told.items():
+        described = store.query(f"DESCRIBE TABLE {table}").rows
+        made = [(row[0], " ".join(row[1].split()).replace("( ", "(").replace(" )", ")")) for row in described]
+        assert columns == made, table

@@ -99,8 +99,8 @@ class Server:
             parameters = {name[6:]: value for name, value in fields.items() if name.startswith("param_")}
             insert = INSERT.match(raw)
             if insert and insert.group(2).upper() != b"VALUES":
-                statement, name, data = insert.groups()
-                writing = handle.send_insert(statement.decode(), name.decode())
+                statement, kind, data = insert.groups()
+                writing = handle.send_insert(statement.decode(), kind.decode())
                 writing.append(data)
                 written = writing.finish()
                 return b"", "", {"written_rows": str(written.rows_written)}

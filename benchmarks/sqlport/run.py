@@ -1,0 +1,72 @@
+"""Runs clickhouse-connect's own integration tests against the SQL port's protocol, as a yardstick.
+
+    git clone --depth 1 https://github.com/ClickHouse/clickhouse-connect /tmp/clickhouse-connect
+    python benchmarks/sqlport/run.py /tmp/clickhouse-connect
+
+Those tests make tables and insert, which the port refuses; so they run twice: against the port as it is, where every
+test that writes must fail, and against tests/queries/writable_server.py, which reads requests with the same code and
+lets writes through. Suites about TLS, proxies, tokens, fuzzing, the network and SQLAlchemy are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).parents[2]
+LEFT_OUT = ("test_tls.py", "test_proxy.py", "test_jwt_auth.py", "test_native_fuzz.py", "test_network.py")
+
+
+def main() -> None:
+    checkout = Path(sys.argv[1]).resolve()
+    with tempfile.TemporaryDirectory() as directory:
+        port = [
+            sys.executable,
+            "-m",
+            "evalspan",
+            "serve",
+            "--store",
+            f"chdb://{directory}/read",
+            "--port",
+            "0",
+            "--grpc-port",
+            "-1",
+        ]
+        print("read-only port:   ", against([*port, "--sql-port", "18999"], checkout, "http://127.0.0.1:18999"))
+        writable = [sys.executable, str(ROOT / "tests/queries/writable_server.py"), f"{directory}/write"]
+        print("with writes let through:", against(writable, checkout, ""))
+
+
+def against(command: list[str], checkout: Path, url: str) -> str:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout
+        first = server.stdout.readline().strip()
+        where = urlsplit(url or first)
+        environment = {
+            **os.environ,
+            "CLICKHOUSE_CONNECT_TEST_HOST": str(where.hostname),
+            "CLICKHOUSE_CONNECT_TEST_PORT": str(where.port),
+            "PYTHONPATH": str(checkout),
+        }
+        suites = sorted((checkout / "tests/integration_tests").glob("test_*.py"))
+        chosen = [str(path.relative_to(checkout)) for path in suites if path.name not in LEFT_OUT]
+        tests = [sys.executable, "-m", "pytest", "-q", "--timeout=60", "-p", "no:evalspan", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*tests, *chosen], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        )
+        server.terminate()
+        failures = Path(tempfile.gettempdir()) / f"clickhouse-connect-{where.port}.txt"
+        failures.write_text(done.stdout + done.stderr)
+    found = re.findall(r"^.*(?:passed|failed|error).* in .*$", done.stdout, re.MULTILINE)
+    return f"{found[-1] if found else (done.stdout + done.stderr)[-500:]}  ({failures})"
+
+
+if __name__ == "__main__":
+    main()
