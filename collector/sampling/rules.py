@@ -95,7 +95,7 @@ class Policy:
     def __init__(self, config: SamplingConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rules = [_Rule(rule, config.base_rate, clock) for rule in config.effective_rules]
         self._base_rate = config.base_rate
-        self._content_threshold = threshold_of(config.content_rate)
+        self._content_rate = config.content_rate
         budget = config.budget_per_s
         self._base_budget = None if budget is None else Allowance(budget * 10, 10.0, clock)
         self.error_rule = next((rule.name for rule in config.effective_rules if rule.errors), None)
@@ -116,7 +116,8 @@ class Policy:
         threshold = max(threshold_of(probability), incoming_threshold(trace_state, randomness))
         keep = randomness >= threshold
         if content is None:
-            content = randomness >= self._content_threshold
+            # The same lot: of the kept traces those with the highest, so content is a sample of what is kept.
+            content = randomness >= threshold_of(probability_of(threshold) * self._content_rate)
         weight = weight_of(threshold) if keep else 0.0
         return Decision(keep, probability_of(threshold), weight, rule, reason, threshold, content)
 

@@ -351,3 +351,30 @@ def test_config_check_names_every_rule_that_cannot_run_with_its_line(tmp_path: P
     assert "evalspan.toml:8: rule 'b' is off" in done.stderr
     assert "did you mean 'size'" in done.stderr
     assert "rule 'c'" not in done.stderr
+
+
+def test_thumbs_down_are_harvested_by_a_condition_over_the_feedback(store):
+    project = fresh()
+    fill(store, project, 5)
+    (row,) = store.query(
+        "SELECT trace_id, span_id FROM spans WHERE project = {p:String} LIMIT 1", {"p": project}
+    ).dicts()
+    store.insert(
+        "evaluations",
+        [
+            {
+                "project": project,
+                "evaluation_id": str(uuid.uuid4()),
+                "name": "thumbs",
+                "source": "user_feedback",
+                "score": 0,
+                **row,
+            }
+        ],
+    )
+    where = "(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE source = 'user_feedback' AND score < 0.5)"
+    ready, problems = checked([rule(project, stream="targeted", where=where)], Queue(store))
+    assert not problems
+    run(store, *ready)
+    harvested = [found for found in rows(store, project) if found["name"] == "length"]
+    assert [(found["trace_id"], found["sample_weight"]) for found in harvested] == [(row["trace_id"], 0.0)]

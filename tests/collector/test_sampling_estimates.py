@@ -119,3 +119,12 @@ def test_s06_a_rare_segment_meets_its_floor_and_carries_its_true_weight():
     offered = sum(call.tier == "enterprise" for call in calls)
     assert len(rare) > 3 * 0.03 * offered
     assert sum(weight for _, weight, _ in rare) == pytest.approx(offered, rel=0.3)
+
+
+def test_the_body_policy_keeps_the_content_of_its_share_of_the_kept_traces():
+    request = ExportTraceServiceRequest()
+    for call in traffic(random.Random(21), 4000):
+        add_span(request, call)
+    kept = spans_of(Sampler(SamplingConfig(rate=0.5, rules=(), content_rate=0.2)).head(request).request)
+    with_content = sum(attribute(span, "gen_ai.output.messages") is not None for span in kept)
+    assert abs(with_content - 0.2 * len(kept)) < 4 * math.sqrt(len(kept) * 0.2 * 0.8)
