@@ -41,6 +41,8 @@ class Example(msgspec.Struct, kw_only=False):
     created_at: str = msgspec.field(default_factory=_now)
 
     def __post_init__(self) -> None:
+        if isinstance(self.created_at, datetime):
+            self.created_at = self.created_at.isoformat()
         self.check()
 
     def check(self) -> None:

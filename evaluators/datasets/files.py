@@ -37,7 +37,7 @@ def read_examples(path: Path) -> tuple[list[Example], dict[str, str]]:
     Raises DatasetError naming the file, the line and the fix.
     """
     try:
-        content = path.read_bytes()
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")  # a byte order mark, from some editors
     except FileNotFoundError as error:
         raise DatasetError(f"there is no dataset file {path}", hint="`evalspan dataset new` makes one") from error
     except OSError as error:

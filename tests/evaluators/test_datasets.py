@@ -106,6 +106,14 @@ def test_d03_one_person_is_not_two_reviewers_however_spelled() -> None:
     assert dataset.why_unapproved() is None
 
 
+def test_d03_the_name_of_a_partition_does_not_count_as_a_reviewer() -> None:
+    dataset = Dataset("d", examples=[golden()])
+    dataset.approve("golden", "ann")
+    assert "fewer than 2" in (dataset.why_unapproved() or "")
+    with pytest.raises(DatasetError, match="name of its reviewer"):
+        dataset.approve("golden")
+
+
 def test_d03_reviewers_recorded_with_the_example_count_but_do_not_approve_the_set() -> None:
     example = Example(id="g", partition="golden", input={"q": "x"}, metadata={"reviewers": ["ann", "bob"]})
     dataset = Dataset("d", examples=[example])
