@@ -87,7 +87,7 @@ def protect(handler: Handler, *, public: bool = False) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         guard = request.app[GUARD]
         if guard.keys_set and not public and guard.project(request) is None:
-            if request.method != hdrs.METH_GET or request.path.endswith(".json"):
+            if request.method != hdrs.METH_GET or request.path.endswith((".json", ".csv")):
                 raise web.HTTPUnauthorized(text="A key is needed: Authorization: Bearer KEY, or sign in at /login.\n")
             raise web.HTTPFound(f"/login?next={_quote(request.rel_url)}")
         if request.method == hdrs.METH_POST:

@@ -1,0 +1,242 @@
+"""Everything from spans is untrusted, and pages behind keys stay behind them: an XSS corpus and forged requests, for real."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+from playwright.sync_api import Browser, expect
+
+from ..collector.serving import Collector, serving
+from .conftest import Watched, rows
+from .seed import attributes
+
+pytestmark = pytest.mark.browser
+
+KEY, OTHER_KEY = "hostile-project-key-0001", "another-project-key-0002"
+PROJECT = "<script>pwned()</script>"
+CORPUS = [
+    "<script>window.pwned=1</script>",
+    "<img src=x onerror=window.pwned=1>",
+    "\"><svg onload=window.pwned=1>",
+    "' autofocus onfocus=window.pwned=1 x='",
+    "javascript:window.pwned=1",
+    "</textarea></title></script><script>window.pwned=1</script>",
+    "{{ 7*7 }}${7*7}<%= 7*7 %>",
+    "</script><!--<script>",
+    "<iframe srcdoc='<script>parent.pwned=1</script>'>",
+    "<a href=\"javascript:window.pwned=1\" hx-get=\"/login\" hx-trigger=\"load\">x</a>",
+    "\u2028\u2029\u202e<b onmouseover=window.pwned=1>",
+    "<hx-partial hx-target=\"body\"><h1>owned</h1></hx-partial>",
+]  # fmt: skip
+TRACES = [bytes([number + 1]) * 16 for number in range(len(CORPUS))]
+
+
+def hostile_request() -> bytes:
+    found = []
+    for trace, text in zip(TRACES, CORPUS, strict=True):
+        message = [
+            {
+                "role": text,
+                "parts": [
+                    {"type": "text", "content": text},
+                    {"type": "tool_call", "name": text, "id": text, "arguments": text},
+                ],
+            }
+        ]
+        image = {"type": "blob", "mime_type": "image/svg+xml", "content": text}
+        remote = {"type": "uri", "uri": "https://attacker.example/pixel.png"}
+        values: dict[str, Any] = {
+            "gen_ai.operation.name": "chat", "gen_ai.request.model": text, "gen_ai.prompt.name": text, "gen_ai.prompt.version": text,
+            "gen_ai.conversation.id": text, "user.id": text, "error.type": text, "gen_ai.tool.name": text, text: text,
+            "gen_ai.input.messages": json.dumps(message + [{"role": "user", "parts": [image, remote]}]),
+            "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": text}]),
+        }  # fmt: skip
+        now = int((time.time() - 60) * 1e9)
+        span = Span(
+            trace_id=trace, span_id=trace[:8], name=text, start_time_unix_nano=now, end_time_unix_nano=now + 10**9,
+            attributes=attributes(values), status=Status(code=Status.STATUS_CODE_ERROR, message=text),
+            events=[Span.Event(name=text, time_unix_nano=now, attributes=attributes({text: text}))],
+        )  # fmt: skip
+        resource = Resource(attributes=attributes({"service.name": text, "deployment.environment.name": text}))
+        found.append(ResourceSpans(resource=resource, scope_spans=[ScopeSpans(spans=[span])]))
+    return ExportTraceServiceRequest(resource_spans=found).SerializeToString()
+
+
+def hostile_rows(collector: Collector) -> None:
+    now = datetime.now(UTC)
+    judged = [
+        {
+            "project": PROJECT, "evaluation_id": f"00000000-0000-0000-0000-{number:012d}", "name": text, "evaluator_version": text, "source": "human", "author": text,
+            "trace_id": trace.hex(), "span_id": trace[:8].hex(), "label": text, "passed": "fail", "explanation": text, "score": 0.1,
+            "judge_model": text, "span_time": now - timedelta(minutes=1), "segment": text, "prompt_version": text,
+        }
+        for number, (trace, text) in enumerate(zip(TRACES, CORPUS, strict=True))
+    ]  # fmt: skip
+    rows(
+        collector,
+        "evaluations",
+        judged
+        + [
+            {**row, "source": "llm_judge", "evaluation_id": row["evaluation_id"].replace("0000-0", "0001-0", 1)}
+            for row in judged
+        ],
+    )
+    kept = [
+        {"project": PROJECT, "dataset": "hostile", "example_id": text, "partition": "golden", "input": json.dumps({"question": text}),
+         "expected_output": text, "tags": [text], "root_cause": text, "reviewers": [text], "reason": text}
+        for text in CORPUS
+    ]  # fmt: skip
+    rows(collector, "examples", kept)
+    rules = [
+        {"project": PROJECT, "rule_id": text, "name": text, "query": text, "condition": text, "severity": text}
+        for text in CORPUS
+    ]
+    rows(collector, "alert_rules", rules)
+    fired = [
+        {"project": PROJECT, "alert_id": str(number), "rule_id": text, "name": text, "severity": text, "state": "firing", "message": text,
+         "labels": {text: text}, "window_from": now, "window_to": now}
+        for number, text in enumerate(CORPUS)
+    ]  # fmt: skip
+    rows(collector, "alerts", fired)
+    runs = [
+        {"project": PROJECT, "experiment_id": f"r{number}", "name": text, "dataset": text, "model": text}
+        for number, text in enumerate(CORPUS[:2])
+    ]
+    rows(collector, "experiments", runs)
+    results = [
+        {"project": PROJECT, "experiment_id": f"r{run}", "example_id": text, "output": text + str(run), "passed": ("pass", "fail")[run], "failure_reason": text, "scores": {text: run}}
+        for text in CORPUS for run in (0, 1)
+    ]  # fmt: skip
+    rows(collector, "experiment_results", results)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    keys = f'[auth.keys]\n{KEY} = "{PROJECT}"\n{OTHER_KEY} = "quiet"\n'
+    with serving(tmp_path_factory.mktemp("hostile") / "store", settings=keys) as collector:
+        assert collector.post(hostile_request(), Authorization=f"Bearer {KEY}").status == 200
+        hostile_rows(collector)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            found = collector.request("GET", "/traces.json", headers={"Authorization": f"Bearer {KEY}"})
+            if len(json.loads(found.body)["data"]["traces"]) == len(CORPUS):
+                break
+            time.sleep(0.2)
+        yield collector
+
+
+def signed_in(chromium: Browser, collector: Collector, key: str) -> Watched:
+    page = Watched(chromium.new_context().new_page(), f"http://{collector.address}")
+    page.open("/scores")
+    page.page.locator("input[name=key]").fill(key)
+    page.page.get_by_role("button", name="Sign in").click()
+    expect(page.page.locator("h1")).to_have_text("Scores")
+    return page
+
+
+def test_nothing_of_a_span_a_label_or_a_case_runs_or_loads_on_any_page(chromium: Browser, hostile: Collector) -> None:
+    watched = signed_in(chromium, hostile, KEY)
+    page = watched.page
+    paths = [
+        "/traces",
+        "/sessions",
+        "/drift",
+        "/alerts",
+        "/review",
+        "/annotate",
+        "/datasets",
+        "/datasets/hostile",
+        "/experiments?compare=r0,r1",
+        "/status",
+        "/sql?query=SELECT+*+FROM+evaluations",
+    ]
+    paths += [f"/traces/{trace.hex()}" for trace in TRACES]
+    for text in CORPUS:
+        asked = urlencode(
+            {"name": text, "q": text, "service": text, "query": text, "rule": text, "kind": text, "since": "1h"}
+        )
+        paths += [f"/scores?{asked}", f"/traces?{asked}"] if text in CORPUS[:3] else [f"/sql?{asked}"]
+    for path in paths:
+        page.goto(watched.base + path)
+        if path == "/traces":
+            expect(page.locator("#rows tr")).to_have_count(len(CORPUS))
+            expect(page.locator(".facets")).to_contain_text("onerror")
+        assert page.evaluate("window.pwned") is None, path
+        assert not page.locator("main img[src=x], main iframe, main svg[onload], main script:not(#words)").count(), path
+    page.goto(f"{watched.base}/traces/{TRACES[0].hex()}")
+    expect(page.locator(".message").first).to_contain_text(CORPUS[0])
+    assert not [wrong for wrong in watched.wrong if "remote load" in wrong or "Content Security" in wrong], (
+        watched.wrong
+    )
+    assert not [wrong for wrong in watched.wrong if wrong.startswith("500")]
+    page.context.close()
+
+
+def test_without_a_key_nothing_is_shown_and_the_key_stays_out_of_urls_and_cookies(
+    chromium: Browser, hostile: Collector
+) -> None:
+    for path in ("/traces.json", "/sql.csv?query=SELECT+1", "/metrics"):
+        assert hostile.request("GET", path).status == 401, path
+    assert hostile.request("GET", "/traces").headers["Location"].startswith("/login")
+    assert hostile.request("GET", f"/traces.json?key={KEY}").status == 401
+    watched = signed_in(chromium, hostile, KEY)
+    assert KEY not in watched.page.url
+    (session,) = [cookie for cookie in watched.page.context.cookies() if cookie["name"] == "evalspan_session"]
+    assert KEY not in session["value"]
+    assert session["httpOnly"]
+    assert session["sameSite"] == "Strict"
+    watched.page.get_by_role("button", name="Sign out").click()
+    watched.page.goto(f"{watched.base}/traces")
+    expect(watched.page.locator("h1")).to_contain_text("Sign in")
+    watched.page.context.close()
+
+
+def test_a_wrong_key_opens_nothing_and_the_sign_in_leads_nowhere_else(hostile: Collector) -> None:
+    login = hostile.request("GET", "/login?next=//attacker.example").body.decode()
+    token = login.split('name="csrf" value="')[1].split('"')[0]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    wrong = hostile.request("POST", "/login", urlencode({"csrf": token, "key": "x" * 20}), form)
+    assert wrong.status == 401
+    right = hostile.request(
+        "POST", "/login", urlencode({"csrf": token, "key": KEY, "next": "//attacker.example"}), form
+    )
+    assert (right.status, right.headers["Location"]) == (303, "/")
+
+
+def test_a_project_sees_its_own_rows_only_also_by_sql_and_by_address(hostile: Collector) -> None:
+    key = {"Authorization": f"Bearer {OTHER_KEY}"}
+    trace = TRACES[0].hex()
+    asked = f"/traces.json?project={urlencode({'p': PROJECT})[2:]}"
+    assert json.loads(hostile.request("GET", asked, headers=key).body)["data"]["traces"] == []
+    assert hostile.request("GET", f"/traces/{trace}.json", headers=key).status == 404
+    answer = hostile.request("GET", "/sql.json?query=SELECT+count()+FROM+evaluations", headers=key)
+    assert json.loads(answer.body)["data"]["answer"]["rows"] == [[0]]
+
+
+@pytest.mark.parametrize("path", ["/review", "/annotate", "/datasets/from-traces", "/alerts/x/silence", "/logout"])
+def test_a_write_without_this_session_s_token_is_refused(hostile: Collector, path: str) -> None:
+    login = hostile.request("GET", "/login").body.decode()
+    token = login.split('name="csrf" value="')[1].split('"')[0]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    opened = hostile.request("POST", "/login", urlencode({"csrf": token, "key": KEY}), form)
+    cookie = opened.headers["Set-Cookie"].split(";")[0]
+    forged = hostile.request("POST", path, urlencode({"csrf": token}), {**form, "Cookie": cookie})
+    assert forged.status == 403, "the token of another session was taken"
+
+
+def test_pages_carry_a_policy_that_allows_no_inline_script_or_style(hostile: Collector) -> None:
+    headers = hostile.request("GET", "/login").headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
