@@ -26,16 +26,16 @@ PROJECT = "<script>pwned()</script>"
 CORPUS = [
     "<script>window.pwned=1</script>",
     "<img src=x onerror=window.pwned=1>",
-    "\"><svg onload=window.pwned=1>",
+    '"><svg onload=window.pwned=1>',
     "' autofocus onfocus=window.pwned=1 x='",
     "javascript:window.pwned=1",
     "</textarea></title></script><script>window.pwned=1</script>",
     "{{ 7*7 }}${7*7}<%= 7*7 %>",
     "</script><!--<script>",
     "<iframe srcdoc='<script>parent.pwned=1</script>'>",
-    "<a href=\"javascript:window.pwned=1\" hx-get=\"/login\" hx-trigger=\"load\">x</a>",
+    '<a href="javascript:window.pwned=1" hx-get="/login" hx-trigger="load">x</a>',
     "\u2028\u2029\u202e<b onmouseover=window.pwned=1>",
-    "<hx-partial hx-target=\"body\"><h1>owned</h1></hx-partial>",
+    '<hx-partial hx-target="body"><h1>owned</h1></hx-partial>',
 ]  # fmt: skip
 TRACES = [bytes([number + 1]) * 16 for number in range(len(CORPUS))]
 
@@ -57,7 +57,7 @@ def hostile_request() -> bytes:
         values: dict[str, Any] = {
             "gen_ai.operation.name": "chat", "gen_ai.request.model": text, "gen_ai.prompt.name": text, "gen_ai.prompt.version": text,
             "gen_ai.conversation.id": text, "user.id": text, "error.type": text, "gen_ai.tool.name": text, text: text,
-            "gen_ai.input.messages": json.dumps(message + [{"role": "user", "parts": [image, remote]}]),
+            "gen_ai.input.messages": json.dumps([*message, {"role": "user", "parts": [image, remote]}]),
             "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": text}], "finish_reason": text}]),
         }  # fmt: skip
         now = int((time.time() - 60) * 1e9)
@@ -81,15 +81,10 @@ def hostile_rows(collector: Collector) -> None:
         }
         for number, (trace, text) in enumerate(zip(TRACES, CORPUS, strict=True))
     ]  # fmt: skip
-    rows(
-        collector,
-        "evaluations",
-        judged
-        + [
-            {**row, "source": "llm_judge", "evaluation_id": row["evaluation_id"].replace("0000-0", "0001-0", 1)}
-            for row in judged
-        ],
-    )
+    rows(collector, "evaluations", judged)
+    for row in judged:
+        row |= {"source": "llm_judge", "evaluation_id": str(row["evaluation_id"]).replace("0000-0", "0001-0", 1)}
+    rows(collector, "evaluations", judged)
     kept = [
         {"project": PROJECT, "dataset": "hostile", "example_id": text, "partition": "golden", "input": json.dumps({"question": text}),
          "expected_output": text, "tags": [text], "root_cause": text, "reviewers": [text], "reason": text}

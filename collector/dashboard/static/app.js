@@ -72,3 +72,15 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// What scrolls must be reachable by key.
+function reach() {
+  for (const region of $$(".scroll")) {
+    const scrolls = region.scrollWidth > region.clientWidth + 1 || region.scrollHeight > region.clientHeight + 1;
+    if (scrolls) region.tabIndex = 0;
+  }
+}
+reach();
+addEventListener("resize", reach);
+document.addEventListener("toggle", reach, true);
+document.addEventListener("htmx:after:swap", reach);

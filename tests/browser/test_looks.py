@@ -1,0 +1,85 @@
+"""How pages look and read: axe-core finds no serious violation, light and dark; a picture of each for the documentation."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from ..collector.serving import Collector
+from .conftest import Watched
+from .seed import Shop
+
+pytestmark = pytest.mark.browser
+
+HERE = Path(__file__).parent
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+# Set to docs/screenshots to renew the pictures that the documentation shows; without it they are made and looked at only.
+PICTURES = os.environ.get("EVALSPAN_SCREENSHOTS", "")
+PAGES = {
+    "traces": "/traces?since=14d",
+    "sessions": "/sessions?since=14d",
+    "session": "/sessions/session-3",
+    "scores": "/scores?since=14d&name=faithfulness&source=llm_judge",
+    "drift": "/drift?since=7d",
+    "alerts": "/alerts",
+    "review": "/review?since=14d",
+    "annotate": "/annotate?since=14d&name=faithfulness",
+    "datasets": "/datasets",
+    "dataset": "/datasets/support",
+    "experiments": "/experiments?compare=exp-v7,exp-v8",
+    "sql": "/sql?query=SELECT+toStartOfDay(start_time)+AS+day,+count()+AS+spans,+round(sum(cost_usd),+3)+AS+dollars%0AFROM+spans%0AGROUP+BY+day%0AORDER+BY+day",
+    "status": "/status?since=14d",
+}  # fmt: skip
+SERIOUS = {"serious", "critical"}
+RUN = "(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Between the two schemes only colours differ.
+RULES = {"light": {"type": "tag", "values": TAGS}, "dark": {"type": "rule", "values": ["color-contrast"]}}
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's source, installed from the registry on the first run."""
+    if not AXE.exists():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=True, timeout=120)
+    return AXE.read_text()
+
+
+@pytest.fixture(scope="module")
+def looking(chromium: Browser, served: Collector) -> Iterator[Watched]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 860}, base_url=f"http://{served.address}")
+    yield Watched(context.new_page(), f"http://{served.address}")
+    context.close()
+
+
+@pytest.mark.parametrize("name", [*PAGES, "trace"])
+def test_a_page_draws_in_silence_is_accessible_in_light_and_dark_and_has_its_picture(
+    looking: Watched, axe: str, shop: Shop, name: str, tmp_path: Path
+) -> None:
+    trace = next(trace for trace in reversed(shop.traces) if trace["tool"] and not trace["failed"])
+    path = PAGES.get(name) or f"/traces/{trace['id'].hex()}?span={trace['spans'][2].hex()}"
+    page, wrong = looking.page, dict[str, list[str]]()
+    looking.wrong.clear()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        looking.open(path)
+        page.wait_for_selector(".facets" if name == "traces" else "main")
+        expect(page.locator("h1")).not_to_be_empty()
+        picture = Path(PICTURES or tmp_path) / f"{name}-{scheme}.png"
+        page.screenshot(path=picture)
+        assert picture.stat().st_size > 10_000, "an empty page"
+        page.evaluate(axe)
+        found: dict[str, Any] = page.evaluate(RUN, RULES[scheme])
+        wrong |= {
+            f"{scheme} {violation['id']}": [node["html"][:160] for node in violation["nodes"][:4]]
+            for violation in found["violations"]
+            if violation["impact"] in SERIOUS
+        }
+    assert not wrong
+    assert looking.wrong == []
