@@ -43,6 +43,7 @@ _SCOPES = (
 )
 _ONLY = re.compile(r"\b(?:only|exclusively|solely)\b", re.IGNORECASE)
 _SAME_SUBJECT = 0.6  # share of a clause's words (by rarity) that a passage must hold to speak of the same thing
+_SAME_FIGURE = 0.45  # the same, where the passage states another figure of the same kind
 _NEAR_BEST = 0.85  # passages this close to the best one count as speaking of the same thing too
 
 
@@ -150,7 +151,7 @@ def _number_findings(clause: str, known: Context, overlaps: list[float]) -> list
             and any(fact.kind == other.kind and fact.comparable(other) for other in one.facts)
         ]
         stated_near = any(overlaps[n] >= _NEAR_BEST * best for n in where)
-        belongs_elsewhere = best >= _SAME_SUBJECT and rivals and not stated_near and fact.kind != "count"
+        belongs_elsewhere = best >= _SAME_FIGURE and rivals and not stated_near and fact.kind != "count"
         swapped = any(_says_of_another(clause, fact, known.clauses[n].text) for n in where)
         if not where or belongs_elsewhere or swapped:
             findings.append(Finding("number", fact.text, known.clauses[rivals[0]].text if rivals else None))

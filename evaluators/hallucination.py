@@ -50,7 +50,8 @@ class Hallucination:
 
     `details` hold `claims` (claim, status, evidence, and `corrected` where the judge's status did not stand),
     `overall_faithfulness_score` and `has_hallucinations`, both counted here. Without a context or a checkable claim the
-    result is Unscored. The judge runs at temperature 0. Keywords beyond `model` are those of `Connection`.
+    result is Unscored. The judge runs at temperature 0.
+    `calibration` says on which human labels it was checked (50 with every claim labelled are needed before production). Keywords beyond `model` are those of `Connection`.
     """
 
     kind = "hallucination"
@@ -66,14 +67,21 @@ class Hallucination:
         model: str,
         prompt: str | Path | Prompt = "claims",
         subject_model: str | None = None,
+        calibration: str | None = None,
         max_tokens: int = 2000,
         **connection: Unpack[Connection],
     ) -> None:
         self.name = name
         self.subject_model = subject_model
+        self.calibration = calibration
         self.prompt = load_prompt(prompt, slots=("material",))
         self.model, self._caller = caller_for(model, connection)
         self._max_tokens = max_tokens
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether it was held against human labels, as `calibration` says."""
+        return self.calibration is not None
 
     @property
     def version(self) -> str:
@@ -103,6 +111,7 @@ class Hallucination:
         kinship = family_warning(self.model, subject_of(span, self.subject_model))
         details = {
             "claims": checked,
+            "calibration": self.calibration or "uncalibrated",
             "judge_model": self.model,
             "prompt": f"{self.prompt.name} {self.prompt.version} ({self.prompt.fingerprint})",
             "repaired": verdict.repaired,

@@ -22,11 +22,11 @@ _STOPWORDS = frozenset(
     know let like ll made make makes many may me might more most much must my near need needs no nor not now of
     off on once one only onto or other our ours out over own please per re s same she should simply since so
     some such sure t than that the their theirs them then there these they this those through thus to today too
-    under until up upon us use used uses using ve very via want was way we well were what when where whether
-    which while who whom whose why will with within without would yes yet you your yours yourself able also
-    additionally according available based currently directly easily etc general generally help helps including
-    indeed instead option options particular particularly regarding several simple specific therefore thing
-    things various
+    under until up upon us use used uses using ve very via want was way we well were what when whenever where
+    wherever whether which while who whom whose why will with within without would yes yet you your yours
+    yourself able also additionally according available based currently directly easily etc general generally
+    help helps including indeed instead option options particular particularly regarding several simple specific
+    therefore thing things various
     """.split()
 )
 _IDIOMS = re.compile(

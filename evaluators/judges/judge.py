@@ -59,9 +59,9 @@ class Judge:
     `criteria` and `task` say what counts; `anchors` describe the five levels and `examples` (two or three responses
     with scores) make them concrete. With `n_samples` above one, `details` hold mean, unbiased variance, range and
     `stable`. `logprobs` weights the score by the model's own probabilities where the API gives them. `subject_model`
-    (else the span's model) is compared with the judge's family. A `safety_critical` judge must name the rule-based
+    (else the span's model) is compared with the judge's family. `calibration` says on which human labels it was checked. A `safety_critical` judge must name the rule-based
     evaluator that stands beside it as `paired_rule`. `parse` plugs in specialised judges: a function from the model's
-    text to a score of 1 to 5. Further keywords (provider, base_url, cache, budget, ...) are those of `Connection`.
+    text to a score of 1 to 5, with `schema` as the JSON Schema of that text, if it has one. Further keywords (provider, base_url, cache, budget, ...) are those of `Connection`.
 
     Raises UsageError for settings that cannot work.
     """
@@ -86,7 +86,9 @@ class Judge:
         logprobs: bool = False,
         prompt: str | Path | Prompt = "absolute",
         parse: Callable[[str], float] | None = None,
+        schema: dict[str, Any] | None = None,
         subject_model: str | None = None,
+        calibration: str | None = None,
         safety_critical: bool = False,
         paired_rule: str | None = None,
         max_tokens: int = 800,
@@ -98,12 +100,14 @@ class Judge:
         self.n_samples = n_samples
         self.temperature = temperature
         self.subject_model = subject_model
+        self.calibration = calibration
         self.safety_critical = safety_critical
         self.paired_rule = paired_rule
         self.prompt = load_prompt(prompt, slots=("material",))
         self.examples = tuple(one if isinstance(one, Example) else Example(*one) for one in examples)
         self.model, self._caller = caller_for(model, connection)
         self._logprobs, self._parse, self._max_tokens = logprobs, parse, max_tokens
+        self._schema = schema if parse else schema_of(Grade)
         self._values = {
             "task": task,
             "criteria": criteria if isinstance(criteria, str) else "\n".join(f"- {one}" for one in criteria),
@@ -112,11 +116,16 @@ class Judge:
         }
 
     @property
+    def calibrated(self) -> bool:
+        """Whether it was held against human labels, as `calibration` says."""
+        return self.calibration is not None
+
+    @property
     def version(self) -> str:
         """A fingerprint of everything that moves scores: model, prompt, criteria, anchors, samples, temperature."""
         return fingerprint(
             self._caller.provider.key, self.model, self.prompt.fingerprint, *self._values.values(), str(self.n_samples),
-            str(self.temperature), str(self._logprobs), source_of(self._parse) if self._parse else "",
+            str(self.temperature), str(self._logprobs), source_of(self._parse) + repr(self._schema) if self._parse else "",
         )  # fmt: skip
 
     def printed_prompt(self) -> str:
@@ -176,6 +185,7 @@ class Judge:
             "warnings": [note for note in (kinship, UNDERSPECIFIED if seen.underspecified else None) if note],
             "repaired": sum(one.repaired for one in verdicts),
             "cached": sum(one.answer.cached for one in verdicts),
+            "calibration": self.calibration or "uncalibrated",
             "judge_model": self.model,
             "prompt": f"{self.prompt.name} {self.prompt.version} ({self.prompt.fingerprint})",
             "cost_usd": cost,
@@ -187,7 +197,6 @@ class Judge:
         def build(nonce: str) -> Request:
             material = shown(nonce, **parts, response=text or "(empty)")
             system, user = self.prompt.render(**self._values, nonce=nonce, material=material)
-            schema = None if self._parse else schema_of(Grade)
             return Request(
                 self.model,
                 system,
@@ -195,7 +204,7 @@ class Judge:
                 self.temperature,
                 self._max_tokens,
                 "grade",
-                schema,
+                self._schema,
                 self._logprobs,
             )
 

@@ -36,7 +36,7 @@ async def test_r05_r06_r07_score_threshold_and_the_uncalibrated_label():
     assert got.passed is True
     assert (got.details["threshold"], got.details["calibration"]) == (0.85, "uncalibrated")
     assert (await score("abc", "xyz")).passed is False
-    assert (await score("a", "a", calibrated="50 labels, 2026-11")).details["calibration"] == "50 labels, 2026-11"
+    assert (await score("a", "a", calibration="50 labels, 2026-11")).details["calibration"] == "50 labels, 2026-11"
 
 
 async def test_r06_golden_examples_need_more():

@@ -1,0 +1,98 @@
+"""The exercise of the lesson as a runnable example: the shipped cases, rules, answers, and a judge that is no good."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evalspan.evaluators.datasets import Dataset
+from evalspan.evaluators.loading import load_object
+from evalspan.evaluators.statistics import cohen_kappa
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "support"
+
+
+def score(input_name, suite, output, *more, **environment):
+    command = [
+        sys.executable,
+        "-m",
+        "evalspan",
+        "score",
+        "--input",
+        input_name,
+        "--suite",
+        suite,
+        "--output",
+        str(output),
+    ]
+    env = {**os.environ, **environment}
+    done = subprocess.run(
+        [*command, *more], cwd=EXAMPLE, env=env, capture_output=True, text=True, timeout=280, check=False
+    )
+    lines = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+    return done, {(line["id"], line["outcome"]["name"]): line["outcome"] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    done, outcomes = score("answers.jsonl", "checks:RULES", tmp_path_factory.mktemp("exercise") / "scores.jsonl")
+    assert done.returncode == 0, done.stderr
+    return outcomes
+
+
+@pytest.mark.parametrize(
+    ("answer", "faithful"),
+    [
+        ("clean", True),
+        ("wrong-price", False),
+        ("invented-feature", False),
+        ("includes", False),
+        ("does-not-include", True),
+    ],
+)
+def test_h09_the_rules_judge_the_exercise_right(verdicts, answer, faithful):
+    assert verdicts[answer, "grounding"]["passed"] is faithful
+
+
+def test_h09_the_context_has_three_or_four_paragraphs():
+    assert 3 <= (EXAMPLE / "help_centre.md").read_text().strip().count("\n\n") + 1 <= 4
+
+
+def test_h09_the_rules_agree_with_the_people_on_all_answers_but_one(verdicts):
+    labels = {one["id"]: one["label"] for one in map(json.loads, (EXAMPLE / "labels.jsonl").read_text().splitlines())}
+    wrong = [name for name, label in labels.items() if verdicts[name, "grounding"]["passed"] is not label]
+    assert wrong == ["cancel-phone"]  # a turned fact in words that the context also uses: this takes a judge
+
+
+def test_c05_five_constraints_and_more_keep_the_good_answers_and_catch_an_invented_price(verdicts):
+    rules = load_object(f"{EXAMPLE}/checks.py:STYLE")
+    assert len(rules.names) >= 5
+    assert verdicts["clean", "support_rules"]["passed"] is True
+    assert verdicts["wrong-price", "support_rules"]["label"] == "only prices of the help centre"
+    report = rules.leniency(["lol", "We will refund you, jane@example.org. Use Zendesk: http://evil.io"])
+    assert report.warning is None
+
+
+def test_d17_the_cases_are_five_golden_three_adversarial_two_regression_with_root_causes():
+    cases = Dataset.load(EXAMPLE / "cases.jsonl")
+    assert cases.stats() == {"golden": 5, "regression": 2, "adversarial": 3, "distribution": 0}
+    assert all(one.metadata["root_cause"] for one in cases.partition("regression"))
+
+
+@pytest.mark.model
+def test_h08_a_judge_at_chance_does_not_agree_with_people(model_url, tmp_path):
+    few = [json.loads(line) for line in (EXAMPLE / "passages.jsonl").read_text().splitlines()][:6]
+    (tmp_path / "few.jsonl").write_text("".join(json.dumps(one) + "\n" for one in few))
+    done, outcomes = score(
+        str(tmp_path / "few.jsonl"), "small_judge:SUITE", tmp_path / "s.jsonl", "--concurrency", "1",
+        EVALSPAN_DEMO_MODEL_URL=model_url, EVALSPAN_CACHE=str(tmp_path / "cache"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    labels = {one["id"]: one["label"] for one in map(json.loads, (EXAMPLE / "labels.jsonl").read_text().splitlines())}
+    judged = {name: one["passed"] for (name, _), one in outcomes.items() if one["unscored"] is None}
+    assert len(judged) == 6
+    kappa = cohen_kappa([labels[name] for name in judged], [judged[name] for name in judged])
+    assert kappa < 0.6  # what a judge that may gate must reach
