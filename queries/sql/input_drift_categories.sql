@@ -6,6 +6,7 @@
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
 -- param categories UInt32 = 50 -- the most frequent categories of a feature, the others count as one
+-- param sample UInt32 = 20000 -- at most so many calls on each side, drawn by hash of their ids
 -- column feature -- language, operation, request_model, response_model, service, environment, agent_name or tag:<key>
 -- column n_before -- calls before
 -- column n_after -- calls in the period
@@ -37,9 +38,21 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
+    drawn AS
+    (
+        SELECT * FROM
+        (
+            SELECT start_time >= since_time AS watched, sipHash64(trace_id, span_id) AS lot, sample_weight, operation, request_model, response_model, service, environment, agent_name, attributes, input
+            FROM spans
+            WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+                AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+        )
+        ORDER BY lot
+        LIMIT {sample:UInt32} BY watched
+    ),
     calls AS
     (
-        SELECT sample_weight AS w, start_time >= since_time AS watched, operation, request_model, response_model, service, environment, agent_name,
+        SELECT sample_weight AS w, watched, operation, request_model, response_model, service, environment, agent_name,
             mapFilter((k, v) -> startsWith(k, 'evalspan.tag.') AND NOT endsWith(k, 'clock_shift_s'), attributes) AS tags,
             JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
             if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')) AS text,
@@ -49,9 +62,7 @@ WITH
             multiIf(best.1 > 0, best.2, match(text, '[\\x{4E00}-\\x{9FFF}]'), 'Han', match(text, '[\\x{3040}-\\x{30FF}]'), 'Kana', match(text, '[\\x{AC00}-\\x{D7AF}]'), 'Hangul',
                 match(text, '[\\x{0400}-\\x{04FF}]'), 'Cyrillic', match(text, '[\\x{0600}-\\x{06FF}]'), 'Arabic', match(text, '[\\x{0900}-\\x{097F}]'), 'Devanagari',
                 match(text, '[\\x{0370}-\\x{03FF}]'), 'Greek', match(text, '[\\x{0590}-\\x{05FF}]'), 'Hebrew', 'unknown') AS language
-        FROM spans
-        WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
-            AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+        FROM drawn
     ),
     categorised AS
     (

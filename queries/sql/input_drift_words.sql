@@ -7,6 +7,7 @@
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
 -- param vocabulary UInt32 = 500 -- the most frequent words, the others count as one
 -- param splits UInt32 = 99 -- random splits that the observed distance is held against
+-- param sample UInt32 = 5000 -- at most so many calls on each side, drawn by hash of their ids
 -- column n_before -- calls before
 -- column n_after -- calls in the period
 -- column words_before -- words before, unweighted
@@ -22,15 +23,25 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
+    drawn AS
+    (
+        SELECT * FROM
+        (
+            SELECT start_time >= since_time AS watched, sipHash64(trace_id, span_id) AS lot, trace_id, span_id, sample_weight, input
+            FROM spans
+            WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+                AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+        )
+        ORDER BY lot
+        LIMIT {sample:UInt32} BY watched
+    ),
     calls AS
     (
-        SELECT trace_id, span_id, sample_weight AS w, start_time >= since_time AS watched,
+        SELECT trace_id, span_id, sample_weight AS w, watched,
             JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
             if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')) AS text,
             extractAll(lowerUTF8(leftUTF8(text, 4000)), '[\\p{L}\\p{N}]+') AS words
-        FROM spans
-        WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
-            AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+        FROM drawn
     ),
     counted AS (SELECT countIf(NOT watched) AS before, countIf(watched) AS after, after / (before + after) AS share FROM calls),
     frequent AS (SELECT word FROM calls ARRAY JOIN words AS word GROUP BY word ORDER BY count() DESC, word LIMIT {vocabulary:UInt32}),
