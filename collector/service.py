@@ -10,7 +10,6 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -20,6 +19,7 @@ from ..instrument.errors import UsageError
 from ..queries.config import parse_dsn
 from ..queries.database import Store, open_store
 from ..queries.ownership import Owner, announce, withdraw
+from . import alerts, dashboard, online, retention, sqlport
 from .auth import KeyRing, refuse_open_door
 from .config import Config
 from .insert import KeepAll, Stage
@@ -39,7 +39,7 @@ from .telemetry import Telemetry
 logger = logging.getLogger(__name__)
 
 # Each has `attach(app, service)`, which adds its routes and its background tasks.
-PARTS = ("sqlport", "online", "alerts", "dashboard", "retention")
+_PARTS = (sqlport, online, alerts, dashboard, retention)
 
 
 class Service:
@@ -52,7 +52,9 @@ class Service:
         self.token = secrets.token_urlsafe(32)
         self.http_url = self.sql_url = self.grpc_url = ""
         self.ready = False
-        self.store: Store = open_store(config.store.dsn or None, readers=config.store.readers)
+        self.store: Store = open_store(
+            config.store.dsn or None, readers=config.store.readers, cluster=config.store.cluster
+        )
         self._pricing = Pricing(self.store)
         self.keys = KeyRing(config.auth, self.token)
         self.spans = self._pipeline("spans", self._insert_spans, self._stage())
@@ -176,10 +178,8 @@ class Service:
         app.router.add_get("/metrics", self._metrics)
         HttpReceiver(self.intake, receive, self.telemetry).add_routes(app)
         add_rows_route(app, self.store, self.keys)
-        for part in PARTS:
-            attach = getattr(import_module(f".{part}", __package__), "attach", None)
-            if attach is not None:
-                attach(app, self)
+        for part in _PARTS:
+            part.attach(app, self)
         return app
 
     async def _health(self, _: web.Request) -> web.Response:
