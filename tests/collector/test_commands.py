@@ -1,0 +1,86 @@
+"""doctor, status and tail against a running collector, as a user runs them: output, exit codes, reasons."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .serving import Collector, serving
+from .traffic import request_of, span_ids
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory):
+    path = tmp_path_factory.mktemp("commands") / "store"
+    with serving(path, "--sql-port", "0", settings="[receive]\nflush_ms = 50") as running:
+        yield running
+
+
+def evalspan(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "evalspan", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PATH": "/usr/bin", "HOME": "/nonexistent", **(environment or {})},
+    )
+
+
+def dsn(collector: Collector) -> str:
+    return f"chdb://{collector.path}"
+
+
+def test_doctor_finds_the_service_and_proves_that_a_span_becomes_queryable(collector: Collector) -> None:
+    done = evalspan("doctor", "--store", dsn(collector))
+    assert done.returncode == 0, done.stderr
+    assert f"accepted by {collector.owner['http']}" in done.stdout
+    assert "queryable" in done.stdout
+
+
+def test_doctor_exits_6_when_the_span_goes_into_another_store(collector: Collector, tmp_path) -> None:
+    other = f"chdb://{tmp_path / 'other'}"
+    done = evalspan("doctor", "--store", other, "--endpoint", collector.owner["http"], "--timeout", "0.5")
+    assert done.returncode == 6, done.stderr
+    assert "does not have trace" in done.stderr
+    assert "--counters" in done.stderr
+
+
+def test_doctor_exits_5_when_nothing_answers_and_names_the_fix(tmp_path) -> None:
+    done = evalspan("doctor", "--store", f"chdb://{tmp_path / 'none'}", "--endpoint", "http://127.0.0.1:9")
+    assert done.returncode == 5
+    assert "evalspan serve" in done.stderr
+
+
+def test_status_names_senders_and_what_was_refused(collector: Collector) -> None:
+    request = request_of(3, service="checkout")
+    request.resource_spans[0].scope_spans[0].spans[0].trace_id = bytes(16)
+    assert collector.post(request.SerializeToString()).status == 200
+    assert evalspan("doctor", "--store", dsn(collector)).returncode == 0  # what was sent before it is stored, too
+    done = evalspan("status", "--store", dsn(collector), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (sender,) = [row for row in json.loads(done.stdout) if row["service"] == "checkout"]
+    assert (sender["spans"], sender["genai_spans"], sender["errors"]) == (2, 2, 0)
+    assert "spans_rejected_total" in done.stderr
+    counters = json.loads(evalspan("status", "--store", dsn(collector), "--counters", "--format", "json").stdout)
+    rejected = [row["value"] for row in counters if row["counter"] == "spans_rejected_total"]
+    assert rejected == [1]
+
+
+def test_tail_prints_each_span_once_as_it_is_stored(collector: Collector) -> None:
+    command = [sys.executable, "-m", "evalspan", "tail", "--store", dsn(collector), "--service", "tailed"]
+    command += ["--limit", "6", "--format", "jsonl", "--every", "0.1"]
+    following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert following.stderr is not None
+    assert "waiting" in following.stderr.readline()
+    sent = []
+    for _ in range(2):
+        request = request_of(3, service="tailed")
+        assert collector.post(request.SerializeToString()).status == 200
+        sent += span_ids(request)
+    out, _ = following.communicate(timeout=120)
+    assert following.returncode == 0
+    assert sorted(json.loads(line)["span_id"] for line in out.splitlines()) == sorted(sent)
