@@ -32,10 +32,14 @@ def run(service_name: str | None, endpoint: str | None, module: bool, target: st
         service_name = Path(target).stem
     init(service_name, endpoint)
     sys.argv = [target, *arguments]
-    if module:
-        sys.path.insert(0, str(Path.cwd()))
-        runpy.run_module(target, run_name="__main__", alter_sys=True)
-    else:
-        # As `python script.py` does: the script's own folder comes first, not ours.
-        sys.path.insert(0, str(Path(target).resolve().parent))
-        runpy.run_path(target, run_name="__main__")
+    # As `python` does: the script's own folder comes first, or with -m the working directory.
+    sys.path.insert(0, str(Path.cwd() if module else Path(target).resolve().parent))
+    try:
+        if module:
+            runpy.run_module(target, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(target, run_name="__main__")
+    except Exception:  # noqa: BLE001 - whatever the script raises
+        # The script's own failure looks as it does without us.
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)

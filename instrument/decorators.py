@@ -100,9 +100,13 @@ class _Observed:
     def wrapper(self) -> Callable[..., Any]:
         """The function to put in the place of the observed one, of the same colour."""
         if inspect.isasyncgenfunction(self.function):
-            return lambda *args, **kwargs: self.async_iterate(self.function(*args, **kwargs), self.begin(args, kwargs))
+            return self.async_generator()
         if inspect.isgeneratorfunction(self.function):
-            return lambda *args, **kwargs: self.iterate(self.function(*args, **kwargs), self.begin(args, kwargs))
+
+            def iterate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+                return (yield from self.iterate(args, kwargs))
+
+            return iterate
         if inspect.iscoroutinefunction(self.function):
 
             async def call_async(*args: Any, **kwargs: Any) -> Any:
@@ -149,8 +153,10 @@ class _Observed:
         self.end(observation, result)
         return result
 
-    def iterate(self, generator: Any, observation: Observation | None) -> Generator[Any, Any, Any]:
+    def iterate(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, Any, Any]:
         """Runs a generator; its span is the current one while the generator runs, not while the app does."""
+        observation = self.begin(args, kwargs)
+        generator = self.function(*args, **kwargs)
         items: list[Any] = []
         step = functools.partial(generator.send, None)
         try:
@@ -174,30 +180,36 @@ class _Observed:
             _end(observation, None, error)
             raise
 
-    async def async_iterate(self, generator: Any, observation: Observation | None) -> AsyncIterator[Any]:
-        """Runs an asynchronous generator, the same way."""
-        items: list[Any] = []
-        step = functools.partial(generator.asend, None)
-        try:
-            while True:
-                try:
-                    with _current(observation):
-                        item = await step()
-                except StopAsyncIteration:
-                    self.end(observation, _whole(items, None))
-                    return
-                _keep(items, item)
-                try:
-                    step = functools.partial(generator.asend, (yield item))
-                except GeneratorExit:
-                    await generator.aclose()
-                    self.end(observation, _whole(items, None))
-                    raise
-                except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
-                    step = functools.partial(generator.athrow, thrown)
-        except BaseException as error:
-            _end(observation, None, error)
-            raise
+    def async_generator(self) -> Callable[..., AsyncIterator[Any]]:
+        """The same for asynchronous generators; what it returns is one itself, which frameworks look for."""
+
+        async def iterate(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            observation = self.begin(args, kwargs)
+            generator = self.function(*args, **kwargs)
+            items: list[Any] = []
+            step = functools.partial(generator.asend, None)
+            try:
+                while True:
+                    try:
+                        with _current(observation):
+                            item = await step()
+                    except StopAsyncIteration:
+                        self.end(observation, _whole(items, None))
+                        return
+                    _keep(items, item)
+                    try:
+                        step = functools.partial(generator.asend, (yield item))
+                    except GeneratorExit:
+                        await generator.aclose()
+                        self.end(observation, _whole(items, None))
+                        raise
+                    except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
+                        step = functools.partial(generator.athrow, thrown)
+            except BaseException as error:
+                _end(observation, None, error)
+                raise
+
+        return iterate
 
 
 def _current(observation: Observation | None) -> AbstractContextManager[None]:

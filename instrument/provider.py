@@ -33,16 +33,20 @@ class BoundedProcessor(BatchSpanProcessor):
     def __init__(self, exporter: SplittingExporter) -> None:
         super().__init__(exporter)
         self.dropped = 0
+        self.closed = False
         self._splitting = exporter
         self._batches = self._batch_processor
         self._room = self._batches._max_queue_size  # noqa: SLF001 - the SDK tells nobody when it drops
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Adds the context's attributes to a span that is not ours."""
-        add_context_attributes(span, parent_context)
+        if not self.closed:
+            add_context_attributes(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queues the span; never waits."""
+        if self.closed:
+            return
         if len(self._batches._queue) >= self._room:  # noqa: SLF001
             self.dropped += 1
             if self.dropped == 1:
@@ -52,6 +56,7 @@ class BoundedProcessor(BatchSpanProcessor):
 
     def shutdown(self) -> None:
         """Sends what can be sent in two seconds; hardly waits for a collector that is known to be away."""
+        self.closed = True
         seconds = EXIT_SECONDS_WHEN_FAILING if self._splitting.failing else EXIT_SECONDS
         self._batches.shutdown(timeout_millis=int(seconds * 1000))
         if self.dropped:
@@ -96,8 +101,8 @@ class SplittingExporter(SpanExporter):
 
 def find_or_make(
     config: InstrumentConfig, given: Any, *, attributes: Mapping[str, str] | None = None
-) -> tuple[Any, BoundedProcessor | None, bool]:
-    """The provider to use, the processor that exports from it (None when nothing of ours does), and whether it is ours.
+) -> tuple[Any, BoundedProcessor | None]:
+    """The provider to use, and the processor of ours that exports from it, None when nothing of ours does.
 
     A provider that was passed in without an endpoint is used as it is: whoever built it built its exports.
     """
@@ -110,19 +115,19 @@ def find_or_make(
         )
         processor = _export_from(provider, config)
         trace.set_tracer_provider(provider)
-        return provider, processor, True
+        return provider, processor
     if not hasattr(provider, "add_span_processor"):
         log.warning(
             "the tracer provider %s takes no span processor: spans go only where it sends them; "
             "pass init(tracer_provider=...) one of the OpenTelemetry SDK",
             type(provider).__name__,
         )
-        return provider, None, False
+        return provider, None
     wanted = given is None or config.endpoint is not None or _endpoint_in_environment()
     if not wanted or _exports_there_already(provider, config):
         provider.add_span_processor(ContextAttributes())
-        return provider, None, False
-    return provider, _export_from(provider, config), False
+        return provider, None
+    return provider, _export_from(provider, config)
 
 
 def _resource(config: InstrumentConfig, attributes: Mapping[str, str] | None) -> Resource:
@@ -137,7 +142,7 @@ def _export_from(provider: Any, config: InstrumentConfig) -> BoundedProcessor | 
     processor = None
     if "console" in kinds:
         provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter()))
-    if "otlp" in kinds or config.endpoint is not None:
+    if "none" not in kinds and ("otlp" in kinds or config.endpoint is not None):
         processor = BoundedProcessor(SplittingExporter(otlp_exporter(config)))
     provider.add_span_processor(processor or ContextAttributes())
     return processor

@@ -39,15 +39,12 @@ class Handle:
         config: InstrumentConfig,
         provider: Any,
         processor: BoundedProcessor | None,
-        *,
-        own: bool,
         logger_provider: Any = None,
     ) -> None:
         self.config = config
         self.tracing: Tracing | None = None
         self.tracer_provider = provider
         self._processor = processor
-        self._own = own
         self._stopped = False
         self._logger_provider = logger_provider
         self._events: Events | None = None
@@ -71,7 +68,7 @@ class Handle:
         return _in_time(self._flush, timeout_s)
 
     def shutdown(self, timeout_s: float = 5.0) -> None:
-        """Takes the hooks out, sends what waits and stops the export; a provider that was there before goes on."""
+        """Takes the hooks out, sends what waits and stops our export; the tracer provider itself goes on."""
         if self._stopped:
             return
         self._stopped = True
@@ -101,9 +98,7 @@ class Handle:
             self._events.provider.shutdown()
         if self._meter_provider is not None:
             self._meter_provider.shutdown()
-        if self._own:
-            self.tracer_provider.shutdown()
-        elif self._processor is not None:
+        if self._processor is not None:
             self._processor.shutdown()
 
 
@@ -163,10 +158,10 @@ def init(
             max_content_bytes=max_content_bytes,
         )
         if settings.sdk_disabled():
-            return Handle(config, None, None, own=False)
+            return Handle(config, None, None)
         extra = {"deployment.environment.name": environment} if environment else None
-        provider, processor, own = find_or_make(config, tracer_provider, attributes=extra)
-        _handle = Handle(config, provider, processor, own=own, logger_provider=logger_provider)
+        provider, processor = find_or_make(config, tracer_provider, attributes=extra)
+        _handle = Handle(config, provider, processor, logger_provider)
         _handle.tracing = switch_on(libraries, config, provider, _handle.events)
         if threads:
             carry_context()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -115,6 +116,7 @@ def test_a_generator_can_be_sent_to_thrown_into_and_closed(spans: Spans) -> None
             except KeyError:
                 got = "caught"
 
+    assert inspect.isgeneratorfunction(echo)
     generator: Any = echo()
     assert next(generator) is None
     assert generator.send(1) == 1
@@ -130,6 +132,7 @@ async def test_an_async_generator_ends_its_span_too(spans: Spans) -> None:
         yield 2
 
     assert [number async for number in numbers()] == [1, 2]
+    assert inspect.isasyncgenfunction(numbers)
     assert value(spans, semconv.OUTPUT_VALUE) == [1, 2]
 
 

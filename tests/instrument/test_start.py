@@ -104,6 +104,27 @@ assert trace.get_tracer_provider() is provider
     assert spans_at(collector) == [("theirs", "chat gpt")]
 
 
+def test_init_after_uninstrument_sends_again(server: ScriptedServer, collector: ScriptedServer) -> None:
+    code = f"import evalspan\nevalspan.init('x', {collector.root!r})" + CALL.format(url=server.url)
+    code += f"evalspan.uninstrument()\nevalspan.init('x', {collector.root!r})" + CALL.format(url=server.url)
+    done = python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_at(collector) == [("x", "chat gpt"), ("x", "chat gpt")]
+
+
+def test_an_ordinary_anthropic_client_has_one_span_and_sends_no_traceparent(server, collector) -> None:
+    code = f"""
+import evalspan, anthropic
+evalspan.init("x", {collector.root!r})
+client = anthropic.Anthropic(base_url={server.root!r}, api_key="k")
+client.messages.create(model="claude", max_tokens=9, messages=[{{"role": "user", "content": "hi"}}])
+"""
+    done = python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spans_at(collector) == [("x", "chat claude")]
+    assert "traceparent" not in server.requests[0].headers
+
+
 BROKEN = {
     "down": None,
     "slow": Reply(delay_s=30),
@@ -203,6 +224,15 @@ def test_zero_code_by_evalspan_run(server: ScriptedServer, collector: ScriptedSe
     done = python("", "-m", "evalspan", "run", "--endpoint", collector.root, str(script), "--its", "own")
     assert (done.returncode, done.stdout) == (7, "['--its', 'own'] __main__\n"), done.stderr
     assert spans_at(collector) == [("app", "chat gpt")]
+
+
+def test_a_script_that_fails_under_evalspan_run_fails_as_it_does_without(collector, tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.write_text("raise ValueError('the script is wrong')\n")
+    done = python("", "-m", "evalspan", "run", "--endpoint", collector.root, str(script))
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ValueError: the script is wrong" in done.stderr
 
 
 def test_evalspan_run_of_nothing_says_so() -> None:
