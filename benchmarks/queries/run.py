@@ -115,7 +115,7 @@ def statement(name: str) -> str:
 def measure(directory: Path) -> dict[str, Times]:
     times = {}
     for name, (sql, _) in QUERIES.items():
-        with open_store(f"chdb://{directory}", readers=1) as store:
+        with open_store(f"chdb://{directory}", readers=1, migrate=False) as store:
             runs = [run(store, sql) for _ in range(6)]
         walls, processors = zip(*runs[1:], strict=True)
         times[name] = (runs[0][0], statistics.median(walls), statistics.median(processors))

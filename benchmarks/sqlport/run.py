@@ -3,9 +3,9 @@
     git clone --depth 1 https://github.com/ClickHouse/clickhouse-connect /tmp/clickhouse-connect
     python benchmarks/sqlport/run.py /tmp/clickhouse-connect
 
-Those tests make tables and insert, which the port refuses; so they run twice: against the port as it is, where every
-test that writes must fail, and against tests/queries/writable_server.py, which reads requests with the same code and
-lets writes through. Suites about TLS, proxies, tokens, fuzzing, the network and SQLAlchemy are left out.
+Those tests begin by making a database, which the port refuses, so they run against
+tests/queries/writable_server.py: it reads requests and compresses answers with the port's own code and lets writes
+through. Suites about TLS, proxies, tokens, fuzzing, the network and SQLAlchemy are left out.
 """
 
 from __future__ import annotations
@@ -25,30 +25,16 @@ LEFT_OUT = ("test_tls.py", "test_proxy.py", "test_jwt_auth.py", "test_native_fuz
 def main() -> None:
     checkout = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as directory:
-        port = [
-            sys.executable,
-            "-m",
-            "evalspan",
-            "serve",
-            "--store",
-            f"chdb://{directory}/read",
-            "--port",
-            "0",
-            "--grpc-port",
-            "-1",
-        ]
-        print("read-only port:   ", against([*port, "--sql-port", "18999"], checkout, "http://127.0.0.1:18999"))
         writable = [sys.executable, str(ROOT / "tests/queries/writable_server.py"), f"{directory}/write"]
-        print("with writes let through:", against(writable, checkout, ""))
+        print(against(writable, checkout))
 
 
-def against(command: list[str], checkout: Path, url: str) -> str:
+def against(command: list[str], checkout: Path) -> str:
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         assert server.stdout
-        first = server.stdout.readline().strip()
-        where = urlsplit(url or first)
+        where = urlsplit(server.stdout.readline().strip())
         environment = {
             **os.environ,
             "CLICKHOUSE_CONNECT_TEST_HOST": str(where.hostname),

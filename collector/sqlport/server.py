@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 
 SLOTS = 4
 _STATUS = {62: 400, 47: 400, 60: 404, 81: 404, 159: 408, 202: 503, 372: 404, 373: 423, 497: 403, 164: 403, 516: 403}
+# ClickHouse's own names of the errors that this port raises itself; clients make exception types of them.
+_NAMES = {
+    48: "NOT_IMPLEMENTED",
+    62: "SYNTAX_ERROR",
+    81: "UNKNOWN_DATABASE",
+    164: "READONLY",
+    202: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    271: "CANNOT_DECOMPRESS",
+    372: "SESSION_NOT_FOUND",
+    373: "SESSION_IS_LOCKED",
+    374: "INVALID_SESSION_TIMEOUT",
+    396: "TOO_MANY_ROWS_OR_BYTES",
+    497: "ACCESS_DENIED",
+    516: "AUTHENTICATION_FAILED",
+}
 _TYPES = {
     "TabSeparated": "text/tab-separated-values; charset=UTF-8",
     "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8; header=present",
@@ -231,7 +246,8 @@ class SqlPort:
     def _message(self, error: EvalspanError) -> str:
         code = error.code if isinstance(error, QueryError) and error.code else 1002
         hint = f" {error.hint}" if error.hint else ""
-        return f"Code: {code}. DB::Exception: {error}{hint} (version {self._version})\n"
+        name = f" ({_NAMES[code]})" if code in _NAMES and not str(error).endswith(")") else ""
+        return f"Code: {code}. DB::Exception: {error}{hint}{name} (version {self._version})\n"
 
 
 async def _ok(_: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import http.client
 import json
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -168,6 +169,7 @@ def test_errors_carry_clickhouses_code_and_a_fitting_status(url: str) -> None:
         answer = ask(url, sql)
         assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (status, str(code)), answer.text
         assert answer.text.startswith(f"Code: {code}. DB::Exception: ")
+        assert re.search(r"\([A-Z_]+\) \(version [\d.]+\)$", answer.text.strip())
     assert ask(url, "SELECT 1", database="elsewhere").status == 404
     assert ask(url, "SELECT 1", max_memory_usage="0").status == 403
     slow = ask(
