@@ -68,7 +68,7 @@ def review(
     if reject and not (ids or everything):
         raise UsageError("which cases are no failures?", hint="--id ID, or --all")
     answered = everything or bool(ids)
-    if cases and not answered and (no_input or not sys.stdin.isatty()):
+    if cases and not answered and (no_input or not somebody_is_there()):
         raise UsageError(
             f"{len(cases)} cases are pending and nobody can be asked", hint="--all or --id, with the answers"
         )
@@ -86,6 +86,11 @@ def review(
     found.save()
     left = len(pending(found.examples))
     click.echo(f"{done} {'taken out' if reject else 'reviewed'}, {left} pending in {file}", err=True)
+
+
+def somebody_is_there() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty()
 
 
 def _ask(found: Dataset, case: Example, reviewer: str, fix: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ _listener: Callable[[str, str, str], None] | None = None
 _installed = False
 
 OUTSIDE = ("socket.connect", "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "sqlite3.connect")
+WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 SDK_VARIABLES = ("OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GOOGLE_")
 
 
@@ -112,7 +114,7 @@ def project_fingerprint(named: list[Any], declared: str, read: Iterable[str] = (
     the files that were read while they were loaded.
     """
     sources = {path: _read(path) for path in sorted(_module_files(named))}
-    text = b"\n".join(sources.values())
+    words = {word for source in sources.values() for word in WORD.findall(source)}
     digest = hashlib.sha256()
     for part in (__version__, sys.version, declared, str(Path.cwd())):
         digest.update(part.encode() + b"\x00")
@@ -121,7 +123,7 @@ def project_fingerprint(named: list[Any], declared: str, read: Iterable[str] = (
     for path in sorted(read):
         digest.update(f"{path}={file_hash(path)}\x00".encode())
     for name in sorted(os.environ):
-        if name.startswith(SDK_VARIABLES) or name.encode() in text:
+        if name.startswith(SDK_VARIABLES) or (len(name) > 1 and name.encode() in words):
             digest.update(f"{name}={os.environ[name]}\x00".encode())
     return digest.hexdigest()
 

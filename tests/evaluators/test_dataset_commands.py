@@ -88,6 +88,24 @@ def test_a_review_needs_a_cause_and_an_expected_output_before_the_case_may_gate(
     assert (case.pending, case.root_cause, case.expected_output, case.reviewers) == (False, "prompt", "$49", ["ann"])
 
 
+def test_a_review_in_the_terminal_asks_case_by_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = pending_file()
+    found = Dataset.load(path)
+    for name in ("f2", "f3"):
+        found.add(Example(id=name, partition="regression", input={"question": name}, metadata={"review": "pending"}))
+    found.save()
+    monkeypatch.setattr("evalspan.evaluators.cli.dataset_people.somebody_is_there", lambda: True)
+    answers = "the prompt\n$49\n" + "reject\n" + "\n"  # f1 reviewed, f2 no failure, f3 later
+    result = CliRunner().invoke(cli, ["dataset", "review", path, "--reviewer", "ann"], input=answers)
+    assert result.exit_code == 0, result.output
+    assert "answered $99" in result.stderr
+    after = {one.id: one for one in Dataset.load(path)}
+    assert after["f1"].expected_output == "$49"
+    assert not after["f1"].pending
+    assert after["f3"].pending
+    assert "f2" not in after
+
+
 def test_a_case_that_is_no_failure_is_taken_out() -> None:
     path = pending_file()
     assert dataset("review", path, "--reject").exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -342,6 +343,35 @@ def test_g14_the_second_run_is_from_the_cache_and_reports_the_same() -> None:
     assert run("7.json") == 3
     Path("counting.py").write_text(source.replace("99", "49"))
     assert run("4.json") == 0, "the target's code was edited"
+
+
+def test_g14_a_changed_environment_variable_that_the_source_names_asks_again() -> None:
+    Path("env.py").write_text("import os\ndef answer(i):\n    return os.environ.get('FACT_OF_THE_TEST', '')\n")
+    path = save(case(1))
+    line = f"-m evalspan gate --dataset {path} --target env:answer --suite suites:ok".split()
+
+    def run(**variables: str) -> int:
+        environment = {**os.environ, **variables}
+        return subprocess.run([sys.executable, *line], env=environment, capture_output=True).returncode
+
+    assert run(FACT_OF_THE_TEST="$49") == 0
+    assert run(FACT_OF_THE_TEST="$99") == 3
+    assert run(FACT_OF_THE_TEST="$49", UNRELATED="1") == 0
+
+
+def test_g14_a_run_that_was_cut_short_goes_on_where_it_stopped() -> None:
+    Path("slow.py").write_text(
+        "import time\ndef answer(i):\n"
+        "    with open('calls.log', 'a') as f: f.write('x')\n"
+        "    time.sleep(0.1)\n    return '$49'\n"
+    )
+    path = save(*(case(number) for number in range(20)))
+    line = f"-m evalspan gate --dataset {path} --target slow:answer --suite suites:ok --concurrency 2"
+    first = subprocess.run([sys.executable, *line.split(), "--budget", "0.6"], capture_output=True)
+    assert first.returncode == 4
+    second = subprocess.run([sys.executable, *line.split()], capture_output=True)
+    assert second.returncode == 0
+    assert 20 <= len(Path("calls.log").read_text()) <= 22, "only the two that were under way are asked again"
 
 
 def test_the_gate_runs_without_the_store_and_the_service() -> None:
