@@ -134,6 +134,11 @@ def _locked(location: Location) -> StoreLocked:
             f"The store {location.path} belongs to `evalspan serve`, process {owner.pid}.",
             hint=f"Ask it over HTTP: SQL at {owner.sql} (ClickHouse's protocol, read-only), spans to {owner.http}.",
         )
+    if owner is not None and owner.http:
+        return StoreLocked(
+            f"The store {location.path} belongs to `evalspan serve`, process {owner.pid}, whose SQL port is off.",
+            hint=f"Start it with --sql-port 8123; spans go to {owner.http}.",
+        )
     pid = f"process {owner.pid}" if owner else "another process"
     return StoreLocked(
         f"The store {location.path} is open in {pid}, which serves no HTTP.",

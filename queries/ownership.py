@@ -47,9 +47,9 @@ def service_of(directory: Path) -> Owner | None:
 
 def owner_of(directory: Path) -> Owner | None:
     """The process that has the store: the service, else whom the engine's lock file names."""
-    service = service_of(directory)
-    if service is not None:
-        return service
+    announced = _announced(directory)
+    if announced is not None and _alive(announced.pid):
+        return announced
     try:
         found = re.search(r"PID: (\d+)", (directory / _LOCK_FILE).read_text(errors="replace"))
     except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from .sessions import Session, Sessions, assigned, used
 
 if TYPE_CHECKING:
     from ..service import Service
+
+logger = logging.getLogger(__name__)
 
 SLOTS = 4
 _STATUS = {62: 400, 47: 400, 60: 404, 81: 404, 159: 408, 202: 503, 372: 404, 373: 423, 497: 403, 164: 403, 516: 403}
@@ -60,7 +63,14 @@ def attach(app: web.Application, service: Service) -> None:
 
     async def port(_: web.Application) -> AsyncIterator[None]:
         listening = SqlPort(service)
-        service.sql_url = await listening.start(receive.host, receive.sql_port)
+        try:
+            service.sql_url = await listening.start(receive.host, receive.sql_port)
+        except UsageError as error:
+            if service.config.origin("receive", "sql_port") != "default":
+                raise
+            # Nobody asked for 8123, and a ClickHouse of theirs may be there: spans matter more than the number.
+            service.sql_url = await listening.start(receive.host, 0)
+            logger.warning("%s It is %s instead.", error, service.sql_url)
         yield
         await listening.stop()
 
