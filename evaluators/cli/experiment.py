@@ -53,7 +53,7 @@ def run(format_: str, **options: Any) -> None:
     from .gate import load_dataset
 
     found = load_dataset(options["dataset_name"], options["dsn"], options["project"])
-    with importing() as read:
+    with importing() as loaded:
         target = load_target(options["target"], model=options["model"], prompt_version=options["prompt_version"])
         suite = load_suite(options["suite"])
     chosen = options["partitions"] or PARTITION_NAMES
@@ -70,7 +70,7 @@ def run(format_: str, **options: Any) -> None:
         golden_budget_s=options["budget"],
         budget_s=options["budget"],
     )
-    cache = open_cache(options["cache_dir"] if options["cache"] else None, target, suite, read)
+    cache = open_cache(options["cache_dir"] if options["cache"] else None, target, suite, loaded)
     with case_progress(len(examples) * settings.repeats, "experiment") as advance:
         results = run_cases(examples, target, suite, settings, cache=cache, progress=advance)
     record = record_of(found, target, suite, results, name=options["name"])

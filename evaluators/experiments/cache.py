@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import msgspec
 
 from ..datasets.files import write_atomically
 from ..running import Outcome
-from .fingerprint import file_hash, listening, project_fingerprint
+from .fingerprint import Touched, file_hash, listening, project_fingerprint
 from .target import Answer, Target
 
 LARGEST = 64 * 1024 * 1024  # bytes; above it the file is rewritten with what still holds
@@ -43,18 +43,18 @@ class Line(msgspec.Struct, omit_defaults=True):
 class Cache:
     """Answers and scores of one target under one fingerprint. Use inside `with cache.open():`."""
 
-    def __init__(self, directory: Path, target: Target, suite: Sequence[Any], read: Iterable[str] = ()) -> None:
+    def __init__(self, directory: Path, target: Target, suite: Sequence[Any], loaded: Touched) -> None:
         identity = target.identity
         declared = msgspec.json.encode(identity, order="sorted").decode()
         named = [target.function, *suite, *(_inner(one) for one in suite)]
-        self.fingerprint = project_fingerprint(named, declared, read)
+        self.fingerprint = project_fingerprint(named, declared, loaded.read)
         name = hashlib.sha256(f"{Path.cwd()}\x00{identity.target}".encode()).hexdigest()[:24]
         self.path = directory / f"{name}.jsonl"
         # Whose answers may be kept although it talks to the outside: a declared model, a judge that names its own.
         self._declared = {f"score:{one.name}" for one in suite if getattr(one, "source", "code") == "llm_judge"}
         if identity.declared:
             self._declared.add("target")
-        self._outside: dict[str, str] = {}
+        self._outside = {"target": loaded.outside} if loaded.outside else {}
         self._values: dict[str, Any] = {}
         self._reads: dict[str, str] = {}
         self._written: set[str] = set()

@@ -58,12 +58,27 @@ def listening(listener: Callable[[str, str, str], None]) -> Iterator[None]:
         _listener = None
 
 
+class Touched:
+    """What loading the code under test touched: the files it read, and the first step outside, '' for none."""
+
+    def __init__(self) -> None:
+        self.read: set[str] = set()
+        self.outside = ""
+
+    def hear(self, what: str, which: str, _who: str) -> None:
+        """Takes down one event."""
+        if what == "read":
+            self.read.add(which)
+        elif what == "outside":
+            self.outside = self.outside or which
+
+
 @contextmanager
-def recording() -> Iterator[set[str]]:
-    """The project's files that are read inside: what an import reads (a prompt file, a table) shapes the answers."""
-    read: set[str] = set()
-    with listening(lambda what, which, _who: read.add(which) if what == "read" else None):
-        yield read
+def recording() -> Iterator[Touched]:
+    """Takes down what an import touches: a prompt file that it reads, a connection that it opens and keeps."""
+    touched = Touched()
+    with listening(touched.hear):
+        yield touched
 
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ...instrument.errors import UsageError
 from ..datasets import Dataset, Example
 from ..evaluator import Evaluator
 from ..experiments.cache import Cache, default_directory
-from ..experiments.fingerprint import recording
+from ..experiments.fingerprint import Touched, recording
 from ..experiments.identity import record_of
 from ..experiments.record import CaseResult, Experiment
 from ..experiments.run import RunSettings, run_cases
@@ -48,10 +48,10 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None = None) -> GateReport:
     """The gate's report. Raises UsageError when the target, the suite or the baseline cannot be loaded."""
-    with importing() as read:
+    with importing() as loaded:
         target = load_target(request.target, model=request.model, prompt_version=request.prompt_version)
         suite = load_suite(request.suite)
-    cache = open_cache(request.cache_directory, target, suite, read)
+    cache = open_cache(request.cache_directory, target, suite, loaded)
     contamination = _contamination(request, suite)
     results = _results(request, target, suite, cache, progress)
     experiment = record_of(request.dataset, target, suite, results, name=request.name)
@@ -65,16 +65,16 @@ def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None
     )
 
 
-def open_cache(directory: str | None, target: Target, suite: Sequence[Evaluator], read: Iterable[str]) -> Cache | None:
-    """The cache in the directory, "" for the usual place, None for none; `read` as `importing` gave it."""
+def open_cache(directory: str | None, target: Target, suite: Sequence[Evaluator], loaded: Touched) -> Cache | None:
+    """The cache in the directory, "" for the usual place, None for none; `loaded` as `importing` gave it."""
     if directory is None:
         return None
-    return Cache(Path(directory) if directory else default_directory(), target, suite, read)
+    return Cache(Path(directory) if directory else default_directory(), target, suite, loaded)
 
 
 @contextmanager
-def importing() -> Iterator[set[str]]:
-    """Runs imports of the user's code: fresh from source, never ending the process; gives the files that they read.
+def importing() -> Iterator[Touched]:
+    """Runs imports of the user's code: fresh from source, never ending the process; gives what they touched.
 
     A module that calls sys.exit while it is imported is bad input, not success: UsageError.
     """
@@ -82,8 +82,8 @@ def importing() -> Iterator[set[str]]:
     # Compiled files are matched by whole seconds: an edit in the same second would run the old code.
     sys.dont_write_bytecode = True
     try:
-        with recording() as read:
-            yield read
+        with recording() as touched:
+            yield touched
     except SystemExit as error:
         raise UsageError(
             f"the code under test called sys.exit({error.code!r}) while it was imported",

@@ -311,6 +311,21 @@ def test_g14_answers_from_the_network_are_cached_only_when_the_model_is_named() 
     assert gate(url, "--model", "m")[0] == 0
 
 
+def test_g14_a_connection_that_is_opened_while_importing_keeps_answers_out_of_the_cache() -> None:
+    cases(2, "regression")
+    with endpoint(200, b"right", "text/plain") as url:
+        Path("early.py").write_text(
+            f"import urllib.request\nurllib.request.urlopen({url!r}, data=b'')\n"
+            "def answer(i):\n    with open('calls.log', 'a') as f: f.write('x')\n    return 'right'\n"
+        )
+        for _ in range(2):
+            assert gate("early:answer")[0] == 0
+        assert Path("calls.log").read_text() == "xxxx"
+        for _ in range(2):
+            assert gate("early:answer", "--model", "m")[0] == 0
+        assert Path("calls.log").read_text() == "xxxxxx"
+
+
 def test_experiments_go_to_the_store_and_come_back_as_baselines(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def opened(_dsn: str | None) -> Iterator[Store]:
