@@ -25,7 +25,7 @@
 -- column t -- Welch's t
 -- column df -- its degrees of freedom
 -- column p -- two-sided, Welch
--- column rank_p -- two-sided, Mann-Whitney, unweighted: for scores that are ranks rather than measures
+-- column rank_p -- two-sided, Mann-Whitney with continuity correction, unweighted: for scores that are ranks rather than measures
 -- column superiority -- probability that a score after is higher than one before, ties counted half, weighted
 -- column minimum_detectable_effect -- difference that these sizes find in four of five cases, normal approximation
 -- column conclusion -- regression, improvement, trivial, no_change or inconclusive, as detect_regression has it
@@ -60,50 +60,50 @@ WITH
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),
-    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
     sides AS
     (
-        SELECT name, evaluator_version, w, y, value = {after:String} AS after
-        FROM scored
-        WHERE (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)
-            AND (value = {after:String} OR {before:String} = '' OR value = {before:String})
+        SELECT *, value = {after:String} AS after, after OR {before:String} = '' OR value = {before:String} AS shown FROM scored
     ),
-    moments AS
+    gathered AS
     (
-        SELECT name, any(evaluator_version) AS evaluator_version, after, count() AS n, groupArray(y) AS ys, groupArray(w) AS ws,
-            sum(w) AS total, pow(total, 2) / sum(w * w) AS effective_n,
-            if(min(y) = max(y), min(y), sum(w * y) / total) AS mean,
-            arraySum((a, b) -> b * pow(a - mean, 2), ys, ws) / total * n / greatest(n - 1, 1) AS variance,
-            arraySum((a, b) -> pow(b * (a - mean), 2), ys, ws) * n / greatest(n - 1, 1) / pow(total, 2) AS squared_error
-        FROM sides GROUP BY name, after
+        SELECT name, evaluator_version, max(span_time) AS last, countIf(shown AND after) AS n_after, countIf(shown AND NOT after) AS n_before,
+            groupArrayIf((y, w), shown AND after) AS new, groupArrayIf((y, w), shown AND NOT after) AS old,
+            sumMapIf([y], [if(after, w, 0)], [if(after, 0, w)], [toFloat64(after)], [toFloat64(NOT after)], shown) AS steps
+        FROM sides GROUP BY name, evaluator_version
     ),
-    ranked AS
+    averaged AS
     (
-        SELECT name, sum(a * (running - b + b / 2)) / (sum(a) * sum(b)) AS superiority
-        FROM
-        (
-            SELECT name, y, sumIf(w, after) AS a, sumIf(w, NOT after) AS b,
-                sum(b) OVER (PARTITION BY name ORDER BY y ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS running
-            FROM sides GROUP BY name, y
-        )
-        GROUP BY name
+        SELECT *, arraySum(new.2) AS total_after, arraySum(old.2) AS total_before,
+            pow(total_after, 2) / arraySum(w -> w * w, new.2) AS effective_n_after, pow(total_before, 2) / arraySum(w -> w * w, old.2) AS effective_n_before,
+            if(arrayMin(new.1) = arrayMax(new.1), arrayMin(new.1), arraySum(x -> x.1 * x.2, new) / total_after) AS mean_after,
+            if(arrayMin(old.1) = arrayMax(old.1), arrayMin(old.1), arraySum(x -> x.1 * x.2, old) / total_before) AS mean_before,
+            arraySum((a, b, until_here) -> a * (until_here - b / 2), steps.2, steps.3, arrayCumSum(steps.3)) / (total_after * total_before) AS superiority,
+            -- Mann and Whitney's U and its variance, corrected for ties
+            arraySum((a, b, until_here) -> a * (until_here - b / 2), steps.4, steps.5, arrayCumSum(steps.5)) AS u,
+            toFloat64(n_after) * n_before AS products, toFloat64(n_after) + n_before AS together,
+            products / 12 * (together + 1 - arraySum((a, b) -> pow(a + b, 3) - a - b, steps.4, steps.5) / (together * (together - 1))) AS u_variance,
+            if(u_variance <= 0, 1, least(1, erfc((abs(u - products / 2) - 0.5) / sqrt(u_variance) / sqrt(2)))) AS rank_p
+        FROM (SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest FROM gathered)
+        WHERE evaluator_version = newest AND n_before > 0 AND n_after > 0
     ),
-    ranks AS
+    spread_out AS
     (
-        SELECT name, if(min(y) = max(y) OR countIf(after) = 0 OR countIf(NOT after) = 0, 1, mannWhitneyUTest('two-sided')(y, after).2) AS rank_p
-        FROM sides GROUP BY name
+        SELECT *, arraySum(x -> pow(x.2 * (x.1 - mean_after), 2), new) * n_after / greatest(n_after - 1, 1) / pow(total_after, 2) AS after_error,
+            arraySum(x -> pow(x.2 * (x.1 - mean_before), 2), old) * n_before / greatest(n_before - 1, 1) / pow(total_before, 2) AS before_error,
+            arraySum(x -> x.2 * pow(x.1 - mean_after, 2), new) / total_after * n_after / greatest(n_after - 1, 1) AS after_variance,
+            arraySum(x -> x.2 * pow(x.1 - mean_before, 2), old) / total_before * n_before / greatest(n_before - 1, 1) AS before_variance
+        FROM averaged
     ),
     compared AS
     (
-        SELECT a.name AS metric, a.evaluator_version AS evaluator_version, b.n AS n_before, a.n AS n_after,
-            b.effective_n AS effective_n_before, a.effective_n AS effective_n_after, b.mean AS mean_before, a.mean AS mean_after,
-            mean_after - mean_before AS difference, sqrt(a.squared_error + b.squared_error) AS standard_error,
-            if(standard_error = 0, toFloat64(n_before + n_after - 2), pow(a.squared_error + b.squared_error, 2)
-                / (pow(a.squared_error, 2) / greatest(a.effective_n - 1, 1) + pow(b.squared_error, 2) / greatest(b.effective_n - 1, 1))) AS df,
-            sqrt((a.variance + b.variance) / 2) AS spread,
+        SELECT name AS metric, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after, rank_p, superiority,
+            mean_after - mean_before AS difference, sqrt(after_error + before_error) AS standard_error,
+            if(standard_error = 0, toFloat64(n_before + n_after - 2), pow(after_error + before_error, 2)
+                / (pow(after_error, 2) / greatest(effective_n_after - 1, 1) + pow(before_error, 2) / greatest(effective_n_before - 1, 1))) AS df,
+            sqrt((after_variance + before_variance) / 2) AS spread,
             -- two constants: one arrangement of all the scores is as extreme
             exp(lgamma(n_before + 1) + lgamma(n_after + 1) - lgamma(n_before + n_after + 1)) AS arrangement
-        FROM (SELECT * FROM moments WHERE after) AS a INNER JOIN (SELECT * FROM moments WHERE NOT after) AS b ON a.name = b.name
+        FROM spread_out
     ),
     tested AS
     (
@@ -124,5 +124,5 @@ SELECT metric, evaluator_version, n_before, n_after, effective_n_before, effecti
     (normal_quantile(level / 2) + normal_quantile(0.2)) * spread * sqrt(1 / effective_n_before + 1 / effective_n_after) AS minimum_detectable_effect,
     conclusion,
     multiIf(worse, 'block_deployment', conclusion = 'inconclusive', 'collect_more_data', 'proceed') AS recommendation
-FROM tested INNER JOIN ranked ON metric = ranked.name INNER JOIN ranks ON metric = ranks.name
+FROM tested
 ORDER BY metric

@@ -6,7 +6,7 @@
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
 -- param categories UInt32 = 50 -- the most frequent categories of a feature, the others count as one
--- param sample UInt32 = 20000 -- at most so many calls on each side, drawn by hash of their ids
+-- param sample UInt32 = 5000 -- at most so many calls on each side, drawn by hash of their ids
 -- column feature -- language, operation, request_model, response_model, service, environment, agent_name or tag:<key>
 -- column n_before -- calls before
 -- column n_after -- calls in the period

@@ -7,7 +7,7 @@
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
 -- param vocabulary UInt32 = 500 -- the most frequent words, the others count as one
 -- param splits UInt32 = 99 -- random splits that the observed distance is held against
--- param sample UInt32 = 5000 -- at most so many calls on each side, drawn by hash of their ids
+-- param sample UInt32 = 3000 -- at most so many calls on each side, drawn by hash of their ids
 -- column n_before -- calls before
 -- column n_after -- calls in the period
 -- column words_before -- words before, unweighted

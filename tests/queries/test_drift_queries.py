@@ -178,6 +178,22 @@ def test_before_after_equals_detect_regression_and_scipy(store: Store) -> None:
         assert r["superiority"] == pytest.approx(ranks.statistic / (len(old) * len(new)), rel=1e-9)
 
 
+def test_b02_before_after_is_weighted(store: Store) -> None:
+    rows = weighted_rows("ba-weighted", drop=0.4, seed=11)
+    store.insert("evaluations", rows)
+    (got,) = ask(store, "before_after", "ba-weighted", after="new")
+    sides = [[r for r in rows if r["system_hash"] == side] for side in ("new", "old")]
+    y, w = ([np.array([r[key] for r in side]) for side in sides] for key in ("score", "sample_weight"))
+    (new, new_error), (old, old_error) = (errors(y[i], w[i]) for i in (0, 1))
+    assert (got["mean_after"], got["mean_before"]) == pytest.approx((new, old), rel=1e-12)
+    assert got["standard_error"] == pytest.approx(math.hypot(new_error, old_error), rel=1e-9)
+    assert got["p"] == pytest.approx(
+        2 * stats.t.sf(abs(got["difference"] / got["standard_error"]), got["df"]), abs=1e-9
+    )
+    higher = np.outer(w[0], w[1]) * ((y[0][:, None] > y[1][None, :]) + (y[0][:, None] == y[1][None, :]) / 2)
+    assert got["superiority"] == pytest.approx(float(higher.sum() / (w[0].sum() * w[1].sum())), rel=1e-9)
+
+
 def test_b12_before_after_corners(store: Store) -> None:
     pairs = {"constants": ([4.0] * 12, [3.0] * 12), "few": ([1.0, 2.0], [3.0, 4.0]), "equal": ([2.0] * 10, [2.0] * 10)}
     for name, (old, new) in pairs.items():
@@ -188,6 +204,7 @@ def test_b12_before_after_corners(store: Store) -> None:
     for name, (old, new) in pairs.items():
         assert got[name]["conclusion"] == st.detect_regression(old, new).conclusion
         assert got[name]["p"] == pytest.approx(st.welch_test(new, old).p, abs=1e-9)
+    assert ask(store, "before_after", "ba-corner", after="never seen") == []
     with pytest.raises(QueryError, match="by must be"):
         ask(store, "before_after", "ba-corner", by="colour")
 
