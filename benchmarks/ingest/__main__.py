@@ -37,7 +37,7 @@ def wait_for(server: Server, spans: int, limit_s: float) -> tuple[int, float]:
     started = time.perf_counter()
     stored = server.stored()
     while stored < spans and time.perf_counter() - started < limit_s:
-        time.sleep(0.1)
+        time.sleep(0.5)
         stored = server.stored()
     return stored, time.perf_counter() - started
 
