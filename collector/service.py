@@ -22,6 +22,7 @@ from ..queries.ownership import Owner, announce, withdraw
 from . import alerts, dashboard, online, retention, sqlport
 from .auth import KeyRing, refuse_open_door
 from .config import Config
+from .contents import insert_contents
 from .insert import KeepAll, Stage
 from .pipeline import Pipeline, limits_of
 from .prices import Pricing
@@ -59,8 +60,9 @@ class Service:
         self.keys = KeyRing(config.auth, self.token)
         self.spans = self._pipeline("spans", self._insert_spans, self._stage())
         self.scores = self._pipeline("scores", self._insert_scores, KeepAll())
+        self.contents = self._pipeline("contents", self._insert_contents, KeepAll())
         longest = config.receive.max_attribute_bytes
-        self.intake = Intake(self.spans.log, self.scores.log, self.telemetry, longest)
+        self.intake = Intake(self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest)
         self._guard = Guard(self.keys, config.receive.header_timeout_s)
         self.app = self._application()
 
@@ -78,7 +80,8 @@ class Service:
     async def _serving(self) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._close_store)
-            for pipeline in (self.spans, self.scores):  # scores stop first: they ask for the spans that they judge
+            # Spans stop last: scores and contents ask for theirs.
+            for pipeline in (self.spans, self.scores, self.contents):
                 pipeline.start()
                 stack.push_async_callback(self._drain, pipeline)
             self.intake.recall()
@@ -141,6 +144,9 @@ class Service:
 
     def _insert_scores(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - their ids make a repetition harmless
         insert_scores(self.store, segment)
+
+    def _insert_contents(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - a span is filled once
+        insert_contents(self.store, self.telemetry, segment)
 
     def _pipeline(self, name: str, insert: Callable[[bytes, str], None], stage: Stage) -> Pipeline:
         limits = limits_of(self.config.receive, store_is_embedded=self.store.embedded)

@@ -23,6 +23,8 @@ HELP = {
     "online_rules_off": "Rules of [evaluation] that cannot run.",
     "duplicate_requests_total": "Requests that a client sent again; stored once.",
     "evaluations_accepted_total": "Evaluation results that arrived as log records.",
+    "contents_accepted_total": "Messages of calls that arrived as log records.",
+    "contents_without_span_total": "Spans whose messages arrived as log records and that themselves never did.",
     "log_records_rejected_total": "Log records refused by partial_success: not evaluation results, or broken ones.",
     "metric_points_rejected_total": "Metric data points refused by partial_success: metrics are not stored.",
     "log_backlog_bytes": "Bytes that are on disk and not yet in the store.",

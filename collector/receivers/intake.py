@@ -31,14 +31,21 @@ from .refusal import Refused
 class Intake:
     """Takes decompressed export requests; each method returns OTLP's response or raises Refused."""
 
-    def __init__(self, spans: DurableLog, scores: DurableLog, telemetry: Telemetry, longest_attribute: int) -> None:
-        self._spans, self._scores = spans, scores
+    def __init__(
+        self,
+        spans: DurableLog,
+        scores: DurableLog,
+        contents: DurableLog,
+        telemetry: Telemetry,
+        longest_attribute: int,
+    ) -> None:
+        self._spans, self._scores, self._contents = spans, scores, contents
         self._telemetry, self._longest = telemetry, longest_attribute
         self._recent = RecentRequests()
 
     def recall(self) -> None:
         """Remembers the requests that an earlier process made durable: their answers may have been lost with it."""
-        for log in (self._scores, self._spans):
+        for log in (self._contents, self._scores, self._spans):
             for record in log.recovered():
                 self._recent.remember(self._recent.key(record.body, record.project))
 
@@ -58,12 +65,15 @@ class Intake:
         return ExportTraceServiceResponse(partial_success=partial)
 
     async def logs(self, body: bytes, project: str, *, json: bool) -> Message:
-        """ExportLogsServiceResponse once every evaluation result is on disk; other records are refused in it."""
+        """ExportLogsServiceResponse once every evaluation result and message is on disk; other records are refused in it."""
         request = from_json(body, ExportLogsServiceRequest) if json else logs.parse(body)
         checked = logs.check(request, self._longest)
-        if checked.accepted:
-            await self._make_durable(self._scores, checked.body, project)
-            self._telemetry.add("evaluations_accepted_total", checked.accepted, project=project)
+        if checked.scores:
+            await self._make_durable(self._scores, checked.scores, project)
+            self._telemetry.add("evaluations_accepted_total", checked.accepted_scores, project=project)
+        if checked.contents:
+            await self._make_durable(self._contents, checked.contents, project)
+            self._telemetry.add("contents_accepted_total", checked.accepted_contents, project=project)
         if not checked.message:
             return ExportLogsServiceResponse()
         self._telemetry.add("log_records_rejected_total", checked.rejected)

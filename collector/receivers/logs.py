@@ -1,4 +1,4 @@
-"""Log records that are scores: `gen_ai.evaluation.result` events become rows of `evaluations`; others are not stored."""
+"""Log records: `gen_ai.evaluation.result` events become rows of `evaluations`, messages go to their spans, others nowhere."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from ...evaluators.rows import evaluation_row
 from ...evaluators.running import Outcome
 from ...instrument import semconv
+from .contents import EVENTS as CONTENT_EVENTS
 from .refusal import Refused
 
 _VERSION = "gen_ai.evaluation.version"
@@ -33,10 +34,12 @@ _OWN = (
 
 
 class CheckedLogs(NamedTuple):
-    """The request with only the records that will be stored, and what is said about the others."""
+    """What of a request is stored, apart for the two ways that it goes, and what is said about the others."""
 
-    body: bytes
-    accepted: int
+    scores: bytes  # a request of evaluation results only, empty when there are none
+    contents: bytes  # a request of messages only
+    accepted_scores: int
+    accepted_contents: int
     rejected: int
     message: str
 
@@ -52,27 +55,43 @@ def parse(body: bytes) -> ExportLogsServiceRequest:
 
 
 def check(request: ExportLogsServiceRequest, longest: int) -> CheckedLogs:
-    """Keeps the evaluation results that can be stored; the request is changed."""
-    accepted, foreign = 0, 0
+    """Sorts the records into evaluation results, messages of calls, and what is refused; the request is changed."""
+    contents = ExportLogsServiceRequest()
+    moved = contents.resource_logs.add().scope_logs.add().log_records
+    scores, foreign = 0, 0
     problems: list[str] = []
     for resource_logs in request.resource_logs:
         for scope_logs in resource_logs.scope_logs:
-            records = scope_logs.log_records
-            for index in range(len(records) - 1, -1, -1):
-                if _event_name(records[index]) != semconv.EVALUATION_EVENT:
+            kept = []
+            for record in scope_logs.log_records:
+                name = _event_name(record)
+                problem = _problem(record, name, longest)
+                if name not in (semconv.EVALUATION_EVENT, *CONTENT_EVENTS):
                     foreign += 1
-                elif problem := _problem(records[index], longest):
+                elif problem:
                     problems.append(problem)
+                elif name == semconv.EVALUATION_EVENT:
+                    kept.append(record)
                 else:
-                    accepted += 1
-                    continue
-                del records[index]
+                    moved.append(record)
+            scores += len(kept)
+            scope_logs.ClearField("log_records")
+            scope_logs.log_records.extend(kept)
     said = []
     if foreign:
-        said.append(f"{foreign} log records rejected: only {semconv.EVALUATION_EVENT} events are stored")
+        said.append(
+            f"{foreign} log records rejected: only {semconv.EVALUATION_EVENT} and GenAI message events are stored"
+        )
     if problems:
-        said.append(f"{len(problems)} evaluation results rejected, the last because {problems[0]}")
-    return CheckedLogs(request.SerializeToString(), accepted, foreign + len(problems), "; ".join(said))
+        said.append(f"{len(problems)} events rejected, the first because {problems[0]}")
+    return CheckedLogs(
+        request.SerializeToString() if scores else b"",
+        contents.SerializeToString() if moved else b"",
+        scores,
+        len(moved),
+        foreign + len(problems),
+        "; ".join(said),
+    )
 
 
 class Event(NamedTuple):
@@ -127,9 +146,16 @@ def events(body: bytes, project: str) -> Iterator[Event]:
                 yield Event(project, *ids, happened, _attributes(record), resource)
 
 
-def _problem(record: LogRecord, longest: int) -> str:
-    """Why the event cannot become a row; "" when it can."""
-    attributes = _attributes(record)
+def _problem(record: LogRecord, name: str, longest: int) -> str:
+    """Why the event cannot be stored; "" when it can."""
+    if len(record.trace_id) != 16 or not any(record.trace_id):
+        return "its trace id is missing: emit it inside the span that it is about"
+    if record.ByteSize() > longest:
+        return f"it is longer than {longest} bytes"
+    return _problem_of_score(_attributes(record)) if name == semconv.EVALUATION_EVENT else ""
+
+
+def _problem_of_score(attributes: Mapping[str, Any]) -> str:
     score = attributes.get(semconv.EVALUATION_SCORE)
     if not attributes.get(semconv.EVALUATION_NAME):
         return f"{semconv.EVALUATION_NAME} is missing"
@@ -137,10 +163,6 @@ def _problem(record: LogRecord, longest: int) -> str:
         return f"{semconv.EVALUATION_SCORE} is {score!r}, not a finite number"
     if score is None and not attributes.get(semconv.EVALUATION_LABEL):
         return f"it has neither {semconv.EVALUATION_SCORE} nor {semconv.EVALUATION_LABEL}"
-    if len(record.trace_id) != 16 or not any(record.trace_id):
-        return "its trace id is missing: emit it inside the span that it judges"
-    if record.ByteSize() > longest:
-        return f"it is longer than {longest} bytes"
     return ""
 
 

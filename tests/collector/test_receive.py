@@ -258,6 +258,48 @@ def test_a_score_without_its_span_is_stored_with_the_time_of_the_event(stored) -
     assert rows == [["helpful", None, "good", "unknown", True]]
 
 
+def test_messages_sent_as_log_events_land_in_their_spans_input_and_output(stored) -> None:
+    request = request_of(2)
+    spans = request.resource_spans[0].scope_spans[0].spans
+    for span in spans:
+        kept = [item for item in span.attributes if not item.key.endswith(".messages")]
+        span.ClearField("attributes")
+        span.attributes.extend(kept)
+    logs = ExportLogsServiceRequest()
+    records = logs.resource_logs.add().scope_logs.add().log_records
+    said = [("gen_ai.system.message", "Be brief."), ("gen_ai.user.message", "What is the price?")]
+    for name, text in said:
+        record = records.add(event_name=name, trace_id=spans[0].trace_id, span_id=spans[0].span_id)
+        record.body.kvlist_value.values.add(key="content").value.string_value = text
+    choice = records.add(event_name="gen_ai.choice", trace_id=spans[0].trace_id, span_id=spans[0].span_id)
+    choice.body.kvlist_value.values.add(key="finish_reason").value.string_value = "stop"
+    message = choice.body.kvlist_value.values.add(key="message").value.kvlist_value
+    message.values.add(key="content").value.string_value = "49 dollars."
+    details = records.add(
+        event_name="gen_ai.client.inference.operation.details", trace_id=spans[1].trace_id, span_id=spans[1].span_id
+    )
+    whole = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Hello"}]}])
+    details.attributes.add(key="gen_ai.input.messages").value.string_value = whole
+    answers, rows = stored(
+        (logs.SerializeToString(), PROTOBUF, "/v1/logs"),  # before the spans, as a batch processor may send them
+        (request.SerializeToString(), PROTOBUF, "/v1/traces"),
+        sql="SELECT span_id, input, output, system_hash, input_preview FROM spans FINAL",
+    )
+    assert {(answer.status, answer.body) for answer in answers} == {(200, b"")}
+    found = {row[0]: row[1:] for row in rows}
+    assert len(rows) == 2
+    given, got, system_hash, preview = found[spans[0].span_id.hex()]
+    assert [(each["role"], each["parts"][0]["content"]) for each in json.loads(given)] == [
+        ("system", "Be brief."),
+        ("user", "What is the price?"),
+    ]
+    assert json.loads(got)[0]["parts"] == [{"type": "text", "content": "49 dollars."}]
+    assert json.loads(got)[0]["finish_reason"] == "stop"
+    assert len(system_hash) == 16
+    assert preview == given[:200]
+    assert json.loads(found[spans[1].span_id.hex()][0]) == json.loads(whole)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
