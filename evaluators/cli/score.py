@@ -32,6 +32,9 @@ INCONCLUSIVE = 4
 @click.option(
     "--output", "output_path", type=click.Path(dir_okay=False), help="Results; default: INPUT with .scores.jsonl."
 )
+@click.option(
+    "--labels", "labels_path", type=click.Path(dir_okay=False), help="Human labels by id, for `evalspan calibrate`."
+)
 @click.option("--max-usd", type=click.FloatRange(0), help="Judges stop here. A model without a known price is refused.")
 @click.option("--max-tokens", type=click.IntRange(0), default=2_000_000, show_default=True, help="Judges stop here.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=16, show_default=True)
@@ -101,7 +104,13 @@ def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) ->
     # The file may hold outputs and versions of earlier runs: the table is about this input and this suite.
     scored = [one for key, one in results.kept.items() if key[:2] in known and key[2:] in current]
     click.echo(f"{made} judgements made, {len(scored) - made} kept from before; results in {target}", err=True)
-    return _show(scored, options["format_"])
+    found = _show(scored, options["format_"])
+    if options["labels_path"]:
+        from ..labelling import read_labels_by_id, write_labelled
+
+        for written in write_labelled(scored, read_labels_by_id(Path(options["labels_path"])), target):
+            click.echo(f"evalspan calibrate --labels {written}", err=True)
+    return found
 
 
 def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[str, Any]) -> list[Summary]:

@@ -10,7 +10,6 @@ import pytest
 
 from evalspan.evaluators.datasets import Dataset
 from evalspan.evaluators.loading import load_object
-from evalspan.evaluators.statistics import cohen_kappa
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "support"
 
@@ -36,9 +35,19 @@ def score(input_name, suite, output, *more, **environment):
     return done, {(line["id"], line["outcome"]["name"]): line["outcome"] for line in lines}
 
 
+def calibrate(path, least):
+    command = [sys.executable, "-m", "evalspan", "calibrate", "--labels", str(path), "--least-labels", str(least)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    done, outcomes = score("answers.jsonl", "checks:RULES", tmp_path_factory.mktemp("exercise") / "scores.jsonl")
+def scores(tmp_path_factory):
+    return tmp_path_factory.mktemp("exercise") / "scores.jsonl"
+
+
+@pytest.fixture(scope="module")
+def verdicts(scores):
+    done, outcomes = score("answers.jsonl", "checks:RULES", scores, "--labels", "labels.jsonl")
     assert done.returncode == 0, done.stderr
     return outcomes
 
@@ -67,6 +76,14 @@ def test_h09_the_rules_agree_with_the_people_on_all_answers_but_one(verdicts):
     assert wrong == ["cancel-phone"]  # a turned fact in words that the context also uses: this takes a judge
 
 
+def test_r07_a15_the_rules_may_gate_by_the_peoples_labels(verdicts, scores):
+    done = calibrate(scores.with_suffix(".grounding.labelled.jsonl"), 24)
+    assert done.returncode == 0, done.stderr
+    assert "MAY GATE" in done.stdout
+    too_few = calibrate(scores.with_suffix(".grounding.labelled.jsonl"), 50)
+    assert too_few.returncode == 4  # h08: fifty labels before production
+
+
 def test_c05_five_constraints_and_more_keep_the_good_answers_and_catch_an_invented_price(verdicts):
     rules = load_object(f"{EXAMPLE}/checks.py:STYLE")
     assert len(rules.names) >= 5
@@ -83,16 +100,15 @@ def test_d17_the_cases_are_five_golden_three_adversarial_two_regression_with_roo
 
 
 @pytest.mark.model
-def test_h08_a_judge_at_chance_does_not_agree_with_people(model_url, tmp_path):
+def test_h08_calibration_rejects_a_judge_at_chance(model_url, tmp_path):
     few = [json.loads(line) for line in (EXAMPLE / "passages.jsonl").read_text().splitlines()][:6]
     (tmp_path / "few.jsonl").write_text("".join(json.dumps(one) + "\n" for one in few))
     done, outcomes = score(
         str(tmp_path / "few.jsonl"), "small_judge:SUITE", tmp_path / "s.jsonl", "--concurrency", "1",
-        EVALSPAN_DEMO_MODEL_URL=model_url, EVALSPAN_CACHE=str(tmp_path / "cache"),
+        "--labels", "labels.jsonl", EVALSPAN_DEMO_MODEL_URL=model_url, EVALSPAN_CACHE=str(tmp_path / "cache"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    labels = {one["id"]: one["label"] for one in map(json.loads, (EXAMPLE / "labels.jsonl").read_text().splitlines())}
-    judged = {name: one["passed"] for (name, _), one in outcomes.items() if one["unscored"] is None}
-    assert len(judged) == 6
-    kappa = cohen_kappa([labels[name] for name in judged], [judged[name] for name in judged])
-    assert kappa < 0.6  # what a judge that may gate must reach
+    assert len(outcomes) == 6
+    verdict = calibrate(tmp_path / "s.small_judge.labelled.jsonl", 6)
+    assert verdict.returncode in (3, 4), verdict.stdout  # never 0
+    assert "MAY GATE" not in verdict.stdout

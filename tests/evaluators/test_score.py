@@ -106,6 +106,18 @@ def test_an_unpriced_judge_is_refused_under_a_dollar_budget_and_the_run_is_incon
     assert "price of 'unpriced-model' is unknown" in row["why"]
 
 
+def test_labels_are_put_beside_the_scores_for_calibration(folder):
+    write(folder, [*answers(2), {"id": "x", "output": "boom"}])
+    (folder / "labels.jsonl").write_text('{"id": "0", "label": true}\n{"id": "x", "label": false, "rater": "ann"}\n')
+    run(folder, "--input", "a.jsonl", "--suite", "checks:SUITE", "--labels", "labels.jsonl")
+    rows = [json.loads(line) for line in (folder / "a.scores.slow.labelled.jsonl").read_text().splitlines()]
+    assert {"id": "0", "label": True, "score": 0.5, "passed": True} in rows
+    assert {"id": "x", "label": False, "rater": "ann"} in rows  # unscored, and counted
+    (folder / "labels.jsonl").write_text('{"id": "nobody", "label": true}\n')
+    done = run(folder, "--input", "a.jsonl", "--suite", "checks:SUITE", "--labels", "labels.jsonl")
+    assert (done.returncode, "no label has the id" in done.stderr) == (2, True)
+
+
 def test_judge_prompts_are_printed_on_request(folder):
     done = run(folder, "--suite", "checks:JUDGED", "--prompts")
     assert "5 = Excellent" in done.stdout
