@@ -13,7 +13,7 @@ from ...instrument import semconv
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 _STATUS_ERROR = 2
@@ -37,13 +37,17 @@ class SpanFacts:
         self.resource = resource
 
     @cached_property
-    def _raw(self) -> dict[str, AnyValue]:
-        return {pair.key: pair.value for pair in self.span.attributes}
+    def _pairs(self) -> dict[str, KeyValue]:
+        return {pair.key: pair for pair in self.span.attributes}
+
+    def has(self, key: str) -> bool:
+        """Whether the span came with this attribute."""
+        return key in self._pairs
 
     def attribute(self, key: str) -> Any:
         """The scalar value of a span attribute; None when it is absent or not a scalar."""
-        found = self._raw.get(key)
-        return None if found is None else scalar(found)
+        found = self._pairs.get(key)
+        return None if found is None else scalar(found.value)
 
     @property
     def is_root(self) -> bool:

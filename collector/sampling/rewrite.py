@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +12,7 @@ from .probability import with_threshold
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+    from .facts import SpanFacts
     from .rules import Decision
 
 CONTENT_DROPPED = "evalspan.content_dropped"
@@ -30,10 +31,14 @@ CONTENT = frozenset(
 )
 
 
-def mark(span: Span, decision: Decision) -> None:
+def mark(facts: SpanFacts, decision: Decision) -> None:
     """Put weight and rule on a kept span, and its threshold into the trace state for whoever samples after us."""
-    _set(span, semconv.SAMPLE_WEIGHT, "double_value", decision.weight)
-    _set(span, semconv.SAMPLE_RULE, "string_value", decision.rule)
+    span = facts.span
+    for key in (semconv.SAMPLE_WEIGHT, semconv.SAMPLE_RULE):
+        if facts.has(key):  # the client sent it under our name: only the sampler knows its weight
+            _remove(span, key)
+    span.attributes.add(key=semconv.SAMPLE_WEIGHT).value.double_value = decision.weight
+    span.attributes.add(key=semconv.SAMPLE_RULE).value.string_value = decision.rule
     span.trace_state = with_threshold(span.trace_state, decision.threshold)
     if not decision.content:
         drop_content(span)
@@ -57,7 +62,7 @@ def drop_content(span: Span) -> None:
     copies = [type(pair).FromString(pair.SerializeToString()) for pair in kept]
     del span.attributes[:]
     span.attributes.extend(copies)
-    _set(span, CONTENT_DROPPED, "bool_value", True)
+    span.attributes.add(key=CONTENT_DROPPED).value.bool_value = True
 
 
 def _system_messages(raw: str) -> bytes:
@@ -71,11 +76,7 @@ def _system_messages(raw: str) -> bytes:
     return msgspec.json.encode(system) if system else b""
 
 
-def _set(span: Span, key: str, kind: str, value: Any) -> None:
-    """Set an attribute, replacing one that the client may have sent under our name."""
-    for pair in span.attributes:
-        if pair.key == key:
-            pair.value.Clear()
-            setattr(pair.value, kind, value)
-            return
-    setattr(span.attributes.add(key=key).value, kind, value)
+def _remove(span: Span, key: str) -> None:
+    for index in range(len(span.attributes) - 1, -1, -1):
+        if span.attributes[index].key == key:
+            del span.attributes[index]

@@ -41,32 +41,33 @@ class Sampler:
         if self.keeps_everything:
             total = sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
             return Sampled(request, Counter({"everything": total}), Counter())
-        decisions = self._decide(request)
-        kept: Counter[str] = Counter()
-        dropped: Counter[str] = Counter()
-        for group in request.resource_spans:
-            for scope in group.scope_spans:
-                for index in range(len(scope.spans) - 1, -1, -1):
-                    span = scope.spans[index]
-                    decision = decisions[span.trace_id]
-                    if decision.keep:
-                        mark(span, decision)
-                        kept[decision.rule] += 1
-                    else:
-                        del scope.spans[index]
-                        dropped[decision.rule] += 1
-            _remove_empty(group.scope_spans, "spans")
-        _remove_empty(request.resource_spans, "scope_spans")
-        return Sampled(request if request.resource_spans else None, kept, dropped)
-
-    def _decide(self, request: ExportTraceServiceRequest) -> dict[bytes, Decision]:
         traces: dict[bytes, list[SpanFacts]] = {}
+        scopes: list[tuple[Any, list[SpanFacts]]] = []
         for group in request.resource_spans:
             resource = resource_attributes(group.resource)
             for scope in group.scope_spans:
-                for span in scope.spans:
-                    traces.setdefault(span.trace_id, []).append(SpanFacts(span, resource))
-        return {trace_id: self.policy.decide(spans) for trace_id, spans in traces.items()}
+                scopes.append((scope, [SpanFacts(span, resource) for span in scope.spans]))
+                for facts in scopes[-1][1]:
+                    traces.setdefault(facts.span.trace_id, []).append(facts)
+        decisions = {trace_id: self.policy.decide(spans) for trace_id, spans in traces.items()}
+        sampled = Sampled(request, Counter(), Counter())
+        for scope, found in scopes:
+            self._apply(scope.spans, found, decisions, sampled)
+        for group in request.resource_spans:
+            _remove_empty(group.scope_spans, "spans")
+        _remove_empty(request.resource_spans, "scope_spans")
+        return sampled if request.resource_spans else sampled._replace(request=None)
+
+    def _apply(self, spans: Any, found: list[SpanFacts], decisions: dict[bytes, Decision], sampled: Sampled) -> None:
+        """Marks or removes the spans of one scope, and counts them."""
+        for index in range(len(found) - 1, -1, -1):
+            decision = decisions[found[index].span.trace_id]
+            if decision.keep:
+                mark(found[index], decision)
+                sampled.kept[decision.rule] += 1
+            else:
+                del spans[index]
+                sampled.dropped[decision.rule] += 1
 
 
 def resource_attributes(resource: Resource) -> dict[str, Any]:

@@ -173,7 +173,7 @@ class TailStage:
             self._entry.taken.setdefault(name, []).append(key)
         if decision.keep:
             for item in items:
-                mark(item.facts.span, decision)
+                mark(item.facts, decision)
                 self._out.append((key, item))
         else:
             self._telemetry.add("spans_sampled_out_total", len(items), rule=decision.rule)
