@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evalspan.evaluators import Constraints, Unscored, run_evaluator
+from evalspan.evaluators import Constraints, Grounding, Unscored, run_evaluator
 from evalspan.evaluators.checks import (
     EndsWith,
     InLanguage,
@@ -257,3 +257,15 @@ def test_c05_without_any_known_price_every_price_fails():
 )
 def test_c05_promises_of_refunds(text, passed):
     assert NoRefundPromise()(text)[0] is passed
+
+
+async def test_c01_c06_one_broken_rule_of_many_fails_and_stands_first_in_the_gates_order():
+    from evalspan.evaluators.experiments.ruling import in_order
+
+    many = Constraints()
+    for n in range(9):
+        many.add(f"fine {n}", lambda text: True)
+    many.add("broken", lambda text: False)
+    got = await run_evaluator(many, output="x")
+    assert (got.value, got.passed) == (pytest.approx(0.9), False)
+    assert in_order([Grounding(), many])[0] is many

@@ -106,3 +106,27 @@ async def test_b36_context_and_response_are_fenced(scripted):
     nonce = provider.requests[0].system.split("carry the code ")[1][:16]
     for label in ("CONTEXT", "RESPONSE"):
         assert provider.requests[0].messages[0].text.count(f"<<<END OF {label} {nonce}") == 1
+
+
+def test_h07_many_hallucinations_come_with_what_to_check_first():
+    from evalspan.evaluators.running import Outcome
+    from evalspan.evaluators.score_report import advice
+    from evalspan.evaluators.scoring import Scored
+
+    def many(bad, n):
+        details = [{"has_hallucinations": index < bad} for index in range(n)]
+        return [Scored(str(i), "", Outcome("facts", "1", 0.5, details=one)) for i, one in enumerate(details)]
+
+    (note,) = advice(many(4, 6))
+    assert "context may be too sparse" in note
+    assert "REASONABLE_INFERENCE" in note
+    assert advice(many(3, 6)) == []
+
+
+async def test_h08_a_judge_without_calibration_says_so(scripted):
+    got = await judged(scripted(claims(SUPPORTED)))
+    assert got.details["calibration"] == "uncalibrated"
+    known = Hallucination(
+        model="m", provider=scripted(claims(SUPPORTED)), cache=False, calibration="50 labels, 2026-11"
+    )
+    assert known.calibrated is True

@@ -1,5 +1,7 @@
 """Exact match and token F1: the official SQuAD numbers, the corners, languages without spaces."""
 
+from pathlib import Path
+
 import pytest
 
 from evalspan.evaluators import Unscored, exact_match, run_evaluator, token_f1
@@ -63,3 +65,12 @@ async def test_b37_languages_without_spaces_need_the_unicode_tokenizer():
 
 async def test_r03_without_a_reference_nothing_is_scored():
     assert (await run_evaluator(token_f1, output="x")).unscored == "no expected output to compare with"
+
+
+def test_r01_the_documentation_helps_to_choose_by_task_error_and_cost():
+    text = (Path(__file__).parents[2] / "docs" / "evaluators.md").read_text()
+    table = text.split("## Which metric")[1].split("\n## ")[0]
+    for name in ("exact_match", "token_f1", "SemanticSimilarity", "Grounding", "Hallucination", "Constraints", "Judge"):
+        assert name in table
+    assert "| cost |" in table
+    assert "false alarm" in table
