@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -51,19 +52,30 @@ def open_client(location: Location, *, database: str | None, settings: dict[str,
         if locked_by_another(Path(location.path)):
             raise _locked(location)
         with _opening(location):
-            return clickhouse_connect.get_client(
-                interface="chdb", path=location.path, database=database, settings=wanted, tz_mode="aware"
+            return _in_utc(
+                clickhouse_connect.get_client(
+                    interface="chdb", path=location.path, database=database, settings=wanted, tz_mode="aware"
+                )
             )
     with _opening(location):
-        return clickhouse_connect.get_client(
-            **location.client_arguments(),
-            database=database or "default",
-            settings=wanted,
-            tz_mode="aware",
-            autogenerate_session_id=False,
-            connect_timeout=5,
-            send_receive_timeout=300,
+        return _in_utc(
+            clickhouse_connect.get_client(
+                **location.client_arguments(),
+                database=database or "default",
+                settings=wanted,
+                tz_mode="aware",
+                autogenerate_session_id=False,
+                connect_timeout=5,
+                send_receive_timeout=300,
+            )
         )
+
+
+def _in_utc(client: Client) -> Client:
+    """The driver writes and reads times in the machine's zone otherwise, while the session is in UTC."""
+    client.server_tz = UTC
+    client._apply_server_tz = True  # noqa: SLF001 - `tz_source="server"` would take the zone of the embedded process
+    return client
 
 
 @contextmanager

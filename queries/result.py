@@ -56,7 +56,9 @@ def read_untrusted(
     if reply.format != "Native":
         raise QueryError("The statement asks for a format of its own.", hint="Leave FORMAT out; use --format instead.")
     buffer: Any = RespBuffCls(_Source(reply.chunks))  # type: ignore[no-untyped-call]
-    return from_answer(NativeTransform().parse_response(buffer, QueryContext(tz_mode="aware")))
+    return from_answer(
+        NativeTransform().parse_response(buffer, QueryContext(tz_mode="aware", server_tz=UTC, apply_server_tz=True))
+    )
 
 
 class _Source:

@@ -223,3 +223,25 @@ def test_the_store_opens_again_after_its_process_was_killed(tmp_path: Path) -> N
     answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (answer.returncode, answer.stdout) == (0, "count()\n0\n"), answer.stderr
     assert time.monotonic() - started < 110
+
+
+IN_NEW_YORK = """
+import sys
+from datetime import UTC, datetime
+from evalspan.queries.database import open_store
+moment = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
+sql = "SELECT start_time, toStartOfHour(start_time), toDate(start_time), {t:DateTime64(3)}, start_time = {t:DateTime64(3)} FROM spans"
+with open_store(sys.argv[1]) as store:
+    store.insert("spans", [{"trace_id": "a", "span_id": "b", "start_time": moment}])
+    for ask in (store.query, store.query_untrusted):
+        start, hour, day, given, same = ask(sql, {"t": moment}).rows[0]
+        assert (start, given, same) == (moment, moment, 1), (start, given, same)
+        assert (hour, hour.utcoffset().total_seconds(), day.isoformat()) == (moment.replace(minute=0), 0, "2026-01-01"), hour
+"""
+
+
+def test_times_are_utc_whatever_the_machines_zone_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", IN_NEW_YORK, f"chdb://{tmp_path / 'far'}"]
+    environment = {**os.environ, "TZ": "America/New_York"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
