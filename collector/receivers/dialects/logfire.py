@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....instrument import semconv
-from .attributes import STATUS_ERROR, SpanAttributes, parsed
+from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
 from .vocabulary import put_usage
 
 
@@ -14,6 +14,7 @@ def rewrite(span: SpanAttributes) -> None:
     if isinstance(reasons, str) and isinstance(parsed(reasons), list):
         span.replace(semconv.FINISH_REASONS, [str(reason) for reason in parsed(reasons)])
     if span.get(semconv.OPERATION) is None:
+        _function(span)
         return
     if span.get("logfire.span_type") == "log":
         # The log record written at the stream's end has the content; its `duration` says when the stream began.
@@ -22,6 +23,17 @@ def rewrite(span: SpanAttributes) -> None:
             span.span.start_time_unix_nano = max(span.span.end_time_unix_nano - int(seconds * 1e9), 0)
     elif _is_only_the_opening_of_a_stream(span):
         span.replace(semconv.OPERATION, None)
+
+
+def _function(span: SpanAttributes) -> None:
+    """An instrumented function: its arguments are attributes of their own, listed in the span's schema."""
+    schema = parsed(span.get("logfire.json_schema"))
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict) or "code.function" not in span or semconv.REQUEST_MODEL in span:
+        return
+    given = {name: parsed(span.get(name)) for name in properties if name != "return" and name in span}
+    span.put(semconv.INPUT_VALUE, as_json(given) if given else None)
+    span.put(semconv.OUTPUT_VALUE, None if span.get("return") is None else as_json(span.get("return")))
 
 
 def _is_only_the_opening_of_a_stream(span: SpanAttributes) -> bool:

@@ -92,7 +92,8 @@ def logfire():
     lf.configure(send_to_logfire=False, service_name=dialect, console=False)
     lf.instrument_openai()
     lf.instrument_anthropic()
-    return lf.instrument("support"), lf.instrument("find_order"), contextlib.nullcontext(), lf.shutdown
+    tool = lf.instrument("find_order", record_return=True)
+    return lf.instrument("support", record_return=True), tool, contextlib.nullcontext(), lf.shutdown
 
 
 def langfuse():

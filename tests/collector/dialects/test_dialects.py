@@ -159,6 +159,12 @@ def test_an_agent_or_workflow_span_has_what_went_in_and_out(rows, dialect):
     assert ANSWER in row["output"]
 
 
+def test_a_function_that_logfire_instruments_has_its_arguments_and_result(rows):
+    (root,) = [row for row in rows["logfire"] if row["parent_span_id"] == ""]
+    assert json.loads(root["input"]) == {"question": QUESTION}
+    assert root["output"] == ANSWER
+
+
 @pytest.mark.parametrize("dialect", WITH_CONTEXT)
 def test_sessions_users_and_tags_are_columns_on_every_span(rows, dialect):
     for row in rows[dialect]:
