@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .errors import ConfigError
-from .redact import Redactor, make_redactor
+
+if TYPE_CHECKING:
+    from .redact import Redactor
 
 CAPTURE_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 REDACT_VARIABLE = "EVALSPAN_REDACT"
@@ -74,7 +77,7 @@ def load(
         endpoint=endpoint.rstrip("/").removesuffix("/v1/traces") if endpoint else None,
         headers=dict(headers) if headers else None,
         content=content_mode(capture_content),
-        redactor=make_redactor(redact),
+        redactor=_redactor(redact),
         max_content_bytes=_content_bytes(max_content_bytes),
     )
 
@@ -104,6 +107,15 @@ def content_mode(value: bool | str | None) -> ContentMode:
             f"capture_content={value!r} is not a content mode.",
             hint=f"Give True, False or one of {', '.join(mode.name for mode in ContentMode)}.",
         ) from None
+
+
+def _redactor(option: RedactOption) -> Redactor | None:
+    if not option and not callable(option):
+        return None
+    # Its patterns take longer to compile than all the rest of switching on.
+    from .redact import make_redactor
+
+    return make_redactor(option)
 
 
 def sdk_disabled() -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from . import semconv
-from .redact import Redactor
+
+if TYPE_CHECKING:
+    from .redact import Redactor
 
 encode = msgspec.json.Encoder(enc_hook=repr).encode
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import statistics
 import subprocess
 import sys
 from datetime import date
@@ -49,7 +48,7 @@ def main(rounds: int, envs: str, only: tuple[str, ...], no_write: bool) -> None:
             if (found := run_once(name, python)) is not None:
                 runs[name].append(found)
     numbers = added({name: found for name, found in runs.items() if found})
-    text = report(numbers, middle(runs[BASELINE]), rounds)
+    text = report(numbers, least(runs[BASELINE]), rounds)
     print(text)
     if not no_write:
         DOCUMENT.write_text(text + "\n")
@@ -77,20 +76,18 @@ def run_once(name: str, python: Path) -> dict[str, float] | None:
     return found
 
 
-def middle(found: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each number over the rounds."""
-    return {case: statistics.median(run[case] for run in found) for case in found[0]}
+def least(found: list[dict[str, float]]) -> dict[str, float]:
+    """The least of each number over the rounds: whatever else the machine did only adds."""
+    return {case: min(run[case] for run in found) for case in found[0]}
 
 
 def added(runs: dict[str, list[dict[str, float]]]) -> Numbers:
-    """What each contestant adds to the baseline of the same round: the median over the rounds."""
+    """What each contestant adds to the baseline: the difference of the least of all rounds."""
+    baseline = least(runs[BASELINE])
     numbers: Numbers = {}
     for name, found in runs.items():
-        pairs = list(zip(found, runs[BASELINE], strict=False))
-        numbers[name] = {
-            case: statistics.median(mine[case] - (0 if case in SWITCH_CASES else base[case]) for mine, base in pairs)
-            for case in found[0]
-        }
+        mine = least(found)
+        numbers[name] = {case: mine[case] - (0 if case in SWITCH_CASES else baseline[case]) for case in mine}
     return numbers
 
 
@@ -102,8 +99,8 @@ def report(numbers: Numbers, baseline: dict[str, float], rounds: int) -> str:
             "# What tracing costs the app",
             "",
             "Made by `python -m benchmarks.overhead`: in-process transport, content captured, a batch processor with an",
-            f"exporter that drops, CPU time of the calling thread, {rounds} interleaved rounds, medians of the",
-            f"differences to the uninstrumented SDK in the same round ({machine}). The anthropic SDK's own spans are off.",
+            f"exporter that drops, CPU time of the calling thread, {rounds} interleaved rounds of which the least counts,",
+            f"less the same for the uninstrumented SDK ({machine}). The anthropic SDK's own spans are off.",
             "",
             "## Microseconds added to a call",
             "",

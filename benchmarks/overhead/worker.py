@@ -73,7 +73,7 @@ def switch_on(what: str, provider: Any) -> None:
     elif what == "Langfuse":
         langfuse(provider)
     elif what == "OpenLIT":
-        openlit(provider)
+        openlit()
 
 
 def bare_span(provider: Any) -> None:
@@ -104,14 +104,15 @@ def langfuse(provider: Any) -> None:
     import langfuse.openai  # noqa: F401
 
 
-def openlit(provider: Any) -> None:
+def openlit() -> None:
     """OpenLIT fetches a price list when it starts; it is given an empty one instead."""
     import openlit
 
     prices = "/tmp/evalspan-bench-prices.json"
     with open(prices, "w") as file:  # noqa: PTH123
         file.write("{}")
-    openlit.init(tracer=provider.get_tracer("openlit"), disable_metrics=True, pricing_json=prices, disable_batch=False)
+    # It joins the global provider, which is the one given.
+    openlit.init(disable_metrics=True, disable_events=True, pricing_json=prices)
 
 
 def transport(http: Any) -> tuple[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from .. import semconv
@@ -27,7 +26,6 @@ SURFACES: dict[str, Surface] = {
     "/moderations": Moderations(),
 }
 _FETCH = FetchResponse()
-_FETCH_PATH = re.compile(r"/responses/[^/?]+(?:\?.*)?")
 
 # Many providers speak this API; the host says whose it is.
 _HOSTS = {
@@ -55,9 +53,11 @@ def surface(method: str, url: str) -> Surface | None:
     found = SURFACES.get(url)
     if found is not None:
         return found if method != "get" else None
-    if method == "get" and _FETCH_PATH.fullmatch(url):
-        return _FETCH
-    return SURFACES.get(url.partition("?")[0]) if method != "get" else None
+    path = url.partition("?")[0]
+    if method != "get":
+        return SURFACES.get(path)
+    # `/responses/{id}`, and nothing below it.
+    return _FETCH if path.startswith("/responses/") and path.count("/") == 2 else None
 
 
 def provider(client: Any, host: str) -> str:
