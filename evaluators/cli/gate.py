@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,11 +72,13 @@ def _request(options: dict[str, Any]) -> GateRequest:
     from ..gate.run import GateRequest
 
     baseline = options["baseline"]
+    # Names are looked up in the store of the environment too; writing there takes --store.
+    dsn = options["dsn"] or os.environ.get("EVALSPAN_STORE")
     return GateRequest(
-        dataset=load_dataset(options["dataset_name"], options["dsn"]),
+        dataset=load_dataset(options["dataset_name"], dsn),
         target=options["target"],
         suite=options["suite"],
-        baseline=find_experiment(baseline, dsn=options["dsn"]) if baseline else None,
+        baseline=find_experiment(baseline, dsn=dsn) if baseline else None,
         baseline_name=baseline,
         prompts=options["prompts"],
         training=options["training"],

@@ -10,14 +10,22 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import DatasetError
+from ...instrument.errors import DatasetError, UsageError
 from .example import Example
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes the file whole or not at all: a crash or a full disk leaves the old one as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Writes the file whole or not at all: a crash or a full disk leaves the old one as it was.
+
+    Raises UsageError when there is no writing there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}", hint="check the folder and its permissions"
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

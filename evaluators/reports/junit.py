@@ -35,6 +35,8 @@ def junit_xml(report: GateReport) -> bytes:
         for reason in own:
             _reason(suite, reason)
         _count(suite)
+    for total in ("tests", "failures", "errors"):
+        root.set(total, str(sum(int(suite.get(total, 0)) for suite in root)))
     ET.indent(root)
     body: bytes = ET.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + body + b"\n"

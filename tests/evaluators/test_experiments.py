@@ -338,14 +338,20 @@ def test_experiments_go_to_the_store_and_come_back_as_baselines(store: Store, mo
     assert evalspan(*arguments).exit_code == 0
     assert gate("app:same", "--baseline", "main", "--store", "shared")[0] == 0
     assert gate("app:much_worse", "--baseline", "main", "--store", "shared")[0] == 3
+    assert gate("app:same", "--baseline", "main")[0] == 2
+    monkeypatch.setenv("EVALSPAN_STORE", "shared")
+    assert gate("app:same", "--baseline", "main")[0] == 0
+    assert gate("app:same", "--baseline", "nobody")[0] == 2
     listed = json.loads(evalspan("experiment", "list", "--store", "shared", "--format", "json").stdout)
     assert [(row["cases"], row["name"]) for row in listed if row["name"] == "main"] == [(200, "main")]
     trend = store.query(
-        "SELECT round(avg(scores['right']), 3) FROM experiment_results WHERE experiment_id = {id:String}",
-        {"id": next(row["experiment_id"] for row in listed if row["name"] == "main")},
+        "SELECT e.started_at, e.git_sha, count(), avgIf(r.scores['right'], mapContains(r.scores, 'right')) "
+        "FROM experiment_results AS r INNER JOIN experiments AS e USING (project, experiment_id) "
+        "WHERE e.name = 'main' GROUP BY ALL ORDER BY e.started_at"
     )
     passed = sum(one.passed is True for one in load_experiment("base.json").results)
-    assert trend.rows[0][0] == pytest.approx(passed / 200, abs=1e-3)
+    assert trend.rows[0][2] == 200
+    assert trend.rows[0][3] == pytest.approx(passed / 200)
 
 
 def test_examples_round_trip_through_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,6 +296,9 @@ def test_g11_junit_is_red_wherever_the_gate_is() -> None:
     root = ET.parse("j.xml").getroot()
     assert len(root.findall(".//testcase[@classname='d.regression']")) == 2
     assert [one.get("name") for one in root.findall(".//testcase[failure]")] == ["r2", "unapproved"]
+    assert (root.get("tests"), root.get("failures")) == ("4", "2")
+    Path("file").touch()
+    assert gate(path, "--junit", "file/j.xml").exit_code == 2
     gate(save(case(1)), "--junit", "j.xml", suite="suites:raises")
     assert ET.parse("j.xml").getroot().find(".//error") is not None
 
