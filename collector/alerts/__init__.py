@@ -66,7 +66,7 @@ def ready(config: Config, store: Store | None) -> tuple[list[AlertRule], list[Si
         problems += [
             msgspec.structs.replace(
                 one,
-                where=place(path, "rules", written.index(one.name), "condition") if one.name in written else "built-in",
+                where=place(path, "rules", written.index(one.name), one.where) if one.name in written else "built-in",
             )
             for one in off
         ]

@@ -31,19 +31,25 @@ _BASE_NS, _NOW_NS = ("baseline_n", "n_before"), ("n", "pass_n", "pairs", "n_afte
 
 
 def refused(rules: Sequence[AlertRule], store: Store, sinks: Sequence[str]) -> tuple[list[AlertRule], list[Problem]]:
-    """The rules that ClickHouse and the sinks accept, and a problem for each of the others."""
+    """The rules that ClickHouse and the sinks accept, and a problem for each other one; `where` names the field."""
     good: list[AlertRule] = []
     problems: list[Problem] = []
     for rule in rules:
+        field = "sinks"
         try:
             unknown = [name for name in rule.sinks if name not in sinks]
             if unknown:
                 raise EvalspanError(f"there is no sink {unknown[0]!r}", hint=f"there are: {', '.join(sinks)}")
             if rule.query:
+                field = "query"
+                query = catalog.get(rule.query)
+                field = "parameters"
+                query.bound(parameters_of(rule))
+                field = "condition"
                 try_out(store, rule.query, rule.condition, parameters_of(rule))
             good.append(rule)
         except EvalspanError as error:
-            problems.append(Problem(rule.name, "", str(error), error.hint))
+            problems.append(Problem(rule.name, field, str(error), error.hint))
     return good, problems
 
 
