@@ -86,7 +86,7 @@ class Hallucination:
     @property
     def version(self) -> str:
         """A fingerprint of model, prompt and the rules that check the judge."""
-        return fingerprint("hallucination-1", self._caller.provider.key, self.model, self.prompt.fingerprint)
+        return fingerprint("hallucination-1", self._caller.identity, self.model, self.prompt.fingerprint)
 
     async def evaluate(
         self,

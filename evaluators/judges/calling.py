@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from .providers import Provider, Reply, Request
 RETRIES = 4
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+_LOOPBACK_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")
 _CHARACTERS_PER_TOKEN = 3  # on the safe side for most languages; only used to set a budget aside
 
 
@@ -56,6 +58,11 @@ class Caller:
         self.price = price
         self.timeout_s = timeout_s
         self.retries = retries
+
+    @property
+    def identity(self) -> str:
+        """The provider as part of a judge's version: without the port of a server on this machine, which changes."""
+        return _LOOPBACK_PORT.sub(r"\1", self.provider.key)
 
     async def ask(self, request: Request, *, repeat: int = 0, key: str | None = None) -> Answer:
         """The answer; `key` stands for the request in the cache when the request holds something random.

@@ -108,6 +108,9 @@ class Judge:
         self.model, self._caller = caller_for(model, connection)
         self._logprobs, self._parse, self._max_tokens = logprobs, parse, max_tokens
         self._schema = schema if parse else schema_of(Grade)
+        kinship = family_warning(self.model, subject_model)
+        if kinship:
+            warnings.warn(f"judge {name!r}: {kinship}", EvaluationWarning, stacklevel=2)
         self._values = {
             "task": task,
             "criteria": criteria if isinstance(criteria, str) else "\n".join(f"- {one}" for one in criteria),
@@ -124,7 +127,7 @@ class Judge:
     def version(self) -> str:
         """A fingerprint of everything that moves scores: model, prompt, criteria, anchors, samples, temperature."""
         return fingerprint(
-            self._caller.provider.key, self.model, self.prompt.fingerprint, *self._values.values(), str(self.n_samples),
+            self._caller.identity, self.model, self.prompt.fingerprint, *self._values.values(), str(self.n_samples),
             str(self.temperature), str(self._logprobs), source_of(self._parse) + repr(self._schema) if self._parse else "",
         )  # fmt: skip
 

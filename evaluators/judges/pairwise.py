@@ -94,7 +94,7 @@ class PairwiseJudge:
     def version(self) -> str:
         """A fingerprint of everything that moves verdicts."""
         return fingerprint(
-            self._caller.provider.key,
+            self._caller.identity,
             self.model,
             self.prompt.fingerprint,
             *self._values.values(),

@@ -136,6 +136,13 @@ def test_j14_prompts_are_versioned_artifacts_and_any_change_is_a_new_version(scr
     assert "{{material}}" in first.printed_prompt()
 
 
+def test_j14_the_port_of_a_local_server_is_no_new_version():
+    one, other, elsewhere = (
+        Judge(model="m", base_url=url) for url in ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1", "http://gpu:1/v1")
+    )
+    assert one.version == other.version != elsewhere.version
+
+
 def test_j14_a_prompt_that_would_not_show_the_output_is_refused(tmp_path):
     bad = tmp_path / "bad.md"
     bad.write_text("name: bad\n=== system\nx\n=== user\ny")
@@ -161,6 +168,11 @@ async def test_j07_j08_judge_and_subject_of_one_family_are_warned_about(scripted
     one = Judge(model=model, provider=scripted(grade(4)), cache=False)
     got = await run_evaluator(one, output="x", span={"request_model": subject})
     assert [expected in note for note in got.details["warnings"]] == ([True] if expected else [])
+
+
+def test_j07_a_relative_named_as_the_subject_is_warned_about_at_once(scripted):
+    with pytest.warns(EvaluationWarning, match="same family"):
+        Judge(model="gpt-4o", subject_model="gpt-4o", provider=scripted())
 
 
 async def test_j09_a_specialised_judge_is_plugged_in_by_its_own_parser(scripted):

@@ -9,6 +9,8 @@ from evalspan.evaluators import SemanticSimilarity, run_evaluator
 from evalspan.evaluators.datasets import Example
 from evalspan.evaluators.similarity import cosine, disagreements
 
+from ..scripted import scripted_server
+
 
 class Counting:
     """Embeds a text by its letters, and counts the requests."""
@@ -105,6 +107,15 @@ async def test_b33_an_embedder_that_fails_leaves_the_output_unscored_and_recover
     metric = SemanticSimilarity(embedder=Flaky())
     assert (await run_evaluator(metric, output="a", expected="a")).unscored == "OSError: connection refused"
     assert (await run_evaluator(metric, output="a", expected="a")).passed is True
+
+
+async def test_r05_any_openai_compatible_endpoint_embeds_in_one_request():
+    with scripted_server() as server:
+        metric = SemanticSimilarity(model="some-embedder", base_url=server.url)
+        got = await asyncio.gather(*(run_evaluator(metric, output=f"{n}", expected="same") for n in range(5)))
+    assert [one.unscored for one in got] == [None] * 5
+    assert len(server.requests) == 1
+    assert (server.requests[0].json["model"], len(server.requests[0].json["input"])) == ("some-embedder", 6)
 
 
 async def test_empty_texts_never_reach_the_model():
