@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -59,12 +60,12 @@ class Loop:
     def run(self, *arguments: str) -> tuple[int, str]:
         return evalspan_command(*arguments, folder=self.folder)
 
-    def rows(self, sql: str) -> list[dict]:
+    def rows(self, sql: str) -> list[dict[str, Any]]:
         code, said = self.run("sql", sql, "--format", "jsonl")
         assert code == 0, said
         return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
-    def wait_for(self, sql: str, n: int) -> list[dict]:
+    def wait_for(self, sql: str, n: int) -> list[dict[str, Any]]:
         deadline = time.monotonic() + 60
         while len(rows := self.rows(sql)) < n and time.monotonic() < deadline:
             time.sleep(0.5)
