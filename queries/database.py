@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ..instrument.errors import StoreError, StoreLocked, StoreUnreachable
+from ..instrument.errors import StoreLocked, StoreUnreachable
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .migrate import SCHEMA, bring_up_to_date
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .remote import RemoteStore
 
-__all__ = ["Result", "Store", "connect", "open_store", "require_embedded"]
+__all__ = ["Result", "Store", "connect", "open_store"]
 
 
 class Store:
@@ -222,12 +222,3 @@ def connect(dsn: str | None = None) -> Store | RemoteStore:
         if owner is None:
             raise
         return RemoteStore(owner, shown=location.shown)
-
-
-def require_embedded(store: Store | RemoteStore, what: str) -> Store:
-    """The store itself, for what cannot go through the service. Raises StoreError otherwise."""
-    if isinstance(store, Store):
-        return store
-    raise StoreError(
-        f"{what} needs the store itself, and it belongs to `evalspan serve`.", hint="Stop the service first."
-    )

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ...instrument.errors import EvalspanError, QueryError, UsageError
 from ...queries.reading import Reader, Reply, check_settings
-from ...queries.readonly import ACCESS_DENIED
+from ...queries.readonly import ACCESS_DENIED, Limits
 from ..auth import is_loopback
 from .compression import compressor
 from .request import AUTHENTICATION_FAILED, Statement, credentials, read_statement
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SLOTS = 4
+# For the commands of whoever owns the store's files: they name their own timeouts.
+OWNER_LIMITS = Limits(time_s=600, memory_bytes=2 << 30, result_rows=10_000_000, result_bytes=1 << 30)
 _STATUS = {62: 400, 47: 400, 60: 404, 81: 404, 159: 408, 202: 503, 372: 404, 373: 423, 497: 403, 164: 403, 516: 403}
 # ClickHouse's own names of the errors that this port raises itself; clients make exception types of them.
 _NAMES = {
@@ -152,6 +154,7 @@ class SqlPort:
                 parameters=statement.parameters,
                 settings={**session.settings, **statement.settings},
                 project=project,
+                limits=OWNER_LIMITS if self._is_owner(request) else Limits(),
             ),
         )
         headers["X-ClickHouse-Format"] = reply.format
@@ -219,7 +222,9 @@ class SqlPort:
 
     def _refuse_strangers(self, request: web.Request) -> None:
         origin = request.headers.get("Origin")
-        if origin is not None and origin.partition("://")[2] != request.host:
+        foreign = origin is not None and origin.partition("://")[2] != request.host
+        # A page's <img src="http://127.0.0.1:8123/?query=..."> sends no Origin; browsers mark it like this.
+        if foreign or request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site"):
             raise QueryError("Requests from web pages of other origins are refused.", code=ACCESS_DENIED)
         host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
         if self._service.keys.open and not is_loopback(host):
@@ -228,15 +233,17 @@ class SqlPort:
                 f"The Host {request.host} is not this machine.", hint="Set [auth] keys.", code=ACCESS_DENIED
             )
 
+    def _is_owner(self, request: web.Request) -> bool:
+        return self._service.keys.is_service(f"Bearer {credentials(request).password}")
+
     def _project(self, request: web.Request) -> str | None:
         """The one project that may be seen, or None for all. Raises QueryError 516 for a wrong key."""
         keys = self._service.keys
         if keys.open:
             return None
-        bearer = f"Bearer {credentials(request).password}"
-        if keys.is_service(bearer):
+        if self._is_owner(request):
             return None
-        project = keys.project(bearer)
+        project = keys.project(f"Bearer {credentials(request).password}")
         if project is None:
             raise QueryError(
                 "Authentication failed: the password is none of the keys.",

@@ -234,6 +234,7 @@ def test_settings_in_the_address_cannot_cut_the_tree_that_the_gate_examines(url:
 def test_pages_of_other_origins_and_rebound_names_are_refused(url: str) -> None:
     assert ask(url, "SELECT 1", headers={"Origin": "http://evil.example"}).status == 403
     assert ask(url, "SELECT 1", headers={"Host": "evil.example"}).status == 403
+    assert ask(url, method="GET", query="SELECT 1", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
     own = ask(url, "SELECT 1", headers={"Origin": url})
     assert own.status == 200
     assert not [name for name in own.headers if name.lower().startswith("access-control")]
