@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,8 @@ class Store:
         self.location = location
         self.dsn = location.shown
         self.embedded = location.embedded
+        self.insert_began_ms: int | None = None
+        """When the insert of spans that is under way began, milliseconds since 1970: its rows are not visible yet."""
         self._columns: dict[str, Columns] = {}
         self._spans_lock, self._rows_lock = threading.Lock(), threading.Lock()
         self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
@@ -148,7 +151,11 @@ class Store:
             "max_threads": 1,
         }
         with self._spans_lock, translated("INSERT INTO otlp_in"):
-            self._spans.raw_insert("otlp_in", insert_block=segment, fmt="Protobuf", settings=settings)
+            self.insert_began_ms = time.time_ns() // 1_000_000
+            try:
+                self._spans.raw_insert("otlp_in", insert_block=segment, fmt="Protobuf", settings=settings)
+            finally:
+                self.insert_began_ms = None
 
     def close(self) -> None:
         """Closes every client; the embedded engine stops with the last one."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .database import Store
     from .remote import RemoteStore
 
+LONGEST_INSERT_MS = 10_000
 LOT = "(sipHash64(span_id) / 18446744073709551616.)"
 _COLUMNS = """project, trace_id, span_id, parent_span_id, start_time, duration_ns, name, status, status_message, error_type,
     service, environment, operation, provider, request_model, response_model, agent_name, tool_name, prompt_name,
@@ -73,6 +74,16 @@ class Queue:
     def now(self) -> int:
         """The store's clock in milliseconds: workers and rows must not disagree about time."""
         return int(self.store.query("SELECT toUnixTimestamp64Milli(now64(3))").rows[0][0])
+
+    def settled(self, now: int) -> int:
+        """Up to when rows are all visible, in milliseconds: rows are stamped before their insert is complete.
+
+        The store in this process knows the insert that is under way; of inserts elsewhere only their longest is assumed.
+        """
+        if not self.store.embedded:
+            return now - LONGEST_INSERT_MS
+        began = getattr(self.store, "insert_began_ms", None)
+        return now if began is None else min(now, began - 1)
 
     def counts(self, scope: Scope, after: int, until: int, probability: float) -> Counts:
         """How many spans the window holds for a rule."""

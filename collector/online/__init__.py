@@ -42,7 +42,8 @@ def attach(app: web.Application, service: Service) -> None:
         return
 
     async def run(_: web.Application) -> AsyncIterator[None]:
-        follower = Follower(service.store, ready, config, count=service.telemetry.add)
+        shard, shards = config.share
+        follower = Follower(service.store, ready, config, shard=shard, shards=shards, count=service.telemetry.add)
         thread = threading.Thread(target=follower.run, name="online evaluation", daemon=True)
         thread.start()
         service.telemetry.gauge("online_lag_seconds", lambda: lag_s(follower))

@@ -80,11 +80,13 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What `[evaluation]` may say. Rules are read one by one, so that a bad one does not stop the others.
 
-    `in_service = false` leaves the work to `evalspan score --follow` processes.
+    `in_service = false` leaves the work to `evalspan score --follow` processes; `shard = "0/3"` is this service's share
+    where several services work on one store.
     """
 
     rules: tuple[dict[str, Any], ...] = ()
     in_service: bool = True
+    shard: str = "0/1"
     poll_s: float = 2.0
     stopped_after_s: float = 900.0
 
@@ -92,6 +94,14 @@ class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         for field in ("poll_s", "stopped_after_s"):
             if not getattr(self, field) > 0:
                 raise ConfigError(f"[evaluation] {field} = {getattr(self, field)} must be above 0")
+        if not re.fullmatch(r"\d+/\d+", self.shard) or self.share[0] >= self.share[1]:
+            raise ConfigError(f"[evaluation] shard = {self.shard!r} is not I/N with I below N", hint="e.g. 0/2 and 1/2")
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """`shard` as two numbers: which one, of how many."""
+        index, _, count = self.shard.partition("/")
+        return int(index), int(count)
 
 
 class Problem(msgspec.Struct, frozen=True):

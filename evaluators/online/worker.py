@@ -104,7 +104,7 @@ class RuleWorker:
     def _make_plan(self) -> bool:
         """Closes the window up to now minus the quiet time; False when there is nothing to score in it yet."""
         now = self.queue.now()
-        until = now - int(self.rule.quiet_s * 1000)
+        until = min(now - int(self.rule.quiet_s * 1000), self.queue.settled(now))
         if until <= self.position:
             return False
         counts = self.queue.counts(self.scope, self.position, until, self.rule.probability)

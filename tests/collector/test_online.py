@@ -378,3 +378,18 @@ def test_thumbs_down_are_harvested_by_a_condition_over_the_feedback(store):
     run(store, *ready)
     harvested = [found for found in rows(store, project) if found["name"] == "length"]
     assert [(found["trace_id"], found["sample_weight"]) for found in harvested] == [(row["trace_id"], 0.0)]
+
+
+def test_spans_of_an_insert_that_is_still_under_way_are_not_passed_over(store):
+    project = fresh()
+    queue = Queue(store)
+    now = queue.now()
+    assert queue.settled(now) == now
+    store.insert_began_ms = now - 60_000  # a slow insert: its rows will carry a time that is already past
+    try:
+        worker = RuleWorker(rule(project, backfill_from=None), queue)
+        worker.position = now - 120_000
+        asyncio.run(worker.tick(1.0))
+        assert worker.position == now - 60_001
+    finally:
+        store.insert_began_ms = None
