@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DIMENSIONS = ("system_hash", "prompt_version", "request_model", "segment", "service", "environment", "prompt_name")
 LEAST = 10
+WORDS_P = 0.02
 # A window should hold about this many scores for the detector's normal approximation.
 WINDOW_SCORES = 20
 WINDOWS_S = (900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400)
@@ -52,6 +53,7 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     window_s: int
     moves: list[Move]
     changes: list[dict[str, Any]]
+    inputs: list[str]
     scores: list[dict[str, Any]]
     thin: list[str]
     notes: list[str]
@@ -114,6 +116,7 @@ def find_drift(
         window_s=window_s,
         moves=moves,
         changes=_rows(store, "changes", period),
+        inputs=_inputs(store, period),
         scores=volume,
         thin=[str(row["metric"]) for row in volume if min(row["n_before"], row["n_after"]) < LEAST],
         notes=notes + _version_notes(volume),
@@ -243,6 +246,29 @@ def _with_traces(store: Store | RemoteStore, period: _Period, moves: Sequence[Mo
             **only,
         )
         told.append(msgspec.structs.replace(move, traces=rows.dicts()))
+    return told
+
+
+def _inputs(store: Store | RemoteStore, period: _Period) -> list[str]:
+    """What moved in lengths, languages, tags and words, each with its size and certainty."""
+    told = [
+        f"{row['feature']}: median {row['median_before']:g} before, {row['median_after']:g} after "
+        f"(Kolmogorov-Smirnov p {row['ks_p']:.2g}, Jensen-Shannon distance {row['js_distance']:.2f})"
+        for row in _rows(store, "input_drift_numbers", period)
+        if row["moved"]
+    ]
+    told += [
+        f"{row['feature']}: {row['moved_most']} had {row['share_before']:.0%}, has {row['share_after']:.0%} "
+        f"(chi-square p {row['chi_square_p']:.2g}, Jensen-Shannon distance {row['js_distance']:.2f})"
+        for row in _rows(store, "input_drift_categories", period)
+        if row["moved"]
+    ]
+    told += [
+        f"words: more of {', '.join(word[0] for word in row['gained'][:5])}; less of {', '.join(word[0] for word in row['lost'][:5])} "
+        f"(Jensen-Shannon distance {row['js_distance']:.2f}, by chance below {row['bound']:.2f}, p {row['p']:.2g})"
+        for row in _rows(store, "input_drift_words", period)
+        if row["p"] <= WORDS_P
+    ]
     return told
 
 

@@ -60,16 +60,14 @@ def ready(config: Config, store: Store | None) -> tuple[list[AlertRule], list[Si
     path = Path(origin) if origin else None
     sinks, sink_problems = read_sinks(config.alerts, path)
     rules, problems = read_rules(config.alerts, path)
-    if store is not None:
-        rules, off = refused(rules, store, [sink.name for sink in sinks])
-        written = [str(values.get("name")) for values in config.alerts.rules]
-        problems += [
-            msgspec.structs.replace(
-                one,
-                where=place(path, "rules", written.index(one.name), one.where) if one.name in written else "built-in",
-            )
-            for one in off
-        ]
+    rules, off = refused(rules, store, [sink.name for sink in sinks])
+    written = [str(values.get("name")) for values in config.alerts.rules]
+    problems += [
+        msgspec.structs.replace(
+            one, where=place(path, "rules", written.index(one.name), one.where) if one.name in written else "built-in"
+        )
+        for one in off
+    ]
     return rules, sinks, [*sink_problems, *problems]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -80,37 +81,65 @@ def _told(report: DriftReport) -> list[str]:
             f"{report.baseline_from:%Y-%m-%d %H:%M} on, in windows of {_length(report.window_s)}."
         ),
     ]
-    for move in report.moves:
-        lines += ["", *_move(move)]
-    if report.moves and report.changes:
-        lines += ["", "What changed:"]
+    for together in _by_metric(report.moves):
+        lines += ["", *_move(together)]
     if report.changes:
-        lines += [f"  {_change(change)}" for change in report.changes[:8]]
+        lines += ["", "What changed in the application:"]
+        lines += [f"  {_change(change)}" for change in _nearest(report)[:8]]
+    if report.inputs:
+        lines += ["", "What changed in the inputs (tells why, raises no alarm):"]
+        lines += [f"  {text}" for text in report.inputs]
     lines += ["", "Compared:"]
-    lines += [
-        f"  {row['metric']} (version {row['evaluator_version'] or '-'}): {row['n_before']} scores before, {row['n_after']} after, "
-        f"{row['unscored_after']:.1%} not evaluated" + (" -- too few to tell" if row["metric"] in report.thin else "")
-        for row in report.scores
-    ] or ["  no scores at all; `evalspan score` makes them"]
+    lines += [_compared(row, report.thin) for row in report.scores] or [
+        "  no scores at all; `evalspan score` makes them"
+    ]
     return lines + [f"Note: {note}" for note in report.notes]
 
 
-def _move(move: Move) -> list[str]:
-    where = f" where {move.dimension} = {move.value or '(none)'}" if move.dimension else ""
-    verb = "fell" if move.direction == "decrease" else "rose"
-    lines = [
-        (
-            f"{move.metric} {verb} from {move.mean_before:.3f} to {move.mean_after:.3f} "
-            f"[{move.low:.3f}, {move.high:.3f}]{where}"
-        ),
-        f"  n {move.n_before} before, {move.n_after} after; found by {move.found_by}: {move.certainty}",
-    ]
-    if move.since:
-        lines.append(f"  since about {move.since:%Y-%m-%d %H:%M} UTC")
-    if move.traces:
+def _by_metric(moves: Sequence[Move]) -> list[list[Move]]:
+    """Findings about the same score and direction together, the first of them leading."""
+    grouped: dict[tuple[str, str], list[Move]] = {}
+    for move in moves:
+        grouped.setdefault((move.metric, move.direction), []).append(move)
+    return list(grouped.values())
+
+
+def _nearest(report: DriftReport) -> list[dict[str, Any]]:
+    """New things first, the ones that began nearest to the first finding's date before the others."""
+    dates = [move.since for move in report.moves if move.since]
+    if not dates:
+        return report.changes
+    return sorted(report.changes, key=lambda change: (not change["is_new"], abs(change["first_seen"] - dates[0])))
+
+
+def _compared(row: dict[str, Any], thin: Sequence[str]) -> str:
+    text = (
+        f"  {row['metric']} (version {row['evaluator_version'] or '-'}): {row['n_before']} scores before, "
+        f"{row['n_after']} after, {row['unscored_after']:.1%} not evaluated"
+    )
+    return text + (" -- too few to tell" if row["metric"] in thin else "")
+
+
+def _move(together: Sequence[Move]) -> list[str]:
+    first = together[0]
+    verb = "fell" if first.direction == "decrease" else "rose"
+    lines = [f"{first.metric} {verb} from {first.mean_before:.3f} to {_mean(first)}{_where(first)}"]
+    lines.append(f"  n {first.n_before} before, {first.n_after} after; found by {first.found_by}: {first.certainty}")
+    if first.since:
+        lines.append(f"  since about {first.since:%Y-%m-%d %H:%M} UTC")
+    lines += [f"  to {_mean(move)}{_where(move)} (n {move.n_after}; {move.certainty})" for move in together[1:]]
+    if first.traces:
         lines.append("  read first:")
-        lines += [f"    {row['trace_id']}  {row['score']:.3g}  {_short(row)}" for row in move.traces]
+        lines += [f"    {row['trace_id']}  {row['score']:.3g}  {_short(row)}".rstrip() for row in first.traces]
     return lines
+
+
+def _mean(move: Move) -> str:
+    return f"{move.mean_after:.3f} [{move.low:.3f}, {move.high:.3f}]"
+
+
+def _where(move: Move) -> str:
+    return f" where {move.dimension} = {move.value or '(none)'}" if move.dimension else ""
 
 
 def _change(change: dict[str, Any]) -> str:

@@ -65,6 +65,28 @@ def test_a01_the_report_says_what_since_when_and_what_changed(store: Store) -> N
     assert (report.changes[0]["dimension"], report.changes[0]["value"]) == ("system_hash", "edited")
 
 
+def test_g16_the_report_tells_input_drift_beside_quality(store: Store) -> None:
+    fill(store, "drift-inputs", drop=0.0)
+    spans = [
+        {
+            "project": "drift-inputs",
+            "trace_id": uuid.uuid4().hex,
+            "span_id": uuid.uuid4().hex[:16],
+            "start_time": UNTIL - timedelta(days=14 * (i + 0.5) / 300),
+            "operation": "chat",
+            "request_model": "m-1",
+            "input": "where is my parcel from the reseller " * 3 if i < 150 else "how do i reset my password",
+        }
+        for i in range(300)
+    ]
+    store.insert("spans", spans)
+    report = find_drift(store, project="drift-inputs", until=UNTIL)
+    assert report.verdict == "stable"
+    told = " ".join(report.inputs)
+    assert "input_characters" in told
+    assert "reseller" in told
+
+
 def test_healthy_traffic_is_stable_and_little_of_it_is_too_thin(store: Store) -> None:
     fill(store, "drift-none", drop=0.0)
     assert find_drift(store, project="drift-none", until=UNTIL).verdict == "stable"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from evalspan.evaluators import statistics as st
@@ -41,7 +41,7 @@ def ask(store: Store, name: str, project: str, **parameters: Any) -> list[dict[s
     return catalog.get(name).run(store, project=project, until=UNTIL.isoformat(), **parameters).dicts()
 
 
-def errors(y: Sequence[float], w: Sequence[float]) -> tuple[float, float]:
+def errors(y: ArrayLike, w: ArrayLike) -> tuple[float, float]:
     """The weighted mean and its standard error, written down once more."""
     a, b = np.array(y), np.array(w)
     mean = float((a * b).sum() / b.sum())

@@ -307,6 +307,24 @@ def test_b10_paired_comparison_on_the_same_questions(store: Store) -> None:
     assert got["sign_p"] == pytest.approx(stats.binomtest(better, 50).pvalue, abs=1e-9)
 
 
+def test_j14_two_versions_are_compared_on_the_same_calls(store: Store) -> None:
+    rng = np.random.default_rng(9)
+    rows, old, new = [], rng.normal(3, 1, 80), rng.normal(0.2, 0.3, 80)
+    for a, b in zip(old, new, strict=True):
+        ids = {"trace_id": uuid.uuid4().hex, "span_id": uuid.uuid4().hex[:16]}
+        for version, score in (("1", a), ("2", a + b)):
+            rows.append(evaluation("versions", 1, float(score), evaluator_version=version, passed="pass" if score > 3 else "fail", **ids))  # fmt: skip
+    rows.append(evaluation("versions", 1, 99.0, evaluator_version="2"))
+    store.insert("evaluations", rows)
+    (got,) = ask(store, "version_comparison", "versions", metric="m", old="1", new="2")
+    want = st.paired_difference(old + new, old)
+    assert got["calls"] == 80
+    assert (got["difference"], got["standard_error"]) == pytest.approx((want.mean, want.standard_error), rel=1e-9)
+    assert got["correlation"] == pytest.approx(np.corrcoef(old, old + new)[0, 1], rel=1e-9)
+    assert got["only_new_passed"] == int(((old <= 3) & (old + new > 3)).sum())
+    assert got["same_verdict"] == pytest.approx(float(((old > 3) == (old + new > 3)).mean()))
+
+
 def test_a18_a_silent_evaluator_is_named_with_its_last_error(store: Store) -> None:
     rows = [evaluation("silence", 1 + i / 10, 1.0, name="quiet") for i in range(5)]
     rows += [evaluation("silence", 0.5, None, name="quiet", error="401 from the judge")]
