@@ -27,7 +27,7 @@ from evalspan.instrument.errors import UsageError
 from evalspan.queries.exports import write
 
 ENVIRONMENTS = Path(tempfile.gettempdir()) / f"evalspan-consumers-{getpass.getuser()}"
-INSTALL_TIMEOUT_S = 280
+INSTALL_TIMEOUT_S = 200
 AWKWARD = "Costs {{price}}? “Ünï” — line\nbreak: \"quoted\", 'single', #hash, {% raw %}, %20 \\n 漢字"
 
 
@@ -81,7 +81,16 @@ def installed(name: str, *packages: str) -> Path | None:
                 ]
             else:
                 venv.create(folder, with_pip=True)
-                command = [str(folder / "bin/pip"), "install", "--quiet", *packages]
+                command = [
+                    str(folder / "bin/pip"),
+                    "install",
+                    "--quiet",
+                    "--retries",
+                    "1",
+                    "--timeout",
+                    "20",
+                    *packages,
+                ]
             subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)
         except (OSError, subprocess.SubprocessError) as error:
             warnings.warn(f"{name} cannot be installed here, so it did not read the export: {error}", stacklevel=2)
@@ -111,6 +120,7 @@ def test_parquet_is_read_back_by_pyarrow(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "none.parquet").num_rows == 0
 
 
+@pytest.mark.slow
 def test_huggingface_folder_is_loaded_by_datasets(tmp_path: Path) -> None:
     write("huggingface", tmp_path / "cases", CASES)
     front = (tmp_path / "cases/README.md").read_text().split("---")[1]
@@ -131,6 +141,7 @@ def test_huggingface_folder_is_loaded_by_datasets(tmp_path: Path) -> None:
         write("huggingface", tmp_path / "cases/README.md", CASES)
 
 
+@pytest.mark.slow
 def test_inspect_reads_the_samples_and_gates_on_them(tmp_path: Path) -> None:
     write("inspect", tmp_path / "cases.jsonl", CASES)
     lines = [json.loads(line) for line in (tmp_path / "cases.jsonl").read_text().splitlines()]
@@ -165,6 +176,7 @@ def test_inspect_reads_the_samples_and_gates_on_them(tmp_path: Path) -> None:
     assert samples[0][3]["source_trace_id"] == "ab" * 16
 
 
+@pytest.mark.slow
 def test_promptfoo_runs_the_cases_and_fails_when_the_failure_comes_back(tmp_path: Path) -> None:
     write("promptfoo", tmp_path / "cases.yaml", CASES)
     assert "tests:" in (tmp_path / "cases.yaml").read_text()
