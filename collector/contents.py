@@ -12,6 +12,7 @@ from ..queries.database import Store
 from ..queries.dimensions import span_dimensions
 from .log import framing
 from .receivers import contents
+from .receivers.dialects.messages import Message
 from .telemetry import Telemetry
 
 # Exporters send spans when they have ended, five seconds later by default; messages are often there before.
@@ -48,5 +49,5 @@ def _content(key: tuple[str, str], events: list[contents.Said]) -> Content:
     return Content(*key, input=_json(inputs), output=_json(outputs), system="\n".join(leading))
 
 
-def _json(messages: list[contents.Message]) -> str:
+def _json(messages: list[Message]) -> str:
     return msgspec.json.encode(messages).decode() if messages else ""

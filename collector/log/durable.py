@@ -12,8 +12,10 @@ import logging
 import os
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +23,8 @@ from ..telemetry import Telemetry
 from . import framing, segments
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _TICK_S = 0.05
 
@@ -54,6 +58,8 @@ class DurableLog:
         self._kept: list[Path] = []  # inserted, the store's files perhaps not yet on the disk
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        # A thread of its own: slow queries in the shared pool must not hold up acknowledgements.
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix=f"sync {name}")
 
     @property
     def backlog_bytes(self) -> int:
@@ -104,14 +110,20 @@ class DurableLog:
 
     async def _commits(self) -> None:
         while not self._closing:
+            # Without an open segment there is nothing to seal in time, and nothing to wake up for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _TICK_S)
+                await asyncio.wait_for(self._wake.wait(), _TICK_S if self._active else None)
             self._wake.clear()
-            if self._waiting:
-                await asyncio.sleep(self.limits.sync_s)  # others join: one sync serves all
-                await self._commit()
-            if self._due():
-                await self._seal()
+            try:
+                if self._waiting:
+                    await asyncio.sleep(self.limits.sync_s)  # others join: one sync serves all
+                    await self._commit()
+                if self._due():
+                    await self._seal()
+            except Exception:  # whatever it is: who waits must hear of it, and the next request gets its try
+                logger.exception("the log %s failed", self.directory)
+                waiting, self._waiting = self._waiting, []
+                _settle(waiting, LogRefused("the log failed; the collector's own log says how"))
 
     def _due(self) -> bool:
         active = self._active
@@ -125,21 +137,17 @@ class DurableLog:
         """One sync for everybody who waits. When it fails, everything since the last good one is taken back."""
         active, waiting, self._waiting = self._active, self._waiting, []
         assert active is not None
-        refusal: LogRefused | None = None
+        refusal: LogRefused | None = LogRefused("the sync did not end")  # nobody is told 200 by default
         try:
-            await asyncio.to_thread(active.sync)
+            await self._off_the_loop(active.sync)
+            refusal = None
         except OSError as error:
             self._telemetry.add("log_sync_failures_total", 1, log=self.name)
             refusal = LogRefused(f"cannot sync {active.path}: {error.strerror}")
             waiting, self._waiting = waiting + self._waiting, []
             active.take_back()
-        for future in waiting:
-            if future.done():  # its request was cancelled
-                continue
-            if refusal is None:
-                future.set_result(None)
-            else:
-                future.set_exception(refusal)
+        finally:
+            _settle(waiting, refusal)
 
     async def _seal(self) -> None:
         """Completes the open segment and hands it to the inserter; appends wait meanwhile."""
@@ -150,13 +158,16 @@ class DurableLog:
             if active is None or not active.size:
                 return
             try:
-                path = await asyncio.to_thread(active.seal)
+                path = await self._off_the_loop(active.seal)
             except OSError as error:
                 logger.error("cannot seal %s: %s", active.path, error.strerror)
                 return
             self._active = None
             self._sizes[active.name] = active.size
             self._ready.put(path)
+
+    async def _off_the_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._syncer, work)
 
     def next(self, timeout_s: float) -> Path | None:
         """The next complete segment; raises queue.Empty when none comes, returns None at the end of the log."""
@@ -197,4 +208,15 @@ class DurableLog:
         await self._seal()
         if self._active is not None and not self._active.size:
             self._active.discard()
+        self._syncer.shutdown()
         self._ready.put(None)
+
+
+def _settle(waiting: list[asyncio.Future[None]], refusal: LogRefused | None) -> None:
+    for future in waiting:
+        if future.done():  # its request was cancelled
+            continue
+        if refusal is None:
+            future.set_result(None)
+        else:
+            future.set_exception(refusal)

@@ -113,10 +113,11 @@ class OpenSegment:
         self.size = self.synced
 
     def seal(self) -> Path:
-        """Syncs, closes and renames: the segment is complete."""
+        """Syncs, renames and closes: the segment is complete; while that fails it stays open."""
         self.sync()
+        path = self.path.rename(self.path.with_suffix(SEALED))
         os.close(self._descriptor)
-        return self.path.rename(self.path.with_suffix(SEALED))
+        return path
 
     def discard(self) -> None:
         """Closes and removes a segment that holds nothing."""
