@@ -142,17 +142,19 @@ def main() -> None:
     parser.add_argument("--rival-seconds", type=float, default=5, help="seconds of load per cell for rivals")
     parser.add_argument("--to", type=Path, help="write the report to this Markdown file")
     options = parser.parse_args()
-    rows, fact = run(Evalspan, Path(sys.executable), CELLS, options.seconds, 120)
-    facts = [fact]
-    for kind in (Phoenix, Mlflow) if options.rivals else ():
-        # Two cells: bodies of 512 spans keep these servers busy for minutes and say nothing new.
-        cells, python = [(100, 1), (100, 4)], python_of(kind.name, options.rivals)
-        more, fact = run(kind, python, cells, options.rival_seconds, 60)
+    rows: list[dict] = []
+    facts: list[dict] = []
+    for kind in (Evalspan, Phoenix, Mlflow) if options.rivals else (Evalspan,):
+        ours = kind is Evalspan
+        python = Path(sys.executable) if ours else python_of(kind.name, options.rivals)
+        # Two cells for rivals: bodies of 512 spans keep these servers busy for minutes and say nothing new.
+        cells, seconds = (CELLS, options.seconds) if ours else ([(100, 1), (100, 4)], options.rival_seconds)
+        more, fact = run(kind, python, cells, seconds, 120 if ours else 60)
         rows += more
         facts.append(fact)
+        print(table(more), table([fact]), sep="\n", file=sys.stderr)
     report = "\n\n".join([table(rows), table(facts)])
-    load_average = os.getloadavg()
-    report += f"\n\n{platform.platform()}, {os.cpu_count()} cores, load average {load_average[0]:.1f} at the end."
+    report += f"\n\n{platform.platform()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end."
     print(report)
     if options.to:
         options.to.write_text(report + "\n")

@@ -73,5 +73,6 @@ def check(acknowledged: set[str], stored: list[list[Any]]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # 45 seconds on two idle cores; each of its starts waits its turn on busy ones
 def test_twenty_kills_at_random_moments_lose_and_double_nothing(tmp_path, request) -> None:
     check(*rounds(tmp_path / "store", 100 if request.config.getoption("--soak") else 20))
