@@ -27,6 +27,13 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 @click.option("--margin", "margins", multiple=True, metavar="[METRIC=]X", help="How much worse still passes.")
 @click.option("--prompt", "prompts", multiple=True, metavar="FILE", help="Prompts the cases must not occur in.")
 @click.option("--training", multiple=True, metavar="FILE", help="Training data the cases must not occur in.")
+@click.option(
+    "--contamination",
+    type=click.Choice(("block", "flag")),
+    default="block",
+    show_default=True,
+    help="What a case does that occurs in one of them.",
+)
 @click.option("--model", default="", help="Which model answers; lets answers from the network be cached.")
 @click.option("--prompt-version", default="", help="Which prompt version is under test.")
 @click.option("--concurrency", default=5, show_default=True, type=click.IntRange(1, 1000))
@@ -82,6 +89,7 @@ def _request(options: dict[str, Any]) -> GateRequest:
         baseline_name=baseline,
         prompts=options["prompts"],
         training=options["training"],
+        flag_contamination=options["contamination"] == "flag",
         policy=Policy(
             partitions=options["partitions"],
             margins=parse_margins(options["margins"]),

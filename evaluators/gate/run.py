@@ -35,6 +35,8 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     prompts: tuple[str, ...] = ()
     """Files of prompts that no case may occur in; the prompts of the suite's judges are checked in any case."""
     training: tuple[str, ...] = ()
+    flag_contamination: bool = False
+    """Only say which cases occur in a prompt or in training data, instead of failing."""
     policy: Policy = Policy()
     settings: RunSettings = RunSettings()
     repeats: int = 3
@@ -55,14 +57,17 @@ def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None
     contamination = _contamination(request, suite)
     results = _results(request, target, suite, cache, progress)
     experiment = record_of(request.dataset, target, suite, results, name=request.name)
-    return decide(
+    report = decide(
         request.dataset,
         experiment,
         request.policy,
         baseline=request.baseline,
         baseline_name=request.baseline_name,
-        contamination=contamination,
+        contamination=() if request.flag_contamination else contamination,
     )
+    if not request.flag_contamination:
+        return report
+    return msgspec.structs.replace(report, notes=[*report.notes, *(reason.message for reason in contamination)])
 
 
 def open_cache(directory: str | None, target: Target, suite: Sequence[Evaluator], loaded: Touched) -> Cache | None:

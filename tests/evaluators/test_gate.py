@@ -399,6 +399,9 @@ def test_d15_a_case_that_stands_in_a_prompt_or_in_training_data_fails_the_gate()
         code, said = report(path, option, "prompt.md")
         assert (code, said["reasons"][0]["code"]) == (3, "contaminated")
         assert said["reasons"][0]["example_ids"] == ["g"]
+    code, said = report(path, "--prompt", "prompt.md", "--contamination", "flag")
+    assert code == 0
+    assert "cases occur in prompt.md" in said["notes"][-1]
     assert gate(path, "--prompt", "absent.md").exit_code == 2
 
 
