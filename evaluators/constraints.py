@@ -7,6 +7,7 @@ error, and the others still run.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -100,7 +101,8 @@ class Constraints:
         self.ready()
         if output is None:
             return Unscored("no output")
-        text = passage_text(output)
+        # An object is what it would be on the wire; messages and passages are their text.
+        text = json.dumps(output, ensure_ascii=False, default=str) if isinstance(output, dict) else passage_text(output)
         results = {name: self._run(check, text, wanted, arguments) for name, (check, wanted) in self._checks.items()}
         failed = {name: result["error"] for name, result in results.items() if not result["passed"]}
         return Score(

@@ -16,10 +16,11 @@ from .facts import facts
 from .grounding import contradicts
 from .judges.connection import Connection, caller_for
 from .judges.families import family_warning
+from .judges.fencing import orders_in, without_orders
 from .judges.material import asked_text, shown, subject_of
 from .judges.prompts import Prompt, load_prompt
 from .judges.providers import Message, Request
-from .judges.structured import Unusable, Verdict, ask_structured, parse_json, schema_of
+from .judges.structured import Unusable, Verdict, add_costs, ask_structured, parse_json, schema_of
 from .passages import passage_text
 from .tokens import unicode_tokens
 
@@ -103,20 +104,24 @@ class Hallucination:
             return Unscored("no context to check the output against")
         if not text.strip():
             return Unscored("no checkable claim: the output is empty")
+        # Where the output speaks to the judge, it is also judged without those sentences, and all claims count.
+        texts = [text, without_orders(text)] if orders_in(text) else [text]
         try:
-            verdict = await self._ask(asked_text(input), passages, text)
+            verdicts = [await self._ask(asked_text(input), passages, one) for one in texts]
         except Unusable as error:
             return Unscored(str(error), {"cost_usd": error.cost_usd, "judge_model": self.model})
-        checked = [check_claim(claim, passages) for claim in verdict.value.claims]
+        claims = dict.fromkeys(claim for verdict in verdicts for claim in verdict.value.claims)
+        checked = [check_claim(claim, passages) for claim in claims]
         kinship = family_warning(self.model, subject_of(span, self.subject_model))
         details = {
             "claims": checked,
             "calibration": self.calibration or "uncalibrated",
             "judge_model": self.model,
             "prompt": f"{self.prompt.name} {self.prompt.version} ({self.prompt.fingerprint})",
-            "repaired": verdict.repaired,
+            "repaired": any(verdict.repaired for verdict in verdicts),
+            "orders_to_the_judge": len(texts) > 1,
             "warnings": [kinship] if kinship else [],
-            "cost_usd": verdict.cost_usd,
+            "cost_usd": add_costs(*(verdict.cost_usd for verdict in verdicts)),
         }
         return _score(checked, details)
 

@@ -65,7 +65,7 @@ async def run_evaluator(
     except TimeoutError as error:
         said = f"timed out after {timeout_s:g} s" if limit.expired() else _say(error)
         result = Unscored(said)
-    except Exception as error:  # noqa: BLE001 - the safety valve: a broken evaluator is a reason, not a crash
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the safety valve: a broken evaluator is a reason, not a crash
         result = Unscored(_say(error))
     return _outcome(evaluator, result, time.perf_counter() - started)
 

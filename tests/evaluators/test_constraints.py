@@ -102,6 +102,7 @@ def test_c04_json_validity_refuses_what_python_would_forgive():
     assert ValidJSON()('{"a": [1, null]}')[0]
     for bad in ("{'a': 1}", "NaN", '{"a": 1} trailing', "", '```json\n{"a": 1}\n```'):
         assert not ValidJSON()(bad)[0], bad
+    assert Constraints().add("json", ValidJSON())({"text": "an object", "n": 1}).passed is True
     assert ValidJSON(fenced=True)('```json\n{"a": 1}\n```')[0]
 
 

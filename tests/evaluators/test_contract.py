@@ -83,6 +83,13 @@ async def test_b23_an_evaluator_that_raises_is_unscored_with_its_reason():
     assert (await outcome(broken)).unscored == "ValueError: no such column"
 
 
+async def test_b23_an_evaluator_that_exits_does_not_take_the_run_with_it():
+    def leaves(output):
+        raise SystemExit("bye")
+
+    assert (await outcome(leaves)).unscored == "SystemExit: bye"
+
+
 async def test_b33_an_evaluator_that_hangs_is_unscored_after_its_time():
     async def hangs(output):
         await asyncio.sleep(60)

@@ -101,14 +101,14 @@ def test_d17_the_cases_are_five_golden_three_adversarial_two_regression_with_roo
 
 @pytest.mark.model
 def test_h08_calibration_rejects_a_judge_at_chance(model_url, tmp_path):
-    few = [json.loads(line) for line in (EXAMPLE / "passages.jsonl").read_text().splitlines()][:6]
+    few = [json.loads(line) for line in (EXAMPLE / "passages.jsonl").read_text().splitlines()][:4]
     (tmp_path / "few.jsonl").write_text("".join(json.dumps(one) + "\n" for one in few))
     done, outcomes = score(
         str(tmp_path / "few.jsonl"), "small_judge:SUITE", tmp_path / "s.jsonl", "--concurrency", "1",
         "--labels", "labels.jsonl", EVALSPAN_DEMO_MODEL_URL=model_url, EVALSPAN_CACHE=str(tmp_path / "cache"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert len(outcomes) == 6
-    verdict = calibrate(tmp_path / "s.small_judge.labelled.jsonl", 6)
+    assert len(outcomes) == 4
+    verdict = calibrate(tmp_path / "s.small_judge.labelled.jsonl", 4)
     assert verdict.returncode in (3, 4), verdict.stdout  # never 0
     assert "MAY GATE" not in verdict.stdout
