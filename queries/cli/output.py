@@ -28,6 +28,8 @@ format_option = click.option(
 def render(result: Result, format_: str = "table", *, file: TextIO | None = None) -> None:
     """Prints a result in one of FORMATS; data goes to stdout unless `file` says otherwise."""
     out = file or sys.stdout
+    if not result.columns and format_ != "json":
+        return  # ClickHouse names no columns when there are no rows
     if format_ == "table":
         _table(result, out)
     elif format_ == "json":

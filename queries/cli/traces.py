@@ -84,7 +84,7 @@ def _echo_span(node: reading.Node, trace: reading.Trace, scores: list[str], mess
     if row["input_tokens"] or row["output_tokens"]:
         facts.append(f"{row['input_tokens']:,}+{row['output_tokens']:,} tok")
     if row["cost_usd"] is not None:
-        facts.append(f"${row['cost_usd']:.4f}")
+        facts.append(_dollars(row["cost_usd"]))
     if row["status"] == "ERROR":
         facts.append(click.style(f"ERROR {row['error_type'] or row['status_message'][:80]}", fg="red"))
     name = click.style(f"{node.rails}{row['name']}", bold=True)
@@ -138,10 +138,14 @@ def _score(row: dict[str, Any]) -> str:
     return " ".join([*parts, mark]).rstrip()
 
 
+def _dollars(cost: float) -> str:
+    return f"${cost:.4f}" if cost >= 0.001 else f"${cost:.6f}"
+
+
 def _shown(found: Result) -> Result:
     rows = []
     for row in found.dicts():
-        cost = "" if not row["cost_usd"] else f"${row['cost_usd']:.4f}"
+        cost = _dollars(row["cost_usd"]) if row["cost_usd"] else ""
         name = row["name"] + (f" ✗{row['errors']}" if row["errors"] else "")
         rows.append(
             (
