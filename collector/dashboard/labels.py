@@ -16,7 +16,7 @@ from ...instrument.errors import UsageError
 from ...queries.conversation import input_of, output_text
 from ...queries.examples import add_examples
 from . import guard
-from .trace import span_parts
+from .trace import ALWAYS, span_parts
 from .view import Look, answering, look_at, render
 
 LABELS = {"good": True, "bad": False, "unsure": None}
@@ -72,7 +72,7 @@ async def _annotate(request: web.Request) -> web.StreamResponse:
     )
     if request.headers.get("HX-Request") != "true":
         return remember_author(see(f"/traces/{trace_id}?span={span_id}"), author)
-    scores = await look.ask("pages/trace_scores", ids=[trace_id])
+    scores = await look.ask("pages/trace_scores", ids=[trace_id], **ALWAYS)
     answer = render(look, "span_scores.html", title="Scores", trace_id=trace_id, **span_parts(span, scores))
     return remember_author(answer, author)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...queries.conversation import output_text
 from . import messages
+from .trace import ALWAYS
 from .view import Look, page
 
 
@@ -16,7 +17,7 @@ async def _list(look: Look) -> dict[str, Any]:
 async def _one(look: Look) -> dict[str, Any]:
     session = look.request.match_info["session"]
     turns = await look.ask("pages/session", session=session)
-    scores = await look.ask("pages/trace_scores", ids=[turn["trace_id"] for turn in turns]) if turns else []
+    scores = await look.ask("pages/trace_scores", ids=[turn["trace_id"] for turn in turns], **ALWAYS) if turns else []
     for turn in turns:
         turn["asked"] = _last_question(turn.pop("input"))
         turn["answered"] = output_text(turn.pop("output"))

@@ -12,6 +12,8 @@ from .filters import stamp
 from .view import Look, Rows, answering, look_at, page, render
 from .waterfall import ROWS, Tree, rows, tree
 
+ALWAYS = {"start": "1970-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
+"""A trace is shown whole, whatever time range the address carries."""
 HIDDEN = {"gen_ai.system_instructions"}
 """Attributes that the messages already show."""
 
@@ -35,9 +37,9 @@ async def _show(look: Look) -> dict[str, Any]:
     if chosen not in laid.spans:
         chosen = _interesting(laid)
     scores, span, near = await asyncio.gather(
-        look.ask("pages/trace_scores", ids=[trace_id]),
+        look.ask("pages/trace_scores", ids=[trace_id], **ALWAYS),
         look.one("pages/span", trace=trace_id, span=chosen),
-        look.one("pages/neighbours", trace=trace_id, at=stamp_ns(spans[0]), start="1970-01-01 00:00:00"),
+        look.one("pages/neighbours", trace=trace_id, at=stamp_ns(spans[0]), **ALWAYS),
     )
     return {
         "title": laid.spans[laid.roots[0]]["name"] or trace_id[:8],
@@ -125,7 +127,7 @@ async def _span(request: web.Request) -> web.StreamResponse:
     look = look_at(request)
     trace_id, span_id = request.match_info["trace"], request.match_info["span"]
     span, scores = await asyncio.gather(
-        look.one("pages/span", trace=trace_id, span=span_id), look.ask("pages/trace_scores", ids=[trace_id])
+        look.one("pages/span", trace=trace_id, span=span_id), look.ask("pages/trace_scores", ids=[trace_id], **ALWAYS)
     )
     if not span:
         raise web.HTTPNotFound(text=f"No span {span_id} in trace {trace_id}.\n")
