@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from ...instrument.errors import UsageError
+from ...instrument.errors import StoreError, UsageError
+from ...queries import catalog
+from ...queries.conditions import matching
 from . import guard
 from .filters import duration
 from .labels import see
 from .view import Look, answering, look_at, page
 
+SHOWN_ROWS = 50
 SILENCES = {"1h": "1 hour", "8h": "8 hours", "3d": "3 days", "7d": "7 days"}
 
 
 async def _show(look: Look) -> dict[str, Any]:
     rule = look.query.get("rule", "")
     rules, fired = await asyncio.gather(look.ask("pages/alert_rules"), look.ask("pages/alerts", rule=rule))
+    chosen = next((row for row in rules if row["rule_id"] == rule), None)
     return {
         "rules": rules,
+        "tested": await _tested(look, chosen) if chosen and look.query.get("test") else None,
         "alerts": fired,
-        "chosen": next((row for row in rules if row["rule_id"] == rule), None),
+        "chosen": chosen,
         "silences": SILENCES,
         "firing": sum(row["state"] == "firing" for row in rules),
     }
+
+
+async def _tested(look: Look, rule: dict[str, Any]) -> dict[str, Any]:
+    """What the rule's question answers now: the rows that would make it fire."""
+    about = {"name": rule["name"], "condition": rule["condition"], "columns": [], "rows": [], "error": ""}
+    try:
+        given = json.loads(rule["parameters"] or "{}")
+        known = {parameter.name for parameter in catalog.get(rule["query"]).parameters}
+        given |= {"project": rule["project"]} if "project" in known and "project" not in given else {}
+        found = await asyncio.to_thread(matching, look.service.store, rule["query"], rule["condition"], given)
+    except (StoreError, UsageError, ValueError) as error:
+        return {**about, "error": f"The rule cannot be asked: {error}"}
+    return {**about, "columns": found.columns, "rows": [list(row) for row in found.rows[:SHOWN_ROWS]]}
 
 
 async def _silence(request: web.Request) -> web.StreamResponse:

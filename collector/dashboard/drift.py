@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from ...evaluators.drift import DIMENSIONS, DriftReport, find_drift
+from ...evaluators.drift import DIMENSIONS, LEAST, DriftReport, find_drift
 from ...queries import catalog
 from .view import Asked, Look, Rows, page
 
@@ -54,6 +54,7 @@ class _Asked(NamedTuple):
 _Kept = dict[_Asked, tuple[DriftReport, dict[str, Rows]]]
 REPORTS: web.AppKey[_Kept] = web.AppKey("dashboard_drift")
 MOST_REPORTS = 30
+ALPHA = 0.05
 
 
 async def _report(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
@@ -70,21 +71,48 @@ async def _report(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Row
 def _compute(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
     since = timedelta(minutes=asked.minutes)
     project, metric = asked.project, asked.metric
-    report = find_drift(look.service.store, project=project, metric=metric, by=asked.by, since=since, until=asked.until)
+    report = find_drift(
+        look.service.store, project=project, metric=metric, by=asked.by, since=since, until=asked.until, alpha=ALPHA
+    )
     length = int((report.until - report.since).total_seconds())
     period = {"project": project, "metric": metric, "since_s": length, "until": report.until.isoformat()}
-    return report, _windows(look, period, report.window_s)
+    return report, _windows(look, report, period)
 
 
-def _windows(look: Look, period: dict[str, Any], window_s: int) -> dict[str, Rows]:
-    """The detector's windows of each score, for the charts."""
+def _windows(look: Look, report: DriftReport, period: dict[str, Any]) -> dict[str, Rows]:
+    """The detector's windows of each score for the charts, under the report's own share of the error probability."""
+    enough = sum(min(row["n_before"], row["n_after"]) >= LEAST for row in report.scores)
+    settings = {
+        "window_s": report.window_s,
+        "horizon": -(-period["since_s"] // report.window_s),
+        "alpha": ALPHA / 2 / max(enough, 1),
+        "min_n": 5,
+    }
     query = catalog.get("e_detector")
-    rows = query.run(look.service.store, **period, window_s=window_s, min_n=5).dicts()
+    rows = query.run(look.service.store, **period, **settings).dicts()
     found: dict[str, Rows] = {}
     for row in rows:
         found.setdefault(row["metric"], []).append(row)
     return found
 
 
+async def _inputs(look: Look) -> dict[str, Any]:
+    """Whether what users ask moved: lengths and tokens, languages and models, words. Read apart: it takes a while."""
+    filters = look.filters
+    until = min(filters.end, datetime.now(UTC)).replace(second=0, microsecond=0)
+    period = {
+        "project": filters.project or "default",
+        "since_s": max(60, int((until - filters.start).total_seconds())),
+        "until": until.isoformat(),
+    }
+    numbers, categories, words = await asyncio.gather(
+        look.ask("input_drift_numbers", **period),
+        look.ask("input_drift_categories", **period),
+        look.one("input_drift_words", **period),
+    )
+    return {"numbers": numbers, "categories": categories, "words": words}
+
+
 drift = page("/drift", "drift.html", "Drift", since="7d")(_show)
-routes = drift.routes()
+inputs = page("/drift/inputs", "drift_inputs.html", "What users ask", since="7d")(_inputs)
+routes = [*drift.routes(), *inputs.routes()]

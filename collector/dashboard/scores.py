@@ -38,14 +38,17 @@ def _chosen(look: Look, names: Rows) -> dict[str, Any] | None:
 async def _detail(look: Look, chosen: dict[str, Any]) -> dict[str, Any]:
     name, source = chosen["name"], chosen["source"]
     span = look.filters.end - look.filters.start
-    trend, slices, histogram, marks, human = await asyncio.gather(
+    project = look.filters.project or "default"
+    trend, slices, histogram, marks, human, weeks = await asyncio.gather(
         look.ask("pages/score_trend", name=name, source=source, bucket_s=bucket(span)),
         look.ask("pages/score_slices", name=name, source=source),
         look.ask("pages/score_histogram", name=name, source=source),
         look.ask("pages/score_marks", name=name),
         look.one("pages/judge_human", name=name),
+        look.ask("judge_agreement", metric=name, project=project),
     )
     return {
+        "weeks": weeks,
         "trend": trend,
         "slices": _grouped(slices),
         "histogram": histogram,

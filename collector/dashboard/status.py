@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...instrument.errors import QueryError
+from . import guard
 from .scores import bucket
 from .view import Look, Rows, page
 
@@ -22,11 +23,13 @@ DROPS = {
 
 async def _show(look: Look) -> dict[str, Any]:
     span = look.filters.end - look.filters.start
-    ingest, sampling, funnel, tables = await asyncio.gather(
+    everything = guard.only_project(look.request) is None
+    ingest, sampling, funnel, tables, rules = await asyncio.gather(
         look.ask("pages/ingest", bucket_s=bucket(span, 48)),
         look.ask("pages/sampling"),
         look.ask("pages/funnel"),
         _tables(look),
+        look.ask("evaluation_funnel") if everything else _none(),
     )
     telemetry = look.service.telemetry
     return {
@@ -43,6 +46,7 @@ async def _show(look: Look) -> dict[str, Any]:
         "sampling": sampling,
         "funnel": funnel,
         "tables": tables,
+        "rules": rules,
         "disk": _disk(look),
         "ready": look.service.ready,
         "trouble": look.service.spans.inserter.last_error or "",
@@ -57,6 +61,11 @@ def _drops(look: Look) -> list[dict[str, Any]]:
         for labels, value in look.service.telemetry.counted(name)
     ]
     return sorted(found, key=lambda row: -row["n"])
+
+
+async def _none() -> Rows:
+    """The rules of the service are not one project's to see."""
+    return []
 
 
 async def _tables(look: Look) -> Rows:

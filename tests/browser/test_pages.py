@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import time
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from playwright.sync_api import Browser, expect
 
-from ..collector.serving import Collector
+from ..collector.serving import Collector, serving
 from .conftest import Watched, document
 from .seed import Shop
 
@@ -34,9 +38,9 @@ MOST_BYTES = 200_000
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_has_a_json_twin_with_its_sql_and_stays_small(served: Collector, path: str) -> None:
-    html = served.request("GET", path)
-    assert html.status == 200
-    assert len(html.body) < MOST_BYTES, f"{path} has {len(html.body)} bytes"
+    shown = served.request("GET", path)
+    assert shown.status == 200
+    assert len(shown.body) < MOST_BYTES, f"{path} has {len(shown.body)} bytes"
     place, _, query = path.partition("?")
     twin = document(served, f"{'/traces' if place == '/' else place}.json?{query}")
     assert twin["queries"], "as SQL is empty"
@@ -86,3 +90,56 @@ def test_a_trace_shows_messages_tool_results_and_scores(browser_page: Watched, s
     page.get_by_role("link", name="retrieval help-centre").click()
     expect(page.locator(".documents")).to_contain_text("terms.md")
     assert browser_page.wrong == []
+
+
+def test_a_trace_of_2000_spans_opens_folded_stays_small_and_unfolds(browser_page: Watched, served: Collector) -> None:
+    trace, start = b"\x77" * 16, int((time.time() - 3 * 86400) * 1e9)
+    spans = [
+        Span(
+            trace_id=trace,
+            span_id=number.to_bytes(8, "big"),
+            parent_span_id=b"" if number == 1 else max(1, number // 100).to_bytes(8, "big"),
+            name=f"step {number}",
+            start_time_unix_nano=start + number * 10**6,
+            end_time_unix_nano=start + (number + 40) * 10**6,
+        )
+        for number in range(1, 2001)
+    ]
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
+    assert served.post(request.SerializeToString()).status == 200
+    deadline = time.monotonic() + 20
+    while (answer := served.request("GET", f"/traces/{trace.hex()}")).status == 404 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(answer.body) < MOST_BYTES
+    page = browser_page.open(f"/traces/{trace.hex()}")
+    expect(page.locator(".facts").first).to_contain_text("2,000 spans")
+    shown = page.locator("#waterfall li[data-row]:visible").count()
+    assert 50 < shown < 400
+    page.locator("#waterfall li.fold button").last.click()
+    expect(page.locator("#waterfall li[data-row]:visible").nth(shown + 10)).to_be_visible()
+    page.locator("#waterfall button.toggle").first.click()
+    expect(page.locator("#waterfall li[data-row]:visible")).to_have_count(1)
+    assert browser_page.wrong == []
+
+
+def test_an_empty_store_says_why_and_what_helps(chromium: Browser, tmp_path: Path) -> None:
+    helps = {
+        "/traces": "evalspan.init()",
+        "/sessions": "evalspan.context",
+        "/scores": "evalspan score",
+        "/drift": "evalspan score",
+        "/review": "evalspan export failures",
+        "/annotate": "evalspan annotate",
+        "/datasets": "evalspan dataset push",
+        "/experiments": "evalspan experiment run",
+        "/status": "evalspan status",
+    }
+    with serving(tmp_path / "empty") as collector:
+        for path, command in helps.items():
+            answer = collector.request("GET", path)
+            assert answer.status == 200, path
+            assert command in html.unescape(answer.body.decode()), path
+        page = chromium.new_page()
+        page.goto(f"http://{collector.address}/")
+        expect(page.locator(".empty")).to_contain_text("nothing has arrived yet")
+        page.close()

@@ -17,7 +17,7 @@ WITH
         AND ({project:String} = '' OR project = {project:String})
         AND ({environment:String} = '' OR environment = {environment:String})
         AND ({service:String} = '' OR service = {service:String})
-        AND experiment_id = ''
+        AND experiment_id = '' AND sample_weight > 0
             AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL),
     (SELECT (if(min(y) >= 0 AND max(y) <= 1, 0, min(y)), if(min(y) >= 0 AND max(y) <= 1, 1, max(y)), sum(w)) FROM scored) AS bounds,
     greatest(bounds.2 - bounds.1, 1e-9) / 20 AS width

@@ -40,7 +40,7 @@ FROM
         AND ({project:String} = '' OR project = {project:String})
         AND ({environment:String} = '' OR environment = {environment:String})
         AND ({service:String} = '' OR service = {service:String})
-        AND experiment_id = ''
+        AND experiment_id = '' AND sample_weight > 0
     )
     GROUP BY name, source
 )
