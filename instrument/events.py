@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, set_span_in_context
 from . import semconv
 from .config import InstrumentConfig
 from .content import CONTENT_ATTRIBUTES
+from .provider import EXIT_SECONDS
 
 decode = msgspec.json.decode
 
@@ -24,8 +25,18 @@ class Events:
     """Sends log events to the collector, from a queue of their own."""
 
     def __init__(self, config: InstrumentConfig, resource: Resource, provider: Any = None) -> None:
-        self.provider = provider if provider is not None else _make(config, resource)
-        self._logger = self.provider.get_logger("evalspan")
+        self._processor: BatchLogRecordProcessor | None = None
+        if provider is None:
+            provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+            self._processor = _processor(config)
+            provider.add_log_record_processor(self._processor)
+        self.provider = provider
+        self._logger = provider.get_logger("evalspan")
+
+    def close(self) -> None:
+        """Sends what can be sent in two seconds; a provider that was given is left to its owner."""
+        if self._processor is not None:
+            self._processor._batch_processor.shutdown(timeout_millis=int(EXIT_SECONDS * 1000))  # noqa: SLF001 - as public, it waits for half a minute
 
     def content(self, span: Span, attributes: dict[str, Any]) -> None:
         """Sends what one call said as an event of its own, structured as the conventions want it on events."""
@@ -49,12 +60,8 @@ class Events:
         )
 
 
-def _make(config: InstrumentConfig, resource: Resource) -> LoggerProvider:
+def _processor(config: InstrumentConfig) -> BatchLogRecordProcessor:
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
     endpoint = f"{config.endpoint}/v1/logs" if config.endpoint else None
-    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(
-        BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint, headers=config.headers))
-    )
-    return provider
+    return BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint, headers=config.headers))

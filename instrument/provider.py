@@ -38,6 +38,11 @@ class BoundedProcessor(BatchSpanProcessor):
         self._batches = self._batch_processor
         self._room = self._batches._max_queue_size  # noqa: SLF001 - the SDK tells nobody when it drops
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last batch did not arrive."""
+        return self._splitting.failing
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Adds the context's attributes to a span that is not ours."""
         if not self.closed:
@@ -57,7 +62,7 @@ class BoundedProcessor(BatchSpanProcessor):
     def shutdown(self) -> None:
         """Sends what can be sent in two seconds; hardly waits for a collector that is known to be away."""
         self.closed = True
-        seconds = EXIT_SECONDS_WHEN_FAILING if self._splitting.failing else EXIT_SECONDS
+        seconds = EXIT_SECONDS_WHEN_FAILING if self.failing else EXIT_SECONDS
         self._batches.shutdown(timeout_millis=int(seconds * 1000))
         if self.dropped:
             log.warning("%d spans were dropped because the collector did not keep up", self.dropped)

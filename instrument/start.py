@@ -18,7 +18,7 @@ from .content import ContentPolicy
 from .errors import UsageError
 from .libraries.hooks import HOOKS
 from .metrics import ClientMetrics, make_meter_provider
-from .provider import BoundedProcessor, find_or_make, fitting_bytes
+from .provider import EXIT_SECONDS, BoundedProcessor, find_or_make, fitting_bytes
 from .recording import Tracing
 from .threads import carry_context, stop_carrying
 
@@ -62,17 +62,16 @@ class Handle:
         return self._processor.dropped if self._processor is not None else 0
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Sends every ended span now; False when that took longer than `timeout_s` seconds."""
+        """Sends every ended span now; False when that took longer than `timeout_s` seconds or did not arrive."""
         if self.tracer_provider is None:
             return True
-        return _in_time(self._flush, timeout_s)
+        done = _in_time(self._flush, timeout_s)
+        return done and not (self._processor is not None and self._processor.failing)
 
     def shutdown(self, timeout_s: float = 5.0) -> None:
         """Takes the hooks out, sends what waits and stops our export; the tracer provider itself goes on."""
-        if self._stopped:
-            return
-        self._stopped = True
-        uninstrument()
+        if _handle is self:
+            take_out_hooks()
         _in_time(self._close, timeout_s)
         atexit.unregister(self._close)
 
@@ -93,11 +92,13 @@ class Handle:
             self._meter_provider.force_flush()
 
     def _close(self) -> None:
+        if self._stopped:
+            return
         self._stopped = True
-        if self._events is not None and self._logger_provider is None:
-            self._events.provider.shutdown()
+        if self._events is not None:
+            self._events.close()
         if self._meter_provider is not None:
-            self._meter_provider.shutdown()
+            self._meter_provider.shutdown(timeout_millis=EXIT_SECONDS * 1000)
         if self._processor is not None:
             self._processor.shutdown()
 
@@ -198,14 +199,20 @@ def switch_on(
 
 
 def uninstrument() -> None:
-    """Takes the hooks out of both SDKs; spans that are open still end, and `init` can be called again."""
+    """Takes the hooks out of both SDKs and stops our export; `init` can be called again."""
+    handle = _handle
+    if handle is not None:
+        handle.shutdown()
+    take_out_hooks()
+
+
+def take_out_hooks() -> None:
+    """Restores every function that was wrapped; spans that are open still end."""
     global _handle
     for hooks in HOOKS.values():
         hooks.deactivate()
     stop_carrying()
-    handle, _handle = _handle, None
-    if handle is not None:
-        _in_time(handle._close, 5.0)  # noqa: SLF001 - same module
+    _handle = None
 
 
 def _libraries(names: Iterable[str]) -> list[str]:

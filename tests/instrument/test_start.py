@@ -142,6 +142,7 @@ def test_a_broken_collector_costs_the_app_neither_time_nor_its_exit(how: str, se
         code = f"import evalspan, time, atexit\nevalspan.init('x', {address!r})" + CALL.format(url=server.url)
         code += "started = time.perf_counter()\nfor _ in range(20):\n    with evalspan.span('s'): pass\n"
         code += "print(time.perf_counter() - started)\n"
+        code += "evalspan.score('x', 1, trace_id='ab')\n"
         started = time.monotonic()
         done = python(code)
         took = time.monotonic() - started
