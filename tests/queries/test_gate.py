@@ -9,7 +9,7 @@ import pytest
 from evalspan.instrument.errors import QueryError
 from evalspan.queries import catalog
 from evalspan.queries.database import Store
-from evalspan.queries.readonly import _TABLE_FUNCTIONS, Limits, _functions
+from evalspan.queries.readonly import _TABLE_FUNCTIONS, ACCESS_DENIED, Limits, _functions
 
 SECRET = "the content of a file outside the store"
 
@@ -224,8 +224,13 @@ def test_reading_works(sql: str, store: Store) -> None:
 def test_every_named_query_passes_the_gate(store: Store) -> None:
     for name in catalog.names():
         query = catalog.get(name)
-        given = {p.name: "0" * 32 if p.type == "String" else "1" for p in query.parameters if p.default is None}
-        store.query_untrusted(query.sql, query.bound(given))
+        values = {"String": "2026-01-01 00:00:00"}
+        given = {p.name: values.get(p.type, "1") for p in query.parameters if p.default is None}
+        try:
+            store.query_untrusted(query.sql, query.bound(given))
+        except QueryError as error:
+            # The values fit no query in particular; what counts is that the gate lets each one through.
+            assert error.code != ACCESS_DENIED, (name, str(error))
 
 
 def test_values_come_back_as_they_do_for_trusted_queries(store: Store) -> None:
