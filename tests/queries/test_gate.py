@@ -222,6 +222,7 @@ def test_reading_works(sql: str, store: Store) -> None:
 
 
 def test_every_named_query_passes_the_gate(store: Store) -> None:
+    refused = {}
     for name in catalog.names():
         query = catalog.get(name)
         values = {"String": "2026-01-01 00:00:00"}
@@ -229,8 +230,9 @@ def test_every_named_query_passes_the_gate(store: Store) -> None:
         try:
             store.query_untrusted(query.sql, query.bound(given))
         except QueryError as error:
-            # The values fit no query in particular; what counts is that the gate lets each one through.
-            assert error.code != ACCESS_DENIED, (name, str(error))
+            if error.code == ACCESS_DENIED:  # whether the values suit the query is another matter
+                refused[name] = str(error)
+    assert refused == {}
 
 
 def test_values_come_back_as_they_do_for_trusted_queries(store: Store) -> None:
