@@ -12,7 +12,7 @@ from . import guard
 from .drawing import environment
 from .filters import stamp
 from .traces import arrivals
-from .view import SERVICE, Look, look_at
+from .view import SERVICE, Look, answering, look_at
 
 LISTENERS: web.AppKey[set[asyncio.Task[None]]] = web.AppKey("dashboard_listeners")
 PERIOD_S = 1.0
@@ -22,6 +22,7 @@ MOST_AT_ONCE = 30
 
 
 async def _live(request: web.Request) -> web.StreamResponse:
+    look_at(request)  # an address that cannot be read is refused before the stream begins
     listeners = request.app[LISTENERS]
     if len(listeners) >= request.app[SERVICE].config.dashboard.live_listeners:
         raise web.HTTPServiceUnavailable(
@@ -83,4 +84,4 @@ async def stop_listening(app: web.Application) -> None:
         task.cancel()
 
 
-routes = [web.get("/traces/live", guard.protect(_live))]
+routes = [web.get("/traces/live", guard.protect(answering(_live)))]

@@ -138,7 +138,8 @@ async def _folded(request: web.Request) -> web.StreamResponse:
     """Rows that the page left folded: the children of `under` from the `skip`-th on."""
     look = look_at(request)
     laid = tree(await _spans(look))
-    under, skip = look.query.get("under", ""), int(look.query.get("skip", "0") or 0)
+    under, number = look.query.get("under", ""), look.query.get("skip", "0")
+    skip = int(number) if number.isdecimal() else 0
     found = rows(laid, under=under, skip=skip) if under else rows(laid)[skip:]
     return render(look, "trace_rows.html", title="Spans", trace_id=request.match_info["trace"], rows=found, span={})
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from . import guard
 from .filters import stamp
-from .view import Look, Rows, look_at, page, render
+from .view import Look, Rows, answering, look_at, page, render
 
 NARROW = ("name", "model", "operation", "version", "hash", "status", "error", "session", "user", "q", "attribute")
 """The parameters of the URL that narrow the list, besides `failed` and `slower_ms`."""
@@ -167,4 +167,4 @@ def _strip(points: Rows) -> list[dict[str, Any]]:
     ]
 
 
-routes = [*traces.routes(), web.get("/traces/facets", guard.protect(_facets))]
+routes = [*traces.routes(), web.get("/traces/facets", guard.protect(answering(_facets)))]

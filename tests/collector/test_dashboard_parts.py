@@ -1,0 +1,158 @@
+"""What pages are computed from, with input that no well-behaved sender would send."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from evalspan.collector.dashboard import messages
+from evalspan.collector.dashboard.drawing import money, number, share, span_time
+from evalspan.collector.dashboard.experiments import compare
+from evalspan.collector.dashboard.filters import Filters
+from evalspan.collector.dashboard.guard import local_path
+from evalspan.collector.dashboard.waterfall import rows, tree
+from evalspan.instrument.errors import UsageError
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def span(name: str, parent: str = "", begin: float = 0, length: float = 1, operation: str = "") -> dict[str, Any]:
+    return {
+        "span_id": name,
+        "parent_span_id": parent,
+        "start_time": NOON + timedelta(seconds=begin),
+        "duration_ns": round(length * 1e9),
+        "operation": operation,
+        "name": name,
+    }
+
+
+def test_the_critical_path_is_what_the_end_waited_for() -> None:
+    spans = [
+        span("root", length=10),
+        span("slow", "root", 0, 6),
+        span("beside", "root", 0, 2),
+        span("last", "root", 6, 4),
+    ]
+    assert tree(spans).critical == {"root", "slow", "last"}
+
+
+def test_spans_without_their_parent_are_shown_and_counted() -> None:
+    laid = tree([span("root"), span("late", parent="never-came")])
+    assert laid.orphans == 1
+    assert [row["span"]["span_id"] for row in rows(laid)] == ["root", "late"]
+
+
+def test_a_cycle_of_parents_does_not_hang_or_lose_a_span() -> None:
+    laid = tree([span("a", "c"), span("b", "a"), span("c", "b"), span("self", "self")])
+    assert {row["span"]["span_id"] for row in rows(laid)} == {"a", "b", "c", "self"}
+
+
+def test_folds_add_up_to_all_spans_and_unfold_to_them() -> None:
+    laid = tree([span("root"), *(span(f"s{n}", "root" if n < 300 else f"s{n % 300}") for n in range(900))])
+    shown = rows(laid)
+    hidden = sum(row["more"] for row in shown if "more" in row)
+    assert hidden
+    assert hidden + sum("span" in row for row in shown) == 901
+    fold = next(row for row in shown if row.get("under") == "root")
+    more = rows(laid, under="root", skip=fold["skip"])
+    assert sum(row.get("more", 1) for row in more) == fold["more"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "null", "[]", "{", '{"a": 1}', '[{"role": null, "parts": null}]', '[{"role": "user", "content": [1, null]}]', "[" * 5000],
+)  # fmt: skip
+def test_bodies_of_any_shape_become_messages_or_text(body: str) -> None:
+    for message in messages.read(body, body):
+        assert all(isinstance(part.get("text", ""), str) for part in message["parts"])
+
+
+def test_a_tool_result_stands_under_its_call_in_both_dialects() -> None:
+    ours = [
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "1", "name": "find", "arguments": {"q": 1}}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": "here"}]},
+    ]
+    theirs = [
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "find", "arguments": '{"q": 1}'}}]},
+        {"role": "tool", "tool_call_id": "1", "content": "here"},
+    ]  # fmt: skip
+    for dialect in (ours, theirs):
+        (message,) = messages.read(json.dumps(dialect))
+        assert [(part["name"], part["result"]) for part in message["parts"]] == [("find", "here")]
+
+
+def test_only_raster_images_inside_the_message_are_shown() -> None:
+    parts = [
+        {"type": "blob", "mime_type": "image/png", "content": "aGk="},
+        {"type": "blob", "mime_type": "image/svg+xml", "content": "aGk="},
+        {"type": "blob", "mime_type": "image/png", "content": '" onload="'},
+        {"type": "uri", "uri": "https://elsewhere.example/a.png"},
+    ]
+    (message,) = messages.read(json.dumps([{"role": "user", "parts": parts}]))
+    assert [part["type"] for part in message["parts"]] == ["image", "text", "text", "link"]
+
+
+def result(run: str, example: str, *, passed: str, score: float) -> dict[str, Any]:
+    return {
+        "experiment_id": run, "example_id": example, "repeat": 0, "partition": "golden", "output": run, "passed": passed,
+        "failure_reason": "", "scores": {"tone": score}, "trace_id": "",
+    }  # fmt: skip
+
+
+def test_b10_runs_are_compared_by_pairs_and_unknown_verdicts_stay_out() -> None:
+    found = []
+    for number_, (old, new) in enumerate([("pass", "fail"), ("pass", "pass"), ("unknown", "pass"), ("pass", "pass")]):
+        found += [result("a", f"e{number_}", passed=old, score=0.9), result("b", f"e{number_}", passed=new, score=0.4)]
+    found.append(result("b", "only-new", passed="pass", score=1.0))
+    compared = compare(found, "a", "b")
+    rate, tone = compared["rows"]
+    assert (compared["shared"], compared["only_candidate"], compared["worse"], compared["better"]) == (4, 1, 1, 0)
+    assert (rate["n"], tone["n"]) == (3, 4)
+    assert tone["difference"] == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize(
+    "query", [{"since": "soon"}, {"since": "0h"}, {"from": "yesterday"}, {"from": "2026-02-02", "to": "2026-02-01"}]
+)
+def test_a_time_range_that_makes_no_sense_is_refused_with_the_fix(query: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as refused:
+        Filters.read(query, since="24h")
+    assert refused.value.hint
+
+
+def test_a_key_s_project_cannot_be_left_by_the_address() -> None:
+    filters = Filters.read({"project": "other", "service": "shop"}, since="1h", project="mine")
+    assert filters.parameters()["project"] == "mine"
+    assert filters.url("/scores") == "/scores?service=shop"
+
+
+@pytest.mark.parametrize(
+    "where", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nb"]
+)
+def test_a_sign_in_leads_only_to_this_server(where: str) -> None:
+    assert local_path(where) == "/"
+
+
+def test_numbers_are_written_with_the_digits_that_matter() -> None:
+    assert [number(value) for value in (None, float("nan"), 0.0, 3, 0.7741, 12.3456, 0.00004)] == [
+        "–",
+        "–",
+        "0",
+        "3",
+        "0.774",
+        "12.3",
+        "4e-5",
+    ]
+    assert [share(value) for value in (None, 0, 1, 0.1234)] == ["–", "0 %", "100 %", "12.3 %"]
+    assert [money(value) for value in (None, 0, 0.00123, 12.5)] == ["–", "$0", "$0.0012", "$12.50"]
+    assert [span_time(value) for value in (None, 500, 2.5e6, 1.84e9, 125e9)] == [
+        "–",
+        "0 µs",
+        "2 ms",
+        "1.84 s",
+        "2 m 05 s",
+    ]
