@@ -124,7 +124,7 @@ def find_drift(
 
 
 def _rows(store: Store | RemoteStore, name: str, period: _Period, **parameters: Any) -> list[dict[str, Any]]:
-    return catalog.get(name).run(store, **period.parameters(), **parameters).dicts()
+    return catalog.get(name).run(store, timeout_s=120, **period.parameters(), **parameters).dicts()
 
 
 def _refuse_unknown(store: Store | RemoteStore, period: _Period) -> None:
@@ -254,19 +254,19 @@ def _inputs(store: Store | RemoteStore, period: _Period) -> list[str]:
     told = [
         f"{row['feature']}: median {row['median_before']:g} before, {row['median_after']:g} after "
         f"(Kolmogorov-Smirnov p {row['ks_p']:.2g}, Jensen-Shannon distance {row['js_distance']:.2f})"
-        for row in _rows(store, "input_drift_numbers", period)
+        for row in _rows(store, "input_drift_numbers", period, sample=5000)
         if row["moved"]
     ]
     told += [
         f"{row['feature']}: {row['moved_most']} had {row['share_before']:.0%}, has {row['share_after']:.0%} "
         f"(chi-square p {row['chi_square_p']:.2g}, Jensen-Shannon distance {row['js_distance']:.2f})"
-        for row in _rows(store, "input_drift_categories", period)
+        for row in _rows(store, "input_drift_categories", period, sample=2000)
         if row["moved"]
     ]
     told += [
         f"words: more of {', '.join(word[0] for word in row['gained'][:5])}; less of {', '.join(word[0] for word in row['lost'][:5])} "
         f"(Jensen-Shannon distance {row['js_distance']:.2f}, by chance below {row['bound']:.2f}, p {row['p']:.2g})"
-        for row in _rows(store, "input_drift_words", period)
+        for row in _rows(store, "input_drift_words", period, sample=1000)
         if row["p"] <= WORDS_P
     ]
     return told

@@ -6,7 +6,7 @@
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
 -- param categories UInt32 = 50 -- the most frequent categories of a feature, the others count as one
--- param sample UInt32 = 5000 -- at most so many calls on each side, drawn by hash of their ids
+-- param sample UInt32 = 5000 -- about so many calls on each side where there are more, drawn by hash of their ids
 -- column feature -- language, operation, request_model, response_model, service, environment, agent_name or tag:<key>
 -- column n_before -- calls before
 -- column n_after -- calls in the period
@@ -38,17 +38,17 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
+    -- every k-th call by hash, so that long histories cost no more than short ones
     drawn AS
     (
-        SELECT * FROM
-        (
-            SELECT start_time >= since_time AS watched, sipHash64(trace_id, span_id) AS lot, sample_weight, operation, request_model, response_model, service, environment, agent_name, attributes, input
-            FROM spans
-            WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
-                AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
-        )
-        ORDER BY lot
-        LIMIT {sample:UInt32} BY watched
+        SELECT start_time >= since_time AS watched, sample_weight, operation, request_model, response_model, service, environment, agent_name, attributes, input
+        FROM spans
+        WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+            AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+            AND sipHash64(trace_id, span_id) % assumeNotNull((
+                SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
+                WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+                    AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
     ),
     calls AS
     (
