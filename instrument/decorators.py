@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from .errors import UsageError
 from .guard import guarded
-from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs, span_or_invalid
+from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,7 +28,7 @@ def span(name: str, **attributes: Any) -> Iterator[Span]:
     observation = guarded(begin, name, "span", attributes, None)
     try:
         with _current(observation):
-            yield span_or_invalid(observation)
+            yield observation.span if observation is not None else INVALID_SPAN
     except BaseException as error:
         _end(observation, None, error)
         raise
@@ -212,8 +212,14 @@ class _Observed:
         return iterate
 
 
-def _current(observation: Observation | None) -> AbstractContextManager[None]:
-    return observation.current() if observation is not None else nullcontext()
+@contextmanager
+def _current(observation: Observation | None) -> Iterator[None]:
+    token = guarded(observation.enter) if observation is not None else None
+    try:
+        yield
+    finally:
+        if observation is not None and token is not None:
+            guarded(observation.leave, token)
 
 
 def _end(

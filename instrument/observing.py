@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextvars import Token
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from opentelemetry import trace
-from opentelemetry.context import attach, detach, get_current
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from . import config as settings
 from . import semconv
@@ -40,14 +40,13 @@ class Observation:
         self.kind = kind
         self._open = [True]
 
-    @contextmanager
-    def current(self) -> Iterator[None]:
-        """Makes this the current span for a block; never across a `yield` of the app's generators."""
-        token = attach(set_span_in_context(self.span, get_current()))
-        try:
-            yield
-        finally:
-            detach(token)
+    def enter(self) -> Token[Context]:
+        """Makes this the current span; never across a `yield` of the app's generators."""
+        return attach(set_span_in_context(self.span, get_current()))
+
+    def leave(self, token: Token[Context]) -> None:
+        """Makes the span of before the current one again."""
+        detach(token)
 
     def end(self, attributes: Attributes | None = None, error: BaseException | None = None) -> None:
         """Ends the span, with what is known at the end."""
@@ -138,11 +137,6 @@ def _from_environment() -> Tracing:
     config = settings.from_environment()
     policy = ContentPolicy(on_span=config.content.on_span, redactor=config.redactor, max_bytes=config.max_content_bytes)
     return Tracing(trace.get_tracer("evalspan"), policy)
-
-
-def span_or_invalid(observation: Observation | None) -> Span:
-    """The span to hand to the app, one that does nothing where there is none."""
-    return observation.span if observation is not None else INVALID_SPAN
 
 
 def as_plain(value: Any) -> Any:

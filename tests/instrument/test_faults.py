@@ -47,6 +47,20 @@ def functions() -> list[tuple[Any, str]]:
 
 
 FUNCTIONS = functions()
+OF_OWN_SPANS = ("observing", "decorators", "context", "content", "suppression", "recording")
+
+
+def of_calls(scenario: Scenario) -> list[tuple[Any, str]]:
+    """What a call of this SDK can pass through."""
+    other = "anthropic" if scenario.sdk == "openai" else "openai"
+    apart = (f".libraries.{other}", ".observing", ".decorators", ".threads")
+    return [(owner, name) for owner, name in FUNCTIONS if not any(part in module_of(owner) for part in apart)]
+
+
+def module_of(owner: Any) -> str:
+    return owner.__name__ if isinstance(owner, ModuleType) else str(owner.__module__)
+
+
 SDK_FAULTS: list[tuple[Any, str]] = [
     (Tracer, "start_span"),
     (Span, "set_attributes"),
@@ -112,14 +126,14 @@ def test_no_fault_of_ours_reaches_the_app(
     expected = outcome(call)
     body = server.requests[-1].raw if scenario.operation != "generate_content" else None
     evalspan.init(tracer_provider=bare_spans.provider)
-    for owner, name in [*FUNCTIONS, *SDK_FAULTS]:
+    for owner, name in [*of_calls(scenario), *SDK_FAULTS]:
         with monkeypatch.context() as patch:
             for place, key in places(owner, name):
                 patch.setattr(place, key, fault)
             assert outcome(call) == expected, f"{getattr(owner, '__name__', owner)}.{name} reached the app"
         if body is not None:
             assert server.requests[-1].raw == body
-    assert len(server.requests) == len(FUNCTIONS) + len(SDK_FAULTS) + 1
+    assert len(server.requests) == len(of_calls(scenario)) + len(SDK_FAULTS) + 1
 
 
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s.name in ASYNC], ids=lambda s: s.name)
@@ -138,11 +152,49 @@ async def test_no_fault_of_ours_reaches_an_async_app(
 
     expected = await call()
     evalspan.init(tracer_provider=bare_spans.provider)
-    for owner, name in [*FUNCTIONS, *SDK_FAULTS]:
+    for owner, name in [*of_calls(scenario), *SDK_FAULTS]:
         with monkeypatch.context() as patch:
             for place, key in places(owner, name):
                 patch.setattr(place, key, fault)
             assert await call() == expected, f"{getattr(owner, '__name__', owner)}.{name} reached the app"
+
+
+def observed_outcomes() -> list[Any]:
+    """What an app with functions, generators and blocks of its own sees."""
+    double = evalspan.observe(kind="tool", name="double")(lambda x: 2 * x)
+
+    @evalspan.observe
+    def count() -> Iterator[int]:
+        yield from (1, 2)
+
+    @evalspan.observe(kind="retriever")
+    def fail(query: str) -> None:
+        raise KeyError(query)
+
+    seen: list[Any] = [double(4), list(count()), outcome(lambda: fail("q"))]
+    with evalspan.span("block") as span:
+        seen.append(span is not None)
+    return seen
+
+
+# The app's own calls into us say what is wrong with them; the wrappers guard each step that they take elsewhere.
+CALLED_BY_THE_APP = {"context", "span", "observe", "suppress", "__init__", "wrapper", "async_generator"}
+WRAPPING = {"begin", "call", "await_it", "iterate", "end", "_current", "_end", "_keep", "_whole"}
+OWN = [
+    (owner, name)
+    for owner, name in FUNCTIONS
+    if module_of(owner).rpartition(".")[2] in OF_OWN_SPANS
+    and name not in CALLED_BY_THE_APP | {"_Observed"}
+    and not (module_of(owner).endswith(".decorators") and name in WRAPPING)
+]
+
+
+@pytest.mark.parametrize(("owner", "name"), [*OWN, *SDK_FAULTS], ids=lambda v: getattr(v, "__name__", str(v)))
+def test_no_fault_of_ours_reaches_an_observed_function(owner: Any, name: str, spans: Spans, monkeypatch) -> None:
+    expected = observed_outcomes()
+    for place, key in places(owner, name):
+        monkeypatch.setattr(place, key, fault)
+    assert observed_outcomes() == expected
 
 
 def test_the_injection_covers_the_instrumentation() -> None:
