@@ -118,7 +118,7 @@ def run(
             stored = server.stored()
             time.sleep(12)  # merges, and the log's inserted segments
             facts["disk bytes per span"] = server.disk_bytes() / max(1, stored)
-        facts["lost on SIGKILL"] = lost_on_kill(kind, directory / "kill", python, min(seconds, 6))
+        facts["lost on SIGKILL"] = lost_on_kill(kind, directory / "kill", python, 8)
     return rows, facts
 
 
