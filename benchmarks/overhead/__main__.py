@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -93,7 +94,8 @@ def added(runs: dict[str, list[dict[str, float]]]) -> Numbers:
 
 def report(numbers: Numbers, baseline: dict[str, float], rounds: int) -> str:
     """The document: the tables, and what they say of the targets."""
-    machine = f"{platform.machine()}, Python {platform.python_version()}, {date.today().isoformat()}"  # noqa: DTZ011
+    load = os.getloadavg()[2]
+    machine = f"{os.cpu_count()} cores under a load of {load:.1f}, {platform.machine()}, Python {platform.python_version()}, {date.today().isoformat()}"  # noqa: DTZ011
     return "\n".join(
         [
             "# What tracing costs the app",
@@ -101,6 +103,7 @@ def report(numbers: Numbers, baseline: dict[str, float], rounds: int) -> str:
             "Made by `python -m benchmarks.overhead`: in-process transport, content captured, a batch processor with an",
             f"exporter that drops, CPU time of the calling thread, {rounds} interleaved rounds of which the least counts,",
             f"less the same for the uninstrumented SDK ({machine}). The anthropic SDK's own spans are off.",
+            "A load above the number of cores makes differences of a hundred microseconds between equal runs: repeat it idle.",
             "",
             "## Microseconds added to a call",
             "",

@@ -215,16 +215,20 @@ def cases(openai_client: Any, anthropic_client: Any) -> dict[str, tuple[Callable
 
 
 def measure(call: Callable[[], Any], calls: int, units: int) -> float:
-    """Microseconds of this thread's CPU per call or chunk: the least of several measurements."""
+    """Microseconds of this thread's CPU per call or chunk: the least of many short measurements.
+
+    Whatever else runs on the machine only adds, and a short measurement has the best chance of being left alone.
+    """
     for _ in range(max(3, calls // 4)):
         call()
     best = float("inf")
-    for _ in range(4):
-        gc.collect()
+    batch = max(1, calls // 15)
+    for _ in range(60):
+        gc.collect(0)
         started = time.thread_time_ns()
-        for _ in range(calls):
+        for _ in range(batch):
             call()
-        best = min(best, (time.thread_time_ns() - started) / 1000 / calls / units)
+        best = min(best, (time.thread_time_ns() - started) / 1000 / batch / units)
     return best
 
 
@@ -260,11 +264,11 @@ def measure_async(client: Any) -> float:
 
     async def rounds() -> float:
         best = float("inf")
-        for _ in range(4):
+        for _ in range(60):
             started = time.thread_time_ns()
-            for _ in range(40):
+            for _ in range(4):
                 await client.chat.completions.create(model="gpt", messages=small)
-            best = min(best, (time.thread_time_ns() - started) / 1000 / 40)
+            best = min(best, (time.thread_time_ns() - started) / 1000 / 4)
         return best
 
     return asyncio.run(rounds())
