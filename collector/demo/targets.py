@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from contextlib import ExitStack
 from functools import cache
 from typing import Any
@@ -17,6 +18,9 @@ from .suite import question_of
 
 MODEL_URL = "EVALSPAN_DEMO_MODEL_URL"
 """Environment variable: a local model that already runs; otherwise one is started."""
+
+
+_one_model = threading.Lock()
 
 
 def bad_prompt(input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the contract's word
@@ -39,8 +43,13 @@ def connect_assistant(local_url: str | None = None) -> Assistant:
     return Assistant(local_url, MODEL_NAME)
 
 
-@cache
 def _assistant() -> Assistant:
+    with _one_model:  # the gate calls targets from several threads
+        return _connected()
+
+
+@cache
+def _connected() -> Assistant:
     running = os.environ.get(MODEL_URL)
     if running or os.environ.get("OPENAI_BASE_URL"):
         return connect_assistant(running)
