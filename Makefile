@@ -38,6 +38,8 @@ $(STAMP): pyproject.toml
 
 browser:
 	@command -v chromium >/dev/null || .ci/debian chromium
+	@# The accessibility checks and the readers of exported cases come from npm.
+	@command -v npm >/dev/null || .ci/debian nodejs npm
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
