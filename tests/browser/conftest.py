@@ -85,7 +85,8 @@ def arrived(collector: Collector, path: str, least: int, seconds: float = 30) ->
         time.sleep(0.2)
 
 
-@pytest.fixture(scope="session")
+# One a module, not a session: while it runs, its thread has an event loop, and no other test could start one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), "chromium is missing: run `make browser`"
     with sync_playwright() as playwright:
