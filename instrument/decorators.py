@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
+from opentelemetry.context import detach
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from .errors import UsageError
@@ -219,7 +220,7 @@ def _current(observation: Observation | None) -> Iterator[None]:
         yield
     finally:
         if observation is not None and token is not None:
-            guarded(observation.leave, token)
+            guarded(detach, token)
 
 
 def _end(

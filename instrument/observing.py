@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from . import config as settings
@@ -43,10 +43,6 @@ class Observation:
     def enter(self) -> Token[Context]:
         """Makes this the current span; never across a `yield` of the app's generators."""
         return attach(set_span_in_context(self.span, get_current()))
-
-    def leave(self, token: Token[Context]) -> None:
-        """Makes the span of before the current one again."""
-        detach(token)
 
     def end(self, attributes: Attributes | None = None, error: BaseException | None = None) -> None:
         """Ends the span, with what is known at the end."""

@@ -6,7 +6,7 @@ from contextvars import Token
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from opentelemetry.context import Context, attach, detach, get_current, set_value
+from opentelemetry.context import Context, attach, get_current, set_value
 from opentelemetry.trace import set_span_in_context
 
 from .. import semconv
@@ -57,11 +57,6 @@ def enter(
     if streams:
         recorder.stream = surface.accumulator()
     return recorder, attach(set_value(CURRENT_CALL, recorder, set_span_in_context(recorder.span, context)))
-
-
-def leave(token: Token[Context]) -> None:
-    """Makes the caller's span the current one again."""
-    detach(token)
 
 
 def server_attributes(library: Library, client: Any) -> Attributes:

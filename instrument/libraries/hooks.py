@@ -12,12 +12,12 @@ from time import perf_counter
 from typing import Any
 
 import wrapt
-from opentelemetry.context import get_value
+from opentelemetry.context import detach, get_value
 
 from ..guard import guarded
 from ..recording import CURRENT_CALL, Recorder, Tracing
 from . import anthropic, openai
-from .calls import Library, enter, leave
+from .calls import Library, enter
 from .native import leave_to_us
 from .responses import closed_late, follow, followed, is_read, parsed_late
 
@@ -100,10 +100,10 @@ class Hooks:
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
-            guarded(leave, token)
+            guarded(detach, token)
             guarded(recorder.finish, None, error)
             raise
-        guarded(leave, token)
+        guarded(detach, token)
         guarded(follow, recorder, result)
         return result
 
@@ -115,10 +115,10 @@ class Hooks:
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
-            guarded(leave, token)
+            guarded(detach, token)
             guarded(recorder.finish, None, error)
             raise
-        guarded(leave, token)
+        guarded(detach, token)
         guarded(follow, recorder, result)
         return result
 

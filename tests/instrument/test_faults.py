@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import Span, Tracer
+from opentelemetry.trace import get_current_span
 
 import evalspan
 from evalspan import instrument
@@ -131,6 +132,7 @@ def test_no_fault_of_ours_reaches_the_app(
             for place, key in places(owner, name):
                 patch.setattr(place, key, fault)
             assert outcome(call) == expected, f"{getattr(owner, '__name__', owner)}.{name} reached the app"
+            assert not get_current_span().get_span_context().is_valid, f"{name} left the call's span current"
         if body is not None:
             assert server.requests[-1].raw == body
     assert len(server.requests) == len(of_calls(scenario)) + len(SDK_FAULTS) + 1
