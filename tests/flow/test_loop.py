@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.context import Context, attach
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -82,6 +83,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory, model_url: str) -> Iterator[L
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{url}/v1/traces")))
         handle = evalspan.init(tracer_provider=provider)
         assistant = Assistant(model_url, MODEL_NAME)
+        attach(Context())  # each question starts a trace, whatever ran in this thread before
         for question, prompt, way in ASKED:
             with evalspan.context(session="s1", user="u1"):
                 assistant.answer(question, prompt, way=way)
