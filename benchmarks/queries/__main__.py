@@ -1,6 +1,6 @@
 """Times the queries behind the pages and the drift report over 100 k and 1 M spans; prints a markdown table.
 
-    python benchmarks/queries/run.py [--rows 1000000] [--store DIRECTORY]
+    python -m benchmarks.queries [--rows 1000000] [--store DIRECTORY]
 
 `first` is the first run after the store was opened (the operating system may still hold the files), `warm` the median
 of five more with ClickHouse's query condition cache off, CPU the processor time of one of them over all threads, which
