@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -71,13 +71,18 @@ class BoundedProcessor(BatchSpanProcessor):
 class SplittingExporter(SpanExporter):
     """Sends a batch in requests of bounded size: one long conversation must not cost the whole batch."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
-        self.exporter = exporter
+    def __init__(self, make: Callable[[], SpanExporter]) -> None:
+        self._make = make
+        self._process = os.getpid()
+        self.exporter = make()
         self.failing = False
         """Whether the last batch did not arrive."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports in as few requests as the size allows; the worst result of them."""
+        if self._process != os.getpid():
+            # Forked: the open connection belongs to the parent, and two processes on it get each other's answers.
+            self.exporter, self._process = self._make(), os.getpid()
         result = self._export(spans)
         self.failing = result is not SpanExportResult.SUCCESS
         return result
@@ -148,7 +153,7 @@ def _export_from(provider: Any, config: InstrumentConfig) -> BoundedProcessor | 
     if "console" in kinds:
         provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter()))
     if "none" not in kinds and ("otlp" in kinds or config.endpoint is not None):
-        processor = BoundedProcessor(SplittingExporter(otlp_exporter(config)))
+        processor = BoundedProcessor(SplittingExporter(lambda: otlp_exporter(config)))
     provider.add_span_processor(processor or ContextAttributes())
     return processor
 

@@ -27,7 +27,10 @@ def test_openai_sdk_gets_a_chat_answer_with_usage(model_url: str) -> None:
 def test_anthropic_sdk_gets_a_streamed_message(model_url: str) -> None:
     client = anthropic.Anthropic(base_url=model_url, api_key="none")
     with client.messages.stream(
-        model=MODEL_NAME, max_tokens=8, messages=[{"role": "user", "content": "Say hello."}]
+        model=MODEL_NAME,
+        max_tokens=8,
+        messages=[{"role": "user", "content": "The Pro plan costs $49. What does Pro cost?"}],
+        extra_body={"temperature": 0},
     ) as stream:
         assert "".join(stream.text_stream)
         assert stream.get_final_message().usage.output_tokens > 0
