@@ -115,3 +115,8 @@ def test_the_instrumentation_needs_nothing_but_opentelemetry_wrapt_msgspec_and_c
 def test_nobody_leaves_a_note_to_self() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
     assert not [label(path) for path in FILES if marks.search(path.read_text())]
+
+
+def test_b41_times_are_aware_and_loops_are_the_running_one() -> None:
+    naive = re.compile(r"\butcnow\(|\butcfromtimestamp\(|\bdatetime\.now\(\)|\bget_event_loop\(")
+    assert not [label(path) for path in FILES if naive.search(path.read_text())]
