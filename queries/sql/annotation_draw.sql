@@ -2,6 +2,8 @@
 -- answers: A random sample of the calls of a period, the same for everybody who asks: each with the probability with
 --   which it was drawn, so that the labels can speak for all calls.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String -- evaluation that is labelled
 -- param author String = '' -- who labels; what this person has labelled is marked
 -- param since String -- start of the period (ISO 8601, UTC)
@@ -32,7 +34,8 @@ WITH
     judged AS
     (
         SELECT trace_id, span_id, max(sample_weight) AS weight FROM evaluations
-        WHERE project = {project:String} AND name = {metric:String} AND source IN ('code', 'llm_judge') AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND name = {metric:String} AND source IN ('code', 'llm_judge') AND experiment_id = ''
             AND (score IS NOT NULL OR passed != 'unknown') AND sample_weight > 0
             AND span_time >= since_time - toIntervalDay(1) AND span_time < until_time + toIntervalDay(1)
         GROUP BY trace_id, span_id
@@ -40,13 +43,15 @@ WITH
     labelled AS
     (
         SELECT trace_id, span_id FROM evaluations
-        WHERE project = {project:String} AND name = {metric:String} AND source = 'human' AND author = {author:String} AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND name = {metric:String} AND source = 'human' AND author = {author:String} AND experiment_id = ''
     ),
     drawn AS
     (
         SELECT trace_id, span_id, row_number() OVER (ORDER BY sipHash64(span_id, trace_id, {since:String})) AS place, count() OVER () AS population
         FROM spans
-        WHERE project = {project:String} AND start_time >= since_time AND start_time < until_time AND sample_weight > 0
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND start_time >= since_time AND start_time < until_time AND sample_weight > 0
             AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND status != 'ERROR'
             AND ({evaluated:UInt8} = 0 OR (trace_id, span_id) IN (SELECT trace_id, span_id FROM judged))
     )
@@ -54,7 +59,7 @@ SELECT s.trace_id AS trace_id, s.span_id AS span_id, start_time, input, output, 
     if(judged.weight > 0, judged.weight, s.sample_weight) AS sample_weight, place, population, least(1, {count:UInt32} / population) AS probability,
     (s.trace_id, s.span_id) IN (SELECT trace_id, span_id FROM labelled) AS done
 FROM (SELECT * FROM drawn WHERE place <= {count:UInt32}) AS chosen
-INNER JOIN (SELECT * FROM spans WHERE project = {project:String} AND start_time >= since_time AND start_time < until_time) AS s
+INNER JOIN (SELECT * FROM spans WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String}) AND start_time >= since_time AND start_time < until_time) AS s
     ON chosen.trace_id = s.trace_id AND chosen.span_id = s.span_id
 LEFT JOIN judged ON judged.trace_id = s.trace_id AND judged.span_id = s.span_id
 ORDER BY place

@@ -1,8 +1,9 @@
 -- title: What the model was asked and what it answered
 -- answers: The stored model calls of a period with their content and the dimensions that a score copies.
 -- param project String = default -- project
--- param since_s UInt32 = 1209600 -- how far back, in seconds
 -- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
+-- param since_s UInt32 = 1209600 -- how far back, in seconds
 -- param limit UInt32 = 10000 -- at most so many, newest first
 -- column trace_id -- trace
 -- column span_id -- span of the call
@@ -21,8 +22,8 @@
 SELECT trace_id, span_id, start_time, service, environment, request_model, prompt_name, prompt_version, system_hash,
     input, output, sample_weight
 FROM spans
-WHERE project = {project:String} AND operation = 'chat' AND status != 'ERROR'
+WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+    AND operation = 'chat' AND status != 'ERROR'
     AND start_time >= now64(9, 'UTC') - toIntervalSecond({since_s:UInt32})
-    AND ({service:String} = '' OR service = {service:String})
 ORDER BY start_time DESC, span_id
 LIMIT {limit:UInt32}

@@ -2,6 +2,8 @@
 -- answers: How every score differs between two prompt versions, prompt fingerprints, models or other values of a
 --   dimension; whether that is a regression, and how large a difference these numbers could have shown.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param by String = system_hash -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param after String = '' -- the value that is new
@@ -48,14 +50,15 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, sample_weight AS w,
+        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
@@ -66,7 +69,7 @@ WITH
     ),
     gathered AS
     (
-        SELECT name, evaluator_version, max(span_time) AS last, countIf(shown AND after) AS n_after, countIf(shown AND NOT after) AS n_before,
+        SELECT name, evaluator_version, max((span_time, created_at)) AS last, countIf(shown AND after) AS n_after, countIf(shown AND NOT after) AS n_before,
             groupArrayIf((y, w), shown AND after) AS new, groupArrayIf((y, w), shown AND NOT after) AS old,
             sumMapIf([y], [if(after, w, 0)], [if(after, 0, w)], [toFloat64(after)], [toFloat64(NOT after)], shown) AS steps
         FROM sides GROUP BY name, evaluator_version

@@ -2,6 +2,8 @@
 -- answers: Which prompt fingerprints, prompt versions, models, tool sets, parameters and services were seen for the
 --   first time in the period, or took another share of the calls than before it; "what changed" beside every drift.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
@@ -37,7 +39,8 @@ WITH
                 ('environment', toString(environment))]) AS pair,
             pair.1 AS dimension, pair.2 AS value
         FROM spans
-        WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND start_time >= baseline_time AND start_time < until_time
             AND operation != '' AND request_model != ''
     ),
     totals AS

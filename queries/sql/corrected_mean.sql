@@ -2,6 +2,8 @@
 -- answers: The mean that human labels would have over all calls of the period, from the calls that people labelled and
 --   the evaluator's scores of the others; the evaluator's own mean beside it. Trust it from 40 labels on.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 2419200 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -23,14 +25,15 @@ WITH
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     judged AS
     (
-        SELECT name, evaluator_version, source, trace_id, span_id, span_time, sample_weight,
+        SELECT name, evaluator_version, source, trace_id, span_id, span_time, created_at, sample_weight,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = '' AND sample_weight > 0
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = '' AND sample_weight > 0
             AND span_time >= since_time AND span_time < until_time AND (score IS NOT NULL OR passed != 'unknown')
     ),
     human AS (SELECT name, trace_id, span_id, avg(y) AS label, any(sample_weight) AS label_weight FROM judged WHERE source = 'human' GROUP BY name, trace_id, span_id),
-    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM judged WHERE source IN ('code', 'llm_judge') GROUP BY name),
+    newest AS (SELECT name, argMax(evaluator_version, (span_time, created_at)) AS evaluator_version FROM judged WHERE source IN ('code', 'llm_judge') GROUP BY name),
     machine AS
     (
         SELECT name, evaluator_version, trace_id, span_id, any(y) AS f, any(sample_weight) AS w FROM judged

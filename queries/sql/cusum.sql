@@ -2,6 +2,8 @@
 -- answers: The classical control chart for small lasting shifts of every score against the time before the period;
 --   a second opinion beside the e-detector, without its guarantee under continuous looking.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -28,16 +30,17 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),
-    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
+    newest AS (SELECT name, argMax(evaluator_version, (span_time, created_at)) AS evaluator_version FROM scored GROUP BY name),
     windows AS
     (
         SELECT name, any(evaluator_version) AS version_used, watched, window, count() AS n,

@@ -3,6 +3,8 @@
 --   and since when. Valid however often it is looked at: within the period a false alarm on a score has at most
 --   the probability alpha.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -44,12 +46,13 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             if({same_hour:UInt8} = 1, toHour(span_time), 0) AS hour
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
@@ -59,7 +62,7 @@ WITH
         SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest
         FROM
         (
-            SELECT name, evaluator_version, watched, window, max(span_time) AS last, groupArray(y) AS ys, groupArray(w) AS ws, groupArray(hour) AS hs
+            SELECT name, evaluator_version, watched, window, max((span_time, created_at)) AS last, groupArray(y) AS ys, groupArray(w) AS ws, groupArray(hour) AS hs
             FROM scored GROUP BY name, evaluator_version, watched, window
         )
     ),

@@ -1,6 +1,8 @@
 -- title: What evaluation costs
 -- answers: Judge calls and money of the last hour and day by evaluator, for the budget.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- column metric -- evaluation name
 -- column judge_model -- the judge's model
@@ -16,6 +18,7 @@ SELECT name AS metric, judge_model, countIf(created_at >= until_time - toInterva
     sumIf(ifNull(judge_cost_usd, 0), created_at >= until_time - toIntervalHour(1)) AS cost_hour_usd, sum(ifNull(judge_cost_usd, 0)) AS cost_day_usd,
     countIf(judge_cost_usd IS NULL AND source = 'llm_judge') AS unpriced_day
 FROM evaluations
-WHERE project = {project:String} AND source IN ('code', 'llm_judge') AND created_at >= until_time - toIntervalDay(1) AND created_at < until_time
+WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+    AND source IN ('code', 'llm_judge') AND created_at >= until_time - toIntervalDay(1) AND created_at < until_time
 GROUP BY name, judge_model
 ORDER BY cost_day_usd DESC, calls_day DESC

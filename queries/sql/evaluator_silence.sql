@@ -2,6 +2,8 @@
 -- answers: Which evaluators made scores before and make none now, though calls keep coming; an evaluator that is
 --   broken is an incident, not a quiet day.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param silence_s UInt32 = 3600 -- silent for this long counts, in seconds
 -- param since_s UInt32 = 604800 -- evaluators that scored in this time are expected to go on, in seconds
@@ -21,14 +23,16 @@ WITH
         SELECT name, maxIf(created_at, score IS NOT NULL OR passed != 'unknown') AS last_score,
             groupArrayIf((created_at, error), score IS NULL AND passed = 'unknown') AS failures
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = ''
             AND source IN ('code', 'llm_judge') AND created_at >= until_time - toIntervalSecond({since_s:UInt32}) AND created_at < until_time
         GROUP BY name
     ),
     calls AS
     (
         SELECT arraySort(groupArray(toDateTime64(ingested_at, 3, 'UTC'))) AS times FROM spans
-        WHERE project = {project:String} AND operation != '' AND request_model != ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND operation != '' AND request_model != ''
             AND start_time >= until_time - toIntervalSecond({since_s:UInt32}) AND start_time < until_time AND ingested_at < until_time
     )
 SELECT *

@@ -2,6 +2,8 @@
 -- answers: Calls whose evaluation failed, that raised an error, or that users marked down, the surest first and one
 --   per input; what `evalspan export failures` starts from.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 86400 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -30,7 +32,8 @@ WITH
         SELECT trace_id, span_id, groupUniqArray(toString(name)) AS names, max(source IN ('human', 'user_feedback')) AS by_person,
             min(score) AS lowest, anyIf(explanation, explanation != '') AS why
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String}) AND passed = 'fail' AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String}) AND passed = 'fail' AND experiment_id = ''
             AND span_time >= since_time AND span_time < until_time
         GROUP BY trace_id, span_id
     )
@@ -40,7 +43,8 @@ SELECT s.trace_id AS trace_id, s.span_id AS span_id, start_time,
 FROM
 (
     SELECT * FROM spans
-    WHERE project = {project:String} AND operation != '' AND start_time >= since_time AND start_time < until_time
+    WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+        AND operation != '' AND start_time >= since_time AND start_time < until_time
         AND ((trace_id, span_id) IN (SELECT trace_id, span_id FROM failed) OR (trace_id, '') IN (SELECT trace_id, span_id FROM failed) AND parent_span_id = ''
             OR ({metric:String} = '' AND status = 'ERROR'))
 ) AS s

@@ -2,6 +2,8 @@
 -- answers: Whether the distributions of input length, output length, tokens and duration in the period differ from the
 --   time before it. A threshold tuned on the old input may mean something else on the new one.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
@@ -38,11 +40,13 @@ WITH
     (
         SELECT start_time >= since_time AS watched, sample_weight, input, output, input_tokens, output_tokens, duration_ns
         FROM spans
-        WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND start_time >= baseline_time AND start_time < until_time
             AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
             AND sipHash64(trace_id, span_id) % assumeNotNull((
                 SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
-                WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+                WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+                    AND start_time >= baseline_time AND start_time < until_time
                     AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
     ),
     measured AS

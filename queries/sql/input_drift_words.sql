@@ -2,6 +2,8 @@
 -- answers: Whether the words of the users' messages in the period are distributed differently than before it, and
 --   which words gained and lost most: new products, new topics, another language.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
@@ -28,11 +30,13 @@ WITH
     (
         SELECT start_time >= since_time AS watched, trace_id, span_id, sample_weight, input
         FROM spans
-        WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND start_time >= baseline_time AND start_time < until_time
             AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
             AND sipHash64(trace_id, span_id) % assumeNotNull((
                 SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
-                WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
+                WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+                    AND start_time >= baseline_time AND start_time < until_time
                     AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
     ),
     calls AS

@@ -2,6 +2,8 @@
 -- answers: Per window how far human labels and an evaluator's scores of the same calls agree, and how old the newest
 --   label is: the calibration of the metric and its drift.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 7776000 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -30,7 +32,8 @@ WITH
             avg(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS label,
             if(countIf(passed = 'unknown') = count(), NULL, countIf(passed = 'pass') >= countIf(passed = 'fail')) AS good
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String}) AND source = 'human' AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String}) AND source = 'human' AND experiment_id = ''
             AND created_at >= until_time - toIntervalSecond({since_s:UInt32}) AND created_at < until_time
         GROUP BY name, trace_id, span_id HAVING label IS NOT NULL
     ),
@@ -39,7 +42,8 @@ WITH
         SELECT name, evaluator_version, trace_id, span_id,
             coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, if(passed = 'unknown', NULL, passed = 'pass') AS ok
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String}) AND source IN ('code', 'llm_judge') AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String}) AND source IN ('code', 'llm_judge') AND experiment_id = ''
             AND (name, trace_id, span_id) IN (SELECT name, trace_id, span_id FROM human) AND y IS NOT NULL
     ),
     pairs_of AS

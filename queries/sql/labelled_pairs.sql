@@ -2,6 +2,8 @@
 -- answers: Every human label of an evaluation, with what the evaluator said of the same call: what calibration holds
 --   against each other.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String -- evaluation name
 -- param version String = '' -- evaluator version, empty for the newest
 -- param since_s UInt32 = 31536000 -- labels of so many seconds
@@ -25,15 +27,17 @@ WITH
         SELECT trace_id, span_id, author, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS label,
             toString(passed) AS good, created_at, sample_weight
         FROM evaluations
-        WHERE project = {project:String} AND name = {metric:String} AND source = 'human' AND experiment_id = '' AND label IS NOT NULL
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND name = {metric:String} AND source = 'human' AND experiment_id = '' AND label IS NOT NULL
             AND created_at >= until_time - toIntervalSecond({since_s:UInt32}) AND created_at < until_time
     ),
     machine AS
     (
         SELECT trace_id, span_id, evaluator_version, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS value,
-            toString(passed) AS verdict, argMax(evaluator_version, span_time) OVER () AS newest
+            toString(passed) AS verdict, argMax(evaluator_version, (span_time, created_at)) OVER () AS newest
         FROM evaluations
-        WHERE project = {project:String} AND name = {metric:String} AND source IN ('code', 'llm_judge') AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND name = {metric:String} AND source IN ('code', 'llm_judge') AND experiment_id = ''
             AND (trace_id, span_id) IN (SELECT trace_id, span_id FROM human)
     )
 SELECT trace_id, span_id, author, label, good, created_at AS labelled_at, evaluator_version, value AS score, verdict AS passed, sample_weight

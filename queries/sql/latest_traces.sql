@@ -1,6 +1,8 @@
 -- title: The latest traces
 -- answers: What came in last: one row a trace with its root, length, tokens, cost and failed evaluations.
 -- param project String = default -- project
+-- param service String = '' -- only traces with a span of this service, empty for all
+-- param environment String = '' -- only traces with a span of this environment, empty for all
 -- param since_s UInt32 = 86400 -- how far back to look, in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param limit UInt32 = 50 -- at most so many
@@ -26,7 +28,8 @@ WITH
     latest AS
     (
         SELECT trace_id FROM spans
-        WHERE project = {project:String} AND start_time >= since_time AND start_time < until_time
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND start_time >= since_time AND start_time < until_time
         GROUP BY trace_id ORDER BY max(start_time) DESC LIMIT {limit:UInt32}
     ),
     judged AS

@@ -2,6 +2,8 @@
 -- answers: How every score differs between two prompt versions, models or other values on inputs that both answered;
 --   sharper than comparing the averages, because hard inputs no longer count as differences.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param by String = system_hash -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param after String -- the value that is new
@@ -30,7 +32,8 @@ WITH
             JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
             sipHash64(lowerUTF8(replaceRegexpAll(trimBoth(if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' '))), '\\s+', ' '))) AS question
         FROM spans
-        WHERE project = {project:String} AND operation != '' AND input != ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND operation != '' AND input != ''
             AND start_time >= until_time - toIntervalSecond({since_s:UInt32}) - toIntervalHour(1) AND start_time < until_time + toIntervalHour(1)
     ),
     scored AS
@@ -41,13 +44,14 @@ WITH
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value,
-            span_time
+            span_time, created_at
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND (score IS NOT NULL OR passed != 'unknown')
     ),
-    newest AS (SELECT name, argMax(evaluator_version, span_time) AS evaluator_version FROM scored GROUP BY name),
+    newest AS (SELECT name, argMax(evaluator_version, (span_time, created_at)) AS evaluator_version FROM scored GROUP BY name),
     paired AS
     (
         SELECT name, question, avgIf(y, value = {before:String}) AS old, avgIf(y, value = {after:String}) AS new, new - old AS d

@@ -2,6 +2,8 @@
 -- answers: Of the calls of the period, how many were stored, evaluated and scored by every evaluator, why the others
 --   were not, how far behind evaluation is and what it cost.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 86400 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -27,7 +29,8 @@ WITH
     received AS
     (
         SELECT count() AS stored, sum(sample_weight) AS calls FROM spans
-        WHERE project = {project:String} AND operation != '' AND request_model != '' AND start_time >= since_time AND start_time < until_time
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND operation != '' AND request_model != '' AND start_time >= since_time AND start_time < until_time
     ),
     judged AS
     (
@@ -38,7 +41,8 @@ WITH
             max(created_at) AS last_evaluation, quantileExact(0.5)(dateDiff('millisecond', span_time, created_at) / 1000) AS median_lag_s,
             sum(judge_cost_usd) AS cost
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = ''
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = ''
             AND span_time >= since_time AND span_time < until_time
         GROUP BY name, evaluator_version, source
     )

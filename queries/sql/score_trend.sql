@@ -2,6 +2,8 @@
 -- answers: Every score per window: weighted mean with interval, pass rate with interval, the lowest tenth, and how
 --   much was not evaluated; optionally split by a dimension. Versions of an evaluator are never mixed.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param by String = '' -- empty for no split, or service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param since_s UInt32 = 604800 -- length of the period in seconds
@@ -44,7 +46,8 @@ WITH
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND sample_weight > 0
             AND if({source:String} = '', source != 'human', toString(source) = {source:String})

@@ -2,6 +2,8 @@
 -- answers: For every value of a dimension whether its scores differ from before the period, with the multiple
 --   comparisons corrected: a broken corner that the mean hides. A value that is new is held against all scores before.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
 -- param by String = segment -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param since_s UInt32 = 604800 -- length of the period in seconds
@@ -34,21 +36,22 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
         FROM evaluations
-        WHERE project = {project:String} AND ({metric:String} = '' OR name = {metric:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),
     sums AS
     (
-        SELECT name, evaluator_version, watched, value, count() AS n, max(span_time) AS last, groupArray(y) AS ys, groupArray(w) AS ws,
+        SELECT name, evaluator_version, watched, value, count() AS n, max((span_time, created_at)) AS last, groupArray(y) AS ys, groupArray(w) AS ws,
             sum(w) AS total, sum(w * w) AS squared_weights, min(y) AS lowest, max(y) AS highest,
             if(lowest = highest, lowest, sum(w * y) / total) AS mean
         FROM scored GROUP BY name, evaluator_version, watched, value

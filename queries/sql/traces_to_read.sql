@@ -2,6 +2,8 @@
 -- answers: Which traces show best what moved: the worst (or the highest) scores since a point in time, optionally of
 --   one prompt fingerprint, model, segment.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String -- evaluation name
 -- param direction String = decrease -- decrease shows the lowest scores, increase the highest
 -- param since String = '' -- from when on (ISO 8601, UTC), empty for a week
@@ -27,7 +29,8 @@ WITH
         SELECT trace_id, span_id, span_time, label, explanation,
             coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y
         FROM evaluations
-        WHERE project = {project:String} AND name = {metric:String} AND span_time >= since_time AND span_time < until_time
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND name = {metric:String} AND span_time >= since_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND y IS NOT NULL
             AND ({system_hash:String} = '' OR system_hash = {system_hash:String})
             AND ({segment:String} = '' OR segment = {segment:String})
@@ -39,7 +42,8 @@ WITH
     (
         SELECT trace_id, span_id, input_preview, output_preview
         FROM spans
-        WHERE project = {project:String} AND start_time >= since_time - toIntervalDay(1) AND start_time < until_time + toIntervalDay(1)
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND start_time >= since_time - toIntervalDay(1) AND start_time < until_time + toIntervalDay(1)
             AND trace_id IN (SELECT trace_id FROM worst) AND span_id IN (SELECT span_id FROM worst)
     )
 SELECT worst.trace_id AS trace_id, worst.span_id AS span_id, span_time, y AS score, label, explanation,

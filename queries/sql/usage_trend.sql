@@ -2,6 +2,8 @@
 -- answers: What the model calls of every window amounted to, as if none had been dropped by sampling; optionally split
 --   by a dimension.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param by String = '' -- empty for no split, or service, environment, provider, operation, request_model, response_model, prompt_name, prompt_version, system_hash
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -49,7 +51,8 @@ WITH
             sqrt(sum((1 - 1 / greatest(sample_weight, 1)) * pow(ifNull(cost_usd, 0) * sample_weight, 2))) AS cost_error,
             sumIf(sample_weight, cost_usd IS NULL) / calls AS share_unpriced
         FROM spans
-        WHERE project = {project:String} AND operation != '' AND request_model != '' AND sample_weight > 0
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND operation != '' AND request_model != '' AND sample_weight > 0
             AND start_time >= until_time - toIntervalSecond({since_s:UInt32}) AND start_time < until_time
         GROUP BY window, value
     )

@@ -2,6 +2,8 @@
 -- answers: Whether a new evaluator version scores the same calls differently than the old one: to be looked at before
 --   the switch, because their scores are never mixed in a trend.
 -- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
 -- param metric String -- evaluation name
 -- param old String -- the version in use
 -- param new String -- the version to come
@@ -28,7 +30,8 @@ WITH
         SELECT trace_id, span_id, evaluator_version = {new:String} AS is_new,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y, toString(passed) AS verdict
         FROM evaluations
-        WHERE project = {project:String} AND name = {metric:String} AND evaluator_version IN ({old:String}, {new:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND name = {metric:String} AND evaluator_version IN ({old:String}, {new:String})
             AND source IN ('code', 'llm_judge') AND experiment_id = '' AND (score IS NOT NULL OR passed != 'unknown')
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
     ),
