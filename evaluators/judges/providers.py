@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from ...instrument.errors import UsageError
 from ..suggest import did_you_mean
-
-ProviderName = Literal["openai", "anthropic"]
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -68,138 +67,107 @@ class Provider(Protocol):
         """The model's answer; raises the SDK's own errors."""
 
 
+class Dialect(msgspec.Struct, frozen=True):
+    """What is particular to one provider: its client, its route, and how requests and replies are written."""
+
+    host: str
+    path: str
+    client: Callable[..., Any]
+    """Makes the SDK's async client; called first when a judge asks, so that the SDK is only then imported."""
+    body: Callable[[Request, bool], dict[str, Any]]
+    """The request's JSON; the flag says whether the server is another than the provider's own."""
+    reply: Callable[[Any], Reply]
+
+
+class Endpoint:
+    """One provider's endpoint, asked through its official SDK."""
+
+    def __init__(self, name: str, base_url: str | None, api_key: str | None) -> None:
+        self.name = name
+        self.base_url = base_url or os.environ.get(f"{name.upper()}_BASE_URL")
+        self.api_key = api_key or os.environ.get(f"{name.upper()}_API_KEY")
+        self.dialect = DIALECTS[name]
+        self.key = f"{name} {self.base_url or self.dialect.host}"
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+        self._refused: set[str] = set()
+
+    async def complete(self, request: Request, timeout_s: float) -> Reply:
+        """One answer; a parameter that this server refuses is left out from then on."""
+        client = self._connected()
+        while True:
+            whole = self.dialect.body(request, bool(self.base_url))
+            body = {key: value for key, value in whole.items() if key not in self._refused}
+            try:
+                answer = await client.post(self.dialect.path, body=body, cast_to=object, options={"timeout": timeout_s})
+            except Exception as error:
+                refused = _refused_parameter(error, body)
+                if refused is None:
+                    raise
+                self._refused.add(refused)
+            else:
+                return self.dialect.reply(answer)
+
+    def _connected(self) -> Any:
+        # A client's connections belong to one event loop.
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            if not self.api_key and not self.base_url:
+                raise UsageError(
+                    f"no key for the judge's provider {self.name}",
+                    hint=f"set {self.name.upper()}_API_KEY or pass api_key",
+                )
+            self._clients[loop] = self.dialect.client(
+                base_url=self.base_url, api_key=self.api_key or "none", max_retries=0
+            )
+        return self._clients[loop]
+
+
 def connect(provider: str, *, base_url: str | None = None, api_key: str | None = None) -> Provider:
     """The provider by name: "openai" (any compatible server by `base_url`) or "anthropic".
 
     Keys come from `api_key`, else OPENAI_API_KEY or ANTHROPIC_API_KEY. Raises UsageError for another name.
     """
-    if provider == "openai":
-        return OpenAIProvider(base_url, api_key)
-    if provider == "anthropic":
-        return AnthropicProvider(base_url, api_key)
-    raise UsageError(
-        f"no judge provider {provider!r}",
-        hint=f"use openai (with base_url for compatible servers) or anthropic{did_you_mean(provider, ('openai', 'anthropic'))}",
-    )
-
-
-class OpenAIProvider:
-    """Chat completions of an OpenAI-compatible server."""
-
-    def __init__(self, base_url: str | None = None, api_key: str | None = None) -> None:
-        self.base_url = base_url or os.environ.get("OPENAI_BASE_URL")
-        self.api_key = api_key or os.environ.get("OPENAI_API_KEY")
-        self.key = f"openai {self.base_url or 'api.openai.com'}"
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
-        self._refused: set[str] = set()
-
-    async def complete(self, request: Request, timeout_s: float) -> Reply:
-        """One chat completion; a parameter that this server refuses is left out from then on."""
-        from openai import BadRequestError
-
-        while True:
-            body = {key: value for key, value in self._body(request).items() if key not in self._refused}
-            try:
-                answer = await self._connected().post(
-                    "/chat/completions", body=body, cast_to=object, options={"timeout": timeout_s}
-                )
-                return _openai_reply(answer)
-            except BadRequestError as error:
-                refused = _named_parameter(str(error), body)
-                if refused is None:
-                    raise
-                self._refused.add(refused)
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        # Compatible servers know the old name, OpenAI's newer models only the new one.
-        limit = "max_tokens" if self.base_url else "max_completion_tokens"
-        messages = [{"role": one.role, "content": one.text} for one in request.messages]
-        body: dict[str, Any] = {
-            "model": request.model,
-            "messages": [{"role": "system", "content": request.system}, *messages],
-            "temperature": request.temperature,
-            limit: request.max_tokens,
-        }
-        if request.schema is not None:
-            schema = {"name": request.schema_name, "schema": request.schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        if request.logprobs:
-            body |= {"logprobs": True, "top_logprobs": 20}
-        return body
-
-    def _connected(self) -> Any:
-        # A client's connections belong to one event loop.
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            from openai import AsyncOpenAI
-
-            if not self.api_key and not self.base_url:
-                raise UsageError("no key for the judge's provider openai", hint="set OPENAI_API_KEY or pass api_key")
-            self._clients[loop] = AsyncOpenAI(base_url=self.base_url, api_key=self.api_key or "none", max_retries=0)
-        return self._clients[loop]
-
-
-class AnthropicProvider:
-    """Messages of an Anthropic-compatible server; structured answers come as the input of a forced tool."""
-
-    def __init__(self, base_url: str | None = None, api_key: str | None = None) -> None:
-        self.base_url = base_url or os.environ.get("ANTHROPIC_BASE_URL")
-        self.api_key = api_key or os.environ.get("ANTHROPIC_API_KEY")
-        self.key = f"anthropic {self.base_url or 'api.anthropic.com'}"
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
-        self._refused: set[str] = set()
-
-    async def complete(self, request: Request, timeout_s: float) -> Reply:
-        """One message; a parameter that this server refuses is left out from then on."""
-        from anthropic import BadRequestError
-
-        while True:
-            body = {key: value for key, value in self._body(request).items() if key not in self._refused}
-            try:
-                answer = await self._connected().post(
-                    "/v1/messages", body=body, cast_to=object, options={"timeout": timeout_s}
-                )
-                return _anthropic_reply(answer)
-            except BadRequestError as error:
-                refused = _named_parameter(str(error), body)
-                if refused is None:
-                    raise
-                self._refused.add(refused)
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": request.model,
-            "system": request.system,
-            "messages": [{"role": one.role, "content": one.text} for one in request.messages],
-            "temperature": request.temperature,
-            "max_tokens": request.max_tokens,
-        }
-        if request.schema is not None:
-            name = request.schema_name
-            body["tools"] = [{"name": name, "description": "Gives the verdict.", "input_schema": request.schema}]
-            body["tool_choice"] = {"type": "tool", "name": name}
-        return body
-
-    def _connected(self) -> Any:
-        # A client's connections belong to one event loop.
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            from anthropic import AsyncAnthropic
-
-            if not self.api_key and not self.base_url:
-                raise UsageError(
-                    "no key for the judge's provider anthropic", hint="set ANTHROPIC_API_KEY or pass api_key"
-                )
-            self._clients[loop] = AsyncAnthropic(base_url=self.base_url, api_key=self.api_key or "none", max_retries=0)
-        return self._clients[loop]
+    if provider not in DIALECTS:
+        raise UsageError(
+            f"no judge provider {provider!r}",
+            hint=f"use openai (with base_url for compatible servers) or anthropic{did_you_mean(provider, tuple(DIALECTS))}",
+        )
+    return Endpoint(provider, base_url, api_key)
 
 
 # Without these a request still means the same, or is checked by us anyway.
 _OPTIONAL = ("response_format", "top_logprobs", "logprobs", "temperature", "tool_choice", "tools")
 
 
-def _named_parameter(message: str, body: dict[str, Any]) -> str | None:
+def _refused_parameter(error: Exception, body: dict[str, Any]) -> str | None:
+    if getattr(error, "status_code", None) != 400:
+        return None
+    message = str(error)
     return next((name for name in _OPTIONAL if name in body and name in message), None)
+
+
+def _openai_client(**options: Any) -> Any:
+    from openai import AsyncOpenAI
+
+    return AsyncOpenAI(**options)
+
+
+def _openai_body(request: Request, compatible: bool) -> dict[str, Any]:
+    # Compatible servers know the old name, OpenAI's newer models only the new one.
+    limit = "max_tokens" if compatible else "max_completion_tokens"
+    messages = [{"role": one.role, "content": one.text} for one in request.messages]
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [{"role": "system", "content": request.system}, *messages],
+        "temperature": request.temperature,
+        limit: request.max_tokens,
+    }
+    if request.schema is not None:
+        schema = {"name": request.schema_name, "schema": request.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if request.logprobs:
+        body |= {"logprobs": True, "top_logprobs": 20}
+    return body
 
 
 def _openai_reply(answer: Any) -> Reply:
@@ -216,6 +184,28 @@ def _openai_reply(answer: Any) -> Reply:
     )
 
 
+def _anthropic_client(**options: Any) -> Any:
+    from anthropic import AsyncAnthropic
+
+    return AsyncAnthropic(**options)
+
+
+def _anthropic_body(request: Request, compatible: bool) -> dict[str, Any]:  # noqa: ARG001 - the same everywhere
+    body: dict[str, Any] = {
+        "model": request.model,
+        "system": request.system,
+        "messages": [{"role": one.role, "content": one.text} for one in request.messages],
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+    }
+    if request.schema is not None:
+        # A structured answer comes as the input of a tool that has to be called.
+        name = request.schema_name
+        body["tools"] = [{"name": name, "description": "Gives the verdict.", "input_schema": request.schema}]
+        body["tool_choice"] = {"type": "tool", "name": name}
+    return body
+
+
 def _anthropic_reply(answer: Any) -> Reply:
     texts = []
     for block in answer.get("content") or ():
@@ -227,3 +217,9 @@ def _anthropic_reply(answer: Any) -> Reply:
     return Reply(
         "".join(texts), answer.get("model") or "", usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
     )
+
+
+DIALECTS = {
+    "openai": Dialect("api.openai.com", "/chat/completions", _openai_client, _openai_body, _openai_reply),
+    "anthropic": Dialect("api.anthropic.com", "/v1/messages", _anthropic_client, _anthropic_body, _anthropic_reply),
+}
