@@ -55,9 +55,10 @@ def push(file: str, name: str, project: str, dsn: str | None) -> None:
     from ...queries.database import connect
     from ...queries.examples import store_examples
     from ..datasets import Dataset
+    from ..datasets.stored import to_items
 
     found = Dataset.load(file)
-    items = [{**one.to_json(), "content_hash": one.content_hash} for one in found]
+    items = to_items(found)
     with connect(dsn) as store:
         gone = store_examples(store, name or found.name, items, project)
     click.echo(f"{len(items)} examples stored as {name or found.name}, {gone} deleted", err=True)
@@ -72,15 +73,19 @@ def pull(name: str, file: str, project: str, dsn: str | None) -> None:
     """Write a dataset of the store into a file; the manifest of a file that exists is kept."""
     from ...queries.database import connect
     from ...queries.examples import stored_examples
-    from ..datasets import Dataset, Example
+    from ..datasets import Dataset
+    from ..datasets.stored import from_items
 
     with connect(dsn) as store:
         items = stored_examples(store, name, project)
     if not items:
         raise UsageError(f"the store has no dataset {name!r}", hint="`evalspan dataset push` stores one")
     path = Path(file)
-    fresh = Dataset(name, examples=[Example.from_json(item) for item in items])
+    fresh = from_items(name, items)
     if path.exists():
+        said = {(one.reviewer, one.partition): one for one in fresh.manifest.approvals}
         fresh.manifest = Dataset.load(path).manifest
+        before = {(one.reviewer, one.partition): one for one in fresh.manifest.approvals}
+        fresh.manifest.approvals = list({**before, **said}.values())
     fresh.save(path)
     click.echo(f"{len(fresh)} examples in {file}", err=True)

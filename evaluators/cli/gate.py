@@ -111,7 +111,8 @@ def _request(options: dict[str, Any]) -> GateRequest:
 
 def load_dataset(name: str, dsn: str | None, project: str = "default") -> Dataset:
     """The dataset of a file, else of the store when one is named. Raises DatasetError."""
-    from ..datasets import Dataset, DatasetError, Example
+    from ..datasets import Dataset, DatasetError
+    from ..datasets.stored import from_items
 
     if Path(name).exists() or not dsn or name.endswith((".jsonl", ".json")):
         return Dataset.load(name)
@@ -124,7 +125,7 @@ def load_dataset(name: str, dsn: str | None, project: str = "default") -> Datase
         raise DatasetError(
             f"neither a file nor a dataset of the store: {name}", hint="`evalspan dataset push` stores one"
         )
-    return Dataset(name, examples=[Example.from_json(item) for item in items])
+    return from_items(name, items)
 
 
 def parse_margins(given: tuple[str, ...]) -> dict[str, float]:

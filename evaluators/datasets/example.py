@@ -15,7 +15,8 @@ from ...instrument.errors import DatasetError
 PARTITIONS = ("golden", "regression", "adversarial", "distribution")
 
 # Who reviewed and in what state a case is says nothing about what the case asks: not part of the content hash.
-BOOKKEEPING = ("reviewers", "review", "reviewed_at")
+APPROVALS = "approvals"
+BOOKKEEPING = ("reviewers", "review", "reviewed_at", APPROVALS)
 
 # Columns of the `examples` table that a file keeps under `metadata`; accepted at the top of an example too.
 PROVENANCE = ("root_cause", "fix", "reviewers", "reason", "source_trace_id", "source_span_id")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evalspan.evaluators.datasets import Dataset, DatasetError, Example
+from evalspan.evaluators.datasets.stored import from_items, to_items
 
 
 def golden(number: int = 1, answer: str = "49 dollars") -> Example:
@@ -171,3 +172,19 @@ def test_d02_d08_validate_names_size_missing_kinds_and_pending_cases() -> None:
     assert "long_input" in missing
     assert "empty_input" not in missing
     assert "jailbreak" not in missing
+
+
+def test_approvals_travel_with_the_examples_of_a_store_and_an_edit_there_voids_them() -> None:
+    examples = [Example(f"e{number}", "golden", {"question": str(number)}, "yes") for number in range(3)]
+    found = Dataset("answers", examples=[*examples, Example("r", "regression", {"question": "r"}, "no")])
+    found.approve("ann", "bob", note="read all")
+    items = json.loads(json.dumps(to_items(found)))
+    assert all("approvals" not in item["metadata"] for item in items if item["partition"] == "regression")
+    back = from_items("answers", items)
+    assert back.why_unapproved() is None
+    assert back.content_hash == found.content_hash, "an approval is no part of what it vouches for"
+    items[0]["expected_output"] = "maybe"
+    assert "was edited after" in (from_items("answers", items).why_unapproved() or "")
+    items[0]["metadata"]["approvals"] = [{"reviewer": "ann"}]
+    with pytest.raises(DatasetError, match="approval"):
+        from_items("answers", items)
