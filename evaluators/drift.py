@@ -64,9 +64,17 @@ class _Period(msgspec.Struct, frozen=True):
     until: datetime
     project: str
     metric: str
+    service: str = ""
+    environment: str = ""
 
     def parameters(self) -> dict[str, Any]:
-        return {"project": self.project, "since_s": self.since_s, "until": self.until.isoformat()}
+        return {
+            "project": self.project,
+            "service": self.service,
+            "environment": self.environment,
+            "since_s": self.since_s,
+            "until": self.until.isoformat(),
+        }
 
 
 def find_drift(
@@ -75,6 +83,8 @@ def find_drift(
     project: str = "default",
     metric: str = "",
     by: str = "",
+    service: str = "",
+    environment: str = "",
     since: timedelta = timedelta(days=7),
     until: datetime | None = None,
     alpha: float = 0.05,
@@ -90,7 +100,7 @@ def find_drift(
     """
     if by and by not in DIMENSIONS:
         raise UsageError(f"Scores cannot be split by {by!r}.", hint=f"Choose one of {', '.join(DIMENSIONS)}.")
-    period = _Period(int(since.total_seconds()), until or datetime.now(UTC), project, metric)
+    period = _Period(int(since.total_seconds()), until or datetime.now(UTC), project, metric, service, environment)
     volume = _rows(store, "score_volume", period, metric=metric)
     if metric and not volume:
         _refuse_unknown(store, period)

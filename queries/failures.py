@@ -47,7 +47,9 @@ WITH
     chosen AS (
         SELECT * EXCEPT (name, status, kind), name AS span_name, toString(status) AS status
         FROM spans
-        WHERE start_time >= {since:DateTime64(3, 'UTC')} AND project = {project:String}
+        WHERE start_time >= {since:DateTime64(3, 'UTC')} AND start_time < {until:DateTime64(3, 'UTC')} AND project = {project:String}
+            AND ({service:String} = '' OR service = {service:String})
+            AND ({environment:String} = '' OR environment = {environment:String})
     ),
     answers AS (
         SELECT project, trace_id,
@@ -122,19 +124,27 @@ def find_failures(
     since: timedelta,
     where: str = "",
     project: str = "default",
+    service: str = "",
+    environment: str = "",
+    until: datetime | None = None,
     limit: int = 10_000,
     known: Iterable[tuple[str, str]] = (),
     redact: Callable[[Any], Any] | None = None,
     now: datetime | None = None,
 ) -> Found:
-    """Failing traces as cases. `known` are (name, text) of inputs that existing sets hold.
+    """Failing traces as cases, of one service or environment when named. `known` are (name, text) of inputs that existing sets hold.
 
     Raises QueryError when ClickHouse refuses `where`, which may use the columns of spans (their name as span_name) and of
     evaluations.
     """
     begin = (now or datetime.now(UTC)) - since
-    parameters = {"since": begin.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], "project": project}
-    judged = _judged(store, where, {**parameters, "limit": limit})
+    parameters = {"since": _stamp(begin), "project": project}
+    narrowed = {
+        "service": service,
+        "environment": environment,
+        "until": _stamp(until) if until else "2100-01-01 00:00:00",
+    }
+    judged = _judged(store, where, {**parameters, **narrowed, "limit": limit})
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in judged:
         by_trace[row["trace_id"]].append(row)
@@ -156,6 +166,10 @@ def find_failures(
         unreadable=len(by_trace) - len(cases),
         cut=len(judged) >= limit,
     )
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def _condition(where: str) -> str:
