@@ -18,27 +18,34 @@ from .view import Look, Rows, answering, look_at, page
 
 DRAW = 20
 """Spans of one draw: what a reviewer does in a week."""
+PICKED = "picked"
+"""The value of `queue` for spans that somebody picked in the list, rather than drawn ones."""
 
 
 async def _show(look: Look) -> dict[str, Any]:
     name, author = look.query.get("name", OVERALL), look.author
-    queue, labels, names, human = await asyncio.gather(
+    by_hand = look.query.get("queue") == PICKED
+    drawn, picked, labels, names, human = await asyncio.gather(
         look.ask("pages/annotation_queue", name=name, author=author, rows=DRAW),
+        look.ask("pages/queued", name=name, author=author),
         look.ask("pages/labels", name=name),
         look.ask("pages/score_names"),
         look.one("pages/judge_human", name=name),
     )
+    queue = picked if by_hand else drawn
     waiting = [row for row in queue if not row["done"]]
     chosen = waiting[0] if waiting else None
     span = await look.one("pages/span", trace=chosen["trace_id"], span=chosen["span_id"]) if chosen else {}
     return {
         "name": name,
-        "names": sorted({OVERALL, *(row["name"] for row in names)} - {"review"}),
+        "names": sorted({OVERALL, name, *(row["name"] for row in names)} - {"review", "queued"}),
         "labels": list(LABELS),
         "total": len(queue),
         "done": len(queue) - len(waiting),
-        "probability": chosen["drawn"] / chosen["total"] if chosen else None,
-        "population": queue[0]["total"] if queue else 0,
+        "by_hand": by_hand,
+        "picked": len(picked),
+        "probability": chosen["drawn"] / chosen["total"] if chosen and not by_hand else None,
+        "population": drawn[0]["total"] if drawn else 0,
         "span": {key: span[key] for key in ("trace_id", "span_id")} if span else {},
         "chat": messages.read(span["input"]) if span else [],
         "answer": output_text(span["output"]) if span else "",
@@ -80,12 +87,13 @@ async def _label(request: web.Request) -> web.StreamResponse:
     if not span:
         raise UsageError("This span is not in the store any more.", hint="Open the page again for the next one.")
     name, author = text.get("name") or OVERALL, text.get("author", "")
-    queue = await look.ask("pages/annotation_queue", name=name, author=author, rows=DRAW)
-    row = next((row for row in queue if row["span_id"] == span["span_id"]), None)
+    by_hand = text.get("queue") == PICKED
+    drawn = [] if by_hand else await look.ask("pages/annotation_queue", name=name, author=author, rows=DRAW)
+    row = next((row for row in drawn if row["span_id"] == span["span_id"]), None)
     weight = row["total"] / row["drawn"] if row else 1.0
     label, note = text.get("label", ""), text.get("note", "")
     await label_span(look, span, name=name, label=label, author=author, note=note, weight=weight)
-    return remember_author(see(look.filters.url("/annotate", name=name)), author)
+    return remember_author(see(look.filters.url("/annotate", name=name, queue=PICKED if by_hand else "")), author)
 
 
 annotate = page("/annotate", "annotate.html", "Annotate", since="7d")(_show)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
+from ...evaluators.datasets.approval import approvers
+from ...evaluators.datasets.stored import from_items, to_items
+from ...instrument.errors import UsageError
 from ...queries.conversation import question_of
-from .view import Look, Rows, page
+from ...queries.examples import add_examples, stored_examples
+from . import guard
+from .labels import remember_author, see
+from .text_diff import difference
+from .view import Look, Rows, answering, look_at, page
 
 PARTITIONS = ("golden", "regression", "adversarial", "distribution")
 REVIEWERS_NEEDED = 2
@@ -32,6 +39,9 @@ async def _one(look: Look) -> dict[str, Any]:
     summary = next((row for row in all_ if row["dataset"] == name), None)
     if summary is None:
         raise web.HTTPNotFound(text=f"No dataset {name!r} in the store. `evalspan dataset push FILE` puts one there.\n")
+    project = examples[0]["project"] if examples else look.filters.project or "default"
+    stored = await asyncio.to_thread(stored_examples, look.service.store, name, project)
+    approval = _approval(name, stored)
     for row in examples:
         row["question"] = question_of(_object(row["input"])) or row["input"]
         row["about"] = _object(row.pop("metadata"))
@@ -45,7 +55,50 @@ async def _one(look: Look) -> dict[str, Any]:
         "q": look.query.get("q", ""),
         "changes": _changes(versions),
         "needed": REVIEWERS_NEEDED,
+        "project": project,
+        "approval": approval,
     }
+
+
+def _approval(name: str, stored: Rows) -> dict[str, Any]:
+    """Who vouches for each partition as it stands, and why the golden one may not gate yet."""
+    found = from_items(name, stored)
+    partitions = [one for one in PARTITIONS if found.partition(one)]
+    return {
+        "partitions": [
+            {
+                "name": one,
+                "n": len(found.partition(one)),
+                "people": approvers(found, one),
+                "hash": found.partition_hash(one),
+            }
+            for one in partitions
+        ],
+        "why_not": found.why_unapproved("golden"),
+        "golden": bool(found.partition("golden")),
+    }
+
+
+async def _approve(request: web.Request) -> web.StreamResponse:
+    """Somebody vouches for a partition as it stands: what `evalspan dataset approve` writes into a file's manifest."""
+    look, form = look_at(request), await request.post()
+    name, text = request.match_info["dataset"], {key: str(value).strip() for key, value in form.items()}
+    project = look.filters.project or text.get("project") or "default"
+    stored = await asyncio.to_thread(stored_examples, look.service.store, name, project)
+    if not stored:
+        raise UsageError(f"There is no dataset {name!r} in the store.", hint="`evalspan dataset push FILE` stores one.")
+    partition = text.get("partition", "golden")
+    if partition not in PARTITIONS:
+        raise UsageError(f"There is no partition {partition!r}.", hint=f"Choose one of {', '.join(PARTITIONS)}.")
+    found = from_items(name, stored)
+    if text.get("hash") and text["hash"] != found.partition_hash(partition):
+        raise UsageError(
+            f"The {partition} examples were edited while you looked at them.",
+            hint="Open the dataset again, look, approve.",
+        )
+    found.approve(reviewer=text.get("author", ""), partition=partition, note=text.get("note", ""))
+    await asyncio.to_thread(add_examples, look.service.store, name, to_items(found, partition), project)
+    return remember_author(see(look.filters.url(f"/datasets/{quote(name)}")), text.get("author", ""))
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -71,21 +124,11 @@ def _changes(versions: Rows) -> list[dict[str, Any]]:
     return found[::-1][:20]
 
 
-def difference(old: str, new: str) -> list[tuple[str, str]]:
-    """Words of two texts as (kind, text) with kind "=", "-" or "+"."""
-    before, after = old.split(), new.split()
-    pieces: list[tuple[str, str]] = []
-    for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
-        if kind == "equal":
-            pieces.append(("=", " ".join(before[i1:i2])))
-            continue
-        if i2 > i1:
-            pieces.append(("-", " ".join(before[i1:i2])))
-        if j2 > j1:
-            pieces.append(("+", " ".join(after[j1:j2])))
-    return pieces
-
-
 datasets = page("/datasets", "datasets.html", "Datasets")(_list)
-dataset = page("/datasets/{dataset:[A-Za-z0-9_\\-]+(?:\\.(?!json$)[A-Za-z0-9_\\-]+)*}", "dataset.html", "Dataset")(_one)
-routes = [*datasets.routes(), *dataset.routes()]
+_DATASET = r"/datasets/{dataset:[A-Za-z0-9_\-]+(?:\.(?!json$)[A-Za-z0-9_\-]+)*}"
+dataset = page(_DATASET, "dataset.html", "Dataset")(_one)
+routes = [
+    *datasets.routes(),
+    *dataset.routes(),
+    web.post(f"{_DATASET}/approve", guard.protect(answering(_approve))),
+]

@@ -30,6 +30,7 @@ def environment() -> Environment:
         count=count,
         number=number,
         span_time=span_time,
+        period=period,
         money=money,
         share=share,
         moment=moment,
@@ -76,6 +77,16 @@ def span_time(nanoseconds: float | None) -> str:
     return f"{seconds * 1e3:.0f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
 
 
+def period(seconds: float | None) -> str:
+    """A length in its largest whole unit: 90 s, 5 min, 1 h, 7 d."""
+    if not seconds:
+        return NONE
+    for size_, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size_ and seconds % size_ == 0:
+            return f"{seconds // size_:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def money(dollars: float | None) -> str:
     """US dollars with the digits that matter; a dash for an unknown price."""
     if dollars is None or not math.isfinite(dollars):
@@ -95,26 +106,27 @@ def share(value: float | None) -> str:
     return f"{percent:.0f} %" if percent in {0, 100} or percent >= 99.95 else f"{percent:.1f} %"
 
 
-def _aware(value: datetime | str) -> datetime:
+def aware(value: datetime | str) -> datetime:
+    """A moment of the store, which keeps UTC without saying so."""
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def iso(value: datetime | str | None) -> str:
     """A moment for machines and tooltips."""
-    return _aware(value).isoformat(timespec="milliseconds") if value else ""
+    return aware(value).isoformat(timespec="milliseconds") if value else ""
 
 
 def moment(value: datetime | str | None, form: str = "%d %b %H:%M:%S") -> str:
     """A moment for people, UTC."""
-    return _aware(value).astimezone(UTC).strftime(form) if value else NONE
+    return aware(value).astimezone(UTC).strftime(form) if value else NONE
 
 
 def ago(value: datetime | str | None, now: datetime) -> str:
     """How long ago, in one unit."""
     if not value:
         return NONE
-    seconds = (now - _aware(value)).total_seconds()
+    seconds = (now - aware(value)).total_seconds()
     for size_, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size_:
             return f"{seconds // size_:.0f} {unit} ago"

@@ -26,9 +26,14 @@ async def _show(look: Look) -> dict[str, Any]:
     project = filters.project or "default"
     metric = look.query.get("metric", "")
     by = by if by in DIMENSIONS else ""
-    report, windows = await _report(look, _Asked(project, metric, by, round(since / timedelta(minutes=1)), until))
+    minutes = round(since / timedelta(minutes=1))
+    report, windows = await _report(
+        look, _Asked(project, filters.service, filters.environment, metric, by, minutes, until)
+    )
     period = {
         "project": project,
+        "service": filters.service,
+        "environment": filters.environment,
         "since_s": int((report.until - report.since).total_seconds()),
         "until": report.until.isoformat(),
     }
@@ -45,6 +50,8 @@ class _Asked(NamedTuple):
     """What a report depends on; `minutes` is the length of the period."""
 
     project: str
+    service: str
+    environment: str
     metric: str
     by: str
     minutes: int
@@ -70,12 +77,15 @@ async def _report(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Row
 
 def _compute(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
     since = timedelta(minutes=asked.minutes)
-    project, metric = asked.project, asked.metric
-    report = find_drift(
-        look.service.store, project=project, metric=metric, by=asked.by, since=since, until=asked.until, alpha=ALPHA
-    )
+    scope = {
+        "project": asked.project,
+        "service": asked.service,
+        "environment": asked.environment,
+        "metric": asked.metric,
+    }
+    report = find_drift(look.service.store, **scope, by=asked.by, since=since, until=asked.until, alpha=ALPHA)
     length = int((report.until - report.since).total_seconds())
-    period = {"project": project, "metric": metric, "since_s": length, "until": report.until.isoformat()}
+    period = {**scope, "since_s": length, "until": report.until.isoformat()}
     return report, _windows(look, report, period)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...evaluators.statistics import mcnemar_test, paired_difference, proportion_interval
-from .datasets import difference
+from .text_diff import difference
 from .view import Look, Rows, page
 
 OVERALL = "pass rate"

@@ -1,8 +1,7 @@
-"""What people write from the pages: a label on a span, spans that become examples; both are rows like any other."""
+"""What people write about a span: a label, and the span as an example; both become rows like any other."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +13,6 @@ from ...evaluators.rows import evaluation_row
 from ...evaluators.running import Outcome
 from ...instrument.errors import UsageError
 from ...queries.conversation import input_of, output_text
-from ...queries.examples import add_examples
 from . import guard
 from .trace import ALWAYS, span_parts
 from .view import Look, answering, look_at, render
@@ -109,33 +107,6 @@ def example_of(span: dict[str, Any], *, partition: str = "distribution", **more:
     return {**example.to_json(), "content_hash": example.content_hash}
 
 
-async def _from_traces(request: web.Request) -> web.StreamResponse:
-    """The chosen traces become examples of a dataset, in the partition of real traffic."""
-    look, form = look_at(request), await request.post()
-    dataset = str(form.get("dataset", "")).strip()
-    if not NAME.fullmatch(dataset):
-        raise UsageError(f"{dataset!r} cannot name a dataset.", hint="Letters, digits, dot, dash, underscore.")
-    chosen = [str(value).partition(":") for value in form.getall("trace", [])]
-    if not chosen:
-        raise UsageError("No trace is chosen.", hint="Tick the boxes in the list first.")
-    spans = await asyncio.gather(*(_answering_span(look, trace, span) for trace, _, span in chosen[:200]))
-    items = [example_of(span) for span in spans if span]
-    project = look.filters.project or (spans[0]["project"] if spans and spans[0] else "default")
-    await asyncio.to_thread(add_examples, look.service.store, dataset, items, project)
-    return see(look.filters.url(f"/datasets/{quote(dataset)}"))
-
-
-async def _answering_span(look: Look, trace: str, span_id: str) -> dict[str, Any]:
-    """The chosen span; when it has no input of its own, the trace's first that has."""
-    span = await look.one("pages/span", trace=trace, span=span_id)
-    if span and not span["input"]:
-        others = await look.ask("pages/trace", trace=trace)
-        with_input = next((other["span_id"] for other in others if other["input_bytes"]), span_id)
-        span = await look.one("pages/span", trace=trace, span=with_input)
-    return span
-
-
 routes = [
     web.post("/traces/{trace:[0-9a-f]+}/spans/{span:[0-9a-f]+}/annotate", guard.protect(answering(_annotate))),
-    web.post("/datasets/from-traces", guard.protect(answering(_from_traces))),
 ]

@@ -26,6 +26,14 @@ def read(*bodies: str) -> list[Message]:
     return _join_results(found)
 
 
+def plain_text(body: str) -> str:
+    """The words of messages, or of a list of parts, without their roles."""
+    value = _loads(body)
+    if isinstance(value, list) and value and not any(isinstance(item, dict) and "role" in item for item in value):
+        return _joined([_part(item) for item in value])
+    return "\n".join(_joined(message["parts"]) for message in read(body))
+
+
 def documents(text: str) -> list[dict[str, Any]]:
     """Retrieved documents as `id`, `score` and `text`; empty when the text holds none."""
     value = _loads(text)

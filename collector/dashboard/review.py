@@ -38,7 +38,15 @@ async def _cases(look: Look) -> tuple[list[dict[str, Any]], dict[str, dict[str, 
     since = datetime.now(UTC) - look.filters.start
     project = look.filters.project or "default"
     found, decided = await asyncio.gather(
-        asyncio.to_thread(find_failures, look.service.store, since=since, project=project),
+        asyncio.to_thread(
+            find_failures,
+            look.service.store,
+            since=since,
+            until=look.filters.end,
+            project=project,
+            service=look.filters.service,
+            environment=look.filters.environment,
+        ),
         look.ask("pages/reviewed"),
     )
     decisions = {row["trace_id"]: row for row in decided}
@@ -116,7 +124,15 @@ async def _remember(look: Look, case: dict[str, Any], label: str, author: str, p
     trace_id = case["metadata"]["source_trace_id"]
     span = await look.one("pages/span", trace=trace_id, span=case["metadata"]["source_span_id"])
     outcome = Outcome("review", VERSION, label=label)
-    row = evaluation_row(outcome, project=project, source="human", author=author, span=span, trace_id=trace_id)
+    row = evaluation_row(
+        outcome,
+        project=project,
+        source="human",
+        author=author,
+        span=span,
+        trace_id=trace_id,
+        evaluation_weight=0.0,  # a decision is no score: no estimate counts it
+    )
     await look.insert("evaluations", [row])
 
 

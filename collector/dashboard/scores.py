@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from .limits import limits_of
 from .view import Look, Rows, page
 
 BUCKETS = (300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400)
@@ -20,9 +21,11 @@ def bucket(length: timedelta, points: int = POINTS) -> int:
 
 
 async def _show(look: Look) -> dict[str, Any]:
-    names, coverage = await asyncio.gather(look.ask("pages/score_names"), look.one("pages/coverage"))
+    names, coverage, rules = await asyncio.gather(
+        look.ask("pages/score_names"), look.one("pages/coverage"), look.ask("pages/alert_rules")
+    )
     chosen = _chosen(look, names)
-    detail = await _detail(look, chosen) if chosen else {}
+    detail = await _detail(look, chosen, rules) if chosen else {}
     return {"names": names, "coverage": coverage, "chosen": chosen, **detail}
 
 
@@ -35,7 +38,7 @@ def _chosen(look: Look, names: Rows) -> dict[str, Any] | None:
     return max(names, key=lambda row: (row["source"] != "human", row["failed"] or 0), default=None)
 
 
-async def _detail(look: Look, chosen: dict[str, Any]) -> dict[str, Any]:
+async def _detail(look: Look, chosen: dict[str, Any], rules: Rows) -> dict[str, Any]:
     name, source = chosen["name"], chosen["source"]
     span = look.filters.end - look.filters.start
     project = look.filters.project or "default"
@@ -49,6 +52,7 @@ async def _detail(look: Look, chosen: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "weeks": weeks,
+        "limits": limits_of(rules, name),
         "trend": trend,
         "slices": _grouped(slices),
         "histogram": histogram,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 import time
 from typing import Any
 
@@ -36,6 +37,11 @@ async def run(look: Look, sql: str, parameters: dict[str, str]) -> Any:
     return await asyncio.to_thread(lambda: store.query_untrusted(sql, parameters or None, project=own))
 
 
+def plan_of(sql: str) -> str:
+    """The statement that shows how ClickHouse would run `sql`, which indexes it uses and how much it would read."""
+    return sql if re.match(r"\s*explain\b", sql, re.IGNORECASE) else f"EXPLAIN indexes = 1\n{sql}"
+
+
 def _given(look: Look) -> tuple[str, dict[str, str], Any]:
     """The statement, its parameters and the named query it is, from the URL."""
     named = look.query.get("named", "")
@@ -54,9 +60,10 @@ async def _show(look: Look) -> dict[str, Any]:
     answer: dict[str, Any] = {"columns": [], "types": [], "rows": []}
     error = hint = ""
     began = time.perf_counter()
+    explained = bool(look.query.get("explain"))
     if sql and (look.query.get("query") or look.query.get("run") or not parameters or entry):
         try:
-            result = await run(look, sql, parameters)
+            result = await run(look, plan_of(sql) if explained else sql, parameters)
             answer = {"columns": result.columns, "types": result.types, "rows": [list(row) for row in result.rows]}
         except (QueryError, UsageError) as refused:
             error, hint = str(refused), refused.hint
@@ -68,6 +75,7 @@ async def _show(look: Look) -> dict[str, Any]:
         "error": error,
         "hint": hint,
         "took_ms": round((time.perf_counter() - began) * 1000, 1),
+        "explained": explained,
         "chart": _chart(answer),
         "shown_rows": SHOWN_ROWS,
         **await _outside(look),

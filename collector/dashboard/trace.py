@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from aiohttp import web
@@ -14,12 +15,13 @@ from .waterfall import ROWS, Tree, rows, tree
 
 ALWAYS = {"start": "1970-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
 """A trace is shown whole, whatever time range the address carries."""
+HEX = re.compile("[0-9a-f]{1,32}")
 HIDDEN = {"gen_ai.system_instructions"}
 """Attributes that the messages already show."""
 
 
-async def _spans(look: Look) -> Rows:
-    trace_id = look.request.match_info["trace"]
+async def spans_of(look: Look, trace_id: str) -> Rows:
+    """The spans of a trace in order; 404 with the likely reasons when there are none."""
     found = await look.ask("pages/trace", trace=trace_id)
     if not found:
         raise web.HTTPNotFound(
@@ -30,12 +32,12 @@ async def _spans(look: Look) -> Rows:
 
 
 async def _show(look: Look) -> dict[str, Any]:
-    spans = await _spans(look)
     trace_id = look.request.match_info["trace"]
+    spans = await spans_of(look, trace_id)
     laid = tree(spans)
     chosen = look.query.get("span", "")
     if chosen not in laid.spans:
-        chosen = _interesting(laid)
+        chosen = interesting(laid)
     scores, span, near = await asyncio.gather(
         look.ask("pages/trace_scores", ids=[trace_id], **ALWAYS),
         look.one("pages/span", trace=trace_id, span=chosen),
@@ -44,7 +46,7 @@ async def _show(look: Look) -> dict[str, Any]:
     return {
         "title": laid.spans[laid.roots[0]]["name"] or trace_id[:8],
         "trace_id": trace_id,
-        "summary": _summary(laid, spans),
+        "summary": summary(laid, spans),
         "rows": rows(laid, most=ROWS),
         "scores": scores,
         "near": near,
@@ -57,13 +59,14 @@ def stamp_ns(span: dict[str, Any]) -> str:
     return stamp(span["start_time"])
 
 
-def _interesting(laid: Tree) -> str:
+def interesting(laid: Tree) -> str:
     """The span shown first: the first model call, else the first root."""
     calls = [key for key, span in laid.spans.items() if span["operation"] in {"chat", "text_completion"}]
     return calls[0] if calls else laid.roots[0]
 
 
-def _summary(laid: Tree, spans: Rows) -> dict[str, Any]:
+def summary(laid: Tree, spans: Rows) -> dict[str, Any]:
+    """What a trace took, cost and was about."""
     calls = [span for span in spans if span["operation"] not in {"invoke_agent", "invoke_workflow", "create_agent"}]
     prices = [span["cost_usd"] for span in calls if span["cost_usd"] is not None]
     first = laid.spans[laid.roots[0]]
@@ -137,7 +140,7 @@ async def _span(request: web.Request) -> web.StreamResponse:
 async def _folded(request: web.Request) -> web.StreamResponse:
     """Rows that the page left folded: the children of `under` from the `skip`-th on."""
     look = look_at(request)
-    laid = tree(await _spans(look))
+    laid = tree(await spans_of(look, request.match_info["trace"]))
     under, number = look.query.get("under", ""), look.query.get("skip", "0")
     skip = int(number) if number.isdecimal() else 0
     found = rows(laid, under=under, skip=skip) if under else rows(laid)[skip:]

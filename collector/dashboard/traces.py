@@ -17,6 +17,8 @@ NARROW = ("name", "model", "operation", "version", "hash", "status", "error", "s
 """The parameters of the URL that narrow the list, besides `failed` and `slower_ms`."""
 LOOK_BACK = (timedelta(hours=1), timedelta(hours=12), timedelta(days=3))
 """The newest rows are looked for in these windows first: on a busy store the first is enough."""
+NOTHING = {"[]", "{}", "null"}
+"""Outputs that say nothing: the list then shows why."""
 SPREAD = timedelta(hours=6)
 """How far the spans of one trace may lie from its entry for their scores to show in the list."""
 
@@ -70,6 +72,7 @@ async def with_totals(look: Look, found: Rows) -> Rows:
     )
     total_of = {row["trace_id"]: row for row in totals}
     for row in found:
+        row["output"] = "" if row["output"] in NOTHING else row["output"]
         row["total"] = total_of.get(row["trace_id"], {})
         row["scores"] = _worst(score for score in scores if score["trace_id"] == row["trace_id"])
     return found
@@ -150,7 +153,7 @@ def _grouped(rows: Rows) -> dict[str, tuple[str, Rows]]:
 
 
 def _strip(points: Rows) -> list[dict[str, Any]]:
-    """Where each trace lies: time across, logarithm of the duration up."""
+    """Where each trace lies: time across in per cent, logarithm of the duration up in pixels."""
     if len(points) < 3:
         return []
     first, last = points[0]["start_time"], points[-1]["start_time"]
@@ -160,8 +163,8 @@ def _strip(points: Rows) -> list[dict[str, Any]]:
     return [
         {
             **point,
-            "x": round((point["start_time"] - first).total_seconds() / length * 980 + 10, 1),
-            "y": round(58 - (value - low) / (high - low) * 50, 1),
+            "x": round((point["start_time"] - first).total_seconds() / length * 98 + 1, 2),
+            "y": round(62 - (value - low) / (high - low) * 54, 1),
         }
         for point, value in zip(points, logs, strict=True)
     ]

@@ -29,6 +29,7 @@ PAGES = [
     "/annotate",
     "/datasets",
     "/datasets/support",
+    "/annotate?queue=picked",
     "/experiments?compare=exp-v7,exp-v8",
     "/sql",
     "/status",

@@ -13,9 +13,11 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+from evalspan.evaluators.datasets import Dataset
+
 from ..collector.serving import Collector
 from ..scripted import scripted_server
-from .conftest import Watched, document
+from .conftest import Watched, document, rows
 from .seed import Shop
 
 pytestmark = pytest.mark.browser
@@ -142,11 +144,128 @@ def test_chosen_traces_become_examples_of_a_dataset(browser_page: Watched, serve
     expect(page.locator("table.examples")).to_contain_text("Is the Alpine tent waterproof?")
 
 
+def test_two_ticked_traces_are_compared_span_by_span(browser_page: Watched, served: Collector) -> None:
+    page = browser_page.open("/traces?q=order&model=gpt-5-mini&status=UNSET")
+    boxes = page.locator("#rows input[type=checkbox]")
+    expect(page.get_by_role("button", name="Compare two")).to_be_disabled()
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.get_by_role("button", name="Compare two").click()
+    expect(page.locator("h1")).to_contain_text("two compared")
+    assert "csrf" not in page.url
+    expect(page.locator("table.pairs tbody tr")).to_have_count(6)
+    expect(page.locator("table.pairs")).to_contain_text("execute_tool lookup_order")
+    twin = document(
+        served, page.url.removeprefix(browser_page.base).replace("?", ".json?") + ("" if "?" in page.url else ".json")
+    )
+    assert [len(row["spans"]) for row in twin["data"]["rows"]] == [2] * 6
+    assert browser_page.wrong == []
+
+
+def test_ticked_traces_wait_for_annotators_and_the_pick_itself_is_no_score(
+    browser_page: Watched, served: Collector
+) -> None:
+    page = browser_page.open("/traces?q=tent")
+    for at in (0, 1):
+        page.locator("#rows input[type=checkbox]").nth(at).check()
+    page.locator(".picked input[name=name]").fill("politeness")
+    page.get_by_role("button", name="Queue for labels").click()
+    expect(page.locator("main")).to_contain_text("0 of 2 judged")
+    expect(page.locator(".chat")).to_contain_text("tent")
+    page.locator("input[name=author]").fill("cem")
+    page.locator("h1").click()
+    page.keyboard.press("2")
+    expect(page.locator("main")).to_contain_text("1 of 2 judged by cem")
+    (row,) = selected(served, "SELECT label, author FROM evaluations WHERE name = 'politeness'")
+    assert row == ["bad", "cem"]
+    names = {row["name"] for row in document(served, "/scores.json?since=14d")["data"]["names"]}
+    assert names == {"faithfulness", "tone", "constraints", "overall", "politeness"} & names
+    assert "queued" not in names
+    assert browser_page.wrong == []
+
+
+def test_the_evaluate_button_gives_the_command_for_exactly_the_ticked_traces(
+    browser_page: Watched, served: Collector, tmp_path: Path
+) -> None:
+    page = browser_page.open("/traces?q=tent")
+    box = page.locator("#rows input[type=checkbox]").first
+    trace = (box.get_attribute("value") or "").split(":")[0]
+    box.check()
+    page.get_by_role("button", name="Evaluate").click()
+    command = page.locator("pre.code").inner_text().replace("module:suite", "shop:suite")
+    (tmp_path / "shop.py").write_text(
+        SHOP.replace("def right(output, expected):", "def right(output):").replace(
+            "output == expected", "len(output) > 0"
+        )
+    )
+    environment = {**os.environ, "EVALSPAN_STORE": f"chdb://{served.path}"}
+    done = subprocess.run(
+        f"{sys.executable} -m {command}", shell=True, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = selected(served, "SELECT DISTINCT trace_id FROM evaluations WHERE name = 'right'")
+    assert rows == [[trace]]
+
+
+def test_two_approvals_on_the_page_let_the_golden_set_gate_and_an_edit_voids_them(
+    browser_page: Watched, served: Collector, tmp_path: Path
+) -> None:
+    def pulled() -> Dataset:
+        command = ("dataset", "pull", "support", str(tmp_path / "support.jsonl"), "--store", f"chdb://{served.path}")
+        (tmp_path / "support.jsonl").unlink(missing_ok=True)
+        (tmp_path / "support.meta.json").unlink(missing_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "evalspan", *command], check=False, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return Dataset.load(tmp_path / "support.jsonl")
+
+    page = browser_page.open("/datasets/support")
+    expect(page.locator("main")).to_contain_text("nobody has approved the golden set")
+    for name in ("ana", "bo"):
+        form = page.locator("form[action$='/approve']").first
+        form.locator("input[name=author]").fill(name)
+        form.locator("input[name=note]").fill("read all of them")
+        form.get_by_role("button", name="Approve").click()
+        expect(page.locator("main")).to_contain_text(name)
+    expect(page.locator("main")).to_contain_text("The golden set gates")
+    found = pulled()
+    assert found.why_unapproved() is None
+    assert {one.note for one in found.manifest.approvals} == {"read all of them"}
+    assert not any("approvals" in example.metadata for example in found)
+    stale = page.locator("form[action$='/approve']").first
+    edited = {**found["case-0"].to_json(), "input": json.dumps({"question": "edited"}), "dataset": "support"}
+    rows(
+        served,
+        "examples",
+        [{key: edited[key] for key in ("dataset", "partition", "input", "expected_output")} | {"example_id": "case-0"}],
+    )
+    stale.locator("input[name=author]").fill("cem")
+    stale.get_by_role("button", name="Approve").click()
+    expect(page.locator("main")).to_contain_text("were edited while you looked")
+    assert "was edited after" in (pulled().why_unapproved() or "")
+
+
+def test_the_drift_and_review_pages_keep_to_the_service_and_environment_of_the_address(served: Collector) -> None:
+    whole = document(served, "/drift.json?since=7d")["data"]["report"]["scores"]
+    part = document(served, "/drift.json?since=7d&service=search-api&environment=production")["data"]["report"][
+        "scores"
+    ]
+    counted = {row["metric"]: row["n_after"] for row in part}
+    assert {"faithfulness", "tone", "constraints"} <= set(counted)
+    assert all(0 < counted[row["metric"]] < row["n_after"] / 2 for row in whole if row["metric"] in counted)
+    cases = document(served, "/review.json?since=14d")["data"]
+    narrowed = document(served, "/review.json?since=14d&service=search-api")["data"]
+    assert 0 < sum(row["count"] for row in narrowed["queue"]) < sum(row["count"] for row in cases["queue"])
+    assert document(served, "/review.json?since=14d&environment=nowhere")["data"]["total"] == 0
+
+
 def test_a_chart_is_drawn_from_its_table_and_marks_the_prompt_change(browser_page: Watched) -> None:
     page = browser_page.open("/scores?name=faithfulness&source=llm_judge&since=14d")
     expect(page.locator("[data-chart][data-drawn] canvas")).to_have_count(2)
     assert page.locator("[data-chart] tbody tr").count() > 10
-    expect(page.locator(".marks")).to_contain_text("prompt answer v8")
+    expect(page.locator(".marks").first).to_contain_text("prompt answer v8")
+    expect(page.locator("[data-limit]")).to_contain_text("Faithfulness fell")
     drawn = page.evaluate(
         "() => [...document.querySelectorAll('canvas')].every((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v))"
     )
@@ -181,6 +300,12 @@ def test_the_sql_page_completes_runs_and_refuses(browser_page: Watched) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator(".result")).to_contain_text("gpt-5-mini")
     assert "query=SELECT" in page.url, "the address is the query"
-    for forbidden in ("DROP TABLE spans", "SELECT * FROM file('/etc/passwd', 'LineAsString')"):
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("pre.plan")).to_contain_text("ReadFromMergeTree")
+    for forbidden in (
+        "DROP TABLE spans",
+        "EXPLAIN SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+    ):
         page.goto(f"{browser_page.base}/sql?query={quote(forbidden)}")
         expect(page.get_by_role("alert")).to_contain_text("refused")

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from evalspan.collector.dashboard import messages
-from evalspan.collector.dashboard.drawing import money, number, share, span_time
+from evalspan.collector.dashboard.alerts import stretches
+from evalspan.collector.dashboard.drawing import money, number, period, share, span_time
 from evalspan.collector.dashboard.experiments import compare
 from evalspan.collector.dashboard.filters import Filters
 from evalspan.collector.dashboard.guard import local_path
+from evalspan.collector.dashboard.limits import limits_of
+from evalspan.collector.dashboard.trace_diff import aligned
 from evalspan.collector.dashboard.waterfall import rows, tree
 from evalspan.instrument.errors import UsageError
 
@@ -156,3 +159,54 @@ def test_numbers_are_written_with_the_digits_that_matter() -> None:
         "1.84 s",
         "2 m 05 s",
     ]
+
+
+def test_spans_of_two_traces_stand_beside_each_other_by_depth_and_name() -> None:
+    before = tree([span("root", length=3), span("search", "root", 0, 1), span("chat", "root", 1, 2)])
+    after = tree(
+        [span("root", length=4), span("search", "root", 0, 1), span("tool", "root", 1, 1), span("chat", "root", 2, 2)]
+    )
+    found = [(row["name"], [bool(one) for one in row["spans"]], row["longer_ns"]) for row in aligned(before, after)]
+    assert found == [
+        ("root", [True, True], 1e9),
+        ("search", [True, True], 0),
+        ("tool", [False, True], None),
+        ("chat", [True, True], 0),
+    ]
+
+
+def rule(condition: str, query: str = "score_trend", metric: str = "", *, enabled: bool = True) -> dict[str, Any]:
+    parameters = json.dumps({"metric": metric} if metric else {})
+    return {"rule_id": condition, "name": condition, "query": query, "parameters": parameters, "condition": condition, "enabled": enabled}  # fmt: skip
+
+
+def test_the_limits_of_a_score_are_those_of_its_own_enabled_rules_once_each() -> None:
+    rules = [
+        rule("n >= 20 AND high < 0.8", metric="tone"),
+        rule("high < 0.8"),
+        rule("high < 0.7", metric="faithfulness"),
+        rule("mean < 0.1", enabled=False),
+        rule("mean < 0.2", query="usage_trend"),
+        {**rule("low > 0.99"), "parameters": "not json"},
+    ]
+    found = limits_of(rules, "tone")
+    assert [(limit["column"], limit["sign"], limit["value"], len(limit["rules"])) for limit in found] == [
+        ("high", "<", 0.8, 2),
+        ("low", ">", 0.99, 1),
+    ]
+
+
+def test_the_line_of_an_alert_shows_when_it_fired_and_never_leaves_its_frame() -> None:
+    def fired(days_ago: float, length: float | None) -> dict[str, Any]:
+        began = NOON - timedelta(days=days_ago)
+        ended = None if length is None else (began + timedelta(days=length)).replace(tzinfo=None)
+        return {"state": "firing", "began": began.replace(tzinfo=None), "ended": ended}
+
+    times = [fired(7, 7), fired(3.5, None), fired(30, 20), fired(0.0001, None)]
+    found = [(one["x"], one["width"]) for one in stretches(times, NOON)]
+    assert found[:3] == [(50.0, 50.0), (75.0, 25.0), (0.0, pytest.approx(28.57))]
+    assert all(x >= 0 and x + width <= 100.01 for x, width in found)
+
+
+def test_lengths_are_written_in_their_largest_whole_unit() -> None:
+    assert [period(value) for value in (None, 5, 90, 300, 3600, 5400, 86400)] == ["–", "5 s", "90 s", "5 min", "1 h", "90 min", "1 d"]  # fmt: skip

@@ -28,18 +28,37 @@ function marks(figure) {
   return [...figure.querySelectorAll("[data-mark]")].map((item) => ({ at: Date.parse(item.dataset.mark) / 1000, text: item.textContent.trim() }));
 }
 
-function axes(small) {
+const written = (value) => value === null || value === undefined ? "" : Math.abs(value) >= 1e4 ? `${Number((value / 1e3).toPrecision(3))} k` : String(Number(value.toPrecision(3)));
+const moment = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const clock = () => ({ label: "", value: (u, at) => at ? moment.format(at * 1e3) : "" });
+
+function axes(small, unit) {
   const quiet = { stroke: css("soft"), grid: { stroke: css("line"), width: 1 }, ticks: { show: false }, font: "11px Inter" };
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
   const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
   const time = (u, splits) => splits.map((at) => (splits.at(-1) - splits[0] > 1.5 * 86400 || at % 86400 === 0 ? day : hour).format(at * 1e3));
-  return [{ ...quiet, show: !small, grid: { show: false }, values: time, size: 28 }, { ...quiet, size: 48, values: (u, splits) => splits.map((value) => value === null ? "" : Math.abs(value) >= 1e4 ? `${value / 1e3} k` : String(Number(value.toPrecision(4)))) }];
+  return [{ ...quiet, show: !small, grid: { show: false }, values: time, size: 28 }, { ...quiet, size: 44, label: small ? "n" : unit, labelSize: 14, labelGap: 0, labelFont: "11px Inter", values: (u, splits) => splits.map(written) }];
 }
 
-function vertical(list) {
+function limits(figure) {
+  return [...figure.querySelectorAll("[data-limit]")].map((item) => Number(item.dataset.limit));
+}
+
+// Changes as upright lines, limits of alert rules as level ones.
+function lines(list, levels) {
   return { hooks: { draw: [(u) => {
     const { ctx, bbox } = u;
     ctx.save();
+    ctx.setLineDash([2, 3]);
+    ctx.strokeStyle = css("bad");
+    for (const level of levels) {
+      const y = u.valToPos(level, "y", true);
+      if (y < bbox.top || y > bbox.top + bbox.height) continue;
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+    }
     ctx.strokeStyle = css("warn");
     ctx.setLineDash([4, 4]);
     for (const mark of list) {
@@ -56,33 +75,34 @@ function vertical(list) {
 
 function line(figure, place, found, sync) {
   const palette = ["accent", "retrieval", "tool", "agent", "good", "bad"].map(css);
-  const series = [{ label: "time" }], data = [found.time], bands = [];
+  const series = [clock()], data = [found.time], bands = [];
   if (found.low && found.high) {
-    series.push({ label: "95 % high", stroke: "transparent", points: { show: false } }, { label: "95 % low", stroke: "transparent", points: { show: false } });
+    const interval = (u, value, at, index) => index === null || value === null ? "" : `[${written(u.data[2][index])}, ${written(value)}]`;
+    series.push({ label: "95 % interval", value: interval, stroke: "transparent", points: { show: false } }, { label: "low", class: "quiet-series", stroke: "transparent", points: { show: false } });
     data.push(found.high.values, found.low.values);
     bands.push({ series: [1, 2], fill: css("accent-ground") });
   }
   found.lines.forEach((one, at) => {
-    series.push({ label: one.label, stroke: one.colour ? css(one.colour) : palette[at % palette.length], width: 2, spanGaps: false, points: { size: 5 } });
+    series.push({ label: one.label, value: (u, value) => written(value), stroke: one.colour ? css(one.colour) : palette[at % palette.length], width: 2, spanGaps: false, points: { size: 5 } });
     data.push(one.values);
   });
   const known = found.lines.flatMap((one) => one.values).filter((value) => value !== null);
   const shares = known.every((value) => value >= 0 && value <= 1);
-  draw(place, 210, series, data, { scales: shares ? { y: { range: [0, 1.03] } } : {}, bands, plugins: [vertical(marks(figure))], sync });
+  draw(place, 210, series, data, { scales: shares ? { y: { range: [0, 1.03] } } : {}, bands, plugins: [lines(marks(figure), limits(figure))], sync, unit: figure.dataset.unit });
 }
 
-function bars(place, found, sync, small) {
-  const series = [{ label: "time" }], data = [found.time];
+function bars(figure, place, found, sync, small) {
+  const series = [clock()], data = [found.time];
   found.bars.forEach((one, at) => {
-    series.push({ label: one.label, fill: css(one.colour || (at ? "warn" : "plain")), width: 0, paths: uPlot.paths.bars({ size: [0.8, 40] }), points: { show: false } });
+    series.push({ label: one.label, value: (u, value) => written(value), fill: css(one.colour || (at ? "warn" : "plain")), width: 0, paths: uPlot.paths.bars({ size: [0.8, 40] }), points: { show: false } });
     data.push(one.values);
   });
-  draw(place, small ? 84 : 150, series, data, { sync, small, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1) * 1.05] } } });
+  draw(place, small ? 84 : 150, series, data, { sync, small, unit: figure.dataset.unit, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1) * 1.05] } } });
 }
 
 function draw(place, height, series, data, more) {
-  const options = { width: place.clientWidth, height, series, bands: more.bands, plugins: more.plugins, axes: axes(more.small),
-    scales: { x: { time: true }, ...more.scales }, cursor: { sync: { key: more.sync }, drag: { x: true, y: false } }, legend: { live: true }, tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1e3), "Etc/UTC") };
+  const options = { width: place.clientWidth, height, padding: [8, 14, 0, 0], series, bands: more.bands, plugins: more.plugins, axes: axes(more.small, more.unit),
+    scales: { x: { time: true }, ...more.scales }, cursor: { sync: { key: more.sync }, drag: { x: true, y: false } }, legend: { live: true, markers: { fill: (u, at) => more.bands?.length && at === 1 ? css("accent-ground") : u.series[at].fill?.(u, at) ?? u.series[at].stroke?.(u, at) } }, tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1e3), "Etc/UTC") };
   charts.push(new uPlot(options, data, place));
 }
 
@@ -93,7 +113,7 @@ function all() {
     const [top, below] = figure.querySelectorAll(".plot");
     if (found.time.length < 1) return;
     if (found.lines.length) line(figure, top, found, `c${at}`);
-    if (found.bars.length) bars(found.lines.length ? below : top, found, `c${at}`, found.lines.length > 0);
+    if (found.bars.length) bars(figure, found.lines.length ? below : top, found, `c${at}`, found.lines.length > 0);
     figure.dataset.drawn = "true";
   });
 }

@@ -46,3 +46,16 @@ rows?.addEventListener("pointerleave", () => { hovering = false; release(); });
 addEventListener("scroll", release, { passive: true });
 addEventListener("pagehide", () => source?.close());
 listen();
+
+// How many rows are ticked; two can be compared.
+const bar = document.querySelector("[data-picked]");
+function count() {
+  const ticked = document.querySelectorAll("#rows input:checked").length;
+  bar.querySelector("[data-picked-count]").textContent = ticked;
+  bar.toggleAttribute("data-none", ticked === 0);
+  bar.querySelector("[data-picked-two]").disabled = ticked !== 2;
+}
+if (bar) {
+  document.addEventListener("change", count);
+  count();
+}

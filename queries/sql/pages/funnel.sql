@@ -15,5 +15,5 @@ WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND ({project:String} = '' OR project = {project:String})
         AND ({environment:String} = '' OR environment = {environment:String})
         AND ({service:String} = '' OR service = {service:String})
-        AND experiment_id = ''
+        AND experiment_id = '' AND sample_weight > 0
 GROUP BY name, source ORDER BY n DESC
