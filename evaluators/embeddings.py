@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import weakref
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from ..instrument.errors import UsageError
 from ..instrument.suppression import suppress
+from .judges.providers import stable_address
 
 Vector = npt.NDArray[np.float32]
 BATCH = 128
@@ -35,13 +37,13 @@ class Embedder(Protocol):
 
 
 class EndpointEmbedder:
-    """The embeddings endpoint of OpenAI or a compatible server."""
+    """The embeddings endpoint of OpenAI or a compatible server; address and key else from OPENAI_BASE_URL, _API_KEY."""
 
     def __init__(self, model: str, *, base_url: str | None = None, api_key: str | None = None) -> None:
         self.model = model
-        self.base_url = base_url
-        self.api_key = api_key
-        self.identity = f"{model} at {base_url or 'api.openai.com'}"
+        self.base_url = base_url or os.environ.get("OPENAI_BASE_URL")
+        self.api_key = api_key or os.environ.get("OPENAI_API_KEY")
+        self.identity = f"{model} at {stable_address(self.base_url or 'api.openai.com')}"
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
@@ -60,8 +62,11 @@ class EndpointEmbedder:
 
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            api_key = self.api_key or ("none" if self.base_url else None)
-            self._clients[loop] = AsyncOpenAI(base_url=self.base_url, api_key=api_key, max_retries=4, timeout=60.0)
+            if not self.api_key and not self.base_url:
+                raise UsageError("no key for the embeddings", hint="set OPENAI_API_KEY or pass api_key")
+            self._clients[loop] = AsyncOpenAI(
+                base_url=self.base_url, api_key=self.api_key or "none", max_retries=4, timeout=60.0
+            )
         return self._clients[loop]
 
 

@@ -209,6 +209,11 @@ def as_score(result: Any, *, direction: Direction = "higher", threshold: float |
     return Score(value, score.label, passed, score.explanation, plain(score.details))
 
 
+def reason_of(error: BaseException) -> str:
+    """Why something is Unscored, when the reason is an exception."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def fingerprint(*parts: str) -> str:
     """Twelve hex digits over the parts: a version that changes when any of them does."""
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:12]

@@ -88,7 +88,7 @@ class Grounding:
         """The score of an output against its context; names may also come from the input."""
         return self(output, context, input=input)
 
-    def __call__(self, output: Any, context: Any, *, input: Any = None) -> Score | Unscored:  # noqa: A002
+    def __call__(self, output: Any, context: Any = None, *, input: Any = None, **_: Any) -> Score | Unscored:  # noqa: A002
         """As `evaluate`, without a loop."""
         passages = passage_text(context)
         if not passages.strip():

@@ -11,7 +11,7 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
-from .evaluator import Direction, Score, Unscored, fingerprint
+from .evaluator import Direction, Score, Unscored, fingerprint, reason_of
 from .facts import facts
 from .grounding import contradicts
 from .judges.connection import Connection, caller_for
@@ -109,7 +109,9 @@ class Hallucination:
         try:
             verdicts = [await self._ask(asked_text(input), passages, one) for one in texts]
         except Unusable as error:
-            return Unscored(str(error), {"cost_usd": error.cost_usd, "judge_model": self.model})
+            return Unscored(reason_of(error), {"cost_usd": error.cost_usd, "judge_model": self.model})
+        except Exception as error:  # noqa: BLE001 - whatever the judge's endpoint did, there is no score
+            return Unscored(reason_of(error), {"judge_model": self.model})
         claims = dict.fromkeys(claim for verdict in verdicts for claim in verdict.value.claims)
         checked = [check_claim(claim, passages) for claim in claims]
         kinship = family_warning(self.model, subject_of(span, self.subject_model))
@@ -124,6 +126,8 @@ class Hallucination:
             "cost_usd": add_costs(*(verdict.cost_usd for verdict in verdicts)),
         }
         return _score(checked, details)
+
+    __call__ = evaluate
 
     async def _ask(self, question: str, passages: str, text: str) -> Verdict:
         def build(nonce: str) -> Request:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..instrument.errors import UsageError
-from .evaluator import Evaluator, Score, Unscored, as_score
+from .evaluator import Evaluator, Score, Unscored, as_score, reason_of
 
 TIMEOUT_S = 60.0
 
@@ -63,10 +63,10 @@ async def run_evaluator(
             )
         result = as_score(raw, direction=evaluator.direction, threshold=evaluator.threshold)
     except TimeoutError as error:
-        said = f"timed out after {timeout_s:g} s" if limit.expired() else _say(error)
+        said = f"timed out after {timeout_s:g} s" if limit.expired() else reason_of(error)
         result = Unscored(said)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the safety valve: a broken evaluator is a reason, not a crash
-        result = Unscored(_say(error))
+        result = Unscored(reason_of(error))
     return _outcome(evaluator, result, time.perf_counter() - started)
 
 
@@ -130,10 +130,6 @@ def _check_safety(members: Sequence[Evaluator], where: str) -> None:
 def _is_async(function: Any) -> bool:
     inner = getattr(function, "func", function)
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
-
-
-def _say(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _outcome(evaluator: Evaluator, result: Score | Unscored, latency_s: float) -> Outcome:

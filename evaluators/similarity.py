@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .embeddings import CachedEmbedder, Embedder, EndpointEmbedder, LocalEmbedder, Vector
-from .evaluator import Direction, Score, Unscored, fingerprint
+from .evaluator import Direction, Score, Unscored, fingerprint, reason_of
 from .facts import Fact, facts
 from .grounding import contradicts
 from .passages import passage_text
@@ -82,12 +82,17 @@ class SemanticSimilarity:
         if not text.strip() or not any(one.strip() for one in wanted):
             same = not text.strip() and not any(one.strip() for one in wanted)
             return self._judged(float(same), text, wanted[0], example)
-        vectors = await self._embedder.embed([text, *wanted])
+        try:
+            vectors = await self._embedder.embed([text, *wanted])
+        except Exception as error:  # noqa: BLE001 - whatever the endpoint or the embedder did, there is no score
+            return Unscored(reason_of(error), {"embedding_model": self._embedder.identity})
         scored = [(cosine(vectors[0], vector), one) for vector, one in zip(vectors[1:], wanted, strict=True)]
         known = [(value, one) for value, one in scored if value is not None]
         if not known:
             return Unscored("the embedding is zero or not finite: the model cannot read this text")
         return self._judged(*_best(known, text), example)
+
+    __call__ = evaluate
 
     def _judged(self, value: float, text: str, wanted: str, example: Any) -> Score:
         golden = getattr(example, "partition", None) == "golden"

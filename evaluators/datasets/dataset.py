@@ -138,10 +138,7 @@ class Dataset:
         for field, value in stated.items():
             setattr(dataset.manifest, field, value)
         for example in examples:
-            try:
-                dataset.add(example)
-            except DatasetError as error:
-                raise DatasetError(f"{place}: {error}", hint=error.hint) from error
+            dataset.add(example)
         return dataset
 
     def save(self, path: str | Path | None = None) -> Path:

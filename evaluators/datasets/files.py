@@ -61,11 +61,8 @@ def jsonl(items: Iterable[dict[str, Any]]) -> bytes:
 
 
 def _read_lines(path: Path, content: bytes) -> list[Example]:
-    examples = []
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip():
-            examples.append(_example(line, f"{path}:{number}"))
-    return examples
+    places = ((f"{path}:{number}", line) for number, line in enumerate(content.splitlines(), 1) if line.strip())
+    return _unique((place, _build(_decode(line, place), place)) for place, line in places)
 
 
 def _read_whole(path: Path, content: bytes) -> tuple[list[Example], dict[str, str]]:
@@ -74,12 +71,23 @@ def _read_whole(path: Path, content: bytes) -> tuple[list[Example], dict[str, st
         raise DatasetError(
             f"{path} holds no examples", hint='write {"name": ..., "task_type": ..., "examples": [...]}, or use .jsonl'
         )
-    examples = [_build(item, f"{path}, example {number}") for number, item in enumerate(document["examples"], 1)]
+    places = ((f"{path}, example {number}", item) for number, item in enumerate(document["examples"], 1))
+    examples = _unique((place, _build(item, place)) for place, item in places)
     return examples, {key: str(document[key]) for key in ("name", "task_type") if document.get(key)}
 
 
-def _example(line: bytes, place: str) -> Example:
-    return _build(_decode(line, place), place)
+def _unique(placed: Iterable[tuple[str, Example]]) -> list[Example]:
+    first: dict[str, str] = {}
+    examples = []
+    for place, example in placed:
+        if example.id in first:
+            raise DatasetError(
+                f"{place}: the id {example.id!r} is taken by {first[example.id]}",
+                hint="ids must be unique: rename one",
+            )
+        first[example.id] = place
+        examples.append(example)
+    return examples
 
 
 def _decode(content: bytes, place: str) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from ...instrument.errors import UsageError
-from ..evaluator import plain
+from ..evaluator import plain, reason_of
 from ..loading import load_object
 from ..suggest import did_you_mean
 from .fingerprint import watching
@@ -79,10 +79,10 @@ class Target:
                 raise
             return failed("Model call failed: the target cancelled itself")
         except TimeoutError as error:
-            said = f"no answer within {timeout_s:g} s" if limit.expired() else _say(error)
+            said = f"no answer within {timeout_s:g} s" if limit.expired() else reason_of(error)
             return failed(f"Model call failed: {said}")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a target that raises is a failed case
-            return failed(f"Model call failed: {_say(error)}")
+            return failed(f"Model call failed: {reason_of(error)}")
         return _as_answer(result, time.perf_counter() - started, at)
 
     async def _call(self, example_input: dict[str, Any]) -> Any:
@@ -167,10 +167,6 @@ def _complaint(result: Any) -> str:
         return f"The target's output is {type(result['output']).__name__}, not a text"
     near = did_you_mean("output", [str(key) for key in result])
     return f'The target returned an object without "output"{near}: it has {", ".join(map(str, result)) or "nothing"}'
-
-
-def _say(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _text(value: Any) -> str:

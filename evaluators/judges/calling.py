@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from typing import Any
 
 import msgspec
@@ -18,12 +17,11 @@ from .budget import Budget, current_budget
 from .cache import AnswerCache
 from .pace import pace_of
 from .prices import Price, cost_usd
-from .providers import Provider, Reply, Request
+from .providers import Provider, Reply, Request, stable_address
 
 RETRIES = 4
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-_LOOPBACK_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")
 _CHARACTERS_PER_TOKEN = 3  # on the safe side for most languages; only used to set a budget aside
 
 
@@ -61,8 +59,8 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """The provider as part of a judge's version: without the port of a server on this machine, which changes."""
-        return _LOOPBACK_PORT.sub(r"\1", self.provider.key)
+        """The provider as part of a judge's version."""
+        return stable_address(self.provider.key)
 
     async def ask(self, request: Request, *, repeat: int = 0, key: str | None = None) -> Answer:
         """The answer; `key` stands for the request in the cache when the request holds something random.

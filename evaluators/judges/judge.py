@@ -150,6 +150,8 @@ class Judge:
             return result
         return self._compare(result, await self._sampled(parts, without_orders(text), None))
 
+    __call__ = evaluate
+
     def _compare(self, result: Score, control: Score | Unscored) -> Score | Unscored:
         # The canary: the same output without the sentences that address the judge must get the same verdict.
         cost = add_costs(result.details["cost_usd"], control.details.get("cost_usd"))

@@ -9,7 +9,7 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
-from ..evaluator import Direction, Score, Unscored, fingerprint
+from ..evaluator import Direction, Score, Unscored, fingerprint, reason_of
 from ..passages import passage_text
 from .connection import Connection, caller_for
 from .families import family_warning
@@ -110,10 +110,14 @@ class PairwiseJudge:
         span: Any = None,
         **_: Any,
     ) -> Score | Unscored:
-        """The output against `expected`."""
+        """The output against `expected`; Unscored when either order has no verdict."""
         if output is None or expected is None:
             return Unscored("nothing to compare: a pairwise judge needs an output and an expected output")
-        result = await self.compare(input=input, first=output, second=expected)
+        try:
+            result = await self.compare(input=input, first=output, second=expected)
+        except Exception as error:  # noqa: BLE001 - whatever the judge's endpoint did, there is no score
+            details = {"cost_usd": getattr(error, "cost_usd", None), "judge_model": self.model}
+            return Unscored(reason_of(error), details)
         value = {"first": 1.0, "tie": 0.5, "second": 0.0}[result.winner]
         kinship = family_warning(self.model, subject_of(span, self.subject_model))
         details = {
@@ -125,6 +129,8 @@ class PairwiseJudge:
         label = {"first": "better", "tie": "tie", "second": "worse"}[result.winner]
         passed = None if self.threshold is None else value >= self.threshold
         return Score(value, label=label, passed=passed, explanation=result.reasonings[0], details=details)
+
+    __call__ = evaluate
 
     async def compare(self, *, first: Any, second: Any, input: Any = None) -> Comparison:  # noqa: A002
         """The comparison of two outputs. Raises what `ask_structured` raises when either order has no verdict."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import weakref
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...instrument.errors import EvalspanError, UsageError
 from ..suggest import did_you_mean
+
+_LOOPBACK_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -54,6 +57,10 @@ class Reply(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     tokens: tuple[TokenChoice, ...] = ()
+
+
+class MalformedReply(EvalspanError):
+    """The endpoint answered, but not in the form of its API."""
 
 
 class Provider(Protocol):
@@ -99,13 +106,27 @@ class Endpoint:
             body = {key: value for key, value in whole.items() if key not in self._refused}
             try:
                 answer = await client.post(self.dialect.path, body=body, cast_to=object, options={"timeout": timeout_s})
+            except ValueError as error:  # what is no JSON
+                raise self._malformed(str(error)) from error
             except Exception as error:
                 refused = _refused_parameter(error, body)
                 if refused is None:
                     raise
                 self._refused.add(refused)
             else:
-                return self.dialect.reply(answer)
+                return self._read(answer)
+
+    def _read(self, answer: Any) -> Reply:
+        try:
+            return self.dialect.reply(answer)
+        except (AttributeError, LookupError, TypeError, msgspec.MsgspecError) as error:
+            raise self._malformed(repr(answer)) from error
+
+    def _malformed(self, said: str) -> MalformedReply:
+        return MalformedReply(
+            f"{self.key} answered, but not in the form of its API: {said[:200]}",
+            hint="check base_url and the server's log",
+        )
 
     def _connected(self) -> Any:
         # A client's connections belong to one event loop.
@@ -120,6 +141,11 @@ class Endpoint:
                 base_url=self.base_url, api_key=self.api_key or "none", max_retries=0
             )
         return self._clients[loop]
+
+
+def stable_address(address: str) -> str:
+    """The address as part of a metric's identity: without the port of a server on this machine, which changes."""
+    return _LOOPBACK_PORT.sub(r"\1", address)
 
 
 def connect(provider: str, *, base_url: str | None = None, api_key: str | None = None) -> Provider:
@@ -178,7 +204,11 @@ def _openai_reply(answer: Any) -> Reply:
         TokenChoice(one["token"], tuple((other["token"], other["logprob"]) for other in one.get("top_logprobs") or ()))
         for one in listed
     )
-    text = choice["message"].get("content") or ""
+    message = choice["message"]
+    # A refusal has a field of its own; it is shown as what was said in the place of a verdict.
+    text = message.get("content") or message.get("refusal") or ""
+    if not isinstance(text, str):
+        raise TypeError(f"the content is {type(text).__name__}, not a text")
     return Reply(
         text, answer.get("model") or "", usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, tokens
     )

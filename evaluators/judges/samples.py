@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ..evaluator import reason_of
 from .providers import Reply
 
 RANGE_SAMPLES = 3
@@ -76,4 +77,4 @@ def weighted_score(reply: Reply) -> float | None:
 
 def failures(results: Sequence[Any]) -> list[str]:
     """What went wrong with the samples that have no verdict."""
-    return [f"{type(one).__name__}: {one}" for one in results if isinstance(one, Exception)]
+    return [reason_of(one) for one in results if isinstance(one, Exception)]

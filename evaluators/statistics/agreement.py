@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from .samples import Floats, Ratings, floats, same_length
+from .samples import Floats, Ratings, Values, floats, same_length
 
 LEVELS = ("nominal", "ordinal", "interval", "ratio")
 
@@ -36,13 +35,13 @@ def cohen_kappa(a: Ratings, b: Ratings, weights: str | None = None) -> float:
     return 1.0 - float((cost * table).sum()) / expected if expected else 1.0
 
 
-def fleiss_kappa(counts: ArrayLike) -> float:
+def fleiss_kappa(counts: Iterable[Values]) -> float:
     """Agreement of several raters; `counts[i][j]` is how many raters put item i in category j.
 
     Every item needs the same number of ratings, at least two. All ratings in one category: 1.0.
     Source: Fleiss, Psychological Bulletin 76 (1971). Raises ValueError on a table that is not such.
     """
-    table = np.asarray(counts, dtype=np.float64)
+    table = np.asarray(list(counts), dtype=np.float64)
     if table.ndim != 2 or not table.size:
         raise ValueError("counts must be a table: one row per item, one column per category")
     if not np.isfinite(table).all() or (table < 0).any():
@@ -55,7 +54,7 @@ def fleiss_kappa(counts: ArrayLike) -> float:
     return (observed - expected) / (1 - expected) if expected < 1 else 1.0
 
 
-def krippendorff_alpha(ratings: Sequence[Sequence[Any]], level: str) -> float:
+def krippendorff_alpha(ratings: Iterable[Ratings], level: str) -> float:
     """Agreement of any number of raters with gaps; `ratings[r][u]` is rater r's value for unit u, None or NaN a gap.
 
     `level` is how values differ: "nominal", "ordinal", "interval" or "ratio". All values alike: 1.0.
@@ -83,7 +82,7 @@ def krippendorff_alpha(ratings: Sequence[Sequence[Any]], level: str) -> float:
     return 1.0 - observed / expected if expected else 1.0
 
 
-def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
+def youden_threshold(labels: Values, scores: Values) -> float:
     """The score from which on "positive" agrees best with the labels: the largest TPR - FPR over score >= threshold.
 
     Of equally good thresholds the highest, the one with the fewest false positives.

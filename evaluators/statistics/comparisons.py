@@ -6,10 +6,9 @@ import math
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import bdtr, chdtrc, stdtr, stdtrit
 
-from .samples import Floats, Interval, floats, open_unit, same_length
+from .samples import Floats, Interval, Values, floats, open_unit, same_length
 
 
 class DifferenceTest(msgspec.Struct, frozen=True):
@@ -39,7 +38,7 @@ class McNemarTest(msgspec.Struct, frozen=True):
     p: float
 
 
-def welch_test(a: ArrayLike, b: ArrayLike) -> DifferenceTest:
+def welch_test(a: Values, b: Values) -> DifferenceTest:
     """Do two independent samples have the same mean? Unequal variances allowed.
 
     Where both samples are constant the t statistic does not exist; then p is that of the exact permutation test
@@ -62,7 +61,7 @@ def welch_test(a: ArrayLike, b: ArrayLike) -> DifferenceTest:
     return DifferenceTest(t, 2 * float(stdtr(df, -abs(t))), difference, interval, standard_error, df)
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
+def paired_difference(a: Values, b: Values) -> PairedDifference:
     """Do two systems score differently on the same examples? Student's paired test on a - b.
 
     Where every pair differs by the same amount, p is that of the exact sign-flip test, 2^(1-n).
@@ -100,7 +99,7 @@ def mcnemar_test(b: int, c: int) -> McNemarTest:
     return McNemarTest(statistic, float(chdtrc(1, statistic)))
 
 
-def benjamini_hochberg(p_values: ArrayLike, q: float) -> list[bool]:
+def benjamini_hochberg(p_values: Values, q: float) -> list[bool]:
     """Which hypotheses to reject so that at most a share `q` of the rejected is false; one bool per p-value.
 
     Source: Benjamini and Hochberg, JRSS B 57 (1995). Raises ValueError on NaN or values outside [0, 1].

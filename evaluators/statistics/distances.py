@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from .samples import Floats, floats, same_length
+from .samples import Floats, Values, floats, same_length
 
 # What an empty category counts as where a logarithm would be infinite; non-empty ones stay as they are.
 FLOOR = 1e-4
 
 
-def population_stability_index(p: ArrayLike, q: ArrayLike) -> float:
+def population_stability_index(p: Values, q: Values) -> float:
     """Sum (p - q) ln(p / q) over categories, from counts or shares; 0 is equal, there is no upper bound.
 
     A category that is empty on one side counts as a share of 0.0001 there, one that is empty on both is left out.
@@ -27,7 +26,7 @@ def population_stability_index(p: ArrayLike, q: ArrayLike) -> float:
     return max(0.0, float(((left - right) * np.log(left / right)).sum()))
 
 
-def jensen_shannon_distance(p: ArrayLike, q: ArrayLike) -> float:
+def jensen_shannon_distance(p: Values, q: Values) -> float:
     """The root of the Jensen-Shannon divergence to base 2, from counts or shares; 0 is equal, 1 is disjoint.
 
     Source: Lin, IEEE Trans. Information Theory 37 (1991); Endres and Schindelin (2003) for the distance.
@@ -44,7 +43,7 @@ def _relative_entropy(p: Floats, q: Floats) -> float:
     return float((p[seen] * np.log2(p[seen] / q[seen])).sum())
 
 
-def _shares(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
+def _shares(p: Values, q: Values) -> tuple[Floats, Floats]:
     left, right = floats(p, "p"), floats(q, "q")
     same_length(left, right, "p and q")
     for side, name in ((left, "p"), (right, "q")):

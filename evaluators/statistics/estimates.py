@@ -7,10 +7,9 @@ from collections.abc import Hashable
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import betaincinv, ndtri
 
-from .samples import Interval, Ratings, floats, open_unit, same_length
+from .samples import Interval, Ratings, Values, floats, open_unit, same_length
 
 Z95 = float(ndtri(0.975))
 
@@ -34,7 +33,7 @@ class PredictionPoweredMean(msgspec.Struct, frozen=True):
     tuning: float
 
 
-def weighted_mean(values: ArrayLike, probabilities: ArrayLike) -> WeightedMean:
+def weighted_mean(values: Values, probabilities: Values) -> WeightedMean:
     """The mean of everything, from values that were each kept with a known probability in (0, 1].
 
     Hajek's estimator with its linearised design-based standard error and a 95 % normal interval; the effective n is
@@ -85,7 +84,7 @@ def proportion_interval(successes: float, n: float, confidence: float = 0.95, me
     return Interval(0.0 if k == 0 else max(0.0, centre - half), 1.0 if k == n else min(1.0, centre + half))
 
 
-def clustered_standard_error(values: ArrayLike, clusters: Ratings) -> float:
+def clustered_standard_error(values: Values, clusters: Ratings) -> float:
     """The standard error of the mean when values of one cluster (turns, answers to one question) move together.
 
     sqrt(sum over clusters of (sum of deviations)^2) / n, without small-sample correction.
@@ -104,7 +103,7 @@ def clustered_standard_error(values: ArrayLike, clusters: Ratings) -> float:
 
 
 def prediction_powered_mean(
-    labels: ArrayLike, judge_on_labeled: ArrayLike, judge_on_unlabeled: ArrayLike
+    labels: Values, judge_on_labeled: Values, judge_on_unlabeled: Values
 ) -> PredictionPoweredMean:
     """The mean that people would give everything, from few human labels and many judge scores.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import msgspec
-from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
 from .comparisons import DifferenceTest, welch_test
 from .power import minimum_detectable_effect
-from .samples import Interval, floats, open_unit, positive
+from .samples import Interval, Values, floats, open_unit, positive
 
 LEAST = 10
 
@@ -37,7 +36,7 @@ class RegressionVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def detect_regression(
-    baseline: ArrayLike, candidate: ArrayLike, *, alpha: float = 0.05, margin: float = 0.3
+    baseline: Values, candidate: Values, *, alpha: float = 0.05, margin: float = 0.3
 ) -> RegressionVerdict:
     """Compares two independent samples of scores (higher is better) against a margin, in the unit of the scores.
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-Ratings = Sequence[Any] | NDArray[Any]
+Ratings = Iterable[Any]
+Values = ArrayLike | Iterable[float]
+"""Numbers in any form: a list, a tuple, an array, a generator."""
 
 
 class Interval(NamedTuple):
@@ -20,14 +22,14 @@ class Interval(NamedTuple):
     high: float
 
 
-def floats(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
-    """The values as a one-dimensional float array.
+def floats(values: Values, name: str, *, least: int = 1) -> Floats:
+    """The values as a one-dimensional float array; an iterator is read once.
 
     Raises ValueError when one is missing, NaN, infinite or not a number, or when there are fewer than `least`:
     a score that is not there must be counted by the caller, never averaged away.
     """
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = np.asarray(list(values) if isinstance(values, Iterator) else values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers: {error}") from None
     if array.ndim != 1:
@@ -40,7 +42,7 @@ def floats(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
     return array
 
 
-def same_length(left: Ratings, right: Ratings, names: str) -> None:
+def same_length(left: Sized, right: Sized, names: str) -> None:
     """Raises ValueError when two sequences that belong together differ in length."""
     if len(left) != len(right):
         raise ValueError(f"{names} must be equally long, not {len(left)} and {len(right)}")

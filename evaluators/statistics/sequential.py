@@ -6,9 +6,8 @@ import math
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike
 
-from .samples import Floats, Interval, floats, open_unit, positive, same_length
+from .samples import Floats, Interval, Values, floats, open_unit, positive, same_length
 
 # Bets per standard error of a window mean: from patient (small, lasting shifts) to bold (large, sudden ones).
 BETS = (0.25, 0.5, 1.0, 2.0)
@@ -50,7 +49,7 @@ def confidence_sequence(mean: float, sd: float, n: float, alpha: float = 0.05, r
     return Interval(mean - radius, mean + radius)
 
 
-def betting_capital(values: ArrayLike, null_mean: float, bet: float) -> list[float]:
+def betting_capital(values: Values, null_mean: float, bet: float) -> list[float]:
     """The capital after each value of one who bets that values in [0, 1] have a mean below `null_mean`.
 
     prod (1 + bet * (null_mean - x)), starting from 1. While the mean is at least `null_mean` it is not expected to
@@ -67,8 +66,8 @@ def betting_capital(values: ArrayLike, null_mean: float, bet: float) -> list[flo
 
 
 def e_detector(
-    means: ArrayLike,
-    standard_errors: ArrayLike,
+    means: Values,
+    standard_errors: Values,
     baseline_mean: float,
     *,
     alpha: float = 0.05,
@@ -107,7 +106,7 @@ def e_detector(
     return EDetector(statistic, threshold, _first(statistic, threshold))
 
 
-def cusum(values: ArrayLike, mean: float, allowance: float, decision: float) -> Cusum:
+def cusum(values: Values, mean: float, allowance: float, decision: float) -> Cusum:
     """Page's two-sided cumulative sum around `mean`; alarms when a side exceeds `decision`, all in the values' unit.
 
     high = max(0, high + x - mean - allowance), low = max(0, low + mean - x - allowance).

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from evalspan.evaluators import Judge, run_evaluator
+from evalspan.evaluators import Hallucination, Judge, PairwiseJudge, Unscored, run_evaluator
 from evalspan.evaluators.judges.budget import Budget, BudgetSpent, use_budget
 from evalspan.evaluators.judges.cache import AnswerCache
 from evalspan.evaluators.judges.calling import Caller, JudgeUnavailable
@@ -239,6 +239,50 @@ def test_settings_that_cannot_work_are_refused():
 async def test_a_missing_key_is_said_before_anything_is_sent():
     got = await run_evaluator(Judge(model="gpt-4o-mini", cache=False), output="x")
     assert "no key for the judge's provider openai" in got.unscored
+
+
+BODIES = {
+    "no choices": b'{"choices": []}',
+    "another object": b'{"hello": 1}',
+    "an array": b"[1]",
+    "null": b"null",
+    "a page": b"<html>gateway</html>",
+    "content in parts": b'{"choices": [{"message": {"content": [{"type": "text", "text": "4"}]}}]}',
+    "a broken usage": b'{"choices": [{"message": {"content": "4"}}], "usage": "much"}',
+}
+LLM_JUDGES = {
+    "judge": lambda **where: Judge(model="m", **where),
+    "hallucination": lambda **where: Hallucination(model="m", **where),
+    "pairwise": lambda **where: PairwiseJudge(model="m", **where),
+}
+
+
+@pytest.mark.parametrize("kind", LLM_JUDGES)
+@pytest.mark.parametrize("body", BODIES)
+async def test_b34_an_answer_in_no_known_form_leaves_the_output_unscored_and_names_the_endpoint(server, body, kind):
+    server.then(*[Reply(body=BODIES[body])] * 2)
+    judge = LLM_JUDGES[kind](provider="openai", base_url=server.url, cache=False, retries=0)
+    got = await judge(input="q", output="The plan costs $49.", expected="$49", context="It costs $49.")
+    assert isinstance(got, Unscored)
+    assert f"{server.url} answered, but not in the form of its API" in got.reason
+
+
+@pytest.mark.parametrize("kind", LLM_JUDGES)
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+async def test_b33_called_by_hand_a_judge_gives_a_reason_and_no_exception(server, status, kind):
+    server.then(*[Reply(status=status)] * 2)
+    judge = LLM_JUDGES[kind](provider="openai", base_url=server.url, cache=False, retries=0)
+    got = await judge(input="q", output="The plan costs $49.", expected="$49", context="It costs $49.")
+    assert isinstance(got, Unscored)
+    assert str(status) in got.reason
+
+
+async def test_b34_a_refusal_is_shown_as_the_reason(server):
+    refusal = b'{"choices": [{"message": {"content": null, "refusal": "I cannot grade this."}}]}'
+    server.then(*[Reply(body=refusal)] * 2)
+    got = await openai_judge(server)(output="x")
+    assert isinstance(got, Unscored)
+    assert "I cannot grade this." in got.reason
 
 
 async def test_the_last_error_is_kept_when_nothing_answers(scripted):

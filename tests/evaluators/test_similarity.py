@@ -5,11 +5,11 @@ import asyncio
 import numpy as np
 import pytest
 
-from evalspan.evaluators import SemanticSimilarity, run_evaluator
+from evalspan.evaluators import SemanticSimilarity, Unscored, run_evaluator
 from evalspan.evaluators.datasets import Example
 from evalspan.evaluators.similarity import cosine, disagreements
 
-from ..scripted import scripted_server
+from ..scripted import Reply, scripted_server
 
 
 class Counting:
@@ -116,6 +116,24 @@ async def test_r05_any_openai_compatible_endpoint_embeds_in_one_request():
     assert [one.unscored for one in got] == [None] * 5
     assert len(server.requests) == 1
     assert (server.requests[0].json["model"], len(server.requests[0].json["input"])) == ("some-embedder", 6)
+
+
+async def test_r05_the_endpoint_and_its_key_come_from_the_environment_of_the_openai_sdk(monkeypatch):
+    with scripted_server() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        metric = SemanticSimilarity(model="some-embedder")
+        assert (await run_evaluator(metric, output="one", expected="same")).unscored is None
+    assert server.requests[0].json["model"] == "some-embedder"
+    assert metric.version != SemanticSimilarity(model="some-embedder", base_url="https://elsewhere/v1").version
+
+
+async def test_b33_called_by_hand_a_failing_endpoint_is_a_reason_and_no_exception():
+    with scripted_server() as server:
+        server.then(Reply(status=401))
+        got = await SemanticSimilarity(base_url=server.url)(output="one", expected="same")
+    assert isinstance(got, Unscored)
+    assert "401" in got.reason
 
 
 async def test_empty_texts_never_reach_the_model():

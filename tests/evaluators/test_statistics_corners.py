@@ -60,6 +60,41 @@ def test_b12_refused_with_a_reason(case: str) -> None:
         REFUSED[case]()
 
 
+AS_ITERATORS: dict[str, tuple[Call, Call]] = {
+    "weighted_mean": (
+        lambda: st.weighted_mean([1, 2, 3], [0.5, 1, 1]),
+        lambda: st.weighted_mean((v for v in (1, 2, 3)), iter([0.5, 1, 1])),
+    ),
+    "welch_test": (
+        lambda: st.welch_test([1, 2, 4], [2, 3, 9]),
+        lambda: st.welch_test((v for v in (1, 2, 4)), iter([2, 3, 9])),
+    ),
+    "clustered_standard_error": (
+        lambda: st.clustered_standard_error([1, 2, 4], "aab"),
+        lambda: st.clustered_standard_error(iter([1, 2, 4]), (c for c in "aab")),
+    ),
+    "cohen_kappa": (lambda: st.cohen_kappa("aab", "abb"), lambda: st.cohen_kappa(iter("aab"), (c for c in "abb"))),
+    "fleiss_kappa": (
+        lambda: st.fleiss_kappa([[2, 1], [0, 3]]),
+        lambda: st.fleiss_kappa(row for row in ([2, 1], [0, 3])),
+    ),
+    "krippendorff_alpha": (
+        lambda: st.krippendorff_alpha([[1, 2, 3], [1, 2, 2]], "interval"),
+        lambda: st.krippendorff_alpha((iter(row) for row in ([1, 2, 3], [1, 2, 2])), "interval"),
+    ),
+    "youden_threshold": (
+        lambda: st.youden_threshold([1, 0, 1], [3, 1, 2]),
+        lambda: st.youden_threshold(iter([1, 0, 1]), (v for v in (3, 1, 2))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AS_ITERATORS)
+def test_a_generator_counts_as_the_list_of_its_values(name: str) -> None:
+    listed, iterated = AS_ITERATORS[name]
+    assert listed() == iterated()
+
+
 def test_one_sampled_value_claims_no_certainty() -> None:
     assert st.weighted_mean([3], [0.1]).interval == (-math.inf, math.inf)
     assert st.weighted_mean([3], [1]).interval == (3, 3)
