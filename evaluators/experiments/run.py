@@ -17,7 +17,7 @@ from .cache import Cache, key_of
 from .fingerprint import watching
 from .record import CaseResult
 from .ruling import raise_to_golden, rule
-from .target import Answer, DaemonThreads, Target
+from .target import Answer, DaemonThreads, Target, no_way_out
 
 NOT_REACHED = "not run: the time budget of {0:g} s was used up"
 
@@ -49,7 +49,7 @@ def run_cases(
 ) -> list[CaseResult]:
     """One result per example and repeat, in order. What the target prints goes to stderr: stdout is for data."""
     run = _Run(target, suite, settings or RunSettings(), cache, progress or (lambda _: None))
-    with cache.open() if cache else nullcontext(), redirect_stdout(sys.stderr), watching("ours"):
+    with cache.open() if cache else nullcontext(), redirect_stdout(sys.stderr), watching("ours"), no_way_out():
         return asyncio.run(run.all(examples))
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -90,6 +92,23 @@ class Target:
             return await self.function(example_input)
         result = await asyncio.to_thread(self.function, example_input)
         return await result if inspect.isawaitable(result) else result
+
+
+@contextmanager
+def no_way_out() -> Iterator[None]:
+    """Makes `os._exit` a SystemExit in this process: CI would read the exit code of the code under test as a verdict."""
+    leave, here = os._exit, os.getpid()
+
+    def refused(status: int) -> NoReturn:
+        if os.getpid() != here:  # a forked child, which ends this way by custom
+            leave(status)
+        raise SystemExit(f"os._exit({status!r})")
+
+    os._exit = refused
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 class DaemonThreads(ThreadPoolExecutor):

@@ -17,7 +17,7 @@ from ..experiments.fingerprint import Touched, recording
 from ..experiments.identity import record_of
 from ..experiments.record import CaseResult, Experiment
 from ..experiments.run import RunSettings, run_cases
-from ..experiments.target import Target, load_target
+from ..experiments.target import Target, load_target, no_way_out
 from ..loading import load_suite
 from .decide import Policy, decide
 from .repeat import at_the_threshold, settle
@@ -87,11 +87,11 @@ def importing() -> Iterator[Touched]:
     # Compiled files are matched by whole seconds: an edit in the same second would run the old code.
     sys.dont_write_bytecode = True
     try:
-        with recording() as touched:
+        with no_way_out(), recording() as touched:
             yield touched
     except SystemExit as error:
         raise UsageError(
-            f"the code under test called sys.exit({error.code!r}) while it was imported",
+            f"the code under test ended the process ({error.code!r}) while it was imported",
             hint='put what runs as a program under `if __name__ == "__main__":`',
         ) from error
     finally:

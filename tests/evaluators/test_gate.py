@@ -405,6 +405,38 @@ def test_d15_a_case_that_stands_in_a_prompt_or_in_training_data_fails_the_gate()
     assert gate(path, "--prompt", "absent.md").exit_code == 2
 
 
+ENDS = """
+import os
+from evalspan.evaluators import evaluator
+def answer(input): os._exit(0)
+@evaluator(name="ends")
+def ends(output): os._exit(0)
+def forks(input):
+    child = os.fork()
+    if not child: os._exit(0)
+    os.waitpid(child, 0)
+    return "$49"
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "suite", "code"),
+    [
+        ("ends:answer", "suites:ok", 3),
+        ("bot:good", "ends:ends", 4),
+        ("ends_at_import:answer", "suites:ok", 2),
+        ("ends:forks", "suites:price", 0),
+    ],
+)
+def test_b22_b23_code_that_ends_the_process_does_not_end_the_gate(target: str, suite: str, code: int) -> None:
+    Path("ends.py").write_text(ENDS)
+    Path("ends_at_import.py").write_text("import os\nos._exit(0)\n")
+    names = ["--dataset", save(case(1)), "--target", target, "--suite", suite]
+    done = subprocess.run([sys.executable, "-m", "evalspan", "gate", *names], capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stdout or done.stderr
+
+
 def test_a_module_that_exits_while_it_is_imported_is_bad_input_not_success() -> None:
     Path("exits.py").write_text("import sys\nsys.exit(0)\n")
     assert gate(save(case(1)), target="exits:answer").exit_code == 2
