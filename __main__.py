@@ -62,6 +62,7 @@ class LazyVerbs(click.Group):
         home, attribute = VERBS[cmd_name][0].split(":")
         command = getattr(import_module(f"evalspan.{home}"), attribute)
         assert isinstance(command, click.Command)
+        _take_no_input(command)
         return command
 
     def resolve_command(
@@ -107,10 +108,6 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): that is its right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         if os.environ.get("EVALSPAN_TRACEBACK"):
             raise
@@ -118,6 +115,16 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("  `evalspan --traceback ...` shows where; please report it.", err=True)
         code = EXIT_UNEXPECTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _take_no_input(command: click.Command) -> None:
+    """Every verb takes --no-input, so that a script may always say it; verbs that can ask have their own."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _take_no_input(one)
+    elif not any("--no-input" in parameter.opts for parameter in command.params):
+        help_ = "Never ask; this verb never does."
+        command.params.append(click.Option(["--no-input"], is_flag=True, expose_value=False, help=help_))
 
 
 def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:

@@ -12,7 +12,7 @@ import click
 from ...evaluators.cli.drift import duration
 from ...instrument.errors import UsageError
 from ...queries import catalog
-from ...queries.cli.output import format_option, render
+from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
 from ...queries.database import connect
 from ..alerts.config import AlertRule, read_rules, read_sinks
@@ -24,7 +24,7 @@ _store_option = click.option("--store", "dsn", default=None, envvar="EVALSPAN_ST
 _config_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
 
 
-@click.group()
+@click.group(cls=ListsByDefault)
 def alert() -> None:
     """List, test and silence alerts. Rules are in `[alerts]` of evalspan.toml; the service watches them."""
 

@@ -54,7 +54,7 @@ def review(
     reject: bool,
     no_input: bool,
 ) -> None:
-    r"""Set the root cause and the expected output of exported failures: only then may they gate.
+    """Set the root cause and the expected output of exported failures: only then may they gate.
 
     \b
     evalspan dataset review cases.jsonl                       one after the other, by asking

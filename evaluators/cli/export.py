@@ -47,7 +47,7 @@ def failures(
     limit: int,
     dsn: str | None,
 ) -> None:
-    r"""Select failures by SQL, keep one of each kind, and write them as regression cases.
+    """Select failures by SQL, keep one of each kind, and write them as regression cases.
 
     A failure is a failed evaluation, an error, a thumbs-down or a hallucination. With --where, a condition on score,
     passed, label, source, status or error_type says itself what a failure is; any other narrows the usual ones.

@@ -52,7 +52,6 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 @click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML.")
 @click.option("--report", "report_path", type=click.Path(dir_okay=False), help="Write the report: .json or .md.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("--no-input", is_flag=True, help="Never ask; the gate never does.")
 @click.pass_context
 def gate(ctx: click.Context, /, **options: Any) -> None:
     """Runs the cases and says passed (exit 0), failed (3) or inconclusive (4); bad input is 2.

@@ -56,10 +56,9 @@ INCONCLUSIVE = 4
 )
 @click.option("--prompts", is_flag=True, help="Print the prompts of the suite's judges and stop.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("--no-input", is_flag=True, help="Never ask; score never does.")
 @click.pass_context
 def score(ctx: click.Context, /, **options: Any) -> None:
-    r"""Runs evaluators over outputs in a file (--input) or over stored spans (--since).
+    """Runs evaluators over outputs in a file (--input) or over stored spans (--since).
 
     Outcomes are written as they are known; the same command again goes on where it was stopped and tries what was
     unscored once more. Exit 4 when an evaluator scored nothing at all.

@@ -109,16 +109,22 @@ class Dataset:
         return rules.check(self)
 
     def approve(
-        self, *names: str, reviewer: str = "", reviewers: Iterable[str] = (), partition: str = "golden", note: str = ""
+        self,
+        *names: str | Iterable[str],
+        reviewer: str = "",
+        reviewers: Iterable[str] = (),
+        partition: str = "golden",
+        note: str = "",
     ) -> list[Approval]:
-        """Records that the named people vouch for a partition as it stands; any later edit voids it.
+        """Records that the named people (texts or lists of them) vouch for a partition; any later edit voids it.
 
         The golden set needs two different people. Save the dataset to keep the approvals. Raises DatasetError for
         no name, an unknown partition or one without examples.
         """
-        if names and names[0] in PARTITIONS:  # approve("golden", "ann"): a partition's name is nobody's
+        if names and isinstance(names[0], str) and names[0] in PARTITIONS:  # approve("golden", "ann"): nobody's name
             partition, names = names[0], names[1:]
-        people = [*names, *([reviewer] if reviewer else []), *reviewers]
+        given = [*names, reviewer, reviewers]
+        people = [name for one in given for name in ([one] if isinstance(one, str) else one)]
         return approval.approve(self, people, partition, note)
 
     def why_unapproved(self, partition: str = "golden") -> str | None:

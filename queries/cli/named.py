@@ -6,11 +6,11 @@ import click
 
 from .. import catalog
 from ..database import Result, connect
-from .output import format_option, render
+from .output import ListsByDefault, format_option, render
 from .sql import parse_parameters, store_option
 
 
-@click.group()
+@click.group(cls=ListsByDefault)
 def queries() -> None:
     """The named queries: what is known to be asked, with its method and source."""
 

@@ -25,6 +25,16 @@ format_option = click.option(
 )
 
 
+class ListsByDefault(click.Group):
+    """A verb whose first question is what there is: without a command of its own it is `list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts `list` before options that are not the group's own."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 def render(result: Result, format_: str = "table", *, file: TextIO | None = None) -> None:
     """Prints a result in one of FORMATS; data goes to stdout unless `file` says otherwise."""
     out = file or sys.stdout

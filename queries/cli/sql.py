@@ -25,6 +25,7 @@ store_option = click.option(
     "-f", "--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read the SQL from a file."
 )
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A value for {name:Type}.")
+@click.option("--no-input", is_flag=True, help="Never open the prompt: without a statement it is an error.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=30, show_default=True, help="Seconds.")
 @format_option
 @store_option
@@ -33,10 +34,11 @@ def sql(
     file: Path | None,
     parameters: tuple[str, ...],
     timeout_s: float,
+    no_input: bool,
     format_: str,
     store: str | None,
 ) -> None:
-    r"""Run SQL on the tables spans, evaluations, examples, experiments, experiment_results, alerts.
+    """Run SQL on the tables spans, evaluations, examples, experiments, experiment_results, alerts.
 
     \b
     evalspan sql "SELECT request_model, count(), avg(output_tokens) FROM spans GROUP BY 1"
@@ -44,7 +46,7 @@ def sql(
 
     Without a statement: a prompt with history and completion on a terminal, else the statement is read from the pipe.
     """
-    text = _statement(query, file)
+    text = _statement(query, file, no_input=no_input)
     given = parse_parameters(parameters)
     with connect(store) as opened:
         if not text:
@@ -63,7 +65,7 @@ def sql(
         click.echo(f"{len(result.rows)} rows in {elapsed:.2f} s", err=True)
 
 
-def _statement(query: str | None, file: Path | None) -> str:
+def _statement(query: str | None, file: Path | None, *, no_input: bool) -> str:
     """The SQL from the argument, the file or the pipe; "" asks for the prompt."""
     if query and file:
         raise UsageError("There are two statements: the argument and --file.", hint="Give one of them.")
@@ -71,8 +73,8 @@ def _statement(query: str | None, file: Path | None) -> str:
         return file.read_text()
     if query and query != "-":
         return query
-    if query == "-" or not sys.stdin.isatty():
-        text = sys.stdin.read()
+    if query == "-" or no_input or not sys.stdin.isatty():
+        text = "" if no_input and sys.stdin.isatty() else sys.stdin.read()
         if not text.strip():
             raise UsageError("There is no SQL to run.", hint='evalspan sql "SELECT count() FROM spans"')
         return text

@@ -12,13 +12,13 @@ from .. import traces as reading
 from ..database import connect
 from ..durations import duration, spelled
 from ..result import Result
-from .output import format_option, plain, render
+from .output import ListsByDefault, format_option, plain, render
 from .sql import store_option
 
 BAR = 24
 
 
-@click.group()
+@click.group(cls=ListsByDefault)
 def traces() -> None:
     """List traces and show one as a tree."""
 

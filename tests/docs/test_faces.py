@@ -6,12 +6,16 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 import evalspan
-from evalspan.__main__ import VERBS
+from evalspan.__main__ import VERBS, cli
+from evalspan.instrument.errors import StoreUnreachable
 
 ROOT = Path(__file__).parents[2]
 EVALSPAN = [sys.executable, "-m", "evalspan"]
@@ -55,6 +59,40 @@ def test_every_verb_has_help(verb: str) -> None:
     done = run(verb, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage: evalspan" in done.stdout
+
+
+def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name in command.list_commands(click.Context(command)):
+        inner = command.get_command(click.Context(command), name)
+        assert inner is not None
+        yield from leaves(inner, *path, name)
+
+
+def test_every_verb_takes_no_input_and_none_shows_clicks_marks() -> None:
+    for path in leaves(cli):
+        said = CliRunner().invoke(cli, [*path, "--help"]).stdout
+        assert "--no-input" in said, path
+        assert "\\b" not in said, path
+
+
+@pytest.mark.parametrize("verb", ["traces", "queries", "alert"])
+def test_a_verb_that_lists_does_so_without_being_told(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVALSPAN_STORE", "http://127.0.0.1:9/")
+    named = [CliRunner().invoke(cli, [verb, *more, "--format", "json", "--no-input"]) for more in ([], ["list"])]
+    wanted = type(None) if verb == "queries" else StoreUnreachable
+    assert [type(one.exception) for one in named] == [wanted] * 2
+    assert named[0].stdout == named[1].stdout
+
+
+def test_a_reader_that_goes_away_never_turns_into_success() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        done = subprocess.run([*EVALSPAN, "queries"], stdout=gone, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_an_unknown_verb_is_refused_with_a_suggestion_and_exit_2() -> None:
