@@ -10,14 +10,16 @@ import msgspec
 
 from ..instrument.errors import UsageError
 from ..queries import catalog
+from .drift_inputs import inputs_that_moved
 
 if TYPE_CHECKING:
     from ..queries.database import Store
     from ..queries.remote import RemoteStore
 
+# The metrics of the table `usage`: what calls cost their users.
+USAGE = ("error_rate", "latency", "ttft", "cost", "input_tokens", "output_tokens")
 DIMENSIONS = ("system_hash", "prompt_version", "request_model", "segment", "service", "environment", "prompt_name")
 LEAST = 10
-WORDS_P = 0.02
 # A window should hold about this many scores for the detector's normal approximation.
 WINDOW_SCORES = 20
 WINDOWS_S = (900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400)
@@ -38,6 +40,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     found_by: str
     certainty: str
+    of: str = "evaluations"
     dimension: str = ""
     value: str = ""
     traces: list[dict[str, Any]] = []
@@ -62,85 +65,100 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
 class _Period(msgspec.Struct, frozen=True):
     since_s: int
     until: datetime
-    project: str
     metric: str
-    service: str = ""
-    environment: str = ""
+    scope: dict[str, Any]
+    """project, service and environment."""
 
     def parameters(self) -> dict[str, Any]:
-        return {
-            "project": self.project,
-            "service": self.service,
-            "environment": self.environment,
-            "since_s": self.since_s,
-            "until": self.until.isoformat(),
-        }
+        return {**self.scope, "since_s": self.since_s, "until": self.until.isoformat()}
 
 
 def find_drift(
     store: Store | RemoteStore,
     *,
     project: str = "default",
-    metric: str = "",
-    by: str = "",
     service: str = "",
     environment: str = "",
+    metric: str = "",
+    by: str = "",
     since: timedelta = timedelta(days=7),
     until: datetime | None = None,
     alpha: float = 0.05,
 ) -> DriftReport:
-    """Compares the scores of the last `since` with those of the same length before it.
+    """Compares the scores, errors, latency, tokens and cost of the last `since` with those of the same length before it.
 
-    Two looks at the data share `alpha`: the e-detector over windows (shared among the metrics) and one corrected
-    comparison of the values of every dimension. Where nothing was scored before the period, the first half of what
-    there is serves as the baseline, and the report says so.
+    Three looks at the data share `alpha`: the e-detector over windows of the scores (shared among the metrics), the
+    same over those of `usage`, and one corrected comparison of the values of every dimension. Where there is nothing
+    before the period, the first half of what there is serves as the baseline, and the report says so.
 
     Raises:
         UsageError: an unknown metric or dimension.
     """
     if by and by not in DIMENSIONS:
         raise UsageError(f"Scores cannot be split by {by!r}.", hint=f"Choose one of {', '.join(DIMENSIONS)}.")
-    period = _Period(int(since.total_seconds()), until or datetime.now(UTC), project, metric, service, environment)
-    volume = _rows(store, "score_volume", period, metric=metric)
-    if metric and not volume:
-        _refuse_unknown(store, period)
+    scope = {"project": project, "service": service, "environment": environment}
+    period = _Period(int(since.total_seconds()), until or datetime.now(UTC), metric, scope)
+    tables = _tables(store, period)
+    volume = _volumes(store, period, tables)
     notes: list[str] = []
-    if not any(row["n_before"] >= LEAST for row in volume):
-        halved = _halved(volume, period)
+    leading = volume[tables[0]] or volume[tables[-1]]
+    if not any(row["n_before"] >= LEAST for row in leading):
+        halved = _halved(leading, period)
         if halved is not None:
             period = halved
-            volume = _rows(store, "score_volume", period, metric=metric)
-            notes.append("Nothing was scored before the period, so its first half is the baseline.")
-    enough = [row for row in volume if min(row["n_before"], row["n_after"]) >= LEAST]
-    window_s = _window(enough, period.since_s)
+            volume = _volumes(store, period, tables)
+            notes.append("There is nothing before the period, so its first half is the baseline.")
+    enough = {of: [row for row in rows if min(row["n_before"], row["n_after"]) >= LEAST] for of, rows in volume.items()}
+    window_s = _window(enough[tables[0]] or enough[tables[-1]], period.since_s)
     moves: list[Move] = []
-    if enough:
-        moves = _found_by_detector(store, period, window_s, alpha / 2 / len(enough))
-        moves += _found_by_dimension(store, period, [by] if by else ["system_hash", "segment"], alpha / 2)
+    for of in tables:
+        if enough[of]:
+            moves += _found_by_detector(store, period, window_s, alpha / (len(tables) + 1) / len(enough[of]), of)
+    if enough[tables[0]]:
+        dimensions = [by] if by else ["system_hash", "segment"]
+        moves += _found_by_dimension(store, period, dimensions, alpha / (len(tables) + 1), tables[0])
     moves = _with_traces(store, period, _told_once(moves))
     return DriftReport(
-        verdict="drift" if moves else "stable" if enough else "too_thin",
+        verdict="drift" if moves else "stable" if enough[tables[0]] else "too_thin",
         since=period.until - timedelta(seconds=period.since_s),
         until=period.until,
         baseline_from=period.until - timedelta(seconds=2 * period.since_s),
         window_s=window_s,
         moves=moves,
         changes=_rows(store, "changes", period),
-        inputs=_inputs(store, period),
-        scores=volume,
-        thin=[str(row["metric"]) for row in volume if min(row["n_before"], row["n_after"]) < LEAST],
-        notes=notes + _version_notes(volume),
+        inputs=inputs_that_moved(store, period.parameters()),
+        scores=[row for rows in volume.values() for row in rows],
+        thin=[
+            str(row["metric"])
+            for rows in volume.values()
+            for row in rows
+            if min(row["n_before"], row["n_after"]) < LEAST
+        ],
+        notes=notes + _version_notes(volume[tables[0]]),
     )
+
+
+def _tables(store: Store | RemoteStore, period: _Period) -> list[str]:
+    """Where the metric is found: scores before usage when all are asked for. Raises UsageError when nowhere."""
+    if not period.metric:
+        return ["evaluations", "usage"]
+    known = {str(row["metric"]) for row in _rows(store, "score_volume", period)}
+    if period.metric in known:
+        return ["evaluations"]
+    if period.metric in USAGE:
+        return ["usage"]
+    if known:
+        names = ", ".join([*sorted(known), *USAGE])
+        raise UsageError(f"No score is named {period.metric!r}.", hint=f"There are: {names}.")
+    return ["evaluations"]
+
+
+def _volumes(store: Store | RemoteStore, period: _Period, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    return {of: _rows(store, "score_volume", period, of=of, metric=period.metric) for of in tables}
 
 
 def _rows(store: Store | RemoteStore, name: str, period: _Period, **parameters: Any) -> list[dict[str, Any]]:
     return catalog.get(name).run(store, timeout_s=120, **period.parameters(), **parameters).dicts()
-
-
-def _refuse_unknown(store: Store | RemoteStore, period: _Period) -> None:
-    known = [str(row["metric"]) for row in _rows(store, "score_volume", period)]
-    if known:
-        raise UsageError(f"No score is named {period.metric!r}.", hint=f"There are: {', '.join(known)}.")
 
 
 def _halved(volume: Sequence[dict[str, Any]], period: _Period) -> _Period | None:
@@ -161,18 +179,17 @@ def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
     return next((size for size in fitting if typical * size / since_s >= WINDOW_SCORES), fitting[-1])
 
 
-def _found_by_detector(store: Store | RemoteStore, period: _Period, window_s: int, alpha: float) -> list[Move]:
+def _found_by_detector(store: Store | RemoteStore, period: _Period, window_s: int, alpha: float, of: str) -> list[Move]:
     horizon = -(-period.since_s // window_s)
-    rows = _rows(
-        store, "e_detector", period, metric=period.metric, window_s=window_s, alpha=alpha, horizon=horizon, min_n=5
-    )
+    asked = {"metric": period.metric, "window_s": window_s, "alpha": alpha, "horizon": horizon, "min_n": 5}
+    rows = _rows(store, "e_detector", period, of=of, **asked)
     return [
-        _move_of_windows([row for row in rows if row["metric"] == name], alpha)
+        _move_of_windows([row for row in rows if row["metric"] == name], alpha, of)
         for name in dict.fromkeys(row["metric"] for row in rows if row["alarm"])
     ]
 
 
-def _move_of_windows(windows: list[dict[str, Any]], alpha: float) -> Move:
+def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Move:
     alarmed = next(row for row in windows if row["alarm"])
     after = [row for row in windows if row["window_start"] >= alarmed["since"]]
     weights = [1 / row["standard_error"] ** 2 if row["standard_error"] else 1.0 for row in after]
@@ -181,6 +198,7 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float) -> Move:
     return Move(
         metric=alarmed["metric"],
         evaluator_version=alarmed["evaluator_version"],
+        of=of,
         direction=alarmed["alarm"],
         mean_before=alarmed["baseline_mean"],
         mean_after=mean,
@@ -195,11 +213,14 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float) -> Move:
     )
 
 
-def _found_by_dimension(store: Store | RemoteStore, period: _Period, dimensions: Sequence[str], q: float) -> list[Move]:
+def _found_by_dimension(
+    store: Store | RemoteStore, period: _Period, dimensions: Sequence[str], q: float, of: str
+) -> list[Move]:
     return [
         Move(
             metric=row["metric"],
             evaluator_version=row["evaluator_version"],
+            of=of,
             direction="decrease" if row["difference"] < 0 else "increase",
             mean_before=row["mean_before"],
             mean_after=row["mean"],
@@ -214,7 +235,7 @@ def _found_by_dimension(store: Store | RemoteStore, period: _Period, dimensions:
             value=row["value"],
         )
         for dimension in dimensions
-        for row in _rows(store, "segments", period, metric=period.metric, by=dimension, q=q / len(dimensions))
+        for row in _rows(store, "segments", period, of=of, metric=period.metric, by=dimension, q=q / len(dimensions))
         if row["moved"]
     ]
 
@@ -248,7 +269,8 @@ def _with_traces(store: Store | RemoteStore, period: _Period, moves: Sequence[Mo
         query = catalog.get("traces_to_read")
         rows = query.run(
             store,
-            project=period.project,
+            **period.scope,
+            of=move.of,
             metric=move.metric,
             direction=move.direction,
             since=since.isoformat(),
@@ -256,29 +278,6 @@ def _with_traces(store: Store | RemoteStore, period: _Period, moves: Sequence[Mo
             **only,
         )
         told.append(msgspec.structs.replace(move, traces=rows.dicts()))
-    return told
-
-
-def _inputs(store: Store | RemoteStore, period: _Period) -> list[str]:
-    """What moved in lengths, languages, tags and words, each with its size and certainty."""
-    told = [
-        f"{row['feature']}: median {row['median_before']:g} before, {row['median_after']:g} after "
-        f"(Kolmogorov-Smirnov p {row['ks_p']:.2g}, Jensen-Shannon distance {row['js_distance']:.2f})"
-        for row in _rows(store, "input_drift_numbers", period, sample=5000)
-        if row["moved"]
-    ]
-    told += [
-        f"{row['feature']}: {row['moved_most']} had {row['share_before']:.0%}, has {row['share_after']:.0%} "
-        f"(chi-square p {row['chi_square_p']:.2g}, Jensen-Shannon distance {row['js_distance']:.2f})"
-        for row in _rows(store, "input_drift_categories", period, sample=2000)
-        if row["moved"]
-    ]
-    told += [
-        f"words: more of {', '.join(word[0] for word in row['gained'][:5])}; less of {', '.join(word[0] for word in row['lost'][:5])} "
-        f"(Jensen-Shannon distance {row['js_distance']:.2f}, by chance below {row['bound']:.2f}, p {row['p']:.2g})"
-        for row in _rows(store, "input_drift_words", period, sample=1000)
-        if row["p"] <= WORDS_P
-    ]
     return told
 
 

@@ -8,6 +8,7 @@ from ..instrument.errors import UsageError
 
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)\b(.*)\nENGINE = (\w+)(?:\((.*?)\))?(.*)$", re.DOTALL)
 _VIEW = re.compile(r"^CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)\b", re.DOTALL)
+_PLAIN_VIEW = re.compile(r"^CREATE VIEW IF NOT EXISTS (\w+)\b")
 _ALTER = re.compile(r"^(ALTER TABLE|DROP VIEW IF EXISTS|DROP TABLE IF EXISTS) (\w+)\b", re.DOTALL)
 # A trace and its evaluations lie on one shard, so joins between them stay there. The rest is small.
 _SHARD_BY = {"spans": "cityHash64(trace_id)", "evaluations": "cityHash64(trace_id)"}
@@ -32,6 +33,8 @@ def on_cluster(statement: str, cluster: str, database: str) -> list[str]:
         return [
             f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} {everywhere} TO {target}_local{statement[view.end() :]}"
         ]
+    if plain := _PLAIN_VIEW.match(statement):
+        return [f"{plain.group()} {everywhere}{statement[plain.end() :]}"]
     if altered := _ALTER.match(statement):
         verb, name = altered.groups()
         rest = statement[altered.end() :]

@@ -121,6 +121,16 @@ BUILT_IN = (
         message="{metric} fell from {baseline_mean} to {mean}, since about {since}",
     ),
     AlertRule(
+        name="operations_degradation",
+        query="e_detector",
+        parameters={"of": "usage", "direction": "increase", "window_s": 21600, "horizon": 100},
+        condition="metric IN ('error_rate', 'latency', 'ttft', 'cost') AND alarm != ''",
+        by=("metric",),
+        severity="medium",
+        every_s=300,
+        message="{metric} of the model calls rose from {baseline_mean} to {mean}, since about {since}",
+    ),
+    AlertRule(
         name="pass_rate_low",
         query="score_trend",
         parameters={"since_s": 86400, "window_s": 21600},

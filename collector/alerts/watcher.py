@@ -166,7 +166,11 @@ class Watcher:
         if not row.get("metric"):
             return []
         since = row.get("since") or row.get("window_start")
-        given = {"since": since.isoformat()} if isinstance(since, datetime) else {}
+        given: dict[str, Any] = {
+            name: rule.parameters[name] for name in ("of", "service", "environment") if name in rule.parameters
+        }
+        if isinstance(since, datetime):
+            given["since"] = since.isoformat()
         if row.get("alarm") == "increase":
             given["direction"] = "increase"
         found = catalog.get("traces_to_read").run(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -14,18 +15,21 @@ import msgspec
 from ...instrument.errors import UsageError
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result, connect
-from ..drift import DIMENSIONS, DriftReport, Move, find_drift
+from ..drift import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
 
 EXIT_DRIFT, EXIT_TOO_THIN = 3, 4
+_MEANS = {"latency": " (geometric mean)", "ttft": " (geometric mean)", "cost": " a call", "error_rate": " of the calls"}
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @click.command()
-@click.option("--metric", default="", help="Only this evaluation.")
+@click.option("--metric", default="", help=f"Only this evaluation, or {', '.join(USAGE)}.")
 @click.option("--by", default="", help=f"Also compare the values of a dimension: {', '.join(DIMENSIONS)}.")
 @click.option("--since", "since", default="7d", show_default=True, help="Length of the period: 90m, 24h, 7d, 2w.")
 @click.option("--until", default=None, type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]))
 @click.option("--project", default="default", show_default=True)
+@click.option("--service", default="", help="Only this service.")
+@click.option("--environment", default="", help="Only this environment.")
 @click.option("--alpha", default=0.05, show_default=True, type=click.FloatRange(0, 0.5, min_open=True))
 @click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
 @format_option
@@ -35,8 +39,6 @@ def drift(ctx: click.Context, /, *, since: str, until: Any, dsn: str | None, for
 
     Compares the period with the same length of time before it. Exit codes: 0 nothing moved, 3 drift, 4 too few scores.
     """
-    from datetime import UTC
-
     store = connect(dsn)
     try:
         report = find_drift(store, since=duration(since), until=until.replace(tzinfo=UTC) if until else None, **options)
@@ -69,31 +71,45 @@ def _as_rows(report: DriftReport) -> Result:
 
 
 def _told(report: DriftReport) -> list[str]:
+    groups = _by_metric(report.moves)
     headline = {
-        "drift": f"DRIFT: {len(report.moves)} finding{'s' if len(report.moves) != 1 else ''}",
+        "drift": f"DRIFT: {', '.join(f'{group[0].metric} {_verb(group[0])}' for group in groups)}",
         "stable": "No drift found",
-        "too_thin": "Too few scores to tell: at least 10 of a metric are needed in the period and before it",
+        "too_thin": f"Too few scores to tell: at least {LEAST} of a metric are needed in the period and before it",
     }[report.verdict]
     lines = [
         f"{headline}.",
         (
-            f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC against the time from "
+            f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC, held against the time from "
             f"{report.baseline_from:%Y-%m-%d %H:%M} on, in windows of {_length(report.window_s)}."
         ),
     ]
-    for together in _by_metric(report.moves):
+    for together in groups:
         lines += ["", *_move(together)]
     if report.changes:
-        lines += ["", "What changed in the application:"]
-        lines += [f"  {_change(change)}" for change in _nearest(report)[:8]]
+        lines += ["", "What changed in the application, nearest to the drift first:"]
+        lines += [f"  {_change(change, _begun(report))}" for change in _nearest(report)[:8]]
+    elif report.moves:
+        lines += [
+            "",
+            "No new prompt, model, tool set, parameter or service was seen: look at the inputs and the world.",
+        ]
     if report.inputs:
         lines += ["", "What changed in the inputs (tells why, raises no alarm):"]
         lines += [f"  {text}" for text in report.inputs]
     lines += ["", "Compared:"]
-    lines += [_compared(row, report.thin) for row in report.scores] or [
-        "  no scores at all; `evalspan score` makes them"
-    ]
+    lines += [_compared(row, report.thin) for row in report.scores] or ["  nothing at all"]
+    if not any(row["evaluator_version"] for row in report.scores):
+        lines.append("  no scores: rules in [evaluation] or `evalspan score` make them")
     return lines + [f"Note: {note}" for note in report.notes]
+
+
+def _verb(move: Move) -> str:
+    return "fell" if move.direction == "decrease" else "rose"
+
+
+def _begun(report: DriftReport) -> datetime | None:
+    return next((move.since for move in report.moves if move.since), None)
 
 
 def _by_metric(moves: Sequence[Move]) -> list[list[Move]]:
@@ -106,51 +122,77 @@ def _by_metric(moves: Sequence[Move]) -> list[list[Move]]:
 
 def _nearest(report: DriftReport) -> list[dict[str, Any]]:
     """New things first, the ones that began nearest to the first finding's date before the others."""
-    dates = [move.since for move in report.moves if move.since]
-    if not dates:
+    begun = _begun(report)
+    if begun is None:
         return report.changes
-    return sorted(report.changes, key=lambda change: (not change["is_new"], abs(change["first_seen"] - dates[0])))
+    return sorted(report.changes, key=lambda change: (not change["is_new"], abs(change["first_seen"] - begun)))
 
 
 def _compared(row: dict[str, Any], thin: Sequence[str]) -> str:
-    text = (
-        f"  {row['metric']} (version {row['evaluator_version'] or '-'}): {row['n_before']} scores before, "
-        f"{row['n_after']} after, {row['unscored_after']:.1%} not evaluated"
-    )
+    version = f" (version {row['evaluator_version']})" if row["evaluator_version"] else ""
+    text = f"  {row['metric']}{version}: {row['n_before']} before, {row['n_after']} after"
+    if row["unscored_after"]:
+        text += f", {row['unscored_after']:.1%} not evaluated"
     return text + (" -- too few to tell" if row["metric"] in thin else "")
 
 
 def _move(together: Sequence[Move]) -> list[str]:
     first = together[0]
-    verb = "fell" if first.direction == "decrease" else "rose"
-    lines = [f"{first.metric} {verb} from {first.mean_before:.3f} to {_mean(first)}{_where(first)}"]
-    lines.append(f"  n {first.n_before} before, {first.n_after} after; found by {first.found_by}: {first.certainty}")
+    what = _MEANS.get(first.metric, "") if first.of == "usage" else ""
+    lines = [
+        f"{first.metric} {_verb(first)} from {_number(first, first.mean_before)} to {_mean(first)}{what}{_where(first)}"
+    ]
     if first.since:
-        lines.append(f"  since about {first.since:%Y-%m-%d %H:%M} UTC")
-    lines += [f"  to {_mean(move)}{_where(move)} (n {move.n_after}; {move.certainty})" for move in together[1:]]
+        lines.append(f"  since       about {first.since:%Y-%m-%d %H:%M} UTC")
+    lines.append(f"  how sure    {first.certainty}; {first.n_before} before, {first.n_after} after")
+    for label, move in zip(["  where     ", *["            "] * len(together)], together[1:], strict=False):
+        lines.append(
+            f"{label}  {move.dimension} = {move.value or '(none)'}: {_mean(move)}, n {move.n_after}; {move.certainty}"
+        )
     if first.traces:
-        lines.append("  read first:")
-        lines += [f"    {row['trace_id']}  {row['score']:.3g}  {_short(row)}".rstrip() for row in first.traces]
+        lines.append("  read first  (`evalspan traces ID` shows one)")
+        lines += [
+            f"    {row['trace_id']}  {_number(first, row['score'])}  {_short(row)}".rstrip() for row in first.traces
+        ]
     return lines
 
 
+def _number(move: Move, value: float) -> str:
+    """The value in the unit that people think in; usage keeps latencies as logarithms."""
+    if move.of != "usage":
+        return f"{value:.3f}"
+    if move.metric in ("latency", "ttft"):
+        return f"{math.exp(value):.0f} ms"
+    if move.metric == "error_rate":
+        return f"{max(0.0, value):.1%}"
+    return f"${max(0.0, value):.3g}" if move.metric == "cost" else f"{value:.0f}"
+
+
 def _mean(move: Move) -> str:
-    return f"{move.mean_after:.3f} [{move.low:.3f}, {move.high:.3f}]"
+    low, high = (_number(move, value) for value in (move.low, move.high))
+    return f"{_number(move, move.mean_after)} [{low}, {high}]"
 
 
 def _where(move: Move) -> str:
     return f" where {move.dimension} = {move.value or '(none)'}" if move.dimension else ""
 
 
-def _change(change: dict[str, Any]) -> str:
+def _change(change: dict[str, Any], begun: datetime | None) -> str:
     share = f"{change['share_before']:.0%} of the calls before, {change['share_after']:.0%} after"
-    if change["is_new"]:
-        replaced = f", where {change['previous']} was" if change["previous"] else ""
-        return (
-            f"new {change['dimension']} {change['value']}{replaced}: first seen {change['first_seen']:%Y-%m-%d %H:%M} UTC, "
-            f"{share} (trace {change['trace_id']})"
-        )
-    return f"{change['dimension']} {change['value']}: {share}"
+    if not change["is_new"]:
+        return f"{change['dimension']} {change['value']}: {share}"
+    replaced = f", where {change['previous']} was" if change["previous"] else ""
+    when = f"{change['first_seen']:%Y-%m-%d %H:%M} UTC{_apart(change['first_seen'], begun)}"
+    return f"new {change['dimension']} {change['value']}{replaced}: first seen {when}, {share} (trace {change['trace_id']})"
+
+
+def _apart(seen: datetime, begun: datetime | None) -> str:
+    """How far from the beginning of the drift, which is only known to the window."""
+    if begun is None:
+        return ""
+    hours = (seen - begun).total_seconds() / 3600
+    size = f"{abs(hours) / 24:.0f} days" if abs(hours) >= 48 else f"{abs(hours):.0f} hours"
+    return f" ({size} {'after' if hours > 0 else 'before'} the drift began)" if abs(hours) >= 1 else " (when it began)"
 
 
 def _short(row: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
+-- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
 -- param by String = system_hash -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param after String = '' -- the value that is new
@@ -56,7 +57,7 @@ WITH
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
-        FROM evaluations
+        FROM {of:Identifier}
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
@@ -69,7 +70,7 @@ WITH
     ),
     gathered AS
     (
-        SELECT name, evaluator_version, max((span_time, created_at)) AS last, countIf(shown AND after) AS n_after, countIf(shown AND NOT after) AS n_before,
+        SELECT name, evaluator_version, (max(span_time), max(created_at)) AS last, countIf(shown AND after) AS n_after, countIf(shown AND NOT after) AS n_before,
             groupArrayIf((y, w), shown AND after) AS new, groupArrayIf((y, w), shown AND NOT after) AS old,
             sumMapIf([y], [if(after, w, 0)], [if(after, 0, w)], [toFloat64(after)], [toFloat64(NOT after)], shown) AS steps
         FROM sides GROUP BY name, evaluator_version

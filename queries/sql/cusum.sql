@@ -4,6 +4,7 @@
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
+-- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -33,7 +34,7 @@ WITH
         SELECT name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
-        FROM evaluations
+        FROM {of:Identifier}
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= baseline_time AND span_time < until_time

@@ -5,6 +5,7 @@
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
+-- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -50,7 +51,7 @@ WITH
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             if({same_hour:UInt8} = 1, toHour(span_time), 0) AS hour
-        FROM evaluations
+        FROM {of:Identifier}
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= baseline_time AND span_time < until_time
@@ -62,7 +63,7 @@ WITH
         SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest
         FROM
         (
-            SELECT name, evaluator_version, watched, window, max((span_time, created_at)) AS last, groupArray(y) AS ys, groupArray(w) AS ws, groupArray(hour) AS hs
+            SELECT name, evaluator_version, watched, window, (max(span_time), max(created_at)) AS last, groupArray(y) AS ys, groupArray(w) AS ws, groupArray(hour) AS hs
             FROM scored GROUP BY name, evaluator_version, watched, window
         )
     ),

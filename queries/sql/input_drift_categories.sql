@@ -40,42 +40,39 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
-    -- every k-th call by hash, so that long histories cost no more than short ones
-    drawn AS
+    -- every k-th call by hash, read once: what follows asks for the rows several times, and texts are dear to read
     (
-        SELECT start_time >= since_time AS watched, sample_weight, operation, request_model, response_model, service, environment, agent_name, attributes, input
-        FROM spans
-        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND start_time >= baseline_time AND start_time < until_time
-            AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
-            AND sipHash64(trace_id, span_id) % assumeNotNull((
-                SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
-                WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-                    AND start_time >= baseline_time AND start_time < until_time
-                    AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
-    ),
-    calls AS
-    (
-        SELECT sample_weight AS w, watched, operation, request_model, response_model, service, environment, agent_name,
-            mapFilter((k, v) -> startsWith(k, 'evalspan.tag.') AND NOT endsWith(k, 'clock_shift_s'), attributes) AS tags,
-            JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
-            if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')) AS text,
-            extractAll(lowerUTF8(leftUTF8(text, 2000)), '[\\p{L}]+') AS words,
-            arrayMap(l -> (arrayCount(word -> has(l.2, word), words), l.1), languages) AS hits,
-            arraySort(hit -> -toInt64(hit.1), hits)[1] AS best,
-            multiIf(best.1 > 0, best.2, match(text, '[\\x{4E00}-\\x{9FFF}]'), 'Han', match(text, '[\\x{3040}-\\x{30FF}]'), 'Kana', match(text, '[\\x{AC00}-\\x{D7AF}]'), 'Hangul',
-                match(text, '[\\x{0400}-\\x{04FF}]'), 'Cyrillic', match(text, '[\\x{0600}-\\x{06FF}]'), 'Arabic', match(text, '[\\x{0900}-\\x{097F}]'), 'Devanagari',
-                match(text, '[\\x{0370}-\\x{03FF}]'), 'Greek', match(text, '[\\x{0590}-\\x{05FF}]'), 'Hebrew', 'unknown') AS language
-        FROM drawn
-    ),
+        SELECT groupArray((watched, sample_weight, pairs))
+        FROM
+        (
+            SELECT start_time >= since_time AS watched, sample_weight,
+                mapFilter((k, v) -> startsWith(k, 'evalspan.tag.') AND NOT endsWith(k, 'clock_shift_s'), attributes) AS tags,
+                JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
+                if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')) AS text,
+                extractAll(lowerUTF8(leftUTF8(text, 2000)), '[\\p{L}]+') AS words,
+                arrayMap(l -> (arrayCount(word -> has(l.2, word), words), l.1), languages) AS hits,
+                arraySort(hit -> -toInt64(hit.1), hits)[1] AS best,
+                multiIf(best.1 > 0, best.2, match(text, '[\\x{4E00}-\\x{9FFF}]'), 'Han', match(text, '[\\x{3040}-\\x{30FF}]'), 'Kana', match(text, '[\\x{AC00}-\\x{D7AF}]'), 'Hangul',
+                    match(text, '[\\x{0400}-\\x{04FF}]'), 'Cyrillic', match(text, '[\\x{0600}-\\x{06FF}]'), 'Arabic', match(text, '[\\x{0900}-\\x{097F}]'), 'Devanagari',
+                    match(text, '[\\x{0370}-\\x{03FF}]'), 'Greek', match(text, '[\\x{0590}-\\x{05FF}]'), 'Hebrew', 'unknown') AS language,
+                arrayConcat([
+                ('language', language), ('operation', toString(operation)), ('request_model', toString(request_model)), ('response_model', toString(response_model)),
+                ('service', toString(service)), ('environment', toString(environment)), ('agent_name', toString(agent_name))],
+                arrayMap((k, v) -> (concat('tag:', substring(k, 14)), v), mapKeys(tags), mapValues(tags))) AS pairs
+            FROM spans
+            WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+                AND start_time >= baseline_time AND start_time < until_time
+                AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+                AND sipHash64(trace_id, span_id) % assumeNotNull((
+                    SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
+                    WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+                        AND start_time >= baseline_time AND start_time < until_time
+                        AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
+        )
+    ) AS drawn,
     categorised AS
     (
-        SELECT w, watched, pair.1 AS feature, pair.2 AS category
-        FROM calls
-        ARRAY JOIN arrayConcat([
-            ('language', language), ('operation', toString(operation)), ('request_model', toString(request_model)), ('response_model', toString(response_model)),
-            ('service', toString(service)), ('environment', toString(environment)), ('agent_name', toString(agent_name))],
-            arrayMap((k, v) -> (concat('tag:', substring(k, 14)), v), mapKeys(tags), mapValues(tags))) AS pair
+        SELECT call.1 AS watched, call.2 AS w, pair.1 AS feature, pair.2 AS category FROM (SELECT arrayJoin(drawn) AS call) ARRAY JOIN call.3 AS pair
     ),
     totals AS
     (

@@ -35,10 +35,9 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
-    -- every k-th call by hash, so that long histories cost no more than short ones
-    drawn AS
+    -- every k-th call by hash, read once: what follows asks for the rows several times, and texts are dear to read
     (
-        SELECT start_time >= since_time AS watched, sample_weight, input, output, input_tokens, output_tokens, duration_ns
+        SELECT groupArray((start_time >= since_time, sample_weight, lengthUTF8(input), lengthUTF8(output), input_tokens, output_tokens, duration_ns))
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= baseline_time AND start_time < until_time
@@ -48,14 +47,14 @@ WITH
                 WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
                     AND start_time >= baseline_time AND start_time < until_time
                     AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
-    ),
+    ) AS drawn,
     measured AS
     (
-        SELECT sample_weight AS w, watched, pair.1 AS feature, pair.2 AS x
-        FROM drawn
+        SELECT call.1 AS watched, call.2 AS w, pair.1 AS feature, pair.2 AS x
+        FROM (SELECT arrayJoin(drawn) AS call)
         ARRAY JOIN [
-            ('input_characters', toFloat64(lengthUTF8(input))), ('output_characters', toFloat64(lengthUTF8(output))),
-            ('input_tokens', toFloat64(input_tokens)), ('output_tokens', toFloat64(output_tokens)), ('duration_ms', duration_ns / 1e6)] AS pair
+            ('input_characters', toFloat64(call.3)), ('output_characters', toFloat64(call.4)),
+            ('input_tokens', toFloat64(call.5)), ('output_tokens', toFloat64(call.6)), ('duration_ms', call.7 / 1e6)] AS pair
     ),
     sizes AS
     (

@@ -25,53 +25,54 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
-    -- every k-th call by hash, so that long histories cost no more than short ones
-    drawn AS
+    -- every k-th call by hash, read once: what follows asks for the rows several times, and texts are dear to read
     (
-        SELECT start_time >= since_time AS watched, trace_id, span_id, sample_weight, input
-        FROM spans
-        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND start_time >= baseline_time AND start_time < until_time
-            AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
-            AND sipHash64(trace_id, span_id) % assumeNotNull((
-                SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
-                WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-                    AND start_time >= baseline_time AND start_time < until_time
-                    AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
-    ),
+        SELECT groupArray((trace_id, span_id, sample_weight, watched, words))
+        FROM
+        (
+            SELECT trace_id, span_id, sample_weight, start_time >= since_time AS watched,
+                JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
+                extractAll(lowerUTF8(leftUTF8(if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')), 4000)), '[\\p{L}\\p{N}]+') AS words
+            FROM spans
+            WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+                AND start_time >= baseline_time AND start_time < until_time
+                AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+                AND sipHash64(trace_id, span_id) % assumeNotNull((
+                    SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
+                    WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+                        AND start_time >= baseline_time AND start_time < until_time
+                        AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
+        )
+    ) AS drawn,
     calls AS
     (
-        SELECT trace_id, span_id, sample_weight AS w, watched,
-            JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
-            if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')) AS text,
-            extractAll(lowerUTF8(leftUTF8(text, 4000)), '[\\p{L}\\p{N}]+') AS words
-        FROM drawn
+        SELECT call.1 AS trace_id, call.2 AS span_id, call.3 AS w, call.4 AS watched, call.5 AS words FROM (SELECT arrayJoin(drawn) AS call)
     ),
     counted AS (SELECT countIf(NOT watched) AS before, countIf(watched) AS after, after / (before + after) AS share FROM calls),
     frequent AS (SELECT word FROM calls ARRAY JOIN words AS word GROUP BY word ORDER BY count() DESC, word LIMIT {vocabulary:UInt32}),
     spoken AS
     (
-        SELECT trace_id, span_id, watched, frequent.word AS kind, sum(w) AS weight
-        FROM (SELECT trace_id, span_id, watched, w, arrayJoin(words) AS said FROM calls) AS heard LEFT JOIN frequent ON heard.said = frequent.word
-        GROUP BY trace_id, span_id, watched, kind
+        SELECT trace_id, span_id, frequent.word AS kind, sum(w) AS weight
+        FROM (SELECT trace_id, span_id, w, arrayJoin(words) AS said FROM calls) AS heard LEFT JOIN frequent ON heard.said = frequent.word
+        GROUP BY trace_id, span_id, kind
     ),
     -- split 0 is the real one; a call falls into the second group of split k by a hash of its ids
+    split_up AS
+    (
+        SELECT trace_id, span_id, arrayMap(split -> toFloat64(if(split = 0, watched,
+            sipHash64(trace_id, span_id, split) / 18446744073709551616. < assumeNotNull((SELECT share FROM counted)))), range(0, {splits:UInt32} + 1)) AS seconds
+        FROM calls
+    ),
     grouped AS
     (
-        SELECT split, kind, sumIf(weight, NOT second) AS first_weight, sumIf(weight, second) AS second_weight
-        FROM
-        (
-            SELECT kind, weight, arrayJoin(range(0, {splits:UInt32} + 1)) AS split,
-                if(split = 0, watched, sipHash64(trace_id, span_id, split) / 18446744073709551616. < assumeNotNull((SELECT share FROM counted))) AS second
-            FROM spoken
-        )
-        GROUP BY split, kind
+        SELECT kind, sumForEach(arrayMap(second -> weight * (1 - second), seconds)) AS first_weights, sumForEach(arrayMap(second -> weight * second, seconds)) AS second_weights
+        FROM spoken INNER JOIN split_up USING (trace_id, span_id) GROUP BY kind
     ),
     shares AS
     (
         SELECT split, kind, first_weight / sum(first_weight) OVER (PARTITION BY split) AS p,
             second_weight / sum(second_weight) OVER (PARTITION BY split) AS q
-        FROM grouped
+        FROM grouped ARRAY JOIN first_weights AS first_weight, second_weights AS second_weight, range(0, {splits:UInt32} + 1) AS split
     ),
     distances AS
     (

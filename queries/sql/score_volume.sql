@@ -4,6 +4,7 @@
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
+-- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -27,12 +28,16 @@ WITH
     (
         SELECT name, evaluator_version AS one_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             score IS NOT NULL OR passed != 'unknown' AS scored
-        FROM evaluations
+        FROM {of:Identifier}
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= baseline_time AND span_time < until_time AND experiment_id = '' AND source != 'human' AND sample_weight > 0
     ),
-    newest AS (SELECT name, argMax(one_version, (span_time, created_at)) AS evaluator_version FROM judged GROUP BY name)
+    newest AS
+    (
+        SELECT name, argMax(one_version, last) AS evaluator_version
+        FROM (SELECT name, one_version, (max(span_time), max(created_at)) AS last FROM judged GROUP BY name, one_version) GROUP BY name
+    )
 SELECT name AS metric, evaluator_version,
     arraySort(groupUniqArrayIf(one_version, one_version != evaluator_version)) AS other_versions,
     countIf(scored AND NOT watched AND one_version = evaluator_version) AS n_before,

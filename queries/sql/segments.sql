@@ -4,6 +4,7 @@
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
+-- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
 -- param by String = segment -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param since_s UInt32 = 604800 -- length of the period in seconds
@@ -42,7 +43,7 @@ WITH
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
-        FROM evaluations
+        FROM {of:Identifier}
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR name = {metric:String})
             AND span_time >= baseline_time AND span_time < until_time
@@ -51,7 +52,7 @@ WITH
     ),
     sums AS
     (
-        SELECT name, evaluator_version, watched, value, count() AS n, max((span_time, created_at)) AS last, groupArray(y) AS ys, groupArray(w) AS ws,
+        SELECT name, evaluator_version, watched, value, count() AS n, (max(span_time), max(created_at)) AS last, groupArray(y) AS ys, groupArray(w) AS ws,
             sum(w) AS total, sum(w * w) AS squared_weights, min(y) AS lowest, max(y) AS highest,
             if(lowest = highest, lowest, sum(w * y) / total) AS mean
         FROM scored GROUP BY name, evaluator_version, watched, value

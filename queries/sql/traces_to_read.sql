@@ -4,6 +4,7 @@
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
+-- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String -- evaluation name
 -- param direction String = decrease -- decrease shows the lowest scores, increase the highest
 -- param since String = '' -- from when on (ISO 8601, UTC), empty for a week
@@ -28,7 +29,7 @@ WITH
     (
         SELECT trace_id, span_id, span_time, label, explanation,
             coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y
-        FROM evaluations
+        FROM {of:Identifier}
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND name = {metric:String} AND span_time >= since_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND y IS NOT NULL

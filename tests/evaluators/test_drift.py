@@ -92,7 +92,7 @@ def test_healthy_traffic_is_stable_and_little_of_it_is_too_thin(store: Store) ->
     assert find_drift(store, project="drift-none", until=UNTIL).verdict == "stable"
     fill(store, "drift-thin", drop=3.0, n=8)
     thin = find_drift(store, project="drift-thin", until=UNTIL)
-    assert (thin.verdict, sorted(thin.thin)) == ("too_thin", ["helpful", "polite"])
+    assert (thin.verdict, sorted(thin.thin)) == ("too_thin", ["error_rate", "helpful", "polite"])
     assert find_drift(store, project="drift-empty", until=UNTIL).verdict == "too_thin"
 
 
@@ -118,6 +118,56 @@ def test_unknown_names_are_refused_with_the_known_ones(store: Store) -> None:
         find_drift(store, project="drift-names", by="colour")
     with pytest.raises(UsageError):
         command.duration("7 days")
+
+
+def calls(project: str, slower: float = 1.0, failing: float = 0.02, n: int = 600) -> list[dict[str, Any]]:
+    """Two weeks of calls; in the second one the checkout service is `slower` and fails more often."""
+    rng = np.random.default_rng(8)
+    spans = []
+    for i in range(n):
+        late, service = i < n / 2, ["checkout", "search"][i % 2]
+        hit = late and service == "checkout"
+        failed = rng.random() < (failing if hit else 0.02)
+        spans.append(
+            {
+                "project": project,
+                "trace_id": uuid.uuid4().hex,
+                "span_id": uuid.uuid4().hex[:16],
+                "start_time": UNTIL - timedelta(days=14 * (i + 0.5) / n),
+                "service": service,
+                "operation": "chat",
+                "request_model": "m-1",
+                "status": "ERROR" if failed else "OK",
+                "error_type": "RateLimitError" if failed else "",
+                "duration_ns": int(1e9 * rng.lognormal(0, 0.4) * (slower if hit else 1)),
+                "input_tokens": int(rng.integers(100, 200)),
+                "output_tokens": int(rng.integers(10, 20)),
+                "cost_usd": 0.001,
+            }
+        )
+    return spans
+
+
+def test_errors_and_latency_are_watched_like_scores(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.insert("spans", calls("drift-usage", slower=2.0, failing=0.3))
+    slow = find_drift(store, project="drift-usage", metric="latency", service="checkout", until=UNTIL)
+    (move,) = [one for one in slow.moves if not one.dimension]
+    assert (move.of, move.direction, move.since) == ("usage", "increase", UNTIL - timedelta(days=7))
+    assert np.exp(move.mean_after - move.mean_before) == pytest.approx(2.0, rel=0.15)
+    failing = find_drift(store, project="drift-usage", metric="error_rate", service="checkout", until=UNTIL)
+    assert failing.moves[0].direction == "increase"
+    assert "RateLimitError" in failing.moves[0].traces[0]["explanation"]
+    assert find_drift(store, project="drift-usage", metric="latency", service="search", until=UNTIL).verdict == "stable"
+    assert find_drift(store, project="drift-usage", metric="cost", until=UNTIL).verdict == "stable"
+    by = find_drift(store, project="drift-usage", metric="error_rate", by="service", until=UNTIL)
+    assert {(one.dimension, one.value) for one in by.moves if one.dimension} == {("service", "checkout")}
+    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    arguments = ["--project", "drift-usage", "--until", "2026-06-15", "--service", "checkout"]
+    told = CliRunner().invoke(command.drift, arguments)
+    assert told.exit_code == 3
+    assert "error_rate rose from" in told.output
+    assert "ms] (geometric mean)" in told.output
+    assert "no scores: rules in [evaluation]" in told.output
 
 
 @pytest.mark.parametrize(("drop", "n", "code"), [(1.0, 300, 3), (0.0, 300, 0), (1.0, 6, 4)])

@@ -95,7 +95,9 @@ def ask(store: Store, name: str, project: str, **more: Any) -> list[tuple[Any, .
     query = catalog.get(name)
     known = {one.name for one in query.parameters}
     required = {one.name for one in query.parameters if one.default is None}
-    given = {key: value for key, value in ABOUT.items() if key in required or (key in known and key == "until")}
+    given: dict[str, Any] = {
+        key: value for key, value in ABOUT.items() if key in required or (key in known and key == "until")
+    }
     if name in ("before_after", "paired_before_after"):
         given |= {"after": "new", "before": "old"}
     if name == "answers":  # it ends now
