@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from . import scripted_bodies as bodies
+from .scripted_clouds import api_path, bedrock_frame, form_fields
 
 Answer = Callable[[dict[str, Any]], str]
 
@@ -106,6 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._reply("POST")
 
+    def do_DELETE(self) -> None:
+        self._reply("DELETE")
+
     def _reply(self, method: str) -> None:
         raw = self._body()
         request = Request(method, self.path, {k.lower(): v for k, v in self.headers.items()}, raw)
@@ -129,11 +133,16 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("content-length") or 0))
 
     def _send(self, request: Request, reply: Reply) -> None:
-        path = self.path.partition("?")[0]
-        sent = json.loads(request.raw) if request.raw.startswith(b"{") else {}
+        path, _, query = self.path.partition("?")
+        framed = path.endswith("/invoke-with-response-stream")
+        path = api_path(path)
+        sent = json.loads(request.raw) if request.raw.startswith(b"{") else form_fields(request.raw)
         if reply.body is not None or reply.status >= 400:
             self._whole(reply, reply.body if reply.body is not None else bodies.error(path, reply.status))
-        elif sent.get("stream"):
+        elif framed:
+            events = bodies.message_events(sent, self.scripted.answer(sent), self.scripted.options)
+            self._events(reply, [bedrock_frame(event) for event in events], "application/vnd.amazon.eventstream")
+        elif sent.get("stream") or "stream=true" in query:
             self._events(reply, bodies.stream(path, sent, self.scripted.answer(sent), self.scripted.options))
         else:
             content_type, body = bodies.whole(
@@ -147,8 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.cut_after is not None:
             self.close_connection = True
 
-    def _events(self, reply: Reply, events: list[bytes]) -> None:
-        self._head(reply, "text/event-stream; charset=utf-8", {"transfer-encoding": "chunked"})
+    def _events(
+        self, reply: Reply, events: list[bytes], content_type: str = "text/event-stream; charset=utf-8"
+    ) -> None:
+        self._head(reply, content_type, {"transfer-encoding": "chunked"})
         for count, event in enumerate(events):
             if reply.cut_after is not None and count >= reply.cut_after:
                 self.close_connection = True

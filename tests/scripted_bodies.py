@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
 from typing import Any
+
+from .scripted_media import (
+    MP3,
+    embeddings,
+    image_events,
+    images,
+    moderations,
+    transcription,
+    transcription_events,
+)
 
 ANSWER = "The Pro plan costs 20 euros a month."
 TOOL_ARGUMENTS = '{"city": "Lisbon", "days": 3}'
-MP3 = b"ID3\x04\x00" + bytes(range(64))
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 CHAT_USAGE = {
     "prompt_tokens": 1234,
     "completion_tokens": 567,
@@ -45,11 +51,15 @@ def whole(path: str, raw: bytes, sent: dict[str, Any], answer: str, options: dic
     """Content type and body of a reply that is not streamed."""
     if path.endswith("/audio/speech"):
         return "audio/mpeg", MP3
+    if "/audio/" in path and sent.get("response_format") == "text":
+        return "text/plain", answer.encode()
     builders = {
         "/chat/completions": chat,
         "/completions": completion,
         "/embeddings": embeddings,
         "/images/generations": images,
+        "/images/edits": images,
+        "/images/variations": images,
         "/moderations": moderations,
         "/audio/transcriptions": transcription,
         "/audio/translations": transcription,
@@ -69,8 +79,12 @@ def stream(path: str, sent: dict[str, Any], answer: str, options: dict[str, Any]
     """The server-sent events of a streamed reply, one byte string each."""
     if path.endswith("/messages"):
         return [_named(event) for event in message_events(sent, answer, options)]
-    if path.endswith("/responses"):
+    if "/responses" in path:
         return [_named(event) for event in response_events(sent, answer, options)]
+    if "/images/" in path:
+        return [_named(event) for event in image_events(path)]
+    if "/audio/" in path:
+        return [*map(_data, transcription_events(pieces(answer, options))), b"data: [DONE]\n\n"]
     if path.endswith("/chat/completions"):
         return [*map(_data, chat_chunks(sent, answer, options)), b"data: [DONE]\n\n"]
     return [*map(_data, completion_chunks(sent, answer, options)), b"data: [DONE]\n\n"]
@@ -238,33 +252,6 @@ def message_events(sent: dict[str, Any], answer: str, options: dict[str, Any]) -
     ending = {"stop_reason": full["stop_reason"], "stop_sequence": None}
     made.append({"type": "message_delta", "delta": ending, "usage": {"output_tokens": 567}})
     return [*made, {"type": "message_stop"}]
-
-
-def embeddings(sent: dict[str, Any], answer: str, options: dict[str, Any]) -> dict[str, Any]:
-    vector = [0.5, -0.25, 0.125]
-    encoded: Any = vector
-    if sent.get("encoding_format") == "base64":
-        encoded = base64.b64encode(struct.pack("<3f", *vector)).decode()
-    given = sent.get("input")
-    count = len(given) if isinstance(given, list) and given and not isinstance(given[0], int) else 1
-    data = [{"object": "embedding", "index": index, "embedding": encoded} for index in range(count)]
-    usage = {"prompt_tokens": 8, "total_tokens": 8}
-    return {"object": "list", "data": data, "model": "text-embedding-3-small", "usage": usage}
-
-
-def images(sent: dict[str, Any], answer: str, options: dict[str, Any]) -> dict[str, Any]:
-    usage = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
-    usage["input_tokens_details"] = {"text_tokens": 10, "image_tokens": 0}  # type: ignore[assignment]
-    return {"created": 1, "data": [{"b64_json": base64.b64encode(PNG).decode()}], "usage": usage}
-
-
-def moderations(sent: dict[str, Any], answer: str, options: dict[str, Any]) -> dict[str, Any]:
-    result = {"flagged": True, "categories": {"violence": True, "hate": False}, "category_scores": {"violence": 0.9}}
-    return {"id": "modr-1", "model": "omni-moderation-latest", "results": [result]}
-
-
-def transcription(sent: dict[str, Any], answer: str, options: dict[str, Any]) -> dict[str, Any]:
-    return {"text": answer, "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 9, "total_tokens": 23}}
 
 
 BATCH = {

@@ -12,6 +12,7 @@ from .parts import (
     file,
     listed,
     message,
+    named_tool,
     other,
     reasoning,
     server_tool_call,
@@ -49,10 +50,8 @@ def content_parts(blocks: list[Any]) -> list[Part]:
 
 def tool_definition(tool: Any) -> dict[str, Any]:
     """A tool of the user's by name, description and parameters; a tool of the provider's as it is."""
-    if type(tool) is not dict:
-        return {"type": "unknown"}
-    if "input_schema" not in tool:
-        return {"name": "", **tool, "type": str(tool.get("type", "unknown"))}
+    if type(tool) is not dict or "input_schema" not in tool:
+        return named_tool(tool)
     made = {"type": "function", "name": tool.get("name", "")}
     if tool.get("description") is not None:
         made["description"] = tool["description"]

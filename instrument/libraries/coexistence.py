@@ -8,6 +8,8 @@ import sys
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 
+from .. import semconv
+
 log = logging.getLogger(__name__)
 
 # Modules whose instrumentor class traces the same calls: official (old and new name), OpenLLMetry, OpenInference.
@@ -37,20 +39,38 @@ _SCOPES = (
     "openinference.instrumentation.openai",
     "openinference.instrumentation.anthropic",
 )
+# Operations of theirs that calls are made inside of: such a span stands for something larger than a call.
+_LARGER = frozenset(
+    (semconv.OPERATION_AGENT, semconv.OPERATION_WORKFLOW, semconv.OPERATION_TOOL, semconv.OPERATION_RETRIEVAL, "plan")
+)
 _said: set[tuple[str, str]] = set()
 
 
 def traced_by_another(library: str, context: Context) -> bool:
     """Whether another instrumentation has a span for this very call, or is switched on for the SDK."""
-    scope = getattr(get_current_span(context), "instrumentation_scope", None)
-    if scope is not None and scope.name.startswith(_SCOPES):
-        _say(library, scope.name)
+    scope = span_of_another(context)
+    if scope is not None:
+        _say(library, next((module for module in _INSTRUMENTORS[library] if scope.startswith(module)), scope))
         return True
-    for module in _INSTRUMENTORS[library] & sys.modules.keys():
-        if _is_on(module):
-            _say(library, module)
-            return True
-    return False
+    module = switched_on(library)
+    if module is not None:
+        _say(library, module)
+    return module is not None
+
+
+def switched_on(library: str) -> str | None:
+    """The module of an instrumentation of this SDK that is switched on, None when there is none."""
+    return next((module for module in _INSTRUMENTORS[library] & sys.modules.keys() if _is_on(module)), None)
+
+
+def span_of_another(context: Context) -> str | None:
+    """The scope of the current span when it is another instrumentation's for the call that is being made."""
+    span = get_current_span(context)
+    scope = getattr(span, "instrumentation_scope", None)
+    if scope is None or not scope.name.startswith(_SCOPES):
+        return None
+    attributes = getattr(span, "attributes", None) or {}
+    return None if attributes.get(semconv.OPERATION) in _LARGER else str(scope.name)
 
 
 def _is_on(module: str) -> bool:

@@ -6,18 +6,20 @@ Whatever fails in here, the call goes on as if it were not there: the wrappers g
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from time import perf_counter
 from typing import Any
 
 import wrapt
-from opentelemetry.context import detach, get_value
+from opentelemetry.context import detach, get_current, get_value
 
 from ..guard import guarded
 from ..recording import CURRENT_CALL, Recorder, Tracing
 from . import anthropic, openai
 from .calls import Library, enter
+from .coexistence import traced_by_another
 from .native import leave_to_us
 from .responses import closed_late, follow, followed, is_read, parsed_late
 
@@ -55,6 +57,7 @@ class Hooks:
             return
         try:
             self._place(module.__name__)
+            traced_by_another(self.library.NAME, get_current())  # says so now, not at the first call
         except Exception as error:  # noqa: BLE001 - whatever it is, the import goes on
             self.deactivate()
             version = getattr(module, "__version__", "unknown")
@@ -79,6 +82,8 @@ class Hooks:
         if package == openai.NAME:
             legacy = import_module(f"{package}._legacy_response")
             self._wrap(legacy.LegacyAPIResponse, "_parse", self._parse)
+            if (others := sys.modules.get("opentelemetry.instrumentation.instrumentor")) is not None:
+                self._wrap(others.BaseInstrumentor, "uninstrument", self._another_leaves)
         else:
             self._wrap(client, "start_api_call_span", leave_to_us, optional=True)
 
@@ -91,6 +96,21 @@ class Hooks:
         placed = wrapt.FunctionWrapper(original, wrapper)
         setattr(owner, name, placed)
         self._placed.append((owner, name, original, placed))
+
+    def _another_leaves(self, wrapped: Any, instrumentor: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
+        result = wrapped(*args, **kwargs)
+        guarded(self.uncover)
+        return result
+
+    def uncover(self) -> None:
+        """Takes away bare functions that another instrumentation, leaving, put in front of our wrappers.
+
+        OpenInference wraps `OpenAI.request`, below our hook; switched on before us, it restores a function without it.
+        """
+        for owner, name, original, _ in self._placed:
+            for kind in below(owner) if isinstance(owner, type) else ():
+                if vars(kind).get(name) is original:
+                    delattr(kind, name)
 
     def _request(self, wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
         call = guarded(enter, self.library, self.tracing, client, args, kwargs)
@@ -153,6 +173,13 @@ class Hooks:
 
 
 HOOKS = {library.NAME: Hooks(library) for library in (openai, anthropic)}
+
+
+def below(kind: Any) -> Iterator[Any]:
+    """Every class derived from this one."""
+    for derived in kind.__subclasses__():
+        yield derived
+        yield from below(derived)
 
 
 def count_retry() -> None:

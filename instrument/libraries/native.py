@@ -1,6 +1,7 @@
 """The anthropic SDK traces itself once a tracer provider exists. One span a call, by this rule:
 
 - a call that we trace makes no native span, so its content is recorded once and no `traceparent` goes to the API;
+- nor does one that another instrumentation traces;
 - a client that was told to record content natively (`content_mode: "content"`) keeps its own spans: we stand back;
 - calls that we pass through untouched, and clients outside our reach, keep their native spans of metadata.
 """
@@ -9,11 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry.context import get_value
+from opentelemetry.context import get_current, get_value
 
 from ..guard import guarded
 from ..recording import CURRENT_CALL
 from ..suppression import is_suppressed
+from .coexistence import span_of_another, switched_on
+
+_TRACED_BY_ALL = ".messages.create"
 
 
 def traces_content_itself(client: Any) -> bool:
@@ -26,10 +30,16 @@ def traces_content_itself(client: Any) -> bool:
 
 
 def leave_to_us(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG001 - wrapt's signature
-    """Wraps the SDK's own start of a span: None, which it takes for "no span", where ours is or none shall be."""
-    return None if guarded(ours_or_none) else wrapped(*args, **kwargs)
+    """Wraps the SDK's own start of a span: None, which it takes for "no span", where another is or none shall be."""
+    return None if guarded(another_or_none, args) else wrapped(*args, **kwargs)
 
 
-def ours_or_none() -> bool:
-    """Whether the current call has our span, or is to have none."""
-    return get_value(CURRENT_CALL) is not None or is_suppressed()
+def another_or_none(args: tuple[Any, ...]) -> bool:
+    """Whether the current call has a span of ours or of another instrumentation's, or is to have none."""
+    context = get_current()
+    if get_value(CURRENT_CALL, context) is not None or is_suppressed(context) or span_of_another(context) is not None:
+        return True
+    # Not all of them make their span the current one; these are the calls that each of them traces.
+    options = args[2] if len(args) > 2 else None
+    named = getattr(options, "span_name", None)
+    return isinstance(named, str) and named.endswith(_TRACED_BY_ALL) and switched_on("anthropic") is not None

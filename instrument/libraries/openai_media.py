@@ -142,26 +142,35 @@ class Unread:
 
 
 class LastEvent:
-    """A stream whose closing event says everything."""
+    """A stream whose closing event says everything; cut short, what had arrived of the text or the newest picture."""
 
     def __init__(self, *kinds: str) -> None:
         self._kinds = kinds
         self._last: Any = None
+        self._newest: Any = None
+        self._pieces: list[str] = []
 
     def add(self, event: Any) -> None:
-        """Keeps the closing event."""
+        """Keeps the closing event, and what can stand for it."""
         if event.type in self._kinds:
             self._last = event
+        elif (piece := getattr(event, "delta", None)) is not None:
+            self._pieces.append(piece)
+        else:
+            self._newest = event
 
     def attributes(self) -> Attributes:
-        """What the closing event says, if it came."""
-        if self._last is None:
-            return {semconv.FINISH_REASONS: ["error"]}
-        found = usage(field(self._last, "usage"))
-        if isinstance(said := field(self._last, "text"), str):
+        """What the closing event says; without it, what came before."""
+        found: Attributes = {}
+        closing = self._last
+        if closing is None:
+            found[semconv.FINISH_REASONS] = ["error"]
+            closing = {"text": "".join(self._pieces)} if self._pieces else self._newest
+        found.update(usage(field(closing, "usage")))
+        if isinstance(said := field(closing, "text"), str):
             found[semconv.OUTPUT_MESSAGES] = [message("assistant", [text(said)])]
-        elif data := field(self._last, "b64_json"):
-            mime_type = f"image/{field(self._last, 'output_format') or 'png'}"
+        elif data := field(closing, "b64_json"):
+            mime_type = f"image/{field(closing, 'output_format') or 'png'}"
             found[semconv.OUTPUT_MESSAGES] = [message("assistant", [blob("image", mime_type, data)])]
         return found
 

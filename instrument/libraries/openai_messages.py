@@ -12,6 +12,7 @@ from .parts import (
     fields,
     file,
     message,
+    named_tool,
     other,
     reasoning,
     refused,
@@ -77,11 +78,11 @@ def content_part(block: Any) -> Part:
 
 
 def tool_definition(tool: Any) -> dict[str, Any]:
-    """A tool's name, description and parameters, in the flat form of the conventions."""
+    """A tool's name, description and parameters, in the flat form of the conventions; the provider's own as they are."""
     function = field(tool, "function")
     if type(function) is dict:
         return {"type": "function", **{key: function[key] for key in function if key != "strict"}}
-    return tool if type(tool) is dict else {"type": "unknown"}
+    return named_tool(tool if field(tool, "custom") is None else {**tool, **fields(field(tool, "custom"))})
 
 
 def _tool_call(call: Any) -> Part:

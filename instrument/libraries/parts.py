@@ -102,6 +102,13 @@ def other(block: Any) -> Part:
     return {**plain, "type": str(plain.get("type") or "unknown")}
 
 
+def named_tool(tool: Any) -> dict[str, Any]:
+    """A tool as it was defined; one of the provider's that has no name goes by its type."""
+    given = fields(tool) if type(tool) is dict else {}
+    kind = str(given.get("type") or "unknown")
+    return {"name": kind, **given, "type": kind}
+
+
 def message(role: Any, parts: list[Part], **more: Any) -> Message:
     """One message; further fields are left out when they are None."""
     made: Message = {"role": role if isinstance(role, str) and role else "user", "parts": parts}

@@ -1,65 +1,46 @@
-"""The JSON schemas of GenAI messages, written down from the published models; every content attribute must meet them."""
+"""Holds content attributes against the published JSON schemas of GenAI messages, which lie in `published/`."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-import jsonschema
+from jsonschema import Draft202012Validator
 
 from evalspan.instrument import semconv
 
-STRING = {"type": "string"}
-
-
-def part(kind: str, required: dict[str, Any], **optional: Any) -> dict[str, Any]:
-    properties = {"type": {"const": kind}, **required, **optional}
-    return {"type": "object", "properties": properties, "required": ["type", *required]}
-
-
-NULLABLE_ID = {"type": ["string", "null"]}
-MODALITY = {"modality": STRING}
-KNOWN_PARTS = {
-    "text": part("text", {"content": STRING}),
-    "reasoning": part("reasoning", {"content": STRING}),
-    "tool_call": part("tool_call", {"name": STRING}, id=NULLABLE_ID, arguments={}),
-    "tool_call_response": part("tool_call_response", {"response": {}}, id=NULLABLE_ID),
-    "server_tool_call": part("server_tool_call", {"name": STRING, "server_tool_call": {"type": "object", "required": ["type"]}}),
-    "server_tool_call_response": part("server_tool_call_response", {"server_tool_call_response": {"type": "object", "required": ["type"]}}),
-    "blob": part("blob", {**MODALITY, "content": STRING}, mime_type=STRING),
-    "file": part("file", {**MODALITY, "file_id": STRING}, mime_type=STRING),
-    "uri": part("uri", {**MODALITY, "uri": STRING}, mime_type=STRING),
-}  # fmt: skip
-ANY_PART = {
-    "type": "object",
-    "properties": {"type": STRING},
-    "required": ["type"],
-    # A part of a known type must be right; a part of any other type is allowed.
-    "allOf": [
-        {"if": {"properties": {"type": {"const": kind}}, "required": ["type"]}, "then": schema}
-        for kind, schema in KNOWN_PARTS.items()
-    ],
+PUBLISHED = Path(__file__).parent / "published"
+FILES = {
+    semconv.INPUT_MESSAGES: "gen-ai-input-messages.json",
+    semconv.OUTPUT_MESSAGES: "gen-ai-output-messages.json",
+    semconv.SYSTEM_INSTRUCTIONS: "gen-ai-system-instructions.json",
+    semconv.TOOL_DEFINITIONS: "gen-ai-tool-definitions.json",
+    semconv.RETRIEVAL_DOCUMENTS: "gen-ai-retrieval-documents.json",
 }
-MESSAGE = {
-    "type": "object",
-    "properties": {"role": STRING, "parts": {"type": "array", "items": ANY_PART}, "name": STRING},
-    "required": ["role", "parts"],
-}
-TOOL = {
-    "type": "object",
-    "properties": {"type": STRING, "name": STRING, "description": STRING, "parameters": {"type": "object"}},
-    "required": ["type", "name"],
-}
-SCHEMAS = {
-    semconv.INPUT_MESSAGES: {"type": "array", "items": MESSAGE},
-    semconv.OUTPUT_MESSAGES: {"type": "array", "items": MESSAGE},
-    semconv.SYSTEM_INSTRUCTIONS: {"type": "array", "items": KNOWN_PARTS["text"]},
-    semconv.TOOL_DEFINITIONS: {"type": "array", "items": TOOL},
-}
+SCHEMAS = {name: json.loads((PUBLISHED / file).read_text()) for name, file in FILES.items()}
 
 
-def check_messages(attributes: dict[str, Any]) -> None:
+def check_messages(attributes: Mapping[str, Any]) -> None:
     """Raises jsonschema.ValidationError for content that is not what the conventions publish."""
     for name, schema in SCHEMAS.items():
         if name in attributes:
-            jsonschema.validate(json.loads(attributes[name]), schema)
+            value = json.loads(attributes[name])
+            Draft202012Validator(schema).validate(value)
+            for item, definition in named_parts(value, schema):
+                # The schemas let any part pass as a generic one, also a misspelled part of a kind that they name.
+                Draft202012Validator({**definition, "$defs": schema["$defs"]}).validate(item)
+
+
+def named_parts(value: list[dict[str, Any]], schema: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every part, or definition of a tool, whose type the schema has a definition for, with that definition."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for definition in schema["$defs"].values():
+        kind = definition.get("properties", {}).get("type", {}).get("const")
+        if kind is not None:
+            kinds[kind] = definition
+    for item in value:
+        for part in item.get("parts", [item]):
+            if part.get("type") in kinds:
+                yield part, kinds[part["type"]]

@@ -65,6 +65,21 @@ def test_leaving_the_with_block_ends_the_span(scenario: Scenario, server, spans:
     check_abandoned(spans.one())
 
 
+MEDIA_STREAMS = [s for s in SCENARIOS if s.name in ("audio.transcriptions stream", "images.generate stream")]
+
+
+@pytest.mark.parametrize("scenario", MEDIA_STREAMS, ids=lambda s: s.name.split(".")[0])
+def test_media_that_is_let_go_half_way_is_recorded_as_far_as_it_came(scenario, server, spans: Spans) -> None:
+    stream = scenario.start(client_of(scenario, server))
+    next(stream)
+    next(stream)
+    stream.close()
+    found = spans.attributes()
+    (part,) = spans.content(semconv.OUTPUT_MESSAGES)[0]["parts"]
+    assert (found[semconv.ABANDONED], found[semconv.FINISH_REASONS]) == (True, ("error",))
+    assert part.get("content") == "The Pro " if scenario.name.startswith("audio") else part["byte_size"] == 21
+
+
 @PARAMETERS
 def test_an_exception_of_the_apps_own_ends_the_span_as_abandoned(scenario: Scenario, server, spans: Spans) -> None:
     def consume() -> None:
