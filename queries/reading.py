@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 
 from ..instrument.errors import QueryError
 from .engine import READER_SETTINGS, TIMES, first_line
+from .external import ExternalTable, examine_table, fill
 from .readonly import Limits, examine, refused
 
 TOO_MANY_QUERIES = 202
@@ -41,6 +42,8 @@ _SETTINGS = re.compile(
 )
 _SETTING = re.compile(r"(\w+)\s*=\s*([\w.]+|'[\w ./-]*')")
 _CODE = re.compile(r"Code: (\d+)")
+# How Go clients (Grafana's among them) greet a server; the name would be the machine's own.
+_GREETING, _GREETED = "SELECT displayName(), version(), revision(), timezone()", "'evalspan' AS `displayName()`"
 
 
 class Statistics(msgspec.Struct):
@@ -48,6 +51,7 @@ class Statistics(msgspec.Struct):
 
     read_rows: int = 0
     read_bytes: int = 0
+    result_rows: int = 0
     result_bytes: int = 0
     elapsed_ns: int = 0
 
@@ -81,15 +85,19 @@ class Reader:
         settings: Mapping[str, str] | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         project: str | None = None,
+        tables: Sequence[ExternalTable] = (),
     ) -> Reply:
         """
-        Starts one statement. `parameters` are ClickHouse's escaped texts, `project` hides the rows of the others.
+        Starts one statement. `parameters` are ClickHouse's escaped texts, `project` hides the rows of the others,
+        `tables` are there for this statement alone.
 
         Raises:
             QueryError: the gate or the engine refuses it; 202 when all slots stay taken.
         """
         import chdb
 
+        if sql.strip() == _GREETING:
+            sql = sql.replace("displayName()", _GREETED)
         sql, own_settings = _taken_settings(sql)
         assignments = _assignments({**(settings or {}), **own_settings}, limits, project, self._database)
         if not self._slots.acquire(timeout=self._wait_s):
@@ -103,18 +111,31 @@ class Reader:
         try:
             with _refusals():
                 turn.handle.query(f"USE {self._database}")
-                return self._started(turn, sql, format_, dict(parameters or {}), assignments)
+                return self._started(turn, sql, format_, dict(parameters or {}), assignments, tables)
         except BaseException:
             turn.end()
             raise
 
-    def _started(self, turn: _Turn, sql: str, format_: str, parameters: dict[str, str], assignments: str) -> Reply:
+    def _started(
+        self,
+        turn: _Turn,
+        sql: str,
+        format_: str,
+        parameters: dict[str, str],
+        assignments: str,
+        tables: Sequence[ExternalTable],
+    ) -> Reply:
+        def engine(text: str) -> str:
+            return bytes(turn.handle.query(text, "TSVRaw", params=parameters).bytes()).decode()
+
         _classify(turn.handle, sql)
-        found = examine(
-            sql, lambda text: turn.handle.query(text, "TSVRaw", params=parameters).bytes().decode(), own=self._database
-        )
+        found = examine(sql, engine, own=self._database)
+        definitions = [examine_table(table, engine, lambda text: _classes(turn.handle, text)[0]) for table in tables]
         # Only now: `limit` and the like would cut the tree that was examined.
         turn.handle.query(f"SET {assignments}")
+        for table, definition in zip(tables, definitions, strict=True):
+            turn.handle.query(definition)
+            fill(turn.handle, table)
         # Under readonly = 1 every setting is shown as one that nobody may change, and drivers then send none.
         turn.handle.query(f"SET readonly = {2 if found.about_settings else 1}")
         chosen = found.output_format or _trailing_format(sql) or format_
@@ -165,8 +186,9 @@ class _Turn:
 
     def _counted(self, answer: Any) -> bytes:
         body = bytes(answer.bytes() or b"")
-        self.statistics.read_rows = max(self.statistics.read_rows, int(answer.rows_read()))
-        self.statistics.read_bytes = max(self.statistics.read_bytes, int(answer.bytes_read()))
+        self.statistics.read_rows += int(answer.storage_rows_read())
+        self.statistics.read_bytes += int(answer.storage_bytes_read())
+        self.statistics.result_rows += int(answer.rows_read())
         self.statistics.result_bytes += len(body)
         self.statistics.elapsed_ns = time.perf_counter_ns() - self._started
         if self.statistics.result_bytes > self._most_bytes:  # the engine's own limit does not see streams
@@ -186,11 +208,16 @@ def _rejoined(first: bytes, rest: Generator[bytes]) -> Iterator[bytes]:
 
 
 def _classify(handle: Any, sql: str) -> None:
-    found = handle._conn.classify_query(sql)  # noqa: SLF001 - chDB's only door to its own classification
-    if found["statement_count"] > 1:
+    count, kind, secrets = _classes(handle, sql)
+    if count > 1:
         raise QueryError("Multi-statements are not allowed.", hint="Send one statement at a time.", code=62)
-    if not str(found["query_class"]).endswith(("READ_ONLY", "UNKNOWN")) or found["has_secrets"]:
+    if not kind.endswith(("READ_ONLY", "UNKNOWN")) or secrets:
         raise refused("This is not a statement that only reads.")
+
+
+def _classes(handle: Any, sql: str) -> tuple[int, str, bool]:
+    found = handle._conn.classify_query(sql)  # noqa: SLF001 - chDB's only door to its own classification
+    return int(found["statement_count"]), str(found["query_class"]), bool(found["has_secrets"])
 
 
 def _taken_settings(sql: str) -> tuple[str, dict[str, str]]:
@@ -218,6 +245,8 @@ def _assignments(settings: dict[str, str], limits: Limits, project: str | None, 
     capped = {
         name: _smaller(settings[name], getattr(limits, field)) for name, field in _CAPPED.items() if name in settings
     }
+    if "result_overflow_mode" in settings:
+        capped["result_overflow_mode"] = settings["result_overflow_mode"]  # less than the limit, or an error
     every = {**TIMES, **{k: str(v) for k, v in READER_SETTINGS.items()}, **settings, **limits.settings(), **capped}
     if project is not None:
         every.update(project_filter(project, database))

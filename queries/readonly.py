@@ -96,9 +96,7 @@ def examine(sql: str, engine: Callable[[str], str], *, own: str) -> Examined:
     """
     if len(sql) > LONGEST_SQL:
         raise refused(f"The statement is longer than {LONGEST_SQL} characters.")
-    tree = list(_nodes(engine(f"EXPLAIN AST {sql}")))
-    if not _complete(tree):
-        raise refused("The statement's syntax tree cannot be read: more than one FORMAT clause?")
+    tree = complete_tree(engine(f"EXPLAIN AST {sql}"))
     if tree[0].kind not in _STATEMENTS:
         raise refused(f"{tree[0].kind} is not a statement that only reads.")
     output_format = ""
@@ -135,6 +133,14 @@ class _Node(msgspec.Struct, frozen=True):
     text: str
     alias: str
     children: int
+
+
+def complete_tree(text: str) -> list[_Node]:
+    """The nodes of what EXPLAIN AST printed. Raises QueryError when it is not a whole tree."""
+    tree = list(_nodes(text))
+    if not _complete(tree):
+        raise refused("The statement's syntax tree cannot be read: more than one FORMAT clause?")
+    return tree
 
 
 def _nodes(tree: str) -> Iterator[_Node]:

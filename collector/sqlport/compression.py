@@ -53,13 +53,16 @@ def inflate(body: bytes, encoding: str, longest: int) -> bytes:
 
 def compressor(accepted: str) -> tuple[str, Compressor] | None:
     """The best encoding of an Accept-Encoding header and its compressor, or None."""
-    names = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
+    wishes = [part.replace(" ", "").lower().partition(";") for part in accepted.split(",")]
+    names = {name for name, _, weight in wishes if weight not in ("q=0", "q=0.0")}
     if "lz4" in names:
         return "lz4", _Lz4()
     if "zstd" in names:
         return "zstd", zstandard.ZstdCompressor(level=1).compressobj()
     if "gzip" in names:
         return "gzip", zlib.compressobj(1, zlib.DEFLATED, 31)
+    if "deflate" in names:
+        return "deflate", zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS)
     return None
 
 

@@ -12,11 +12,15 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from ...instrument.errors import QueryError
+from ...queries.external import MOST_TABLES, ExternalTable, structure_of
+from .blocks import unblocked
 from .compression import inflate
 
-LONGEST_BODY = 1 << 20
-SYNTAX_ERROR, NOT_IMPLEMENTED, AUTHENTICATION_FAILED, UNKNOWN_SESSION, SESSION_TIMEOUT = 62, 48, 516, 372, 374
+LONGEST_BODY, LONGEST_EXTERNAL = 1 << 20, 16 << 20
+SYNTAX_ERROR, AUTHENTICATION_FAILED, UNKNOWN_SESSION, SESSION_TIMEOUT = 62, 516, 372, 374
 LONGEST_SESSION_S = 3600
+# How much of an answer is waited for before it begins, as in ClickHouse: an error up to there is a plain HTTP error.
+LONGEST_BUFFER = 1 << 20
 
 # Consumed by the protocol itself; everything else in the address is a setting.
 _TRANSPORT = frozenset(
@@ -31,7 +35,9 @@ _TRANSPORT = frozenset(
 class Statement(msgspec.Struct, frozen=True):
     """What a client asks."""
 
-    sql: str
+    query: str
+    body: bytes
+    tables: list[ExternalTable]
     query_id: str
     database: str
     format: str
@@ -41,9 +47,19 @@ class Statement(msgspec.Struct, frozen=True):
     session_check: bool
     session_timeout_s: int
     close_session: bool
+    revision: int
     compress: bool
-    progress: bool
+    blocks: bool
     whole: bool
+    buffer: int
+
+    @property
+    def sql(self) -> str:
+        """The text to run: the address and the body, put together. Raises QueryError when it is not UTF-8."""
+        try:
+            return "\n".join(part for part in (self.query, self.body.decode()) if part).strip()
+        except UnicodeDecodeError as error:
+            raise QueryError("The statement is not UTF-8.", hint="Send it as UTF-8.", code=SYNTAX_ERROR) from error
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -53,51 +69,55 @@ class Credentials(msgspec.Struct, frozen=True):
     password: str
 
 
-async def read_statement(request: web.Request) -> Statement:
+async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> Statement:
     """
     Reads the request.
 
     Raises:
-        QueryError: it carries external tables, data that cannot be inflated, or is too long.
+        QueryError: it carries data that cannot be inflated, is too long, or describes no table for what it brings.
     """
     fields = dict(request.query)
+    body, tables = b"", []
     if request.content_type == "multipart/form-data":
-        fields.update(await _form(request))
-        body = b""
+        tables = await _form(request, fields, longest)
     else:
-        body = inflate(await _limited(request), request.headers.get("Content-Encoding", ""), LONGEST_BODY)
+        body = inflate(await _limited(request, longest), request.headers.get("Content-Encoding", ""), longest)
     if fields.get("decompress") == "1":
-        raise QueryError("decompress=1 is not spoken here.", hint="Use Content-Encoding.", code=NOT_IMPLEMENTED)
-    if fields.get("compress") == "1":
-        raise QueryError(
-            "compress=1 (ClickHouse's own blocks) is not spoken here.",
-            hint="Send enable_http_compression=1 with Accept-Encoding: lz4, zstd or gzip; in JDBC: compress=0.",
-            code=NOT_IMPLEMENTED,
-        )
-    try:
-        sql = "\n".join(part for part in (fields.get("query", ""), body.decode()) if part)
-    except UnicodeDecodeError as error:
-        raise QueryError("The statement is not UTF-8.", hint="Send it as UTF-8.", code=SYNTAX_ERROR) from error
+        body = unblocked(body, longest)
     headers = request.headers
     return Statement(
-        sql=sql.strip(),
+        query=fields.get("query", ""),
+        body=body,
+        tables=tables,
         query_id=fields.get("query_id") or str(uuid.uuid4()),
         database=str(fields.get("database") or headers.get("X-ClickHouse-Database", "")),
         format=str(fields.get("default_format") or headers.get("X-ClickHouse-Format", "TabSeparated")),
         parameters={name[6:]: value for name, value in fields.items() if name.startswith("param_")},
-        settings={
-            name: value
-            for name, value in fields.items()
-            if name not in _TRANSPORT and not name.startswith(("param_", "X-ClickHouse-"))
-        },
+        settings=_settings(fields, tables),
         session=fields.get("session_id", ""),
         session_check=fields.get("session_check") == "1",
         session_timeout_s=_session_timeout(fields),
         close_session=fields.get("close_session") == "1",
-        compress=fields.get("enable_http_compression") in ("1", "true"),
-        progress=fields.get("send_progress_in_http_headers") in ("1", "true"),
+        revision=_number(fields, "client_protocol_version", 0),
+        compress=fields.get("enable_http_compression", "1") in ("1", "true"),
+        blocks=fields.get("compress") == "1",
         whole=fields.get("wait_end_of_query") in ("1", "true"),
+        buffer=_number(fields, "buffer_size", LONGEST_BUFFER),
     )
+
+
+def _settings(fields: Mapping[str, str], tables: list[ExternalTable]) -> dict[str, str]:
+    about_tables = {f"{table.name}_{what}" for table in tables for what in ("format", "structure", "types")}
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in _TRANSPORT and name not in about_tables and not name.startswith(("param_", "X-ClickHouse-"))
+    }
+
+
+def _number(fields: Mapping[str, str], name: str, default: int) -> int:
+    text = fields.get(name, "")
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else default
 
 
 def credentials(request: web.Request) -> Credentials:
@@ -128,28 +148,47 @@ def _session_timeout(fields: Mapping[str, str]) -> int:
     return int(text)
 
 
-async def _limited(request: web.Request) -> bytes:
+async def _limited(request: web.Request, longest: int) -> bytes:
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > LONGEST_BODY:
-            raise QueryError(f"The request's body is longer than {LONGEST_BODY} bytes.", code=SYNTAX_ERROR)
+        if len(body) > longest:
+            raise _too_long(longest)
     return bytes(body)
 
 
-async def _form(request: web.Request) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    size = 0
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader) or part.filename is not None or not part.name:
-            raise QueryError(
-                "External tables are not possible here.", hint="Put the values into parameters.", code=NOT_IMPLEMENTED
-            )
-        content = bytearray()
-        while chunk := await part.read_chunk():
-            content += chunk
-            size += len(chunk)
-            if size > LONGEST_BODY:
-                raise QueryError(f"The request's body is longer than {LONGEST_BODY} bytes.", code=SYNTAX_ERROR)
-        fields[part.name] = content.decode(errors="replace")
-    return fields
+async def _form(request: web.Request, fields: dict[str, str], longest: int) -> list[ExternalTable]:
+    """Reads a form: what has a file's name is a table, the rest goes into `fields` as if the address had it."""
+    contents: dict[str, bytes] = {}
+    size, limit = 0, max(longest, LONGEST_EXTERNAL)
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or not part.name:
+                raise QueryError("A part of the form has no name.", code=SYNTAX_ERROR)
+            content = bytearray()
+            while chunk := await part.read_chunk():
+                content += chunk
+                size += len(chunk)
+                if size > (limit if part.filename else longest):
+                    raise _too_long(limit if part.filename else longest)
+            if part.filename:
+                contents[part.name] = bytes(content)
+            else:
+                fields[part.name] = content.decode(errors="replace")
+    except ValueError as error:
+        raise QueryError(f"The form cannot be read: {error}.", code=SYNTAX_ERROR) from error
+    if len(contents) > MOST_TABLES:
+        raise QueryError(f"More than {MOST_TABLES} external tables.", code=SYNTAX_ERROR)
+    return [
+        ExternalTable(
+            name=name,
+            structure=structure_of(name, fields.get(f"{name}_structure", ""), fields.get(f"{name}_types", "")),
+            format=fields.get(f"{name}_format", "TabSeparated"),
+            data=data,
+        )
+        for name, data in contents.items()
+    ]
+
+
+def _too_long(longest: int) -> QueryError:
+    return QueryError(f"The request's body is longer than {longest} bytes.", code=SYNTAX_ERROR)

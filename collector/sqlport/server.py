@@ -1,23 +1,21 @@
-"""Serves the SQL port: who asks, what, through the gate of queries/readonly.py, and the answer in ClickHouse's HTTP protocol."""
+"""Serves the SQL port: who asks, what, through the gate of queries/readonly.py, in ClickHouse's HTTP protocol."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from ...instrument.errors import EvalspanError, QueryError, UsageError
-from ...queries.reading import Reader, Reply, check_settings
+from ...queries.reading import TOO_MANY_QUERIES, Reader, Reply, check_settings
 from ...queries.readonly import ACCESS_DENIED, Limits
 from ..auth import is_loopback
-from .compression import compressor
-from .request import AUTHENTICATION_FAILED, Statement, credentials, read_statement
+from .answer import send
+from .request import AUTHENTICATION_FAILED, LONGEST_BODY, Statement, credentials, read_statement
 from .sessions import Session, Sessions, assigned, used
 
 if TYPE_CHECKING:
@@ -26,16 +24,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SLOTS = 4
+# Beyond so many requests at once the next is told so: each holds memory and a connection while it waits for its turn.
+MOST_REQUESTS = 64
+SLOWEST_REQUEST_S = 30
 # For the commands of whoever owns the store's files: they name their own timeouts.
 OWNER_LIMITS = Limits(time_s=600, memory_bytes=2 << 30, result_rows=10_000_000, result_bytes=1 << 30)
-_STATUS = {62: 400, 47: 400, 60: 404, 81: 404, 159: 408, 202: 503, 372: 404, 373: 423, 497: 403, 164: 403, 516: 403}
+SOCKET_TIMEOUT = 209
+_STATUS = {
+    36: 400, 47: 400, 62: 400, 60: 404, 81: 404, 159: 408, 164: 403, 202: 503, 209: 408, 372: 404, 373: 423, 374: 400,
+    497: 403, 516: 403,
+}  # fmt: skip
 # ClickHouse's own names of the errors that this port raises itself; clients make exception types of them.
 _NAMES = {
+    36: "BAD_ARGUMENTS",
+    40: "CHECKSUM_DOESNT_MATCH",
     48: "NOT_IMPLEMENTED",
     62: "SYNTAX_ERROR",
     81: "UNKNOWN_DATABASE",
     164: "READONLY",
     202: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    209: "SOCKET_TIMEOUT",
     271: "CANNOT_DECOMPRESS",
     372: "SESSION_NOT_FOUND",
     373: "SESSION_IS_LOCKED",
@@ -43,17 +51,6 @@ _NAMES = {
     396: "TOO_MANY_ROWS_OR_BYTES",
     497: "ACCESS_DENIED",
     516: "AUTHENTICATION_FAILED",
-}
-_TYPES = {
-    "TabSeparated": "text/tab-separated-values; charset=UTF-8",
-    "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8; header=present",
-    "TabSeparatedWithNamesAndTypes": "text/tab-separated-values; charset=UTF-8; header=present",
-    "CSV": "text/csv; charset=UTF-8; header=absent",
-    "CSVWithNames": "text/csv; charset=UTF-8; header=present",
-    "JSON": "application/json; charset=UTF-8",
-    "JSONCompact": "application/json; charset=UTF-8",
-    "JSONEachRow": "application/x-ndjson; charset=UTF-8",
-    "JSONCompactEachRow": "application/x-ndjson; charset=UTF-8",
 }
 
 
@@ -82,6 +79,8 @@ def attach(app: web.Application, service: Service) -> None:
 class SqlPort:
     """The listening port with its threads; chDB blocks, so each running statement takes one of them."""
 
+    longest_body = LONGEST_BODY
+
     def __init__(self, service: Service) -> None:
         location = service.store.location
         self._service = service
@@ -90,6 +89,7 @@ class SqlPort:
         self._sessions = Sessions()
         # More threads than slots: a statement that waits for its turn must not keep another from being read out.
         self._threads = ThreadPoolExecutor(4 * SLOTS, thread_name_prefix="sql")
+        self._requests = 0
         self._runner: web.AppRunner | None = None
         about = service.store.query("SELECT version(), timezone()").rows[0]
         self._version, self._timezone = about
@@ -99,8 +99,8 @@ class SqlPort:
         app = web.Application()
         app.router.add_get("/ping", _ok)
         app.router.add_get("/replicas_status", _ok)
-        app.router.add_route("GET", "/", self._handle)
-        app.router.add_route("POST", "/", self._handle)
+        for method in ("GET", "POST", "HEAD"):
+            app.router.add_route(method, "/", self._handle)
         self._runner = web.AppRunner(app, auto_decompress=False, access_log=None, handle_signals=False)
         await self._runner.setup()
         try:
@@ -125,87 +125,54 @@ class SqlPort:
             "X-ClickHouse-Timezone": self._timezone,
             "X-Content-Type-Options": "nosniff",
         }
+        self._requests += 1
         try:
             self._refuse_strangers(request)
             project = self._project(request)
-            statement = await read_statement(request)
+            if self._requests > MOST_REQUESTS:
+                raise QueryError(
+                    f"More than {MOST_REQUESTS} requests at once.", hint="Try again in a moment.", code=TOO_MANY_QUERIES
+                )
+            async with asyncio.timeout(SLOWEST_REQUEST_S):
+                statement = await read_statement(request, self.longest_body)
             headers["X-ClickHouse-Query-Id"] = statement.query_id
-            if not statement.sql:
+            if not statement.query and not statement.body:
                 return web.Response(text="Ok.\n", headers=headers)
             with self._sessions.of(statement, project or "") as session:
                 return await self._answer(request, statement, session, project, headers)
+        except ConnectionError:
+            return web.Response()  # nobody is there to read it
+        except TimeoutError:
+            return self._refusal(QueryError("The request did not arrive in time.", code=SOCKET_TIMEOUT), headers)
         except EvalspanError as error:
             return self._refusal(error, headers)
+        finally:
+            self._requests -= 1
 
     async def _answer(
         self, request: web.Request, statement: Statement, session: Session, project: str | None, headers: dict[str, str]
     ) -> web.StreamResponse:
         if self._kept(statement, session):
             return web.Response(headers={**headers, "X-ClickHouse-Summary": "{}"})
+        owner = self._is_owner(request)
+        reply = await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: self._run(statement, session, project, owner=owner)
+        )
+        return await send(request, statement, reply, headers, threads=self._threads, spelled=self._message)
+
+    def _run(self, statement: Statement, session: Session, project: str | None, *, owner: bool) -> Reply:
         database = statement.database or session.database
         if database not in ("", "default", "__default__", self._database):
             raise QueryError(f"Database {database} does not exist.", code=81)
-        loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(
-            self._threads,
-            lambda: self._reader.run(
-                statement.sql,
-                format_=statement.format,
-                parameters=statement.parameters,
-                settings={**session.settings, **statement.settings},
-                project=project,
-                limits=OWNER_LIMITS if self._is_owner(request) else Limits(),
-            ),
+        return self._reader.run(
+            statement.sql,
+            format_=statement.format,
+            parameters=statement.parameters,
+            settings={**session.settings, **statement.settings},
+            project=project,
+            limits=OWNER_LIMITS if owner else Limits(),
+            tables=statement.tables,
         )
-        headers["X-ClickHouse-Format"] = reply.format
-        headers["Content-Type"] = _TYPES.get(reply.format, "application/octet-stream")
-        return await self._send(request, statement, reply, headers)
-
-    async def _send(
-        self, request: web.Request, statement: Statement, reply: Reply, headers: dict[str, str]
-    ) -> web.StreamResponse:
-        loop = asyncio.get_running_loop()
-        chunks: list[bytes] = []
-        if statement.whole or reply.complete:
-            chunks = await loop.run_in_executor(self._threads, list, reply.chunks)
-            summary = json.dumps(reply.statistics.summary())
-            headers["X-ClickHouse-Summary"] = summary
-            if statement.progress:
-                headers["X-ClickHouse-Progress"] = summary
-        tag = secrets.token_hex(8)
-        headers["X-ClickHouse-Exception-Tag"] = tag
-        chosen = compressor(request.headers.get("Accept-Encoding", "")) if statement.compress else None
-        if chosen:
-            headers["Content-Encoding"] = chosen[0]
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        try:
-            async for chunk in self._bytes(chunks or reply.chunks, tag):
-                await response.write(chosen[1].compress(chunk) if chosen else chunk)
-            if chosen:
-                await response.write(chosen[1].flush())
-            await response.write_eof()
-        except ConnectionResetError:
-            pass  # the client went away; closing the stream below stops the statement
-        finally:
-            closing = getattr(reply.chunks, "close", None)
-            if closing:
-                await loop.run_in_executor(self._threads, closing)
-        return response
-
-    async def _bytes(self, chunks: list[bytes] | Iterator[bytes], tag: str) -> AsyncIterator[bytes]:
-        if isinstance(chunks, list):
-            for chunk in chunks:
-                yield chunk
-            return
-        loop = asyncio.get_running_loop()
-        try:
-            while chunk := await loop.run_in_executor(self._threads, lambda: next(chunks, b"")):
-                yield chunk
-        except QueryError as error:
-            message = self._message(error)
-            # How ClickHouse tells of an error after the answer has begun: the header named the tag.
-            yield f"\r\n__exception__\r\n{tag}\r\n{message}{len(message.encode())} {tag}\r\n__exception__\r\n".encode()
 
     def _kept(self, statement: Statement, session: Session) -> bool:
         if database := used(statement.sql):

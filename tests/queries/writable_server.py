@@ -1,148 +1,145 @@
-"""A ClickHouse-like HTTP server for tests alone: chDB with writes allowed, behind the SQL port's own request reading.
+"""A ClickHouse-like HTTP server for tests alone: the SQL port itself, with writes allowed and without its gate.
 
     python tests/queries/writable_server.py DIRECTORY [PORT]
 
 Prints its address and serves until its standard input is closed. It stands in for a ClickHouse server where the code
-under test talks to one: no gate, no limits, one user "writer" with the password "pass word".
+under test talks to one: no gate, no limits. "writer" with the password "pass word", or "default" with none, may do
+everything; "reader" with "pass word" may only read.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
 import tempfile
 import threading
-import uuid
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import chdb
 from aiohttp import web
 
-from evalspan.collector.sqlport.compression import compressor, inflate
-from evalspan.collector.sqlport.request import _TRANSPORT, credentials
+from evalspan.collector.auth import AuthConfig, KeyRing
+from evalspan.collector.sqlport.request import Statement, credentials
+from evalspan.collector.sqlport.server import SqlPort
+from evalspan.collector.sqlport.sessions import Session
+from evalspan.instrument.errors import QueryError
+from evalspan.queries.external import fill
+from evalspan.queries.reading import _STREAMED, Reply, Statistics, _refusals, _rejoined, _Turn
 
 INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s+.+?)\s+FORMAT\s+(\w+)\s*?(?:\n|\s*$)(.*)$", re.IGNORECASE | re.DOTALL)
 RESULT = re.compile(r"^[\s(]*(SELECT|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|EXISTS|FROM)\b", re.IGNORECASE)
+COMMENT = re.compile(r"^\s*(--.*?\n|/\*.*?\*/)", re.DOTALL)
 FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
-CODE = re.compile(r"Code: (\d+)")
 
 
-class Server:
-    """Statements on one handle each, sessions on handles of their own."""
+class WritableServer(SqlPort):
+    """Each statement has a handle of its own, or that of its session."""
+
+    longest_body = 1 << 30
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._sessions: dict[str, Any] = {}
-        self._lock = threading.Lock()
-        self._keep = self._connect()  # the engine stops with its last handle
+        self._keep = chdb.connect(directory)  # type: ignore[no-untyped-call] # the engine stops with its last handle
+        version = str(self._keep.query("SELECT version()", "TSVRaw")).strip()
+        store = SimpleNamespace(
+            location=SimpleNamespace(path=directory, database="default"),
+            query=lambda _: SimpleNamespace(rows=[(version, "UTC")]),
+        )
+        super().__init__(SimpleNamespace(store=store, keys=KeyRing(AuthConfig(), "")))  # type: ignore[arg-type]
 
-    async def handle(self, request: web.Request) -> web.Response:
+    def _project(self, request: web.Request) -> str | None:
         who = credentials(request)
-        if (who.user, who.password) != ("writer", "pass word") and not (
-            who.user in ("", "default") and not who.password
-        ):
-            return self._failed("Code: 516. DB::Exception: Authentication failed (AUTHENTICATION_FAILED)")
-        fields = dict(request.query)
-        if request.content_type == "multipart/form-data":
-            fields.update({name: str(value) for name, value in (await request.post()).items()})
-            body = b""
-        else:
-            body = inflate(await request.read(), request.headers.get("Content-Encoding", ""), 1 << 30)
-        raw = fields.get("query", "").encode() + (
-            b"\n" + body if "query" in fields and body else b"" if "query" in fields else body
-        )
+        if (who.user, who.password) in (("writer", "pass word"), ("", ""), ("default", "")):
+            return None
+        if (who.user, who.password) == ("reader", "pass word"):
+            return "reader"
+        raise QueryError("Authentication failed: password is incorrect.", code=516)
+
+    def _kept(self, statement: Statement, session: Session) -> bool:
+        return False  # the session's handle keeps what SET and USE say
+
+    def _run(self, statement: Statement, session: Session, project: str | None, *, owner: bool) -> Reply:
+        turn = _SessionTurn(self._handle_of(session, kept=bool(statement.session)), kept=bool(statement.session))
         try:
-            answer, format_, summary = await asyncio.to_thread(self._run, raw, fields, request.headers)
-        except Exception as error:
-            return self._failed(str(error))
-        headers = {
-            "X-ClickHouse-Query-Id": fields.get("query_id") or str(uuid.uuid4()),
-            "X-ClickHouse-Summary": json.dumps(summary),
-        }
-        headers["X-ClickHouse-Timezone"] = "UTC"
-        if format_:
-            headers["X-ClickHouse-Format"] = format_
-        chosen = (
-            compressor(request.headers.get("Accept-Encoding", ""))
-            if fields.get("enable_http_compression") == "1"
-            else None
-        )
-        if chosen:
-            headers["Content-Encoding"] = chosen[0]
-            answer = chosen[1].compress(answer) + chosen[1].flush()
-        return web.Response(body=answer, headers=headers)
-
-    def _run(self, raw: bytes, fields: dict[str, str], headers: Any) -> tuple[bytes, str, dict[str, str]]:
-        session = fields.get("session_id", "")
-        if not session:
-            return self._on(self._connect(), raw, fields, headers, close=True)
-        with self._lock:
-            handle = self._sessions.setdefault(session, None) or self._connect()
-            self._sessions[session] = handle
-            return self._on(handle, raw, fields, headers, close=False)
-
-    def _connect(self) -> Any:
-        return chdb.connect(self._directory)  # type: ignore[no-untyped-call]
-
-    def _on(
-        self, handle: Any, raw: bytes, fields: dict[str, str], headers: Any, *, close: bool
-    ) -> tuple[bytes, str, dict[str, str]]:
-        try:
-            database = fields.get("database") or headers.get("X-ClickHouse-Database")
-            if database and database != "__default__":
-                handle.query(f"USE `{database}`")
-            for name, value in fields.items():
-                if name not in _TRANSPORT and not name.startswith("param_"):
+            with _refusals():
+                if statement.database not in ("", "__default__"):
+                    turn.handle.query(f"USE `{statement.database}`")
+                for name, value in statement.settings.items():
                     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-                    handle.query(f"SET {name} = '{escaped}'")
-            parameters = {name[6:]: value for name, value in fields.items() if name.startswith("param_")}
-            insert = INSERT.match(raw)
-            if insert and insert.group(2).upper() != b"VALUES":
-                statement, kind, data = insert.groups()
-                # From a file: chDB's send_insert finds no rows for a view with a scalar subquery.
-                with tempfile.NamedTemporaryFile(suffix=".raw") as file:
-                    file.write(data)
-                    file.flush()
-                    handle.query(f"{statement.decode()} FROM INFILE '{file.name}' FORMAT {kind.decode()}")
-                return b"", "", {"written_rows": "0"}
-            text = raw.decode()
-            default = fields.get("default_format") or headers.get("X-ClickHouse-Format") or "TabSeparated"
-            answer = handle.query(text, default, params=parameters)
-            named = FORMAT.search(text[-300:])
-            shown = bool(RESULT.match(re.sub(r"^\s*(--.*?\n|/\*.*?\*/)", "", text, flags=re.DOTALL)))
-            return (
-                bytes(answer.bytes() or b""),
-                (named.group(1) if named else default) if shown else "",
-                {"read_rows": str(answer.rows_read())},
-            )
-        finally:
-            if close:
-                handle.close()
+                    turn.handle.query(f"SET {name} = '{escaped}'")
+                turn.settings = list(statement.settings)
+                for table in statement.tables:
+                    turn.tables.append(table.name)
+                    turn.handle.query(f"CREATE TEMPORARY TABLE {table.name} ({table.structure})")
+                    fill(turn.handle, table)
+                return _reply(turn, statement, readonly=project == "reader")
+        except BaseException:
+            turn.end()
+            raise
 
-    @staticmethod
-    def _failed(text: str) -> web.Response:
-        text = text[max(text.find("Code: "), 0) :]
-        found = CODE.search(text)
-        code = found.group(1) if found else "1002"
-        return web.Response(
-            status=403 if code == "516" else 500, text=text, headers={"X-ClickHouse-Exception-Code": code}
-        )
+    def _handle_of(self, session: Session, *, kept: bool) -> Any:
+        handle = getattr(session, "handle", None) or chdb.connect(self._directory)  # type: ignore[no-untyped-call]
+        if kept:
+            session.handle = handle  # type: ignore[attr-defined]
+        return handle
 
 
-async def main(directory: str, port: int) -> None:
-    server = Server(directory)
-    app = web.Application(client_max_size=1 << 30)
-    app.router.add_get("/ping", lambda _: asyncio.sleep(0, web.Response(text="Ok.\n")))
-    app.router.add_route("*", "/", server.handle)
-    runner = web.AppRunner(app, auto_decompress=False)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+class _SessionTurn(_Turn):
+    """A statement's turn on a handle that a session may keep."""
+
+    def __init__(self, handle: Any, *, kept: bool) -> None:
+        slots = threading.BoundedSemaphore(1)
+        slots.acquire()
+        super().__init__(handle, slots, 1 << 40)
+        self._kept = kept
+        self.settings: list[str] = []
+        self.tables: list[str] = []
+
+    def end(self) -> None:
+        if not self._kept:
+            super().end()
+            return
+        for name in self.settings:
+            self.handle.query(f"SET {name} = DEFAULT")
+        for name in self.tables:
+            self.handle.query(f"DROP TABLE IF EXISTS {name}")
+        self.settings, self.tables = [], []
+
+
+def _reply(turn: _SessionTurn, statement: Statement, *, readonly: bool) -> Reply:
+    raw = b"\n".join(part for part in (statement.query.encode(), statement.body) if part)
+    insert = INSERT.match(raw)
+    shown = not insert and RESULT.match(COMMENT.sub("", raw[:100_000].decode(errors="replace")))
+    if readonly and not shown:
+        raise QueryError("reader: Not enough privileges.", code=497)
+    if insert and insert.group(2).upper() != b"VALUES":
+        into, kind, data = insert.groups()
+        # From a file: chDB's send_insert finds no rows for a view with a scalar subquery.
+        with tempfile.NamedTemporaryFile(suffix=".raw") as file:
+            file.write(data)
+            file.flush()
+            turn.handle.query(f"{into.decode()} FROM INFILE '{file.name}' FORMAT {kind.decode()}")
+        turn.end()
+        return Reply("", iter(()), Statistics(), complete=True)
+    text = statement.sql
+    named = FORMAT.search(text[-300:])
+    chosen = named.group(1) if named else statement.format
+    if shown and chosen in _STREAMED and text.lstrip()[:6].upper() in ("SELECT", "WITH"):
+        chunks = turn.stream(text, statement.format, statement.parameters)
+        return Reply(chosen, _rejoined(next(chunks, b""), chunks), turn.statistics, complete=False)
+    body = turn.whole(text, statement.format, statement.parameters)
+    turn.end()
+    return Reply(chosen if shown else "", iter([body] if body else []), turn.statistics, complete=True)
+
+
+async def main(server: WritableServer, port: int) -> None:
+    print(await server.start("127.0.0.1", port), flush=True)
     await asyncio.to_thread(sys.stdin.read)
-    await runner.cleanup()
+    await server.stop()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    asyncio.run(main(WritableServer(str(Path(sys.argv[1]).resolve())), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
