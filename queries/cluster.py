@@ -12,6 +12,7 @@ _PLAIN_VIEW = re.compile(r"^CREATE VIEW IF NOT EXISTS (\w+)\b")
 _ALTER = re.compile(r"^(ALTER TABLE|DROP VIEW IF EXISTS|DROP TABLE IF EXISTS) (\w+)\b", re.DOTALL)
 # A trace and its evaluations lie on one shard, so joins between them stay there. The rest is small.
 _SHARD_BY = {"spans": "cityHash64(trace_id)", "evaluations": "cityHash64(trace_id)"}
+_PASSES_ON = "otlp_"  # tables that store nothing: the same name on every shard
 _REPLICA = "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
 
 
@@ -19,7 +20,7 @@ def on_cluster(statement: str, cluster: str, database: str) -> list[str]:
     """
     What a single-server statement becomes on a cluster, in order.
 
-    The landing table and its view are on every shard and write that shard's own `spans_local`: a segment is one
+    The landing tables and their views are on every shard and write that shard's own `spans_local`: a segment is one
     insert on one shard, so its deduplication token stays exact.
 
     Raises:
@@ -30,9 +31,8 @@ def on_cluster(statement: str, cluster: str, database: str) -> list[str]:
     everywhere = f"ON CLUSTER '{cluster}'"
     if view := _VIEW.match(statement):
         name, target = view.groups()
-        return [
-            f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} {everywhere} TO {target}_local{statement[view.end() :]}"
-        ]
+        placed = target if target.startswith(_PASSES_ON) else f"{target}_local"
+        return [f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} {everywhere} TO {placed}{statement[view.end() :]}"]
     if plain := _PLAIN_VIEW.match(statement):
         return [f"{plain.group()} {everywhere}{statement[plain.end() :]}"]
     if altered := _ALTER.match(statement):

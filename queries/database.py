@@ -149,6 +149,12 @@ class Store:
             "max_partitions_per_insert_block": 0,  # clocks are wrong by years on somebody's machine
             "max_insert_threads": 1,
             "max_threads": 1,
+            # The views are planned anew for every insert; there is nothing in them to optimise, only time to lose.
+            "query_plan_enable_optimizations": 0,
+            # Doubles within one insert and the indexes of a part this small are left to the first merge, which looks at
+            # every row anyway; readers (final = 1) see each span once before it, too.
+            "optimize_on_insert": 0,
+            "materialize_skip_indexes_on_insert": 0,
         }
         with self._spans_lock, translated("INSERT INTO otlp_in"):
             self.insert_began_ms = time.time_ns() // 1_000_000

@@ -54,6 +54,7 @@ class DurableLog:
         self._wake = asyncio.Event()
         self._sealing = asyncio.Lock()
         self._active: segments.OpenSegment | None = None
+        self._sealed_at = 0.0  # monotonic seconds
         self._sizes: dict[str, int] = {}  # sealed and not yet inserted
         self._kept: list[Path] = []  # inserted, the store's files perhaps not yet on the disk
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,9 +130,12 @@ class DurableLog:
         active = self._active
         if active is None or not active.size:
             return False
-        # While the inserter is behind, segments grow: fewer and larger inserts are cheaper.
-        idle = self._ready.empty() and time.monotonic() - active.opened_at >= self.limits.flush_s
-        return idle or active.size >= self.limits.segment_bytes
+        # An insert has a fixed price: in a stream, segments follow each other at half the pace of single requests, and
+        # while the inserter is behind they grow.
+        streaming = active.opened_at - self._sealed_at < self.limits.flush_s
+        patience_s = 2 * self.limits.flush_s if streaming else self.limits.flush_s
+        old = self._ready.empty() and time.monotonic() - active.opened_at >= patience_s
+        return old or active.size >= self.limits.segment_bytes
 
     async def _commit(self) -> None:
         """One sync for everybody who waits. When it fails, everything since the last good one is taken back."""
@@ -162,7 +166,7 @@ class DurableLog:
             except OSError as error:
                 logger.error("cannot seal %s: %s", active.path, error.strerror)
                 return
-            self._active = None
+            self._active, self._sealed_at = None, time.monotonic()
             self._sizes[active.name] = active.size
             self._ready.put(path)
 

@@ -30,10 +30,10 @@ class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Directory of the durable log; empty: `log` in the embedded store's directory, else the user's data directory."""
     log_bytes: int = 512 * 1024 * 1024
     """Most bytes that may wait for the store; beyond it senders get 503 with Retry-After."""
-    segment_bytes: int = 24 * 1024 * 1024
+    segment_bytes: int = 48 * 1024 * 1024
     """Largest single insert."""
     flush_ms: int = 500
-    """Milliseconds until a span is on its way into the store when the store keeps up."""
+    """Milliseconds until a span is on its way into the store when the store keeps up; in a stream of spans twice as many."""
     sync_ms: int = 10
     """Milliseconds that requests wait for others to share one sync with."""
     keep_inserted_s: float = 10.0

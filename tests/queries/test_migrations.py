@@ -106,6 +106,7 @@ def test_on_a_cluster_tables_are_replicated_and_distributed_and_every_statement_
     )
     assert "ENGINE = Distributed('main', evalspan, spans_local, cityHash64(trace_id))" in text
     assert "TO spans_local" in text
+    assert "TO otlp_spans AS" in text
     assert "non_replicated" not in text
     with pytest.raises(UsageError):
         on_cluster("SELECT 1", "x'; DROP", "evalspan")
