@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import click
+
 from ..instrument.errors import StoreLocked, StoreUnreachable
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
@@ -222,6 +224,8 @@ def connect(dsn: str | None = None) -> Store | RemoteStore:
     from .remote import RemoteStore
 
     location = parse_dsn(dsn)
+    if location.embedded and not Path(location.path).exists():
+        click.echo(f"{location.shown} did not exist: it is made now, and empty", err=True)
     owner = service_of(Path(location.path)) if location.embedded else None
     if owner is not None:
         try:

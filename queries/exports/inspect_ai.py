@@ -1,4 +1,7 @@
-"""Cases as Inspect AI samples: JSONL for `json_dataset`, the input as chat messages."""
+"""Cases as Inspect AI samples: JSONL for `json_dataset`, the input as chat messages.
+
+A case without an expected output gets an empty list of targets, which nothing matches: an empty text is in every answer.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         {
             "id": case["id"],
             "input": conversation(case["input"]),
-            "target": case["expected_output"] or "",
+            "target": case["expected_output"] or [],
             "metadata": {
                 **case["metadata"],
                 "partition": case["partition"],

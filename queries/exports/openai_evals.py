@@ -1,6 +1,6 @@
 """Cases as OpenAI evals samples: JSONL with `input` and `ideal`, and the registry file that names them.
 
-A case without an expected output has no ideal and cannot be an eval sample: it is left out.
+A case without an expected output gets an empty list of ideals, which nothing matches, until somebody writes one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from .messages import conversation
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
     """Writes the samples and, beside them, the registry's YAML."""
     samples = [
-        {"input": conversation(case["input"]), "ideal": case["expected_output"], "id": case["id"]}
+        {"input": conversation(case["input"]), "ideal": case["expected_output"] or [], "id": case["id"]}
         for case in cases
-        if case["expected_output"]
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))

@@ -27,9 +27,12 @@ def test_regression(evalspan_case):
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
-    """Writes test_*.py and its JSONL. Raises UsageError for a name that pytest would not collect."""
-    if path.suffix != ".py" or not path.name.startswith("test_"):
-        raise UsageError(f"pytest would not collect {path.name}", hint="--to test_regressions.py")
+    """Writes the test file and its JSONL. Raises UsageError for a name that pytest cannot import.
+
+    Only test_*.py and *_test.py are found by themselves; another name has to be given to pytest.
+    """
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise UsageError(f"pytest cannot import {path.name}", hint="--to test_regressions.py")
     path.parent.mkdir(parents=True, exist_ok=True)
     data = path.with_suffix(".jsonl")
     data.write_bytes(b"".join(msgspec.json.encode(case) + b"\n" for case in cases))

@@ -164,13 +164,13 @@ def test_inspect_reads_the_samples_and_gates_on_them(tmp_path: Path) -> None:
         "    return solve\n"
         "data = json_dataset(sys.argv[1])\n"
         "samples = [[one.id, one.target, [[m.role, m.text] for m in one.input], one.metadata] for one in data]\n"
-        "(log,) = eval(Task(data[:1], solver=recorded(), scorer=includes()), display='none', log_dir=sys.argv[2],\n"
+        "(log,) = eval(Task(data, solver=recorded(), scorer=includes()), display='none', log_dir=sys.argv[2],\n"
         "    model='mockllm/model')\n"
         "assert log.status == 'success', log.error\n"
         "print(json.dumps([samples, log.status, log.results.scores[0].metrics['accuracy'].value]))\n"
     )
     samples, status, accuracy = in_python(folder, program, str(tmp_path / "cases.jsonl"), str(tmp_path / "logs"))
-    assert (status, accuracy) == ("success", 1.0)
+    assert (status, accuracy) == ("success", 0.5)  # the case without an expected output passes nothing
     assert [one[0] for one in samples] == ["failure-1", "failure-2"]
     assert samples[1][2] == [["user", "Hello"], ["assistant", "Hi."], ["user", AWKWARD]]
     assert samples[0][3]["source_trace_id"] == "ab" * 16
@@ -223,12 +223,25 @@ def test_promptfoo_runs_the_cases_and_fails_when_the_failure_comes_back(tmp_path
 
 def test_openai_evals_samples_have_messages_and_ideals_and_a_registry(tmp_path: Path) -> None:
     files = write("openai-evals", tmp_path / "cases.jsonl", CASES)
-    (sample,) = [json.loads(line) for line in files[0].read_text().splitlines()]
+    sample, without_ideal = [json.loads(line) for line in files[0].read_text().splitlines()]
+    assert without_ideal["ideal"] == []  # no answer matches: nothing passes that nobody has said is right
     assert sample["ideal"] == "Pro costs $49 a month."
     assert sample["input"][-1] == {"role": "user", "content": "How much is Pro?"}
     assert str(files[0]) in files[1].read_text()
 
 
-def test_a_pytest_export_needs_a_name_that_pytest_collects(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="collect"):
-        write("pytest", tmp_path / "cases.py", CASES)
+@pytest.mark.parametrize("name", ["cases.txt", "my.cases.py", "my-cases.py"])
+def test_a_pytest_export_needs_a_name_that_pytest_can_import(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="import"):
+        write("pytest", tmp_path / name, CASES)
+
+
+def test_a_pytest_export_under_any_module_name_is_collected_when_it_is_named(tmp_path: Path) -> None:
+    write("pytest", tmp_path / "cases.py", CASES)
+    (tmp_path / "app.py").write_text(
+        "from evalspan.evaluators import exact_match\ndef answer(input): return ''\nsuite = [exact_match]\n"
+    )
+    options = ["--evalspan-target", "app:answer", "--evalspan-suite", "app:suite", "--collect-only", "-q"]
+    asked = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "cases.py"]
+    said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert said.stdout.count("test_regression[") == len(CASES), said.stdout + said.stderr
