@@ -27,7 +27,7 @@ from .insert import KeepAll, Stage
 from .pipeline import Pipeline, limits_of
 from .prices import Pricing
 from .receivers.guard import Guard
-from .receivers.http import HttpReceiver
+from .receivers.http import PROJECT, HttpReceiver
 from .receivers.intake import Intake
 from .receivers.rows import add_rows_route
 from .sampling import build_sampler
@@ -198,8 +198,11 @@ class Service:
         state = {"status": problem or "ok", "log_backlog_bytes": self.spans.log.backlog_bytes}
         return web.json_response(state, status=503 if problem else 200)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(text=self.telemetry.prometheus(), headers={"Content-Type": "text/plain; version=0.0.4"})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        # A project's key shows its own numbers; whoever may read the store's files, or a service without keys, all.
+        own = self.keys.open or self.keys.is_service(request.headers.get("Authorization"))
+        text = self.telemetry.prometheus(None if own else request[PROJECT])
+        return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4"})
 
     def _store_directory(self) -> Path:
         return Path(self.store.location.path)

@@ -69,14 +69,20 @@ class Telemetry:
         with self._lock:
             return [(dict(labels), value) for labels, value in self._counters.get(name, {}).items()]
 
-    def prometheus(self) -> str:
-        """Everything in the Prometheus text exposition format, version 0.0.4."""
+    def prometheus(self, project: str | None = None) -> str:
+        """The Prometheus text exposition format, version 0.0.4; without other projects' numbers when one is given."""
         with self._lock:
             counters = {name: dict(values) for name, values in self._counters.items()}
+
+        def shown(labels: Labels) -> bool:
+            return project is None or dict(labels).get("project", project) == project
+
         lines: list[str] = []
         for name, values in sorted(counters.items()):
             lines += _head(name, "counter")
-            lines += [f"{PREFIX}{name}{_labelled(key)} {value:.15g}" for key, value in sorted(values.items())]
+            lines += [
+                f"{PREFIX}{name}{_labelled(key)} {value:.15g}" for key, value in sorted(values.items()) if shown(key)
+            ]
         for name, read in sorted(self._gauges.items()):
             lines += [*_head(name, "gauge"), f"{PREFIX}{name} {read():.15g}"]
         return "\n".join([*lines, ""])

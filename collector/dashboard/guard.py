@@ -9,7 +9,6 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
@@ -25,6 +24,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+CHALLENGE = {hdrs.WWW_AUTHENTICATE: "Bearer"}
 COOKIE = "evalspan_session"
 SESSION_SECONDS = 12 * 3600
 MOST_SESSIONS = 10_000
@@ -38,6 +38,8 @@ class Guard:
     project_of_key: Callable[[str], str | None]
     """The project a key opens, None for a key that opens nothing."""
     keys_set: bool
+    sign_in: Handler
+    """Draws the page that somebody without a key gets in the place of any other."""
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     sessions: dict[str, str] = field(default_factory=dict)
 
@@ -88,11 +90,16 @@ def protect(handler: Handler, *, public: bool = False) -> Handler:
         guard = request.app[GUARD]
         if guard.keys_set and not public and guard.project(request) is None:
             if request.method != hdrs.METH_GET or request.path.endswith((".json", ".csv")):
-                raise web.HTTPUnauthorized(text="A key is needed: Authorization: Bearer KEY, or sign in at /login.\n")
-            raise web.HTTPFound(f"/login?next={_quote(request.rel_url)}")
-        if request.method == hdrs.METH_POST:
-            await _refuse_forged(request, guard)
-        response = await handler(request)
+                raise web.HTTPUnauthorized(
+                    text="A key is needed: Authorization: Bearer KEY, or sign in at /login.\n", headers=CHALLENGE
+                )
+            response = await guard.sign_in(request)
+            response.set_status(401)
+            response.headers.update(CHALLENGE)
+        else:
+            if request.method == hdrs.METH_POST:
+                await _refuse_forged(request, guard)
+            response = await handler(request)
         if not response.prepared:
             response.headers.update(HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
@@ -142,7 +149,3 @@ async def _refuse_forged(request: web.Request, guard: Guard) -> None:
     same_site = request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
     if not same_site or not hmac.compare_digest(given.encode(), guard.token(request).encode()):
         raise web.HTTPForbidden(text="This form was not sent from a page of this dashboard. Reload it and try again.\n")
-
-
-def _quote(url: object) -> str:
-    return quote(str(url), safe="")

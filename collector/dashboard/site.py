@@ -59,13 +59,16 @@ def build(app: web.Application, service: Service) -> None:
     app[SCOPES] = {}
     app[drift.REPORTS] = {}
     app[live.LISTENERS] = set()
-    app[guard.GUARD] = guard.Guard(lambda key: service.keys.project(f"Bearer {key}"), keys_set=not service.keys.open)
+    app[guard.GUARD] = guard.Guard(
+        lambda key: service.keys.project(f"Bearer {key}"), keys_set=not service.keys.open, sign_in=_login
+    )
     app.on_shutdown.append(live.stop_listening)
     for module in PAGES:
         app.add_routes(module.routes)
     app.add_routes(
         [
             web.get("/", guard.protect(answering(traces.traces.html))),
+            web.get("/index.json", guard.protect(answering(traces.traces.json))),
             web.get("/login", guard.protect(_login, public=True)),
             web.post("/login", guard.protect(_sign_in, public=True)),
             web.post("/logout", guard.protect(_sign_out)),
@@ -87,7 +90,8 @@ async def _favicon(_: web.Request) -> web.StreamResponse:
 
 
 async def _login(request: web.Request) -> web.StreamResponse:
-    return render(look_at(request), "login.html", title="Sign in", wrong=False, next=request.query.get("next", "/"))
+    where = request.query.get("next", "/") if request.path == "/login" else str(request.rel_url)
+    return render(look_at(request), "login.html", title="Sign in", wrong=False, next=where)
 
 
 async def _sign_in(request: web.Request) -> web.StreamResponse:

@@ -181,7 +181,10 @@ def test_without_a_key_nothing_is_shown_and_the_key_stays_out_of_urls_and_cookie
 ) -> None:
     for path in ("/traces.json", "/sql.csv?query=SELECT+1", "/metrics"):
         assert hostile.request("GET", path).status == 401, path
-    assert hostile.request("GET", "/traces").headers["Location"].startswith("/login")
+    for path in ("/", "/traces?q=x", "/sql", "/status"):
+        refused = hostile.request("GET", path)
+        assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer"), path
+        assert f'name="next" value="{path}"' in refused.body.decode()
     assert hostile.request("GET", f"/traces.json?key={KEY}").status == 401
     watched = signed_in(chromium, hostile, KEY)
     assert KEY not in watched.page.url

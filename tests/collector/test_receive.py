@@ -376,6 +376,11 @@ def test_keys_name_projects_and_nothing_else_opens_the_door(tmp_path) -> None:
         assert collector.request("GET", "/readyz").status == 200
         for key in ("key-of-the-blue-team", "key-of-the-red-team1"):
             assert collector.post(request_of(1).SerializeToString(), Authorization=f"Bearer {key}").status == 200
+        for page in ("/", "/index.json", "/traces", "/status.json", "/no-such-page"):
+            assert collector.request("GET", page).status == 401, page
+        counted = collector.request("GET", "/metrics", headers={"Authorization": "Bearer key-of-the-red-team1"})
+        assert b'spans_accepted_total{project="red"} 1' in counted.body
+        assert b"blue" not in counted.body
         assert collector.stop() == 0
     assert sorted(rows_of(path, "SELECT project FROM spans")) == [["blue"], ["red"]]
 
