@@ -246,6 +246,63 @@ def test_g02_g07_g10_g15_the_report_holds_what_ci_and_trends_need() -> None:
     assert said["timestamp"] == max(one["timestamp"] for one in said["results"])
 
 
+BUSY = """
+import asyncio
+running = most = 0
+async def answer(input):
+    global running, most
+    running += 1
+    most = max(most, running)
+    await asyncio.sleep(0.05)
+    running -= 1
+    return "Pro costs $49 a month."
+"""
+
+
+def test_g03_five_cases_are_asked_at_a_time_unless_told_otherwise() -> None:
+    Path("busy.py").write_text(BUSY)
+    dataset = save(*(case(number) for number in range(20)))
+    for more, most in (((), 5), (("--concurrency", "2", "--no-cache"), 2)):
+        assert gate(dataset, *more, target="busy:answer", suite="suites:price").exit_code == 0
+        assert sys.modules.pop("busy").most == most
+
+
+def test_g05_a_broken_metric_is_recorded_and_the_others_still_score() -> None:
+    Path("both.py").write_text("from suites import price, raises\nboth = [raises, price]\n")
+    code, said = report(save(case(1)), suite="both:both")
+    broken, kept = said["results"][0]["metrics"]
+    assert (code, said["results"][0]["passed"]) == (4, None)
+    assert (broken["value"], broken["unscored"]) == (None, "ValueError: broken")
+    assert (kept["value"], kept["passed"]) == (1.0, True)
+
+
+def test_g08_one_golden_case_in_sixty_that_fails_fails_the_gate() -> None:
+    Path("once.py").write_text("def answer(input): return '$99' if input['n'] == 7 else '$49'\n")
+    code, said = report(save(*(case(number, "golden") for number in range(60))), target="once:answer")
+    assert (code, said["partitions"]["golden"]["failed"]) == (3, 1)
+    assert said["reasons"][0]["example_ids"] == ["g7"]
+
+
+def test_g09_only_the_partition_that_was_asked_for_is_run() -> None:
+    code, said = report(save(case(1), case(2, "adversarial")), "--partition", "adversarial")
+    assert (code, list(said["partitions"])) == (0, ["adversarial"])
+    assert [one["example_id"] for one in said["results"]] == ["a2"]
+
+
+def test_g13_the_report_says_where_the_time_went() -> None:
+    Path("slow.py").write_text("import time\ndef answer(input):\n    time.sleep(0.2)\n    return '$49'\n")
+    _, said = report(save(case(1), case(2)), target="slow:answer", suite="suites:price")
+    spent = said["experiment"]["profile"]
+    assert spent["target"] >= 0.4
+    assert set(spent) == {"target", "price"}
+
+
+@pytest.mark.parametrize(("suite", "warned"), [("suites:price", True), ("suites:ok", False)])
+def test_a05_a_gate_on_one_proxy_alone_is_warned_about(suite: str, warned: bool) -> None:
+    _, said = report(save(case(1)), suite=suite)
+    assert any("one proxy can be gamed" in note for note in said["notes"]) is warned
+
+
 def test_b19_a_perfect_golden_rate_comes_with_what_it_still_allows() -> None:
     _, said = report(save(*(case(number, "golden") for number in range(50))))
     assert said["partitions"]["golden"]["failure_bound"] == pytest.approx(1 - 0.05 ** (1 / 50))
