@@ -117,8 +117,12 @@ def _overlay_environment(
         origins["store.dsn"] = "EVALSPAN_STORE"
     for name, text in environment.items():
         table, _, key = name.removeprefix("EVALSPAN_").lower().partition("_")
-        if not name.startswith("EVALSPAN_") or table not in TABLES or not key:
-            continue  # the instrumentation has variables of its own
+        if not name.startswith("EVALSPAN_") or not key:
+            continue
+        if table not in TABLES:  # the instrumentation has variables of its own; a near miss is none of them
+            if near := get_close_matches(table, TABLES, n=1, cutoff=0.8):
+                raise ConfigError(f"{name}: there is no table [{table}].", hint=f"Did you mean {near[0]!r}?")
+            continue
         known = TABLES[table].__struct_fields__
         if key not in known:
             raise ConfigError(f"{name}: [{table}] has no key {key!r}.", hint=_suggested(key, known))

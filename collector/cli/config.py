@@ -14,6 +14,7 @@ from ...evaluators.online import Problem
 from ...instrument.errors import ConfigError
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result
+from ..auth import refuse_open_door
 from ..config import TABLES, Config, load_config
 
 _file_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
@@ -43,6 +44,7 @@ def check(path: Path | None) -> None:
     from ..alerts import ready
 
     loaded = load_config(path)
+    refuse_open_door(loaded.receive.host, loaded.auth)
     problems = [str(problem) for problem in (*ready(loaded, None)[2], *_evaluation_problems(loaded))]
     for problem in problems:
         click.echo(problem, err=True)

@@ -57,6 +57,21 @@ def test_a_wrong_variable_and_a_missing_file_are_named(tmp_path) -> None:
         load_config(tmp_path / "nowhere.toml", environment={})
 
 
+def test_a_variable_of_a_misspelt_table_is_named_and_the_instrumentations_own_are_left_alone(tmp_path) -> None:
+    path = written(tmp_path, "")
+    with pytest.raises(ConfigError, match=r"EVALSPAN_RECIEVE_PORT: there is no table \[recieve\]") as refused:
+        load_config(path, environment={"EVALSPAN_RECIEVE_PORT": "1"})
+    assert refused.value.hint == "Did you mean 'receive'?"
+    load_config(path, environment={"EVALSPAN_MAX_CONTENT_BYTES": "1", "EVALSPAN_CACHE_DIR": "x", "EVALSPAN_KEY": "k"})
+
+
+def test_check_refuses_what_serve_refuses(tmp_path) -> None:
+    path = written(tmp_path, '[receive]\nhost = "0.0.0.0"\n')
+    checked = CliRunner().invoke(config_command, ["check", str(path)])
+    assert isinstance(checked.exception, ConfigError)
+    assert "reachable from other machines" in str(checked.exception)
+
+
 def test_short_keys_and_an_open_door_are_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match="shorter than 16"):
         load_config(written(tmp_path, '[auth]\nkeys = { short = "p" }'), environment={})
