@@ -84,12 +84,15 @@ class LazyVerbs(click.Group):
 @click.command(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="evalspan")
 @click.option("--traceback", is_flag=True, help="Show the Python traceback of an error.")
-def cli(traceback: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, /, *, traceback: bool) -> None:
     """Traces, scores and gates for LLM applications, on OpenTelemetry and ClickHouse.
 
     Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 unexpected, 2 usage or bad input,
     3 gate failed or drift found, 4 inconclusive, 5 store or collector unreachable, 6 nothing arrived, 130 interrupted.
     """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
     if traceback:
         os.environ["EVALSPAN_TRACEBACK"] = "1"
 

@@ -87,6 +87,16 @@ def test_a_verb_that_lists_does_so_without_being_told(verb: str, monkeypatch: py
     assert named[0].stdout == named[1].stdout
 
 
+def test_no_color_keeps_terminal_codes_out_of_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool | None] = []
+    probe = click.Command("probe", callback=lambda: asked.append(click.get_current_context().color))
+    monkeypatch.setattr(type(cli), "get_command", lambda *_: probe)
+    for value in ("1", ""):
+        monkeypatch.setenv("NO_COLOR", value)
+        CliRunner().invoke(cli, ["sql"])
+    assert asked == [False, None]
+
+
 def test_a_reader_that_goes_away_never_turns_into_success() -> None:
     reading, writing = os.pipe()
     os.close(reading)
