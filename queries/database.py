@@ -142,9 +142,7 @@ class Store:
         """
         assert self._spans is not None
         settings = {
-            "format_schema_source": "string",
-            "format_schema": OTLP_MESSAGES,
-            "format_schema_message_name": "Request",
+            **(OTLP_FILE if self.embedded else OTLP_TEXT),
             "input_format_protobuf_oneof_presence": 1,
             "insert_deduplication_token": token,
             "deduplicate_blocks_in_dependent_materialized_views": 1,
@@ -195,9 +193,15 @@ class Store:
             self._free.put(client)
 
 
-OTLP_MESSAGES = "\n".join(
-    line for line in (SCHEMA / "otlp.proto").read_text().splitlines() if not line.startswith("//")
-)
+# A server has no file of ours, so it gets the text; the embedded engine would keep a copy of the text in the directory
+# that the process happens to be in, which may be nobody's to write to.
+_PROTO = SCHEMA / "otlp.proto"
+OTLP_FILE = {"format_schema_source": "file", "format_schema": f"{_PROTO}:Request"}
+OTLP_TEXT = {
+    "format_schema_source": "string",
+    "format_schema": "\n".join(line for line in _PROTO.read_text().splitlines() if not line.startswith("//")),
+    "format_schema_message_name": "Request",
+}
 
 
 def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> Store:

@@ -28,8 +28,34 @@ with open_store(sys.argv[1]):
 """
 
 
+INSERT = """
+import sys
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from evalspan.collector.log.framing import frame
+from evalspan.queries.database import open_store
+request = ExportTraceServiceRequest()
+request.resource_spans.add().scope_spans.add().spans.add(trace_id=bytes([1] * 16), span_id=bytes([2] * 8), name="one")
+with open_store(sys.argv[1]) as store:
+    store.insert_otlp(b"".join(frame(request.SerializeToString(), "p", 1)), token="one")
+    print(store.query("SELECT count() FROM spans").rows)
+"""
+
+
 def row(project: str, **cells: object) -> dict[str, object]:
     return {"project": project, "evaluation_id": str(uuid.uuid4()), "name": "n", "source": "code", **cells}
+
+
+@pytest.mark.parametrize("directory", ["empty", "/proc"])
+def test_spans_are_stored_whatever_the_working_directory_is_and_nothing_is_left_in_it(
+    tmp_path: Path, directory: str
+) -> None:
+    working = tmp_path / directory  # an absolute one stays what it is
+    working.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", INSERT, f"chdb://{tmp_path / 'store'}"], cwd=working, capture_output=True, text=True
+    )
+    assert "[(1,)]" in done.stdout, done.stderr
+    assert directory == "/proc" or not list(working.iterdir())
 
 
 def test_a_second_process_is_told_who_has_the_store_and_the_way_in(tmp_path: Path) -> None:
