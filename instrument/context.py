@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Token
 
 from opentelemetry import baggage
 from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
@@ -11,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from . import semconv
 from .errors import UsageError
+from .guard import guarded
 
 _KEY = create_key("evalspan.attributes")
 # What `context(..., baggage=True)` sends along; nothing else is ever read from a caller's baggage.
@@ -32,14 +34,12 @@ def context(
     services in the W3C baggage header: opt-in, because that header goes to every host the app calls.
     UsageError for a prompt that is neither a name nor a (name, version) pair.
     """
-    added = _attributes(session, user, prompt, tags)
-    current = get_current()
-    merged = set_value(_KEY, {**current_attributes(current), **added}, current)
-    token = attach(_with_baggage(merged, added) if baggage else merged)
+    token = guarded(_enter, _attributes(session, user, prompt, tags), baggage)
     try:
         yield
     finally:
-        detach(token)
+        if token is not None:
+            guarded(detach, token)
 
 
 def current_attributes(ctx: Context | None = None) -> dict[str, str | int | float | bool]:
@@ -78,8 +78,14 @@ def _attributes(
             )
         found[semconv.PROMPT_NAME], found[semconv.PROMPT_VERSION] = str(prompt[0]), str(prompt[1])
     for key, value in (tags or {}).items():
-        found[semconv.TAG_PREFIX + key] = value if isinstance(value, (str, int, float, bool)) else str(value)
+        found[f"{semconv.TAG_PREFIX}{key}"] = value if isinstance(value, (str, int, float, bool)) else str(value)
     return found
+
+
+def _enter(added: dict[str, str | int | float | bool], in_baggage: bool) -> Token[Context]:
+    current = get_current()
+    merged = set_value(_KEY, {**current_attributes(current), **added}, current)
+    return attach(_with_baggage(merged, added) if in_baggage else merged)
 
 
 def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | bool]) -> Context:
@@ -103,8 +109,8 @@ class ContextAttributes(SpanProcessor):
     """Gives the context's attributes to the spans of other instrumentations too."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Adds what the span has not set itself."""
-        add_context_attributes(span, parent_context)
+        """Adds what the span has not set itself; a fault in here would reach whoever started the span."""
+        guarded(add_context_attributes, span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing to do at the end."""

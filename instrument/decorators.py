@@ -13,7 +13,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 
 from .errors import UsageError
 from .guard import guarded
-from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs
+from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs, untraced
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -166,14 +166,14 @@ class _Observed:
                     with _current(observation):
                         item = step()
                 except StopIteration as stop:
-                    self.end(observation, _whole(items, stop.value))
+                    self.end(observation, guarded(_whole, items, stop.value))
                     return stop.value
-                _keep(items, item)
+                guarded(_keep, items, item)
                 try:
                     step = functools.partial(generator.send, (yield item))
                 except GeneratorExit:
                     generator.close()
-                    self.end(observation, _whole(items, None))
+                    self.end(observation, guarded(_whole, items, None))
                     raise
                 except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
                     step = functools.partial(generator.throw, thrown)
@@ -195,14 +195,14 @@ class _Observed:
                         with _current(observation):
                             item = await step()
                     except StopAsyncIteration:
-                        self.end(observation, _whole(items, None))
+                        self.end(observation, guarded(_whole, items, None))
                         return
-                    _keep(items, item)
+                    guarded(_keep, items, item)
                     try:
                         step = functools.partial(generator.asend, (yield item))
                     except GeneratorExit:
                         await generator.aclose()
-                        self.end(observation, _whole(items, None))
+                        self.end(observation, guarded(_whole, items, None))
                         raise
                     except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
                         step = functools.partial(generator.athrow, thrown)
@@ -215,11 +215,11 @@ class _Observed:
 
 @contextmanager
 def _current(observation: Observation | None) -> Iterator[None]:
-    token = guarded(observation.enter) if observation is not None else None
+    token = (guarded(observation.enter) if observation is not None else None) or guarded(untraced)
     try:
         yield
     finally:
-        if observation is not None and token is not None:
+        if token is not None:
             guarded(detach, token)
 
 

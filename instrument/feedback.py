@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from opentelemetry.context import get_value
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, get_current_span, set_span_in_context
 
 from . import semconv
 from .errors import UsageError
+from .guard import guarded
+from .observing import UNTRACED
 from .suppression import is_suppressed
+
+if TYPE_CHECKING:
+    from .start import Handle
 
 
 def score(
@@ -31,10 +37,23 @@ def score(
     _check(name, value, label)
     from .start import current
 
-    handle = current()
-    if handle is None or handle.tracer_provider is None or is_suppressed():
+    handle = guarded(current)
+    if handle is None or handle.tracer_provider is None or guarded(is_suppressed):
         return
     target = _target(span, trace_id, span_id)
+    if target is not None:
+        guarded(_emit, handle, name, value, label, explanation, source, target)
+
+
+def _emit(
+    handle: Handle,
+    name: str,
+    value: float | bool | None,
+    label: str | None,
+    explanation: str | None,
+    source: str,
+    target: SpanContext,
+) -> None:
     attributes: dict[str, Any] = {semconv.EVALUATION_NAME: name, semconv.EVALUATION_SOURCE: source}
     if value is not None:
         attributes[semconv.EVALUATION_SCORE] = float(value)
@@ -54,7 +73,7 @@ def _check(name: str, value: float | bool | None, label: str | None) -> None:
         raise UsageError(f"score {name!r} has the value {value!r}.", hint="Give a finite number or a bool.")
 
 
-def _target(span: Span | None, trace_id: str | int | None, span_id: str | int | None) -> SpanContext:
+def _target(span: Span | None, trace_id: str | int | None, span_id: str | int | None) -> SpanContext | None:
     if trace_id is not None:
         return SpanContext(
             _number("trace_id", trace_id, 32),
@@ -66,6 +85,8 @@ def _target(span: Span | None, trace_id: str | int | None, span_id: str | int | 
         raise UsageError("score has a span_id without its trace_id.", hint="Give both.")
     found = (span if span is not None else get_current_span()).get_span_context()
     if not found.is_valid:
+        if span is not None or get_value(UNTRACED):
+            return None  # its span could not be started; that is no mistake of the app's
         raise UsageError(
             "score has no span to belong to.",
             hint="Call it inside a traced block, or give span=..., or trace_id=... and span_id=...",

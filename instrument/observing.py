@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context, attach, create_key, get_current, set_value
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from . import config as settings
@@ -29,6 +29,10 @@ KINDS: dict[str, tuple[str, str]] = {
     "workflow": (semconv.OPERATION_WORKFLOW, semconv.WORKFLOW_NAME),
 }
 ALIASES = {"retrieval": "retriever", "chain": "workflow", "function": "span", "task": "span", "generation": "span"}
+
+
+# Set in a block or function whose span could not be started: what belongs to that span is let go there.
+UNTRACED = create_key("evalspan.untraced")
 
 
 class Observation:
@@ -81,6 +85,11 @@ def begin(name: str, kind: str, attributes: Attributes, content: Callable[[], At
     if content is not None and span.is_recording() and tracing.policy.on_span:
         guarded(write, observation, guarded(content) or {})
     return observation
+
+
+def untraced() -> Token[Context]:
+    """Marks the context of a block that has no span of its own."""
+    return attach(set_value(UNTRACED, True))
 
 
 def write(observation: Observation, attributes: Attributes) -> None:

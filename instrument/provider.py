@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 
 from .config import InstrumentConfig
 from .context import ContextAttributes, add_context_attributes
+from .guard import guarded
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,16 @@ class BoundedProcessor(BatchSpanProcessor):
         return self._splitting.failing
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Adds the context's attributes to a span that is not ours."""
+        """Adds the context's attributes to a span that is not ours; a fault would reach whoever started it."""
         if not self.closed:
-            add_context_attributes(span, parent_context)
+            guarded(add_context_attributes, span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queues the span; never waits."""
-        if self.closed:
-            return
+        """Queues the span; never waits, never raises."""
+        if not self.closed:
+            guarded(self._queue, span)
+
+    def _queue(self, span: ReadableSpan) -> None:
         if len(self._batches._queue) >= self._room:  # noqa: SLF001
             self.dropped += 1
             if self.dropped == 1:

@@ -1,90 +1,43 @@
-"""Whatever fails inside the instrumentation, the app's call is as it was: every function of it is made to fail."""
+"""Whatever fails inside the instrumentation, the app is as it was: every function of it that runs is made to fail."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
-from collections.abc import Callable, Iterator
-from types import ModuleType
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import Span, Tracer
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.trace import get_current_span
 
 import evalspan
-from evalspan import instrument
 
-from ..scripted import Reply, ScriptedServer
+from ..scripted import Reply, ScriptedServer, scripted_server
 from .conftest import Spans
+from .injection import (
+    BOUNDARIES,
+    FUNCTIONS,
+    INJECTED,
+    SDK_FAULTS,
+    Fault,
+    inject,
+    named,
+    places_awaited_by,
+    places_run_by,
+)
 from .scenarios import SCENARIOS, Scenario, client_of, run, run_async
 
-# The wrappers themselves are the guard, with the one function that they guard each step by; what is not on the path
-# of a call (settings, switching on, the terminal) may raise at its caller.
-GUARDS = {"guarded", "ignore"}
-OFF_THE_PATH = {"cli", "config", "entry_points", "errors", "events", "feedback", "provider", "semconv", "start"}
-WRAPPERS = {"Hooks"}
+FAILING = ("chat.create", "chat stream", "messages.create", "messages stream")
+CASES = [(s, False) for s in SCENARIOS] + [(s, True) for s in SCENARIOS if s.name in FAILING]
+# The clouds' clients and what is passed through take the same asynchronous path as the others.
+ASYNC_CASES = [(scenario, failing) for scenario, failing in CASES if scenario.operation and not scenario.cloud]
 
 
-def modules() -> Iterator[ModuleType]:
-    for found in pkgutil.walk_packages(instrument.__path__, f"{instrument.__name__}."):
-        if found.name.rpartition(".")[2] not in OFF_THE_PATH:
-            yield importlib.import_module(found.name)
-
-
-def functions() -> list[tuple[Any, str]]:
-    """Every function and method defined in the instrumentation, as owner and name."""
-    found: list[tuple[Any, str]] = []
-    for module in modules():
-        for name, value in vars(module).items():
-            if getattr(value, "__module__", None) != module.__name__ or name in GUARDS | WRAPPERS:
-                continue
-            if inspect.isclass(value):
-                found += [(value, method) for method, body in vars(value).items() if inspect.isfunction(body)]
-            elif inspect.isroutine(value) or hasattr(value, "__wrapped__"):
-                found.append((module, name))
-    return found
-
-
-FUNCTIONS = functions()
-OF_OWN_SPANS = ("observing", "decorators", "context", "content", "suppression", "recording")
-
-
-def of_calls(scenario: Scenario) -> list[tuple[Any, str]]:
-    """What a call of this SDK can pass through."""
-    other = "anthropic" if scenario.sdk == "openai" else "openai"
-    apart = (f".libraries.{other}", ".observing", ".decorators", ".threads")
-    return [(owner, name) for owner, name in FUNCTIONS if not any(part in module_of(owner) for part in apart)]
-
-
-def module_of(owner: Any) -> str:
-    return owner.__name__ if isinstance(owner, ModuleType) else str(owner.__module__)
-
-
-SDK_FAULTS: list[tuple[Any, str]] = [
-    (Tracer, "start_span"),
-    (Span, "set_attributes"),
-    (Span, "set_attribute"),
-    (Span, "set_status"),
-    (Span, "end"),
-]
-
-
-class Fault(Exception):
-    """What is raised inside the instrumentation."""
-
-
-def fault(*args: Any, **kwargs: Any) -> Any:
-    raise Fault("injected")
-
-
-def places(owner: Any, name: str) -> list[tuple[Any, str]]:
-    """The function where it is defined and wherever it was imported by name."""
-    function = vars(owner)[name]
-    if not isinstance(owner, ModuleType):
-        return [(owner, name)]
-    return [(module, key) for module in modules() for key, value in vars(module).items() if value is function]
+def cases(given: list[tuple[Scenario, bool]]) -> pytest.MarkDecorator:
+    ids = [f"{scenario.name.replace(' ', '_')}{'-error' if failing else ''}" for scenario, failing in given]
+    return pytest.mark.parametrize(("scenario", "failing"), given, ids=ids)
 
 
 def outcome(call: Callable[[], Any]) -> Any:
@@ -97,54 +50,68 @@ def outcome(call: Callable[[], Any]) -> Any:
         return type(error).__name__, str(error)
 
 
-ALL = [(scenario, False) for scenario in SCENARIOS]
-ERRORS = [
-    (s, True) for s in SCENARIOS if s.name in ("chat.create", "chat stream", "messages.create", "messages stream")
-]
-ASYNC = {
-    "chat.create",
-    "chat stream",
-    "chat.raw",
-    "chat.streaming_response",
-    "messages.create",
-    "messages.stream helper",
-}
+def comparable(scenario: Scenario, server: ScriptedServer) -> bytes | None:
+    """What was sent; the boundary between the parts of a form is chance."""
+    request = server.requests[-1]
+    return None if "multipart" in request.headers.get("content-type", "") else request.raw
 
 
-@pytest.mark.parametrize(
-    ("scenario", "failing"), ALL + ERRORS, ids=lambda v: v.name.replace(" ", "_") if isinstance(v, Scenario) else str(v)
-)
+@pytest.fixture
+def everything_on(bare_spans: Spans, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Switches on all that a call can pass through: content on spans and events, redaction, metrics."""
+    logs = LoggerProvider(shutdown_on_exit=False)
+    logs.add_log_record_processor(SimpleLogRecordProcessor(InMemoryLogRecordExporter()))
+    meters = MeterProvider(shutdown_on_exit=False)
+    monkeypatch.setattr("opentelemetry.metrics.get_meter_provider", lambda: meters)
+    monkeypatch.setattr("opentelemetry.metrics.get_meter", meters.get_meter)
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "gen_ai/dup")
+
+    def switch_on() -> None:
+        evalspan.init(
+            tracer_provider=bare_spans.provider,
+            logger_provider=logs,
+            capture_content="SPAN_AND_EVENT",
+            redact=True,
+            max_content_bytes=400,
+        )
+
+    return switch_on
+
+
+@cases(CASES)
 def test_no_fault_of_ours_reaches_the_app(
-    scenario: Scenario, failing: bool, server: ScriptedServer, bare_spans: Spans, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, failing: bool, server: ScriptedServer, everything_on, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = client_of(scenario, server)
 
     def call() -> Any:
         if failing:
             server.then(Reply(status=400))
-        return run(scenario, client)
+        return outcome(lambda: run(scenario, client))
 
-    expected = outcome(call)
-    body = server.requests[-1].raw if scenario.operation != "generate_content" else None
-    evalspan.init(tracer_provider=bare_spans.provider)
-    for owner, name in [*of_calls(scenario), *SDK_FAULTS]:
+    expected = call()
+    body = comparable(scenario, server)
+    everything_on()
+    places = places_run_by(call)
+    assert len(places) > (20 if scenario.operation else 5)
+    for owner, name in places:
         with monkeypatch.context() as patch:
-            for place, key in places(owner, name):
-                patch.setattr(place, key, fault)
-            assert outcome(call) == expected, f"{getattr(owner, '__name__', owner)}.{name} reached the app"
-            assert not get_current_span().get_span_context().is_valid, f"{name} left the call's span current"
-        if body is not None:
-            assert server.requests[-1].raw == body
-    assert len(server.requests) == len(of_calls(scenario)) + len(SDK_FAULTS) + 1
+            inject(patch, (owner, name))
+            assert call() == expected, f"{named(owner, name)} reached the app"
+            assert not get_current_span().get_span_context().is_valid, f"{named(owner, name)} left the span current"
+        assert comparable(scenario, server) == body
+    assert len(server.requests) == len(places) + 2
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s.name in ASYNC], ids=lambda s: s.name)
+@cases(ASYNC_CASES)
 async def test_no_fault_of_ours_reaches_an_async_app(
-    scenario: Scenario, server: ScriptedServer, bare_spans: Spans, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, failing: bool, server: ScriptedServer, everything_on, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = client_of(scenario, server, asynchronous=True)
 
     async def call() -> Any:
+        if failing:
+            server.then(Reply(status=400))
         try:
             return await run_async(scenario, client)
         except Fault:
@@ -153,54 +120,108 @@ async def test_no_fault_of_ours_reaches_an_async_app(
             return type(error).__name__, str(error)
 
     expected = await call()
-    evalspan.init(tracer_provider=bare_spans.provider)
-    for owner, name in [*of_calls(scenario), *SDK_FAULTS]:
+    everything_on()
+    for owner, name in await places_awaited_by(call):
         with monkeypatch.context() as patch:
-            for place, key in places(owner, name):
-                patch.setattr(place, key, fault)
-            assert await call() == expected, f"{getattr(owner, '__name__', owner)}.{name} reached the app"
+            inject(patch, (owner, name))
+            assert await call() == expected, f"{named(owner, name)} reached the app"
+            assert not get_current_span().get_span_context().is_valid, f"{named(owner, name)} left the span current"
 
 
-def observed_outcomes() -> list[Any]:
-    """What an app with functions, generators and blocks of its own sees."""
+def own_outcomes() -> list[Any]:
+    """What an app with functions, generators, blocks, contexts and scores of its own sees."""
     double = evalspan.observe(kind="tool", name="double")(lambda x: 2 * x)
 
     @evalspan.observe
     def count() -> Iterator[int]:
-        yield from (1, 2)
+        got = yield 1
+        yield got or 2
 
     @evalspan.observe(kind="retriever")
     def fail(query: str) -> None:
         raise KeyError(query)
 
-    seen: list[Any] = [double(4), list(count()), outcome(lambda: fail("q"))]
-    with evalspan.span("block") as span:
-        seen.append(span is not None)
+    @evalspan.observe(kind="retriever")
+    def search(query: str) -> list[Any]:
+        return ["a", ("b", 0.5)]
+
+    @evalspan.observe(kind="agent")
+    async def answer(question: str) -> str:
+        await asyncio.sleep(0)
+        return question.upper()
+
+    @evalspan.observe
+    async def words() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    async def gathered() -> list[Any]:
+        return [await answer("why"), [word async for word in words()]]
+
+    half_read: Any = count()
+    seen: list[Any] = [double(4), list(count()), next(half_read), outcome(lambda: fail("q")), search("q")]
+    half_read.close()
+    seen += asyncio.run(gathered())
+    with evalspan.context(session="s", user="u", prompt=("p", 1), tags={"a": 1}, baggage=True):
+        with evalspan.span("block", **{"app.x": 1}) as span:
+            span.set_attribute("app.y", 2)
+            evalspan.score("thumbs", 1, "up", explanation="liked it")
+        evalspan.score("later", 0.5, trace_id="ab" * 16, span_id="cd" * 8)
+    with evalspan.suppress():
+        seen.append(double(1))
     return seen
 
 
-# The app's own calls into us say what is wrong with them; the wrappers guard each step that they take elsewhere.
-CALLED_BY_THE_APP = {"context", "span", "observe", "suppress", "__init__", "wrapper", "async_generator"}
-WRAPPING = {"begin", "call", "await_it", "iterate", "end", "_current", "_end", "_keep", "_whole"}
-OWN = [
-    (owner, name)
-    for owner, name in FUNCTIONS
-    if module_of(owner).rpartition(".")[2] in OF_OWN_SPANS
-    and name not in CALLED_BY_THE_APP | {"_Observed"}
-    and not (module_of(owner).endswith(".decorators") and name in WRAPPING)
-]
+def test_no_fault_of_ours_reaches_the_apps_own_functions_blocks_and_scores(everything_on, monkeypatch) -> None:
+    expected = own_outcomes()
+    everything_on()
+    places = places_run_by(own_outcomes)
+    assert {"begin", "inputs", "outputs", "_whole", "_emit", "_enter", "current_attributes"} <= {n for _, n in places}
+    # What the app does to the span that it was handed goes to OpenTelemetry, not to us.
+    for owner, name in [place for place in places if place != SDK_FAULTS[2]]:
+        with monkeypatch.context() as patch:
+            inject(patch, (owner, name))
+            assert own_outcomes() == expected, f"{named(owner, name)} reached the app"
+            assert not get_current_span().get_span_context().is_valid, f"{named(owner, name)} left a span current"
 
 
-@pytest.mark.parametrize(("owner", "name"), [*OWN, *SDK_FAULTS], ids=lambda v: getattr(v, "__name__", str(v)))
-def test_no_fault_of_ours_reaches_an_observed_function(owner: Any, name: str, spans: Spans, monkeypatch) -> None:
-    expected = observed_outcomes()
-    for place, key in places(owner, name):
-        monkeypatch.setattr(place, key, fault)
-    assert observed_outcomes() == expected
+def test_no_fault_of_our_processor_reaches_the_spans_of_others(bare_spans: Spans, monkeypatch) -> None:
+    with scripted_server() as collector:
+        evalspan.init(tracer_provider=bare_spans.provider, endpoint=collector.root)
+        tracer = bare_spans.provider.get_tracer("someone.else")
+
+        def others() -> str:
+            with evalspan.context(session="s"), tracer.start_as_current_span("theirs") as span:
+                span.set_attribute("a", 1)
+            return "done"
+
+        places = [place for place in places_run_by(others) if place not in SDK_FAULTS]
+        assert {"add_context_attributes", "_queue"} <= {name for _, name in places}
+        for place in places:
+            with monkeypatch.context() as patch:
+                inject(patch, place)
+                assert others() == "done", f"{named(*place)} reached the app"
+        evalspan.uninstrument()
+
+
+def test_no_fault_of_ours_reaches_the_apps_threads(server: ScriptedServer, everything_on, monkeypatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    everything_on()
+
+    def threads() -> list[int]:
+        with evalspan.context(session="s"), ThreadPoolExecutor(1) as pool:
+            return [pool.submit(lambda: 7).result()]
+
+    for place in places_run_by(threads):
+        with monkeypatch.context() as patch:
+            inject(patch, place)
+            assert threads() == [7], f"{named(*place)} reached the app"
 
 
 def test_the_injection_covers_the_instrumentation() -> None:
-    named = {f"{getattr(owner, '__name__', '')}.{name}" for owner, name in FUNCTIONS}
-    assert len(named) > 100
-    assert "Recorder.finish" in named
-    assert "evalspan.instrument.libraries.hooks.relay" in named
+    found = {named(owner, name) for owner, name in FUNCTIONS}
+    assert len(INJECTED) > 180
+    assert {("recording", "Recorder.finish"), ("recording", "Recorder.ended"), ("hooks", "relay")} <= found
+    # Nothing is excepted that is not there any more.
+    assert {(module, name) for module, names in BOUNDARIES.items() for name in names} <= found

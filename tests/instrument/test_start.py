@@ -142,13 +142,14 @@ def test_a_broken_collector_costs_the_app_neither_time_nor_its_exit(how: str, se
         code = f"import evalspan, time, atexit\nevalspan.init('x', {address!r})" + CALL.format(url=server.url)
         code += "started = time.perf_counter()\nfor _ in range(20):\n    with evalspan.span('s'): pass\n"
         code += "print(time.perf_counter() - started)\n"
-        code += "evalspan.score('x', 1, trace_id='ab')\n"
-        started = time.monotonic()
+        code += "evalspan.score('x', 1, trace_id='ab')\nprint(time.time())\n"
         done = python(code)
-        took = time.monotonic() - started
+        ended = time.time()
     assert done.returncode == 0
-    assert float(done.stdout) < 2
-    assert took < 20
+    spent, reached_the_end = map(float, done.stdout.split())
+    assert spent < 2
+    # Two seconds each for spans and for scores are the limits of the exit; the rest is how busy this machine may be.
+    assert ended - reached_the_end < 12
 
 
 def test_a_full_queue_drops_counts_and_says_so_once(server: ScriptedServer) -> None:
