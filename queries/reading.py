@@ -285,7 +285,14 @@ def _quoted(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """A parameter's value as the engine takes it: escaped like a cell of TabSeparated."""
-    for character, written in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\\0"), ("'", "\\'")):
+    for character, written in (
+        ("\\", "\\\\"),
+        ("\t", "\\t"),
+        ("\n", "\\n"),
+        ("\r", "\\r"),
+        ("\0", "\\0"),
+        ("'", "\\'"),
+    ):
         text = text.replace(character, written)
     return text
 

@@ -112,14 +112,18 @@ def list_(folder: str, format_: str) -> None:
 @click.option("--partition", default=None, type=click.Choice(PARTITION_NAMES))
 @format_option
 def show_(file: str, example_id: str | None, partition: str | None, format_: str) -> None:
-    """Show the examples, or one of them in full."""
-    from ..datasets import Dataset
+    """Show the examples, or one of them in full; json and jsonl have all fields."""
+    from ..datasets import Dataset, Example
 
     found = Dataset.load(file)
     if example_id is not None:
         click.echo(json.dumps(found[example_id].to_json(), indent=2, ensure_ascii=False))
         return
     examples = found.partition(partition) if partition else found.examples
+    if format_ in ("json", "jsonl"):
+        fields = Example.__struct_fields__
+        show(fields, [tuple(one.to_json()[field] for field in fields) for one in examples], format_)
+        return
     rows = [
         (one.id, one.partition, one.input_text, one.expected_output, one.metadata.get("review", ""), one.root_cause)
         for one in examples

@@ -58,6 +58,8 @@ def test_a_dataset_is_made_filled_and_listed() -> None:
     (row,) = json.loads(dataset("list", "--format", "json").stdout)
     assert (row["golden"], row["version"]) == (2, 3)
     assert json.loads(dataset("show", "d.jsonl", "--id", "golden-1").stdout)["expected_output"] == "$49"
+    kept = [json.loads(line) for line in Path("d.jsonl").read_text().splitlines()]
+    assert json.loads(dataset("show", "d.jsonl", "--format", "json").stdout) == kept
 
 
 def test_an_import_that_collides_changes_nothing() -> None:
