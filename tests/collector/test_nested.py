@@ -64,6 +64,7 @@ def body_with(attributes: dict[str, Any], number: int = 0, place: str = "span") 
     if place == "event":
         span.events.add(name="happened")
     target = {"span": span, "resource": group.resource, "event": span.events[0] if span.events else None}[place]
+    assert target is not None
     for key, plain in attributes.items():
         target.attributes.add(key=key).value.CopyFrom(value(plain))
     return request.SerializeToString()
