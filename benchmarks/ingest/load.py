@@ -1,4 +1,8 @@
-"""The load generator, a process of its own: N connections that send as fast as they are answered, for so many seconds."""
+"""The load generator, a process of its own: N connections that send as fast as they are answered, or at a given pace.
+
+Its argument is JSON: url, headers, spans a body, connections, seconds, and if wanted the most spans to send and spans a
+second, both over all connections; 0 is without a bound.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,11 @@ from .spans import templates
 class Connection(threading.Thread):
     """One keep-alive connection; waits as long as a 503 says."""
 
-    def __init__(self, url: str, headers: dict[str, str], made: list, until: float) -> None:
+    def __init__(
+        self, url: str, headers: dict[str, str], made: list, until: float, most: float = 0, pace_s: float = 0
+    ) -> None:
         super().__init__(daemon=True)
+        self.most, self.pace_s = most, pace_s
         self.address, self.path, self.headers = urlsplit(url).netloc, urlsplit(url).path, headers
         self.made, self.until = made, until
         self.accepted, self.seconds, self.answers = 0, [], {}
@@ -24,7 +31,11 @@ class Connection(threading.Thread):
     def run(self) -> None:
         connection = http.client.HTTPConnection(self.address, timeout=120)
         turn = 0
-        while time.perf_counter() < self.until:
+        due = time.perf_counter()
+        while time.perf_counter() < self.until and not 0 < self.most <= self.accepted:
+            if self.pace_s:
+                time.sleep(max(0.0, due - time.perf_counter()))
+                due += self.pace_s
             template = self.made[turn % len(self.made)]
             turn += 1
             body = template.body()
@@ -48,10 +59,13 @@ class Connection(threading.Thread):
 
 
 def main() -> None:
-    url, headers, count, connections, seconds = json.loads(sys.argv[1])
+    url, headers, count, connections, seconds, most, rate = [*json.loads(sys.argv[1]), 0, 0][:7]
     made = templates(count)
     started = time.perf_counter()
-    threads = [Connection(url, headers, made, started + seconds) for _ in range(connections)]
+    pace_s = count * connections / rate if rate else 0
+    threads = [
+        Connection(url, headers, made, started + seconds, most / connections, pace_s) for _ in range(connections)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

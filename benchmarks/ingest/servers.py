@@ -36,7 +36,8 @@ class Server:
             self.command(),
             stdout=subprocess.DEVNULL,
             stderr=(directory / "stderr.txt").open("w"),
-            env={**os.environ, **self.environment()},
+            # Compiled modules are kept, as in any installation.
+            env={**{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}, **self.environment()},
             cwd=directory,
             start_new_session=True,
         )
@@ -58,6 +59,14 @@ class Server:
     def stored(self) -> int:
         """Spans in its database now."""
         raise NotImplementedError
+
+    def has(self, trace_id: str) -> bool:
+        """Whether a query finds the trace, given in hexadecimal."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Waits for what the server does after the load, such as merges, at most a minute."""
+        time.sleep(2)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + 120
@@ -130,6 +139,20 @@ class Evalspan(Server):
     def stored(self) -> int:
         return self._ask("SELECT count() FROM evalspan.spans")
 
+    def has(self, trace_id: str) -> bool:
+        return self._ask(f"SELECT count() FROM evalspan.spans WHERE trace_id = '{trace_id}'") > 0
+
+    def settle(self) -> None:
+        parts, since = -1, time.monotonic()
+        deadline = since + 60
+        while time.monotonic() < min(deadline, since + 5):  # until merges have left the parts alone for so long
+            now = self._ask(
+                "SELECT sum(cityHash64(name)) % 1000000007 FROM system.parts WHERE active AND table = 'spans'"
+            )
+            if now != parts:
+                parts, since = now, time.monotonic()
+            time.sleep(0.5)
+
     def disk_bytes(self) -> int:
         """Of the rows' files; those that a merge replaced stay for eight more minutes and are not counted."""
         return self._ask("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'spans'")
@@ -159,7 +182,10 @@ class Phoenix(Server):
         }
 
     def stored(self) -> int:
-        return _sqlite_count(self.directory / "phoenix.db", "spans")
+        return _sqlite(self.directory / "phoenix.db", "SELECT count(*) FROM spans")
+
+    def has(self, trace_id: str) -> bool:
+        return _sqlite(self.directory / "phoenix.db", "SELECT count(*) FROM traces WHERE trace_id = ?", trace_id) > 0
 
 
 class Mlflow(Server):
@@ -172,16 +198,24 @@ class Mlflow(Server):
         return [str(self.python), "-m", "mlflow", "server", "--backend-store-uri", database, *bind]
 
     def environment(self) -> dict[str, str]:
-        # Without this its first export waits for a price list from the internet.
-        return {"MLFLOW_MODEL_CATALOG_URI": "", "PATH": f"{self.python.parent}:{os.environ['PATH']}"}
+        # Without the first its first export waits for a price list from the internet.
+        return {
+            "MLFLOW_MODEL_CATALOG_URI": "",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PATH": f"{self.python.parent}:{os.environ['PATH']}",
+        }
 
     def stored(self) -> int:
-        return _sqlite_count(self.directory / "mlflow.db", "spans")
+        return _sqlite(self.directory / "mlflow.db", "SELECT count(*) FROM spans")
+
+    def has(self, trace_id: str) -> bool:
+        asked = "SELECT count(*) FROM spans WHERE trace_id = ?"
+        return _sqlite(self.directory / "mlflow.db", asked, f"tr-{trace_id}") > 0
 
 
-def _sqlite_count(path: Path, table: str) -> int:
+def _sqlite(path: Path, sql: str, *values: str) -> int:
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
-        return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        return int(database.execute(sql, values).fetchone()[0])
 
 
 @contextlib.contextmanager

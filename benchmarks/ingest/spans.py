@@ -83,6 +83,7 @@ class Template:
             patched[at : at + 16] = ids[:16]
             at = self._span_at[number]
             patched[at : at + 8] = ids[16:]
+        self.last_trace_id = fresh[:16].hex()
         return bytes(patched)
 
 

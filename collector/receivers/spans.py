@@ -52,7 +52,14 @@ def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) 
             cut += _cut_values(resource_spans.resource.attributes, longest, set())
         for scope_spans in resource_spans.scope_spans:
             spans = scope_spans.spans
-            nameless = [index for index, span in enumerate(spans) if not _identified(span)]
+            nameless = [
+                index
+                for index, span in enumerate(spans)
+                if len(trace_id := span.trace_id) != 16
+                or len(span_id := span.span_id) != 8
+                or trace_id == _NO_TRACE
+                or span_id == _NO_SPAN
+            ]
             for index in reversed(nameless):
                 del spans[index]
             rejected += len(nameless)
@@ -62,11 +69,6 @@ def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) 
     if body is None or rejected or cut:
         body = request.SerializeToString()
     return Checked(body, accepted, rejected, _said(rejected, cut, longest))
-
-
-def _identified(span: Span) -> bool:
-    trace_id, span_id = span.trace_id, span.span_id
-    return len(trace_id) == 16 and len(span_id) == 8 and trace_id != _NO_TRACE and span_id != _NO_SPAN
 
 
 def _cut_span(span: Span, longest: int) -> int:

@@ -8,7 +8,6 @@ materialized view every span would pay for the search of every dialect's keys.
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ....instrument import semconv
@@ -92,20 +91,27 @@ def _normalise_scope(scope: ScopeSpans) -> bool:
 
 def _may_be_foreign(span: Span) -> bool:
     """Whether anything below could change the span: its cost is paid by every span that is not ours."""
-    if span.events or span.status.code == STATUS_ERROR:
-        return True
     for pair in span.attributes:
-        kind = _key_kind(pair.key)
-        if kind == _DIALECT or (kind == _STRUCTURE and pair.value.WhichOneof("value") != "string_value"):
+        kind = _kinds[pair.key]
+        if kind and (kind == _DIALECT or pair.value.WhichOneof("value") != "string_value"):
             return True
-    return False
+    return bool(span.events) or span.status.code == STATUS_ERROR
 
 
-@lru_cache(maxsize=4096)
-def _key_kind(key: str) -> int:
-    if any(key.startswith(prefixes) for prefixes, _ in _DIALECTS):
-        return _DIALECT
-    return _STRUCTURE if key in _STRUCTURED else _ORDINARY
+class _Kinds(dict[str, int]):
+    """What a key may mean, remembered: a look-up here is most of what an ordinary span costs."""
+
+    def __missing__(self, key: str) -> int:
+        if any(key.startswith(prefixes) for prefixes, _ in _DIALECTS):
+            kind = _DIALECT
+        else:
+            kind = _STRUCTURE if key in _STRUCTURED else _ORDINARY
+        if len(self) < 4096:  # somebody's keys may be numbered without end
+            self[key] = kind
+        return kind
+
+
+_kinds = _Kinds()
 
 
 def _rewrite(attributes: SpanAttributes) -> None:

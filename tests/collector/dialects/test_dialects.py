@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -263,6 +263,7 @@ def test_messages_sent_as_nested_values_become_the_json_that_the_column_holds():
     ]
 
 
+@settings(deadline=None)  # the machine's, not the code's
 @given(st.randoms(use_true_random=False), st.sampled_from(ALL))
 def test_a_mangled_foreign_span_is_kept_as_it_came_and_never_raises(rng: random.Random, dialect):
     request = recorded(dialect)
