@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ..remote import RemoteStore
 
 HELP = r"""\d            the tables            \d TABLE      a table's columns
-\q            the named queries     \f FORMAT     table, json, jsonl, csv or markdown
-\x  or Ctrl-D leave                 \?            this
+\n            the named queries     \f FORMAT     table, json, jsonl, csv or markdown
+\q  or Ctrl-D leave                 \?            this
 A statement ends with ; or an empty line."""
 
 
@@ -33,7 +33,7 @@ class Prompt:
         self._known: Vocabulary = vocabulary(store)
 
     def run(self) -> None:
-        r"""Until \\x or Ctrl-D; errors are printed and the prompt goes on."""
+        r"""Until \\q or Ctrl-D; errors are printed and the prompt goes on."""
         from prompt_toolkit import PromptSession
         from prompt_toolkit.completion import FuzzyWordCompleter
         from prompt_toolkit.history import FileHistory
@@ -64,7 +64,7 @@ class Prompt:
                 continue
             except EOFError:
                 return
-            if text.strip() in ("\\x", "exit", "quit"):
+            if text.strip() in ("\\q", "\\x", "exit", "quit"):
                 return
             self.handle(text)
 
@@ -106,7 +106,7 @@ class Prompt:
         elif name == "\\d":
             counts: list[tuple[str, int]] = [(table, len(columns)) for table, columns in self._known.tables.items()]
             render(Result(["table", "columns"], ["String", "UInt64"], list(counts)), self._format)
-        elif name == "\\q":
+        elif name == "\\n":
             from .. import catalog
 
             rows = [(query, catalog.get(query).title) for query in catalog.names()]

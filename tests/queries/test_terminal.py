@@ -111,11 +111,11 @@ def test_the_prompt_runs_statements_over_several_lines_and_keeps_its_history(
     typed = [
         "SELECT 40\r+ 2 AS answer;\r",
         "\\d evaluations\r",
-        "\\q\r",
+        "\\n\r",
         "\\f jsonl\r",
         "SELECT 1 AS one;\r",
         "SELECT nope;\r",
-        "\\x\r",
+        "\\q\r",
     ]
     with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
         for line in typed:
