@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from .running import run_evaluator as run_evaluator
     from .running import run_suite as run_suite
     from .similarity import SemanticSimilarity as SemanticSimilarity
+    from .topics import InputTopic as InputTopic
 
 _HOMES = {
     "Constraints": "constraints",
     "Grounding": "grounding",
     "Hallucination": "hallucination",
+    "InputTopic": "topics",
     "Judge": "judges.judge",
     "Outcome": "running",  # with asyncio, half of the import time
     "PairwiseJudge": "judges.pairwise",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..queries.remote import RemoteStore
 
 WORDS_P = 0.02
+TOPICS = "input_topic"
 
 
 def inputs_that_moved(store: Store | RemoteStore, period: Mapping[str, Any]) -> list[str]:
@@ -29,12 +30,22 @@ def inputs_that_moved(store: Store | RemoteStore, period: Mapping[str, Any]) -> 
         if row["moved"]
     ]
     told += [
+        f"topics: more of {_topics(row['gained'])}; less of {_topics(row['lost'])} (chi-square p {row['chi_square_p']:.2g}, "
+        f"Jensen-Shannon distance {row['js_distance']:.2f}, {row['n_before']} inputs before, {row['n_after']} after)"
+        for row in _rows(store, "label_drift", period, metric=TOPICS)
+        if row["moved"]
+    ]
+    told += [
         f"words: more of {', '.join(word[0] for word in row['gained'][:5])}; less of {', '.join(word[0] for word in row['lost'][:5])} "
         f"(Jensen-Shannon distance {row['js_distance']:.2f}, by chance below {row['bound']:.2f}, p {row['p']:.2g})"
         for row in _rows(store, "input_drift_words", period, sample=1000, splits=49)
         if row["p"] <= WORDS_P
     ]
     return told
+
+
+def _topics(shares: list[tuple[str, float, float]]) -> str:
+    return ", ".join(f"{label!r} ({before:.0%} to {after:.0%})" for label, before, after in shares[:3])
 
 
 def _rows(store: Store | RemoteStore, name: str, period: Mapping[str, Any], **parameters: Any) -> list[dict[str, Any]]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,11 @@ import msgspec
 
 from ..instrument.errors import UsageError
 from ..queries.rebaselining import both_versions, scored_by_another
-from ..queries.scoring import Queue, Scope
+from ..queries.scoring import NO_PASSAGES, Passages, Queue, Scope
 from .arguments import span_arguments
 from .evaluator import Evaluator
 from .online import EvaluationConfig, Follower, checked, read_rules
+from .online.worker import RuleWorker
 from .rows import Source, evaluation_row
 from .running import run_evaluator
 from .scoring import Scored
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from ..queries.remote import RemoteStore
 
 PAGE = 200
+SAY_EVERY_S, ALIVE_S = 10.0, 60.0
 
 
 async def score_spans(
@@ -65,10 +69,12 @@ async def score_spans(
             )
             if not rows:
                 break
-            context = await asyncio.to_thread(queue.retrieved, rows)
+            passages = await asyncio.to_thread(queue.passages, rows)
             page = await asyncio.gather(
                 *(
-                    _score_span(one, row, context.get(str(row["trace_id"])), slots, timeout_s, fraction, advance)
+                    _score_span(
+                        one, row, passages.get(str(row["trace_id"]), NO_PASSAGES), slots, timeout_s, fraction, advance
+                    )
                     for row in rows
                 )
             )
@@ -97,20 +103,64 @@ def compare_versions(
     )
 
 
-def follow(store: Store | RemoteStore, options: dict[str, Any], *, shard: int, shards: int) -> None:
+def follow(
+    store: Store | RemoteStore, options: dict[str, Any], *, shard: int, shards: int, say: Callable[[str], None]
+) -> None:
     """Scores spans as they arrive until SIGINT or SIGTERM; by the rules of a file, or one rule made of a suite.
 
-    Raises UsageError with the reason when no rule can run.
+    `say` is told what begins, what goes on and what is off. Raises UsageError with the reason when no rule can run.
     """
     config, ready, problems = _rules(options)
-    ready, refused = checked(ready, Queue(store))
+    queue = Queue(store)
+    ready, refused = checked(ready, queue)
     if not ready:
         said = "; ".join(map(str, [*problems, *refused])) or "there is no rule"
         raise UsageError(f"nothing to follow: {said}", hint="see docs/online-evaluation.md")
-    follower = Follower(store, ready, config, shard=shard, shards=shards)
+    progress = Progress(say)
+    follower = Follower(store, ready, config, shard=shard, shards=shards, count=progress.count)
+    for worker in follower.workers:
+        say(beginning(queue, worker))
+    for problem in (*problems, *refused):
+        say(str(problem))
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: follower.stop())
     follower.run()
+
+
+class Progress:
+    """Says now and then how many evaluations were written, so that silence means that there was nothing to score."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._said_at = say, 0.0
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, _: str, amount: int, *, rule: str, stage: str) -> None:
+        """Takes a worker's counts, as /metrics does in the service."""
+        self._counts[rule, stage] += amount
+        if stage in ("scored", "unscored") and time.monotonic() - self._said_at >= SAY_EVERY_S:
+            self._said_at = time.monotonic()
+            scored, unscored = (self._counts[rule, stage] for stage in ("scored", "unscored"))
+            self._say(f"rule {rule}: {scored} scored, {unscored} unscored so far")
+
+
+def beginning(queue: Queue, worker: RuleWorker) -> str:
+    """Which spans a worker is about to score, and whether somebody else is at the same work."""
+    saved = queue.load(worker.consumer)
+    rule, now = worker.rule, queue.now()
+    begin = saved[0] if saved else now if rule.backfill_ms is None else rule.backfill_ms
+    when = datetime.fromtimestamp(begin / 1000, tz=UTC)
+    delay = rule.quiet_s + (now - queue.settled(now)) / 1000
+    text = (
+        f"rule {rule.name}, share {worker.state.shard}: spans stored since {when:%Y-%m-%d %H:%M:%S} UTC where {rule.where}, "
+        f"about {delay:.0f} s after they are stored; `evalspan score --since` is for earlier ones"
+    )
+    silent_s = (now - int(saved[1].get("heartbeat_ms", 0))) / 1000 if saved else float("inf")
+    if silent_s < ALIVE_S:
+        text += (
+            f". Another process worked on this share {silent_s:.0f} s ago: if it still runs, both pay for the judges; "
+            "give them --shard 0/2 and 1/2, or the service in_service = false"
+        )
+    return text
 
 
 def _rules(options: dict[str, Any]) -> tuple[EvaluationConfig, Any, list[Any]]:
@@ -133,10 +183,10 @@ def _rules(options: dict[str, Any]) -> tuple[EvaluationConfig, Any, list[Any]]:
 
 
 async def _score_span(
-    one: Evaluator, row: dict[str, Any], context: str | None, slots: asyncio.Semaphore, timeout_s: float | None,
+    one: Evaluator, row: dict[str, Any], passages: Passages, slots: asyncio.Semaphore, timeout_s: float | None,
     fraction: float, advance: Callable[[], None],
 ) -> tuple[dict[str, Any], Scored]:  # fmt: skip
-    arguments = span_arguments(row, context=context)
+    arguments = span_arguments(row, passages)
     async with slots:
         outcome = await run_evaluator(one, timeout_s=timeout_s, **arguments)
     advance()

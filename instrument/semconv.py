@@ -89,6 +89,9 @@ RESPONSE_STATUS = "evalspan.response.status"  # of a run that is still going: qu
 KEEP = "evalspan.keep"  # a span with this set to true is always kept
 INPUT_VALUE = "evalspan.input"  # arguments of an observed function, JSON
 OUTPUT_VALUE = "evalspan.output"  # result of an observed function, JSON
+CONTEXT = (
+    "evalspan.context"  # what the answer has to rest on, said by the application: text, or a JSON list of passages
+)
 EVALUATION_SOURCE = "evalspan.evaluation.source"
 
 PROVIDER_OPENAI = "openai"

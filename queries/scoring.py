@@ -58,6 +58,16 @@ class Counts(NamedTuple):
     sampled: int
 
 
+class Passages(NamedTuple):
+    """Texts of a trace that an answer can be checked against: of its retrievals, and of its tools."""
+
+    retrieved: str = ""
+    tools: str = ""
+
+
+NO_PASSAGES = Passages()
+
+
 class Queue:
     """Reads and writes of the online workers, over an open store or through the service."""
 
@@ -128,19 +138,22 @@ class Queue:
         )
         return sql, {**scope.parameters(*window), "cutoff": cutoff, **done}
 
-    def retrieved(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """What was retrieved in the traces of these spans, by trace id: the context that an answer is checked against."""
+    def passages(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Passages]:
+        """What was retrieved, and what tools returned, in the traces of these spans, by trace id."""
         ids = sorted({str(row["trace_id"]) for row in rows})
         start: list[datetime] = [row["start_time"] for row in rows]
         if not ids:
             return {}
         found = self.store.query(
-            "SELECT trace_id, arrayStringConcat(groupArray(output), '\\n') FROM spans WHERE trace_id IN {ids:Array(String)}"
-            " AND operation = 'retrieval' AND start_time BETWEEN {low:DateTime64(3, 'UTC')} - INTERVAL 1 DAY"
-            " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY GROUP BY trace_id",
+            "SELECT trace_id, arrayStringConcat(groupArrayIf(output, operation = 'retrieval'), '\\n'),"
+            " arrayStringConcat(groupArrayIf(output, operation = 'execute_tool'), '\\n')"
+            " FROM (SELECT trace_id, operation, output FROM spans WHERE trace_id IN {ids:Array(String)}"
+            " AND operation IN ('retrieval', 'execute_tool') AND output != ''"
+            " AND start_time BETWEEN {low:DateTime64(3, 'UTC')} - INTERVAL 1 DAY"
+            " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY ORDER BY start_time) GROUP BY trace_id",
             {"ids": ids, "low": min(start), "high": max(start)},
         ).rows
-        return {str(trace_id): str(text) for trace_id, text in found}
+        return {str(trace_id): Passages(str(retrieved), str(tools)) for trace_id, retrieved, tools in found}
 
     def spent(self, rule: str, shard: int, shards: int, since: int) -> tuple[int, float]:
         """Evaluations that this share of a rule wrote since a time in milliseconds, and what they cost in dollars."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -16,6 +18,10 @@ from ...instrument.errors import UsageError
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result, connect
 from ..drift import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
+
+if TYPE_CHECKING:
+    from ...queries.database import Store
+    from ...queries.remote import RemoteStore
 
 EXIT_DRIFT, EXIT_TOO_THIN = 3, 4
 _MEANS = {"latency": " (geometric mean)", "ttft": " (geometric mean)", "cost": " a call", "error_rate": " of the calls"}
@@ -32,15 +38,37 @@ _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 @click.option("--environment", default="", help="Only this environment.")
 @click.option("--alpha", default=0.05, show_default=True, type=click.FloatRange(0, 0.5, min_open=True))
 @click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
+@click.option(
+    "--learn-topics",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Learn topics from the inputs of --since, write them here.",
+)
+@click.option(
+    "--embedder", default="local", show_default=True, help="With --learn-topics: local, or a model of OPENAI_BASE_URL."
+)
 @format_option
 @click.pass_context
-def drift(ctx: click.Context, /, *, since: str, until: Any, dsn: str | None, format_: str, **options: Any) -> None:
+def drift(
+    ctx: click.Context,
+    /,
+    *,
+    since: str,
+    until: Any,
+    dsn: str | None,
+    format_: str,
+    learn_topics: Path | None,
+    embedder: str,
+    **options: Any,
+) -> None:
     """What moved, since when, how sure, in which segment, what changed then, and the traces to read first.
 
     Compares the period with the same length of time before it. Exit codes: 0 nothing moved, 3 drift, 4 too few scores.
     """
     store = connect(dsn)
     try:
+        if learn_topics is not None:
+            _learn(store, duration(since), learn_topics, embedder, options)
+            return
         report = find_drift(store, since=duration(since), until=until.replace(tzinfo=UTC) if until else None, **options)
     finally:
         store.close()
@@ -51,6 +79,18 @@ def drift(ctx: click.Context, /, *, since: str, until: Any, dsn: str | None, for
     else:
         render(_as_rows(report), format_)
     ctx.exit({"drift": EXIT_DRIFT, "too_thin": EXIT_TOO_THIN}.get(report.verdict, 0))
+
+
+def _learn(store: Store | RemoteStore, since: timedelta, path: Path, embedder: str, options: dict[str, Any]) -> None:
+    from ..topics import embedder_of, inputs_of, learn_topics
+
+    scope = {name: options[name] for name in ("project", "service", "environment")}
+    texts = inputs_of(store, int(since.total_seconds()), **scope)
+    topics = asyncio.run(learn_topics(texts, embedder_of(embedder)))
+    topics.save(path)
+    click.echo(f"{len(topics.names)} topics of {topics.learned_from} different inputs in {path}:", err=True)
+    click.echo("\n".join(f"{number:02d} {name}" for number, name in enumerate(topics.names, start=1)))
+    click.echo(f'name them online with evaluators = ["module:TOPICS"], TOPICS = InputTopic({str(path)!r})', err=True)
 
 
 def duration(text: str) -> timedelta:

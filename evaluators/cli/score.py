@@ -148,7 +148,7 @@ def _follow(options: dict[str, Any]) -> None:
     if bool(options["config_path"]) == bool(options["suite_name"]):
         raise UsageError("--follow needs either --suite or --config", hint="--suite module:evaluators")
     with connect(options["dsn"]) as store:
-        follow(store, options, shard=int(index), shards=int(count))
+        follow(store, options, shard=int(index), shards=int(count), say=lambda text: click.echo(text, err=True))
 
 
 def _chosen(reference: str | None, only: tuple[str, ...]) -> tuple[list[Evaluator], set[str]]:

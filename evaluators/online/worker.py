@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ...queries.scoring import Queue, Scope
+from ...queries.scoring import NO_PASSAGES, Passages, Queue, Scope
 from ..arguments import span_arguments
 from ..rows import Source, evaluation_row
 from ..running import Outcome, run_suite
@@ -76,13 +76,13 @@ class RuleWorker:
             await asyncio.to_thread(self._resume)
         if self.state.plan is None and not await asyncio.to_thread(self._make_plan):
             return idle_s
-        rows, context = await asyncio.to_thread(self._page)
+        rows, passages = await asyncio.to_thread(self._page)
         if not rows:
             await asyncio.to_thread(self._finish_plan)
             return 0.0
         if self._pause_s:
             rows = [random.choice(rows)]  # one probe while the judge is away, not always the same span
-        await self._score(rows, context)
+        await self._score(rows, passages)
         return self._pause_s
 
     def _resume(self) -> None:
@@ -148,12 +148,12 @@ class RuleWorker:
         self.state.queued, self.state.retrying = sampled, BUDGET_SPENT
         self._save_idle(now, changed=changed)
 
-    def _page(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    def _page(self) -> tuple[list[dict[str, Any]], dict[str, Passages]]:
         plan = self.state.plan
         assert plan is not None
         window = (plan.after, plan.until)
         rows = self.queue.waiting(self.scope, window, plan.cutoff, self._done(plan), self._page_size)
-        return rows, self.queue.retrieved(rows)
+        return rows, self.queue.passages(rows)
 
     def _done(self, plan: Plan) -> dict[str, Any]:
         return {
@@ -167,8 +167,10 @@ class RuleWorker:
     def _author(self) -> str:
         return f"targeted:{self.rule.name}" if self.rule.stream == "targeted" else ""
 
-    async def _score(self, rows: list[dict[str, Any]], context: dict[str, str]) -> None:
-        judged = await asyncio.gather(*(self._judge(row, context.get(str(row["trace_id"]))) for row in rows))
+    async def _score(self, rows: list[dict[str, Any]], passages: dict[str, Passages]) -> None:
+        judged = await asyncio.gather(
+            *(self._judge(row, passages.get(str(row["trace_id"]), NO_PASSAGES)) for row in rows)
+        )
         away = [(row, outcomes) for row, outcomes in zip(rows, judged, strict=True) if _passing(outcomes)]
         settled = [pair for pair in zip(rows, judged, strict=True) if not _passing(pair[1])]
         given_up = self._give_up(away)
@@ -180,9 +182,9 @@ class RuleWorker:
             self._back_off(str(reason))
             await asyncio.to_thread(self._save)
 
-    async def _judge(self, row: dict[str, Any], context: str | None) -> list[Outcome]:
+    async def _judge(self, row: dict[str, Any], passages: Passages) -> list[Outcome]:
         async with self._slots:
-            return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **span_arguments(row, context=context))
+            return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **span_arguments(row, passages))
 
     def _give_up(self, away: list[tuple[dict[str, Any], list[Outcome]]]) -> list[tuple[dict[str, Any], list[Outcome]]]:
         """Spans whose judgement failed too often: written as unscored, with the reason, so that they are counted."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from .. import catalog
 from ..database import Result, connect
 from .output import ListsByDefault, format_option, render
 from .sql import parse_parameters, store_option
+
+if TYPE_CHECKING:
+    from ..database import Store
+    from ..remote import RemoteStore
 
 
 @click.group(cls=ListsByDefault)
@@ -56,4 +63,37 @@ def run(name: str, parameters: tuple[str, ...], format_: str, store: str | None)
     given = parse_parameters(parameters)
     query.bound(given)  # refuse before the store is opened
     with connect(store) as opened:
-        render(query.run(opened, timeout_s=30, **given), format_)
+        result = query.run(opened, timeout_s=30, **given)
+        render(result, format_)
+        if not result.rows:
+            click.echo(_why_nothing(opened, query, given), err=True)
+
+
+def _why_nothing(store: Store | RemoteStore, query: catalog.Query, given: Mapping[str, Any]) -> str:
+    """What is missing when a query has no rows, as far as a look at the store can say."""
+    values = query.bound(given)
+    project = values.get("project", "")
+    counts = {
+        table: int(
+            store.query(
+                f"SELECT count() FROM {table} WHERE {{project:String}} IN ('', project)",  # noqa: S608 - two known names
+                {"project": project},
+            ).rows[0][0]
+        )
+        for table in ("spans", "evaluations")
+    }
+    where = f" of the project {project!r}" if project else ""
+    if not counts["spans"] and not counts["evaluations"]:
+        return f"Nothing: the store has no spans and no scores{where} yet. `evalspan doctor` checks the way here."
+    if "FROM evaluations" in query.sql.replace("{of:Identifier}", str(values.get("of"))) and not counts["evaluations"]:
+        return f"Nothing: {counts['spans']} spans{where} are stored, but no scores. `evalspan score --since 24h` makes some."
+    narrowing = [
+        f"{one.name}={values[one.name]}"
+        for one in query.parameters
+        if one.name != "project" and str(values[one.name]) not in ("", "0")
+    ]
+    told = f" with {', '.join(narrowing)}" if narrowing else ""
+    return (
+        f"Nothing: {counts['spans']} spans and {counts['evaluations']} scores{where} are stored, none of which this asks for"
+        f"{told}. `evalspan queries show {query.name}` says what it needs."
+    )

@@ -17,6 +17,7 @@
 -- column share_before -- weighted share of the calls before the period
 -- column share_after -- weighted share of the calls in the period
 -- column is_new -- 1 if it did not occur before the period
+-- column pooled -- weighted share over both sides, on which p rests
 -- column p -- two-sided p-value of the change of the share
 -- column trace_id -- a trace that shows it
 -- method: weighted shares; two-proportion z test with Kish's effective sizes.

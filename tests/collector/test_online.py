@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import uuid
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,46 @@ def rows(store: Store, project: str) -> list[dict[str, Any]]:
 def funnel(store: Store, name: str) -> dict[str, Any]:
     (row,) = catalog.get("evaluation_funnel").run(store, rule=name).dicts()
     return row
+
+
+def test_the_context_is_what_the_application_says_else_retrieved_else_what_tools_returned(store):
+    project = fresh()
+    asked = {"role": "user", "parts": [{"type": "text", "content": "how?"}]}
+    told = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": {"text": "from the tool"}}]}
+    cases = {
+        "stated": ("from the app", True, True),
+        "from the shelf": (None, True, True),
+        "from the tool": (None, False, True),
+        "from the tool's span": (None, False, False),
+    }
+    spans = []
+    for number, (stated, retrieved, in_messages) in enumerate(cases.values()):
+        shared = {"project": project, "trace_id": uuid.uuid4().hex, "start_time": datetime.now(UTC)}
+        messages = [asked, told] if in_messages else [asked]
+        spans.append(
+            {
+                **shared,
+                "span_id": f"{number:016x}",
+                "operation": "chat",
+                "input": json.dumps(messages),
+                "output": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "please"}]}]),
+                "attributes": {"evalspan.context": stated} if stated else {},
+            }
+        )
+        others = [("execute_tool", "from the tool's span")] + ([("retrieval", "from the shelf")] if retrieved else [])
+        spans += [
+            {**shared, "span_id": uuid.uuid4().hex[:16], "operation": operation, "output": output}
+            for operation, output in others
+        ]
+    store.insert("spans", spans)
+    run(store, rule(project, evaluators=[f"{HERE}:polite"]))
+    found = {row["span_id"]: row["explanation"].partition("context: ")[2] for row in rows(store, project)}
+    assert [found[f"{number:016x}"] for number in range(4)] == [
+        "from the app",
+        "from the shelf",
+        "from the tool",
+        "from the tool's span",
+    ]
 
 
 def test_every_matching_span_is_scored_once_with_texts_dimensions_and_weight(store):

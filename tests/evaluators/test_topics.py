@@ -1,0 +1,132 @@
+"""Topics of inputs: learned from a good time, named online, their shares compared in SQL; with the real local model."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evalspan.evaluators import InputTopic, Unscored, run_evaluator
+from evalspan.evaluators import statistics as st
+from evalspan.evaluators.drift import find_drift
+from evalspan.evaluators.embeddings import LocalEmbedder
+from evalspan.evaluators.topics import Topics, learn_topics
+from evalspan.instrument.errors import UsageError
+from evalspan.queries import catalog
+from evalspan.queries.database import Store
+
+UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
+ASKED = {
+    "refund": "How do I get my money back for order {}?",
+    "password": "I cannot log in, please reset the password of account {}.",
+    "parcel": "Where is parcel {}, it should have arrived yesterday?",
+}
+
+
+class Letters:
+    """An embedder of two dimensions: vowels and consonants."""
+
+    identity = "letters 1"
+
+    async def embed(self, texts: Any) -> list[Any]:
+        vowels = [sum(text.count(letter) for letter in "aeiou") for text in texts]
+        return [np.array([n, len(text) - n], np.float32) for n, text in zip(vowels, texts, strict=True)]
+
+
+async def test_x05_topics_of_the_real_model_tell_new_questions_apart(tmp_path: Path) -> None:
+    embedder = LocalEmbedder()
+    texts = [text.format(number) for text in ASKED.values() for number in range(20)]
+    topics = await learn_topics(texts, embedder, count=3)
+    assert len(topics.names) == 3
+    topics.save(tmp_path / "topics.json")
+    evaluator = InputTopic(tmp_path / "topics.json", embedder=embedder)
+    labels = {}
+    for kind, text in ASKED.items():
+        found = {(await run_evaluator(evaluator, input=text.format(number))).label for number in range(100, 103)}
+        assert len(found) == 1, kind
+        labels[kind] = found.pop()
+    assert len(set(labels.values())) == 3
+    again = InputTopic(tmp_path / "topics.json", embedder=embedder)
+    assert again.version == evaluator.version
+
+
+async def test_r08_topics_of_another_model_are_refused_and_bad_input_is_unscored(tmp_path: Path) -> None:
+    path = tmp_path / "topics.json"
+    Topics("letters 2", ["a"], [[1.0, 0.0]], 50).save(path)
+    with pytest.raises(UsageError, match="learned with letters 2"):
+        InputTopic(path, embedder=Letters())
+    with pytest.raises(UsageError, match="no file of topics"):
+        InputTopic(tmp_path / "none.json", embedder=Letters())
+    path.write_text("{}")
+    with pytest.raises(UsageError, match="does not hold topics"):
+        InputTopic(path, embedder=Letters())
+    with pytest.raises(UsageError, match="too few to learn"):
+        await learn_topics(["one", "two"] * 50, Letters())
+    Topics("letters 1", ["a", "b"], [[1.0, 0.0], [0.0, 1.0]], 50).save(path)
+    evaluator = InputTopic(path, embedder=Letters())
+    assert (await run_evaluator(evaluator, input="aaa")).label == "01 a"
+    assert (await run_evaluator(evaluator, input="xxx")).label == "02 b"
+    assert (await run_evaluator(evaluator, input=" ")).unscored == "no input to find a topic in"
+    assert isinstance(await evaluator.evaluate(input=None), Unscored)
+
+
+def labelled(project: str, before: dict[str, int], after: dict[str, int], seed: int = 4) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "project": project,
+            "evaluation_id": str(uuid.uuid4()),
+            "name": "input_topic",
+            "evaluator_version": "1",
+            "source": "code",
+            "trace_id": uuid.uuid4().hex,
+            "score": 1.0,
+            "label": label,
+            "sample_weight": float(rng.choice([1.0, 3.0, 20.0])),
+            "span_time": UNTIL - timedelta(days=day + float(rng.uniform(0, 6.9))),
+        }
+        for day, counts in ((7, before), (0, after))
+        for label, n in counts.items()
+        for _ in range(n)
+    ]
+
+
+def test_b02_shares_of_labels_are_weighted_and_tested_as_scipy_does(store: Store) -> None:
+    rows = labelled(
+        "topics", {"refund": 200, "password": 150, "rare": 1}, {"refund": 90, "password": 120, "parcel": 80}
+    )
+    store.insert("evaluations", rows)
+    (got,) = catalog.get("label_drift").run(store, project="topics", until=UNTIL.isoformat()).dicts()
+    kinds = sorted({row["label"] for row in rows})
+    sides = []
+    for late in (False, True):
+        mine = [row for row in rows if (row["span_time"] >= UNTIL - timedelta(days=7)) is late]
+        weights = np.array([row["sample_weight"] for row in mine])
+        shares = [sum(row["sample_weight"] for row in mine if row["label"] == kind) / weights.sum() for kind in kinds]
+        sides.append((np.array(shares), float(weights.sum() ** 2 / (weights**2).sum())))
+    (p, n), (q, m) = sides
+    assert (got["effective_n_before"], got["effective_n_after"]) == pytest.approx((n, m), rel=1e-9)
+    assert got["js_distance"] == pytest.approx(st.jensen_shannon_distance(p, q), rel=1e-9)
+    filled = [np.where(side == 0, 1e-4, side) for side in (p, q)]
+    psi = float(((filled[0] - filled[1]) * np.log(filled[0] / filled[1])).sum())
+    assert got["psi"] == pytest.approx(psi, rel=1e-9)
+    chi = stats.chi2_contingency(np.array([p * n, q * m]), correction=False)
+    assert got["chi_square"] == pytest.approx(chi.statistic, rel=1e-9)
+    assert got["chi_square_p"] == pytest.approx(chi.pvalue, abs=1e-9)
+    assert (got["moved"], got["gained"][0][0], got["lost"][0][0]) == (1, "parcel", "refund")
+    told = " ".join(find_drift(store, project="topics", until=UNTIL).inputs)
+    assert "topics: more of 'parcel' (0% to" in told
+
+
+def test_equal_shares_of_labels_one_label_and_none_are_no_drift(store: Store) -> None:
+    store.insert("evaluations", labelled("topics-same", {"a": 90, "b": 60}, {"a": 90, "b": 60}))
+    (got,) = catalog.get("label_drift").run(store, project="topics-same", until=UNTIL.isoformat()).dicts()
+    assert got["moved"] == 0
+    store.insert("evaluations", labelled("topics-one", {"a": 5}, {"a": 1}))
+    for project in ("topics-one", "topics-none"):
+        assert catalog.get("label_drift").run(store, project=project, until=UNTIL.isoformat()).rows == []
