@@ -14,19 +14,14 @@ from opentelemetry.context import Context, attach, detach, get_current
 
 from .guard import guarded
 
-_ATTRIBUTE = "_evalspan_context"
 _placed: list[tuple[Any, str, Any, Any]] = []
 
 
 def carry_context() -> None:
-    """Wraps `Thread.start`, `Thread.run` and `ThreadPoolExecutor.submit`; not where OpenTelemetry's own did."""
+    """Wraps `Thread.start` and `ThreadPoolExecutor.submit`; not where OpenTelemetry's own instrumentation did."""
     if _placed or "opentelemetry.instrumentation.threading" in sys.modules:
         return
-    for owner, name, wrapper in (
-        (threading.Thread, "start", _start),
-        (threading.Thread, "run", _run),
-        (ThreadPoolExecutor, "submit", _submit),
-    ):
+    for owner, name, wrapper in ((threading.Thread, "start", _start), (ThreadPoolExecutor, "submit", _submit)):
         original = vars(owner)[name]
         placed = wrapt.FunctionWrapper(original, wrapper)
         setattr(owner, name, placed)
@@ -54,13 +49,19 @@ def in_context(context: Context, function: Callable[..., Any], args: Any, kwargs
 def _start(wrapped: Any, thread: Any, args: Any, kwargs: Any) -> Any:
     context = guarded(get_current)
     if context:
-        setattr(thread, _ATTRIBUTE, context)
+        guarded(_carry, thread, context)
     return wrapped(*args, **kwargs)
 
 
-def _run(wrapped: Any, thread: Any, args: Any, kwargs: Any) -> Any:
-    context = vars(thread).pop(_ATTRIBUTE, None)
-    return wrapped(*args, **kwargs) if context is None else in_context(context, wrapped, args, kwargs)
+def _carry(thread: Any, context: Context) -> None:
+    # On the thread itself: `Timer`, and whoever else derives from `Thread`, has a `run` of its own.
+    original = thread.run
+
+    def run() -> None:
+        vars(thread).pop("run", None)  # else the thread would keep itself alive
+        in_context(context, original, (), {})
+
+    thread.run = run
 
 
 def _submit(wrapped: Any, executor: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG001 - wrapt's signature

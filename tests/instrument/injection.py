@@ -35,7 +35,7 @@ BOUNDARIES = {
         *("Hooks._close", "Hooks._async_close", "Hooks._retry", "Hooks._another_leaves"),
     },
     "native": {"leave_to_us"},
-    "threads": {"_start", "_run", "_submit", "in_context"},
+    "threads": {"_start", "_submit", "in_context"},
     "decorators": {
         *("span", "observe", "_current", "_end", "_Observed.__init__", "_Observed.wrapper", "_Observed.call"),
         *("_Observed.begin", "_Observed.end", "_Observed.await_it", "_Observed.iterate", "_Observed.async_generator"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -205,18 +207,22 @@ def test_no_fault_of_our_processor_reaches_the_spans_of_others(bare_spans: Spans
 
 
 def test_no_fault_of_ours_reaches_the_apps_threads(server: ScriptedServer, everything_on, monkeypatch) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     everything_on()
 
     def threads() -> list[int]:
+        seen: list[int] = []
         with evalspan.context(session="s"), ThreadPoolExecutor(1) as pool:
-            return [pool.submit(lambda: 7).result()]
+            thread = threading.Thread(target=seen.append, args=(6,))
+            thread.start()
+            thread.join()
+            return [*seen, pool.submit(lambda: 7).result()]
 
-    for place in places_run_by(threads):
+    places = places_run_by(threads)
+    assert "_carry" in {name for _, name in places}
+    for place in places:
         with monkeypatch.context() as patch:
             inject(patch, place)
-            assert threads() == [7], f"{named(*place)} reached the app"
+            assert threads() == [6, 7], f"{named(*place)} reached the app"
 
 
 def test_the_injection_covers_the_instrumentation() -> None:

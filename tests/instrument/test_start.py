@@ -130,6 +130,7 @@ BROKEN = {
     "slow": Reply(delay_s=30),
     "garbage": Reply(body=b"\xff\x00 not protobuf", headers={"content-type": "text/html"}),
     "refusing": Reply(status=500),
+    "asking for patience": Reply(status=503, headers={"retry-after": "30"}),
 }
 
 
@@ -226,6 +227,58 @@ def test_zero_code_by_evalspan_run(server: ScriptedServer, collector: ScriptedSe
     done = python("", "-m", "evalspan", "run", "--endpoint", collector.root, str(script), "--its", "own")
     assert (done.returncode, done.stdout) == (7, "['--its', 'own'] __main__\n"), done.stderr
     assert spans_at(collector) == [("app", "chat gpt")]
+
+
+def test_evalspan_run_takes_modules_as_python_does(server: ScriptedServer, collector, tmp_path: Path) -> None:
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "prices.py").write_text("PRO = 20\n")
+    (package / "__main__.py").write_text(
+        CALL.format(url=server.url) + "import sys\nfrom .prices import PRO\nprint(PRO, sys.argv[1:])\n"
+    )
+    command = [sys.executable, "-m", "evalspan", "run", "--endpoint", collector.root, "-m", "shop", "--its", "own"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "20 ['--its', 'own']\n"), done.stderr
+    assert spans_at(collector) == [("shop", "chat gpt")]
+
+
+WEB = """
+import subprocess, sys, evalspan
+from opentelemetry import propagate
+evalspan.init("web", {root!r})
+with evalspan.span("answer") as span, evalspan.context(session="s", baggage=True):
+    sent = {{}}
+    propagate.inject(sent)
+    found = span.get_span_context()
+    ids = [f"{{found.trace_id:032x}}", f"{{found.span_id:016x}}"]
+    subprocess.run([sys.executable, {worker!r}, sent["traceparent"], sent["baggage"], *ids], check=True)
+print(*ids)
+"""
+WORKER = """
+import sys, evalspan
+from opentelemetry import propagate
+from opentelemetry.context import attach
+evalspan.init("worker", {root!r})
+attach(propagate.extract({{"traceparent": sys.argv[1], "baggage": sys.argv[2]}}))
+with evalspan.span("job"): pass
+evalspan.score("thumbs", 1, trace_id=sys.argv[3], span_id=sys.argv[4])
+"""
+
+
+def test_another_process_goes_on_with_the_trace_and_scores_its_span(collector: ScriptedServer, tmp_path: Path) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(WORKER.format(root=collector.root))
+    done = python(WEB.format(root=collector.root, worker=str(worker)))
+    assert done.returncode == 0, done.stderr
+    trace_id, span_id = done.stdout.split()
+    assert spans_at(collector) == [("worker", "job"), ("web", "answer")]
+    traces, logs = ([r for r in collector.requests if r.path == path] for path in ("/v1/traces", "/v1/logs"))
+    job = ExportTraceServiceRequest.FromString(traces[0].raw).resource_spans[0].scope_spans[0].spans[0]
+    record = ExportLogsServiceRequest.FromString(logs[0].raw).resource_logs[0].scope_logs[0].log_records[0]
+    assert (job.trace_id.hex(), job.parent_span_id.hex()) == (trace_id, span_id)
+    assert {item.key: item.value.string_value for item in job.attributes}["gen_ai.conversation.id"] == "s"
+    assert (record.trace_id.hex(), record.span_id.hex()) == (trace_id, span_id)
 
 
 def test_a_script_that_fails_under_evalspan_run_fails_as_it_does_without(collector, tmp_path: Path) -> None:
