@@ -11,7 +11,8 @@ from . import semconv
 if TYPE_CHECKING:
     from .redact import Redactor
 
-encode = msgspec.json.Encoder(enc_hook=repr).encode
+_encoder = msgspec.json.Encoder(enc_hook=repr)
+encode = _encoder.encode
 
 # Values under these names are content: lists of messages, parts, definitions or documents.
 CONTENT_ATTRIBUTES = frozenset(
@@ -30,6 +31,10 @@ CONTENT_ATTRIBUTES = frozenset(
 )
 _ROOM_FOR_MARKS = 160
 _SHORTEST_CUT = 64
+# Memory that is written to again and again: growing new memory for a long conversation costs more than encoding it.
+# Whoever encodes takes one out meanwhile.
+_buffers: list[bytearray] = []
+_MOST_BUFFERS = 4
 
 
 class ContentPolicy:
@@ -74,9 +79,16 @@ def without_content(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def to_json(value: Any, max_bytes: int) -> tuple[str, bool]:
     """The value as JSON of at most `max_bytes`, and whether something was cut to get there."""
-    raw = encode(value)
-    if len(raw) <= max_bytes:
-        return raw.decode(), False
+    try:
+        buffer = _buffers.pop()
+    except IndexError:
+        buffer = bytearray()
+    _encoder.encode_into(value, buffer)
+    if len(buffer) <= max_bytes:
+        whole = buffer.decode()
+        if len(_buffers) < _MOST_BUFFERS:
+            _buffers.append(buffer)
+        return whole, False
     fitted = _fit_list(value, max_bytes) if isinstance(value, list) else _fit(value, max_bytes)
     raw = encode(fitted)
     if len(raw) > max_bytes:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import Token
 
 from opentelemetry import baggage
-from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
+from opentelemetry.context import Context, attach, create_key, detach, get_current, set_value
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from . import semconv
@@ -44,7 +44,10 @@ def context(
 
 def current_attributes(ctx: Context | None = None) -> dict[str, str | int | float | bool]:
     """The attributes that spans get in this context, from this process or from the baggage of the caller."""
-    here = get_value(_KEY, ctx)
+    ctx = get_current() if ctx is None else ctx
+    if not ctx:
+        return {}
+    here = ctx.get(_KEY)
     if isinstance(here, dict):
         return here
     entries = baggage.get_all(ctx)
@@ -96,11 +99,13 @@ def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | boo
 
 def add_context_attributes(span: Span, parent_context: Context | None) -> None:
     """Adds the context's attributes to a span that has just started, where it has not set them itself."""
+    found = current_attributes(parent_context)
+    if not found:
+        return
     scope = span.instrumentation_scope
     if scope is not None and scope.name.startswith("evalspan"):
         return
-    found = current_attributes(parent_context)
-    if found and span.is_recording():
+    if span.is_recording():
         own = span.attributes or {}
         span.set_attributes({name: value for name, value in found.items() if name not in own})
 

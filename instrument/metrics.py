@@ -53,7 +53,8 @@ class ClientMetrics:
 
     def wanted(self) -> bool:
         """Whether the app has a meter provider by now."""
-        return type(metrics.get_meter_provider()).__name__ != "_ProxyMeterProvider"
+        # Asked after every call: the API's stand-in has no instrument behind it until there is a provider.
+        return getattr(self._duration, "_real_instrument", self._duration) is not None
 
     def record(self, attributes: dict[str, Any], seconds: float) -> None:
         """Records one call."""

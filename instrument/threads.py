@@ -6,10 +6,9 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
-import wrapt
 from opentelemetry.context import Context, attach, detach, get_current
 
 from .guard import guarded
@@ -21,9 +20,9 @@ def carry_context() -> None:
     """Wraps `Thread.start` and `ThreadPoolExecutor.submit`; not where OpenTelemetry's own instrumentation did."""
     if _placed or "opentelemetry.instrumentation.threading" in sys.modules:
         return
-    for owner, name, wrapper in ((threading.Thread, "start", _start), (ThreadPoolExecutor, "submit", _submit)):
+    for owner, name, hook in ((threading.Thread, "start", _start), (ThreadPoolExecutor, "submit", _submit)):
         original = vars(owner)[name]
-        placed = wrapt.FunctionWrapper(original, wrapper)
+        placed = wraps(original)(hook(original))
         setattr(owner, name, placed)
         _placed.append((owner, name, original, placed))
 
@@ -46,11 +45,14 @@ def in_context(context: Context, function: Callable[..., Any], args: Any, kwargs
             guarded(detach, token)
 
 
-def _start(wrapped: Any, thread: Any, args: Any, kwargs: Any) -> Any:
-    context = guarded(get_current)
-    if context:
-        guarded(_carry, thread, context)
-    return wrapped(*args, **kwargs)
+def _start(original: Any) -> Any:
+    def start(thread: Any, *args: Any, **kwargs: Any) -> Any:
+        context = guarded(get_current)
+        if context:
+            guarded(_carry, thread, context)
+        return original(thread, *args, **kwargs)
+
+    return start
 
 
 def _carry(thread: Any, context: Context) -> None:
@@ -64,10 +66,13 @@ def _carry(thread: Any, context: Context) -> None:
     thread.run = run
 
 
-def _submit(wrapped: Any, executor: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG001 - wrapt's signature
-    # Always, also without a context of our own: a pool's threads keep that of whoever made them.
-    context = guarded(get_current)
-    if context is None or not args:
-        return wrapped(*args, **kwargs)
-    function, *rest = args
-    return wrapped(partial(in_context, context, function, rest, kwargs))
+def _submit(original: Any) -> Any:
+    def submit(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        # Always, also without a context of our own: a pool's threads keep that of whoever made them.
+        context = guarded(get_current)
+        if context is None or not args:
+            return original(executor, *args, **kwargs)
+        function, *rest = args
+        return original(executor, partial(in_context, context, function, rest, kwargs))
+
+    return submit

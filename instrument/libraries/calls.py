@@ -6,7 +6,7 @@ from contextvars import Token
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from opentelemetry.context import Context, attach, get_current, set_value
+from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import set_span_in_context
 
 from .. import semconv
@@ -56,12 +56,13 @@ def enter(
     recorder = begin(tracing, surface, start, body, context)
     if streams:
         recorder.stream = surface.accumulator()
-    return recorder, attach(set_value(CURRENT_CALL, recorder, set_span_in_context(recorder.span, context)))
+    return recorder, attach(set_span_in_context(recorder.span, Context({**context, CURRENT_CALL: recorder})))
 
 
 def server_attributes(library: Library, client: Any) -> Attributes:
     """Who answers and where, worked out once for each client and base URL."""
-    url = client.base_url
+    # The attribute behind the property: reading that one costs more than all the rest of this function.
+    url = getattr(client, "_base_url", None) or client.base_url
     known = _servers.get(client)
     if known is None or known[0] is not url:
         host = url.host

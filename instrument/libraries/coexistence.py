@@ -6,7 +6,7 @@ import logging
 import sys
 
 from opentelemetry.context import Context
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from .. import semconv
 
@@ -66,7 +66,7 @@ def switched_on(library: str) -> str | None:
 def span_of_another(context: Context) -> str | None:
     """The scope of the current span when it is another instrumentation's for the call that is being made."""
     span = get_current_span(context)
-    scope = getattr(span, "instrumentation_scope", None)
+    scope = None if span is INVALID_SPAN else getattr(span, "instrumentation_scope", None)
     if scope is None or not scope.name.startswith(_SCOPES):
         return None
     attributes = getattr(span, "attributes", None) or {}

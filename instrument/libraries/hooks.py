@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from importlib import import_module
-from time import perf_counter
 from typing import Any
 
-import wrapt
 from opentelemetry.context import detach, get_current, get_value
 
 from ..guard import guarded
@@ -21,7 +20,8 @@ from . import anthropic, openai
 from .calls import Library, enter
 from .coexistence import traced_by_another
 from .native import leave_to_us
-from .responses import closed_late, follow, followed, is_read, parsed_late
+from .responses import closed_late, follow, is_read, parsed_late
+from .streams import async_stream_hook, stream_hook
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,12 @@ class Hooks:
         self.tracing = tracing
         if not self._placed and not self._awaited:
             self._awaited = True
+            if (module := sys.modules.get(self.library.NAME)) is not None:
+                self._imported(module)
+                return
+            # Takes a third of the time that all of switching on takes, so only where it is needed.
+            import wrapt
+
             wrapt.register_post_import_hook(self._imported, self.library.NAME)
 
     def deactivate(self) -> None:
@@ -67,40 +73,44 @@ class Hooks:
         client, streaming = import_module(f"{package}._base_client"), import_module(f"{package}._streaming")
         self._wrap(client.SyncAPIClient, "request", self._request)
         self._wrap(client.AsyncAPIClient, "request", self._async_request)
-        self._wrap(streaming.Stream, "__stream__", self._stream)
-        self._wrap(streaming.AsyncStream, "__stream__", self._async_stream)
-        self._wrap(streaming.Stream, "close", self._close)
-        self._wrap(streaming.AsyncStream, "close", self._async_close)
+        self._wrap(streaming.Stream, "__stream__", stream_hook)
+        self._wrap(streaming.AsyncStream, "__stream__", async_stream_hook)
+        self._wrap(streaming.Stream, "close", close_hook)
+        self._wrap(streaming.AsyncStream, "close", async_close_hook)
         for kind in (client.SyncAPIClient, client.AsyncAPIClient):
             # Older releases have it under the second name.
             name = "_sleep_for_retry" if "_sleep_for_retry" in vars(kind) else "_retry_request"
-            self._wrap(kind, name, self._retry, optional=True)
+            self._wrap(kind, name, retry_hook, optional=True)
         response = import_module(f"{package}._response")
-        self._wrap(response.BaseAPIResponse, "_parse", self._parse)
-        self._wrap(response.APIResponse, "close", self._close)
-        self._wrap(response.AsyncAPIResponse, "close", self._async_close)
+        self._wrap(response.BaseAPIResponse, "_parse", parse_hook)
+        self._wrap(response.APIResponse, "close", close_hook)
+        self._wrap(response.AsyncAPIResponse, "close", async_close_hook)
         if package == openai.NAME:
             legacy = import_module(f"{package}._legacy_response")
-            self._wrap(legacy.LegacyAPIResponse, "_parse", self._parse)
+            self._wrap(legacy.LegacyAPIResponse, "_parse", parse_hook)
             if (others := sys.modules.get("opentelemetry.instrumentation.instrumentor")) is not None:
                 self._wrap(others.BaseInstrumentor, "uninstrument", self._another_leaves)
         else:
             self._wrap(client, "start_api_call_span", leave_to_us, optional=True)
 
-    def _wrap(self, owner: Any, name: str, wrapper: Callable[..., Any], *, optional: bool = False) -> None:
+    def _wrap(self, owner: Any, name: str, hook: Callable[[Any], Any], *, optional: bool = False) -> None:
         original = vars(owner).get(name)
         if original is None:
             if optional:
                 return
             raise AttributeError(f"{owner.__name__} has no {name}")
-        placed = wrapt.FunctionWrapper(original, wrapper)
+        # A plain function around the original: wrapt's proxies would cost every call twice as much.
+        placed = wraps(original)(hook(original))
         setattr(owner, name, placed)
         self._placed.append((owner, name, original, placed))
 
-    def _another_leaves(self, wrapped: Any, instrumentor: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
-        result = wrapped(*args, **kwargs)
-        guarded(self.uncover)
-        return result
+    def _another_leaves(self, original: Any) -> Any:
+        def uninstrument(instrumentor: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(instrumentor, *args, **kwargs)
+            guarded(self.uncover)
+            return result
+
+        return uninstrument
 
     def uncover(self) -> None:
         """Takes away bare functions that another instrumentation, leaving, put in front of our wrappers.
@@ -112,64 +122,86 @@ class Hooks:
                 if vars(kind).get(name) is original:
                     delattr(kind, name)
 
-    def _request(self, wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-        call = guarded(enter, self.library, self.tracing, client, args, kwargs)
-        if call is None:
-            return wrapped(*args, **kwargs)
-        recorder, token = call
-        try:
-            result = wrapped(*args, **kwargs)
-        except BaseException as error:
+    def _request(self, original: Any) -> Any:
+        def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+            call = guarded(enter, self.library, self.tracing, client, args, kwargs)
+            if call is None:
+                return original(client, *args, **kwargs)
+            recorder, token = call
+            try:
+                result = original(client, *args, **kwargs)
+            except BaseException as error:
+                guarded(detach, token)
+                guarded(recorder.finish, None, error)
+                raise
             guarded(detach, token)
-            guarded(recorder.finish, None, error)
-            raise
-        guarded(detach, token)
-        guarded(follow, recorder, result)
-        return result
+            guarded(follow, recorder, result)
+            return result
 
-    async def _async_request(self, wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-        call = guarded(enter, self.library, self.tracing, client, args, kwargs)
-        if call is None:
-            return await wrapped(*args, **kwargs)
-        recorder, token = call
-        try:
-            result = await wrapped(*args, **kwargs)
-        except BaseException as error:
+        return request
+
+    def _async_request(self, original: Any) -> Any:
+        async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
+            call = guarded(enter, self.library, self.tracing, client, args, kwargs)
+            if call is None:
+                return await original(client, *args, **kwargs)
+            recorder, token = call
+            try:
+                result = await original(client, *args, **kwargs)
+            except BaseException as error:
+                guarded(detach, token)
+                guarded(recorder.finish, None, error)
+                raise
             guarded(detach, token)
-            guarded(recorder.finish, None, error)
-            raise
-        guarded(detach, token)
-        guarded(follow, recorder, result)
-        return result
+            guarded(follow, recorder, result)
+            return result
 
-    def _stream(self, wrapped: Any, stream: Any, args: Any, kwargs: Any) -> Any:
-        events = wrapped(*args, **kwargs)
-        return guarded(relay, events, stream.response) or events
+        return request
 
-    def _async_stream(self, wrapped: Any, stream: Any, args: Any, kwargs: Any) -> Any:
-        events = wrapped(*args, **kwargs)
-        return guarded(async_relay, events, stream.response) or events
 
-    def _parse(self, wrapped: Any, response: Any, args: Any, kwargs: Any) -> Any:
-        result = wrapped(*args, **kwargs)
+def parse_hook(original: Any) -> Any:
+    """Wraps the parsing of a response, which the app may do long after the call."""
+
+    def parse(response: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(response, *args, **kwargs)
         guarded(parsed_late, response, result)
         return result
 
-    def _close(self, wrapped: Any, response: Any, args: Any, kwargs: Any) -> Any:
+    return parse
+
+
+def close_hook(original: Any) -> Any:
+    """Wraps `close` of a stream or a raw response."""
+
+    def close(response: Any, *args: Any, **kwargs: Any) -> Any:
         was_read = guarded(is_read, response)
-        result = wrapped(*args, **kwargs)
+        result = original(response, *args, **kwargs)
         guarded(closed_late, response, was_read)
         return result
 
-    async def _async_close(self, wrapped: Any, response: Any, args: Any, kwargs: Any) -> Any:
+    return close
+
+
+def async_close_hook(original: Any) -> Any:
+    """The same for asynchronous ones."""
+
+    async def close(response: Any, *args: Any, **kwargs: Any) -> Any:
         was_read = guarded(is_read, response)
-        result = await wrapped(*args, **kwargs)
+        result = await original(response, *args, **kwargs)
         guarded(closed_late, response, was_read)
         return result
 
-    def _retry(self, wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002 - wrapt's signature
+    return close
+
+
+def retry_hook(original: Any) -> Any:
+    """Wraps what the SDK does before it sends a request again."""
+
+    def retry(client: Any, *args: Any, **kwargs: Any) -> Any:
         guarded(count_retry)
-        return wrapped(*args, **kwargs)
+        return original(client, *args, **kwargs)
+
+    return retry
 
 
 HOOKS = {library.NAME: Hooks(library) for library in (openai, anthropic)}
@@ -187,74 +219,3 @@ def count_retry() -> None:
     recorder = get_value(CURRENT_CALL)
     if isinstance(recorder, Recorder):
         recorder.retries += 1
-
-
-def relay(events: Iterator[Any], http: Any) -> Iterator[Any]:
-    """The same events; the recorder sees each before the app does, and learns how the reading ended."""
-    # Looked up at the first read: the SDK makes this generator before the call returns.
-    recorder = guarded(followed, http)
-    if recorder is None:
-        yield from events
-        return
-    add = guarded(recorder.first_read) or ignore
-    error: BaseException | None = None
-    abandoned = False
-    try:
-        for event in events:
-            try:
-                if recorder.first_chunk is None:
-                    recorder.first_chunk = perf_counter()
-                add(event)
-            except Exception:
-                log.debug("could not take in a chunk", exc_info=True)
-            yield event
-    except GeneratorExit:
-        abandoned = True
-        events.close()  # type: ignore[attr-defined]
-        raise
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        guarded(finish_stream, recorder, error, abandoned)
-        error = None
-
-
-async def async_relay(events: AsyncIterator[Any], http: Any) -> AsyncIterator[Any]:
-    """The same for asynchronous streams."""
-    recorder = guarded(followed, http)
-    if recorder is None:
-        async for event in events:
-            yield event
-        return
-    add = guarded(recorder.first_read) or ignore
-    error: BaseException | None = None
-    abandoned = False
-    try:
-        async for event in events:
-            try:
-                if recorder.first_chunk is None:
-                    recorder.first_chunk = perf_counter()
-                add(event)
-            except Exception:
-                log.debug("could not take in a chunk", exc_info=True)
-            yield event
-    except GeneratorExit:
-        abandoned = True
-        await events.aclose()  # type: ignore[attr-defined]
-        raise
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        guarded(finish_stream, recorder, error, abandoned)
-        error = None
-
-
-def ignore(event: Any) -> None:
-    """Takes in a chunk of a stream that cannot be recorded."""
-
-
-def finish_stream(recorder: Recorder, error: BaseException | None, abandoned: bool) -> None:
-    """Ends the span of a stream that was read to its end, broke, or was let go."""
-    recorder.finish(None, error, abandoned=abandoned)

@@ -29,9 +29,13 @@ def traces_content_itself(client: Any) -> bool:
     return bool(traces.get("enabled")) and traces.get("content_mode") == "content"
 
 
-def leave_to_us(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG001 - wrapt's signature
+def leave_to_us(original: Any) -> Any:
     """Wraps the SDK's own start of a span: None, which it takes for "no span", where another is or none shall be."""
-    return None if guarded(another_or_none, args) else wrapped(*args, **kwargs)
+
+    def start_span(*args: Any, **kwargs: Any) -> Any:
+        return None if guarded(another_or_none, args) else original(*args, **kwargs)
+
+    return start_span
 
 
 def another_or_none(args: tuple[Any, ...]) -> bool:

@@ -32,7 +32,7 @@ class Chat:
             found[semconv.OUTPUT_TYPE] = output_type
         if tools := listed(body, "tools"):
             found[semconv.TOOL_DEFINITIONS] = [tool_definition(tool) for tool in tools]
-        found[semconv.INPUT_MESSAGES] = [input_message(item) for item in listed(body, "messages")]
+        found[semconv.INPUT_MESSAGES] = list(map(input_message, listed(body, "messages")))
         return found
 
     def response(self, response: Any) -> Attributes:
@@ -75,4 +75,7 @@ def _choice(choice: dict[str, Any]) -> Message:
     reason = choice.get("finish_reason")
     said = choice.get("message")
     parts = message_parts(fields(said)) if said is not None else [text(choice.get("text"))]
-    return message("assistant", parts, finish_reason=FINISH_REASONS.get(reason or "", reason))
+    made: Message = {"role": "assistant", "parts": parts}
+    if reason is not None:
+        made["finish_reason"] = FINISH_REASONS.get(reason, reason)
+    return made

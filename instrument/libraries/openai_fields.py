@@ -71,6 +71,8 @@ def usage(reported: Any) -> Attributes:
     """Token counts in the spelling of either API; nothing when the API reported none."""
     found: Attributes = {}
     for name, value in fields(reported).items():
+        if value is None:
+            continue
         if (attribute := _COUNTS.get(name)) is not None:
             if isinstance(value, int):
                 found[attribute] = value

@@ -22,13 +22,15 @@ from .parts import (
     uri,
 )
 
+_PLAIN_ROLES = ("user", "assistant", "system")
+
 
 def input_message(item: Any) -> Message:
     """One message of a chat request; a developer's message is the system's under its newer name."""
-    given = fields(item)
+    given = item if type(item) is dict else fields(item)
     role = given.get("role")
     content = given.get("content")
-    if len(given) == 2 and type(content) is str and role in ("user", "assistant", "system"):
+    if len(given) == 2 and type(content) is str and role in _PLAIN_ROLES:
         # Most messages are no more than this, and a long conversation has many.
         return {"role": role, "parts": [{"type": "text", "content": content}]}
     if role in ("tool", "function"):
@@ -41,7 +43,7 @@ def message_parts(given: dict[str, Any]) -> list[Part]:
     """Content, refusal and tool calls of a chat message, of a request or a response, from its fields."""
     content = given.get("content")
     if isinstance(content, str):
-        made = [text(content)] if content else []
+        made: list[Part] = [{"type": "text", "content": content}] if content else []
     else:
         made = [content_part(block) for block in content] if type(content) is list else []
     if isinstance(thought := given.get("reasoning_content"), str) and thought:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from ..guard import guarded
 from ..recording import Recorder
@@ -13,11 +13,12 @@ from .parts import parsed_body
 
 # The recorder travels with the HTTP response, under this key of its extensions.
 _KEY = "evalspan.recorder"
+_kind: Callable[[Any], Hashable] = type
 
 
 def follow(recorder: Recorder, result: Any) -> None:
     """Ends the span with the result of a call, or ties it to the HTTP response when the body is yet to be read."""
-    where = _holder(cast("Hashable", type(result)))
+    where = _holder(_kind(result))
     if where is None:
         recorder.finish(result)
         return
@@ -50,15 +51,18 @@ def followed(http: Any) -> Recorder | None:
 
 def parsed_late(response: Any, result: Any) -> None:
     """Ends the span of a raw response that the app has just parsed; a stream goes on."""
+    if _KEY not in response.http_response.extensions:
+        # Nearly always: the SDK parses a response before the call returns.
+        return
     recorder = followed(response.http_response)
-    if recorder is not None and _holder(cast("Hashable", type(result))) != "response":
+    if recorder is not None and _holder(_kind(result)) != "response":
         recorder.stream = None
         recorder.finish(result)
 
 
 def is_read(response: Any) -> bool:
     """Whether a response that is about to be closed was read to its end: HTTP clients close it themselves then."""
-    return _holder(cast("Hashable", type(response))) == "http_response" and bool(response.http_response.is_closed)
+    return _holder(_kind(response)) == "http_response" and bool(response.http_response.is_closed)
 
 
 def closed_late(response: Any, was_read: bool) -> None:

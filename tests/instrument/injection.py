@@ -31,9 +31,10 @@ SDK_FAULTS: list[Place] = [
 BOUNDARIES = {
     "guard": {"guarded"},
     "hooks": {
-        *("Hooks._request", "Hooks._async_request", "Hooks._stream", "Hooks._async_stream", "Hooks._parse"),
-        *("Hooks._close", "Hooks._async_close", "Hooks._retry", "Hooks._another_leaves"),
+        *("Hooks._request", "Hooks._async_request", "Hooks._another_leaves"),
+        *("parse_hook", "close_hook", "async_close_hook", "retry_hook"),
     },
+    "streams": {"stream_hook", "async_stream_hook"},
     "native": {"leave_to_us"},
     "threads": {"_start", "_submit", "in_context"},
     "decorators": {
