@@ -46,15 +46,15 @@ class ClientMetrics:
         asked = {item.strip() for item in os.environ.get(OPT_IN_VARIABLE, "").split(",")}
         both = bool(asked & {"gen_ai/dup", "gen_ai_latest_experimental/dup"})
         newest = both or "gen_ai_latest_experimental" in asked
-        meter = metrics.get_meter("evalspan")
-        self._known = KnownNames(meter)
-        self._newest = NewestNames(meter) if newest else None
+        self._meter = metrics.get_meter("evalspan")
+        self._known = KnownNames(self._meter)
+        self._newest = NewestNames(self._meter) if newest else None
         self._keep_known = both or not newest
 
     def wanted(self) -> bool:
         """Whether the app has a meter provider by now."""
-        # Asked after every call: the API's stand-in has no instrument behind it until there is a provider.
-        return getattr(self._duration, "_real_instrument", self._duration) is not None
+        # Asked after every call, so not of the API: its stand-in has no meter behind it until there is a provider.
+        return getattr(self._meter, "_real_meter", self._meter) is not None
 
     def record(self, attributes: dict[str, Any], seconds: float) -> None:
         """Records one call."""
