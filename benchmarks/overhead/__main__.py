@@ -9,24 +9,30 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from statistics import quantiles
 
 import click
 
 from .environments import CONTESTANTS, OURS, ROOT, Contestant, python_of
 
-WORKER = Path(__file__).with_name("worker.py")
 DOCUMENT = ROOT / "docs" / "benchmarks-overhead.md"
 BASELINE, BARE = "none", "bare span"
-CHUNK_CASES = ("chat chunk", "messages chunk", "messages helper chunk")
-CALL_CASES = ("chat 1 KB", "chat 32 KB", "async chat 1 KB", "responses", "embeddings", "messages")
+CALL_CASES = ("chat 1 KB", "chat 32 KB", "async chat 1 KB", "responses", "embeddings", "messages", "async messages")
+CHUNK_CASES = (
+    "chat chunk",
+    "async chat chunk",
+    "chat helper chunk",
+    "messages chunk",
+    "async messages chunk",
+    "messages helper chunk",
+)
 SWITCH_CASES = ("switch on, ms", "switch on, MB")
+SPREAD_CASES = ("chat 1 KB", "chat 32 KB", "chat chunk", "messages chunk", "switch on, ms")
 # case -> (most it may cost, largest share of the best public instrumentation in the same run, None where none is set)
 TARGETS: dict[str, tuple[float, float | None]] = {
     "chat 1 KB": (110.0, 0.35),
     "chat 32 KB": (230.0, 0.5),
-    "chat chunk": (2.0, None),
-    "messages chunk": (2.0, None),
-    "messages helper chunk": (2.0, None),
+    **dict.fromkeys(CHUNK_CASES, (2.0, None)),
     "switch on, ms": (15.0, None),
     "switch on, MB": (2.0, None),
 }
@@ -34,7 +40,7 @@ Numbers = dict[str, dict[str, float]]
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True, help="Each contestant runs once a round, in turn.")
+@click.option("--rounds", default=7, show_default=True, help="Each contestant runs once a round, in turn.")
 @click.option("--envs", default=str(Path.home() / ".cache" / "evalspan-overhead"), help="Where the environments are.")
 @click.option("--only", multiple=True, help="Only these contestants, and the baseline.")
 @click.option("--no-write", is_flag=True, help="Do not write docs/benchmarks-overhead.md.")
@@ -44,12 +50,13 @@ def main(rounds: int, envs: str, only: tuple[str, ...], no_write: bool) -> None:
     pythons = prepared(wanted, Path(envs))
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in pythons}
     for number in range(rounds):
-        for name, python in pythons.items():
+        # To and fro: what warms up or slows down over time then falls on nobody in particular.
+        for name, python in list(pythons.items())[:: 1 if number % 2 == 0 else -1]:
             print(f"round {number + 1}/{rounds}: {name}", file=sys.stderr)
             if (found := run_once(name, python)) is not None:
                 runs[name].append(found)
-    numbers = added({name: found for name, found in runs.items() if found})
-    text = report(numbers, least(runs[BASELINE]), rounds)
+    runs = {name: found for name, found in runs.items() if found}
+    text = report(runs, rounds)
     print(text)
     if not no_write:
         DOCUMENT.write_text(text + "\n")
@@ -68,7 +75,12 @@ def prepared(contestants: list[Contestant], envs: Path) -> dict[str, Path]:
 
 def run_once(name: str, python: Path) -> dict[str, float] | None:
     """One process of one contestant; None, and its complaint on stderr, when it breaks."""
-    done = subprocess.run([str(python), str(WORKER), name], capture_output=True, text=True, timeout=600, check=False)
+    command = [str(python), "-m", "overhead.worker", name]
+    # Compiled code is where pip put it, for everyone.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "OTEL_"))}
+    done = subprocess.run(
+        command, cwd=ROOT / "benchmarks", env=environment, capture_output=True, text=True, timeout=1200, check=False
+    )
     try:
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
@@ -92,8 +104,15 @@ def added(runs: dict[str, list[dict[str, float]]]) -> Numbers:
     return numbers
 
 
-def report(numbers: Numbers, baseline: dict[str, float], rounds: int) -> str:
+def per_round(runs: dict[str, list[dict[str, float]]], name: str, case: str) -> list[float]:
+    """What a contestant added in each of its rounds."""
+    baseline = [0.0] * len(runs[name]) if case in SWITCH_CASES else [run[case] for run in runs[BASELINE]]
+    return [mine[case] - base for mine, base in zip(runs[name], baseline, strict=False)]
+
+
+def report(runs: dict[str, list[dict[str, float]]], rounds: int) -> str:
     """The document: the tables, and what they say of the targets."""
+    numbers, baseline = added(runs), least(runs[BASELINE])
     load = os.getloadavg()[2]
     machine = f"{os.cpu_count()} cores under a load of {load:.1f}, {platform.machine()}, Python {platform.python_version()}, {date.today().isoformat()}"  # noqa: DTZ011
     return "\n".join(
@@ -115,11 +134,20 @@ def report(numbers: Numbers, baseline: dict[str, float], rounds: int) -> str:
             "",
             "## Switching on, beyond the SDKs and OpenTelemetry",
             "",
+            "Import and instrument, in a process that has imported both SDKs and made a tracer provider already.",
+            "",
             *table(numbers, {}, SWITCH_CASES, 1),
             "",
             "## Against the targets",
             "",
             *verdicts(numbers),
+            "",
+            "## How far the rounds lie apart",
+            "",
+            "Median of the rounds, and their lower and upper quartile in brackets, each round less the baseline of the same",
+            "round. Two contestants whose brackets overlap cannot be told apart.",
+            "",
+            *spread(runs),
         ]
     )
 
@@ -133,6 +161,22 @@ def table(numbers: Numbers, baseline: dict[str, float], cases: tuple[str, ...], 
     for name in sorted(names, key=lambda name: (name != BARE, name != OURS, numbers[name][cases[0]])):
         cells = " | ".join(f"{numbers[name][case]:.{digits}f}" for case in cases)
         lines.append(f"| **{name}** | {cells} |" if name == OURS else f"| {name} | {cells} |")
+    return lines
+
+
+def spread(runs: dict[str, list[dict[str, float]]]) -> list[str]:
+    """Median and quartiles over the rounds, for the cases that have targets."""
+    lines = [f"| | {' | '.join(SPREAD_CASES)} |", "| --- |" + " ---: |" * len(SPREAD_CASES)]
+    for name in runs:
+        if name == BASELINE:
+            continue
+        cells = []
+        for case in SPREAD_CASES:
+            found = per_round(runs, name, case)
+            low, middle, high = quantiles(found, n=4, method="inclusive") if len(found) > 1 else found * 3
+            digits = 0 if case in CALL_CASES else 1
+            cells.append(f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 

@@ -16,7 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-CHUNKS = 500
+from .workload import async_cases, cases, transport
+
+# Before and while measuring, of calls and of streams.
+WARM_UP = (10, 3)
+REPEATS = (80, 15)
 
 
 def memory_mb() -> float:
@@ -77,21 +81,74 @@ def switch_on(what: str, provider: Any) -> None:
 
 
 def bare_span(provider: Any) -> None:
-    """The least that a span with content can cost: one wrapper, one span, one JSON string, no safety."""
-    import openai._base_client
+    """The least that a span of the same attributes costs by hand: a wrapper per client class, and no safety at all."""
+    from importlib import import_module
 
     tracer = provider.get_tracer("bare")
-    original = openai._base_client.SyncAPIClient.request
+    for sdk in ("openai", "anthropic"):
+        base = import_module(f"{sdk}._base_client")
+        base.SyncAPIClient.request = bare_request(tracer, sdk, base.SyncAPIClient.request)
+        base.AsyncAPIClient.request = bare_async_request(tracer, sdk, base.AsyncAPIClient.request)
 
-    def request(self: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
-        body = options.json_data
-        span = tracer.start_span("chat " + body["model"], attributes={"gen_ai.request.model": body["model"]})
-        result = original(self, cast_to, options, **kwargs)
-        span.set_attributes({"gen_ai.input.messages": json.dumps(body.get("messages"))})
-        span.end()
+
+def bare_request(tracer: Any, sdk: str, original: Any) -> Any:
+    """The wrapper of a synchronous client."""
+
+    def request(client: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        span = bare_start(tracer, sdk, client, options.json_data)
+        result = original(client, cast_to, options, **kwargs)
+        bare_end(span, options.json_data, result)
         return result
 
-    openai._base_client.SyncAPIClient.request = request  # type: ignore[method-assign,assignment]
+    return request
+
+
+def bare_async_request(tracer: Any, sdk: str, original: Any) -> Any:
+    """The wrapper of an asynchronous client."""
+
+    async def request(client: Any, cast_to: Any, options: Any, **kwargs: Any) -> Any:
+        span = bare_start(tracer, sdk, client, options.json_data)
+        result = await original(client, cast_to, options, **kwargs)
+        bare_end(span, options.json_data, result)
+        return result
+
+    return request
+
+
+def bare_start(tracer: Any, sdk: str, client: Any, body: Any) -> Any:
+    """A span with what samplers need."""
+    from opentelemetry.trace import SpanKind
+
+    url, model = client._base_url, body["model"]
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": sdk,
+        "gen_ai.request.model": model,
+        "server.address": url.host,
+        "server.port": url.port or 80,
+    }
+    return tracer.start_span("chat " + model, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def bare_end(span: Any, body: Any, result: Any) -> None:
+    """The rest of the attributes; of a stream only what was asked."""
+    attributes: dict[str, Any] = {"gen_ai.input.messages": json.dumps(body.get("messages") or body.get("input"))}
+    if (usage := getattr(result, "usage", None)) is not None:
+        given = vars(usage)
+        attributes["gen_ai.usage.input_tokens"] = given.get("prompt_tokens") or given.get("input_tokens")
+        attributes["gen_ai.usage.output_tokens"] = given.get("completion_tokens") or given.get("output_tokens") or 0
+        attributes["gen_ai.response.id"] = getattr(result, "id", "")
+        attributes["gen_ai.response.model"] = result.model
+        attributes["gen_ai.response.finish_reasons"] = ["stop"]
+        attributes["openai.api.type"] = "chat_completions"
+        if (choices := getattr(result, "choices", None)) is not None:
+            attributes["gen_ai.output.messages"] = json.dumps(
+                [{"role": "assistant", "content": choices[0].message.content}]
+            )
+        elif (content := getattr(result, "content", None)) is not None:
+            attributes["gen_ai.output.messages"] = json.dumps([{"role": "assistant", "content": content[0].text}])
+    span.set_attributes(attributes)
+    span.end()
 
 
 def langfuse(provider: Any) -> None:
@@ -115,120 +172,34 @@ def openlit() -> None:
     openlit.init(disable_metrics=True, disable_events=True, pricing_json=prices)
 
 
-def transport(http: Any) -> tuple[Any, Any]:
-    """Synchronous and asynchronous clients that answer from memory."""
-    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-    text = "The Pro plan costs 20 euros a month. " * 4
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    chat = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt", "choices": [choice], "usage": usage}
-    content = [{"type": "text", "text": text}]
-    message = {"id": "m", "type": "message", "role": "assistant", "model": "claude", "content": content}
-    message |= {"stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 100, "output_tokens": 20}}
-    item = {"type": "message", "id": "i", "status": "completed", "role": "assistant"}
-    item["content"] = [{"type": "output_text", "text": text, "annotations": []}]  # type: ignore[assignment]
-    response = {
-        "id": "r",
-        "object": "response",
-        "created_at": 1,
-        "status": "completed",
-        "model": "gpt",
-        "output": [item],
-    }
-    response |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "metadata": {}}
-    response["usage"] = {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120,
-                         "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
-    vector = {"object": "embedding", "index": 0, "embedding": [0.1] * 8}
-    embeddings = {"object": "list", "data": [vector], "model": "e", "usage": {"prompt_tokens": 5, "total_tokens": 5}}
-    whole = {"completions": chat, "responses": response, "messages": message, "embeddings": embeddings}
-    bodies = {name: json.dumps(body).encode() for name, body in whole.items()}
-    streams = {"completions": chat_stream(), "messages": message_stream()}
-
-    def answer(request: Any) -> Any:
-        kind = request.url.path.rsplit("/", 1)[1]
-        if b'"stream":true' in request.content or b'"stream": true' in request.content:
-            return http.Response(200, headers={"content-type": "text/event-stream"}, content=streams[kind])
-        return http.Response(200, headers={"content-type": "application/json"}, content=bodies[kind])
-
-    mock = http.MockTransport(answer)
-    return http.Client(transport=mock), http.AsyncClient(transport=mock)
-
-
-def chat_stream() -> bytes:
-    """A streamed chat completion of CHUNKS chunks."""
-    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt"}
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": f"word{n} "} for n in range(CHUNKS)]
-    chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
-    chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
-
-
-def message_stream() -> bytes:
-    """A streamed message of CHUNKS text deltas."""
-    message = {"id": "m", "type": "message", "role": "assistant", "model": "claude", "content": []}
-    message |= {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 100, "output_tokens": 1}}
-    events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
-    events.append({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
-    for number in range(CHUNKS):
-        delta = {"type": "text_delta", "text": f"word{number} "}
-        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
-    events.append({"type": "content_block_stop", "index": 0})
-    ending = {"stop_reason": "end_turn", "stop_sequence": None}
-    events.append({"type": "message_delta", "delta": ending, "usage": {"output_tokens": CHUNKS}})
-    events.append({"type": "message_stop"})
-    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events)
-
-
-def messages_of(kilobytes: int) -> list[dict[str, str]]:
-    """A conversation of about so many kilobytes in messages of about one."""
-    line = "The Pro plan costs 20 euros a month, and API access is part of it. "
-    if kilobytes == 1:
-        return [{"role": "system", "content": line * 4}, {"role": "user", "content": line * 11}]
-    turns = [{"role": "user" if n % 2 == 0 else "assistant", "content": line * 15} for n in range(kilobytes)]
-    return [{"role": "user", "content": line}, *turns[1:], {"role": "user", "content": line * 15}]
-
-
-def cases(openai_client: Any, anthropic_client: Any) -> dict[str, tuple[Callable[[], Any], int, int]]:
-    """name -> (one call, calls per measurement, chunks a call has or 1)."""
-    small, large = messages_of(1), messages_of(32)
-    chat, message = openai_client.chat.completions, anthropic_client.messages
-    text = small[1]["content"]
-
-    def drain(stream: Any) -> None:
-        for _ in stream:
-            pass
-
-    def drain_helper() -> None:
-        with message.stream(model="claude", max_tokens=64, messages=small[1:]) as stream:
-            drain(stream.text_stream)
-
-    return {
-        "chat 1 KB": (lambda: chat.create(model="gpt", messages=small), 60, 1),
-        "chat 32 KB": (lambda: chat.create(model="gpt", messages=large), 30, 1),
-        "responses": (lambda: openai_client.responses.create(model="gpt", input=text), 40, 1),
-        "embeddings": (lambda: openai_client.embeddings.create(model="e", input=text, encoding_format="float"), 40, 1),
-        "messages": (lambda: message.create(model="claude", max_tokens=64, messages=small[1:]), 60, 1),
-        "chat chunk": (lambda: drain(chat.create(model="gpt", messages=small, stream=True)), 3, CHUNKS),
-        "messages chunk": (
-            lambda: drain(message.create(model="claude", max_tokens=64, messages=small[1:], stream=True)), 4, CHUNKS),
-        "messages helper chunk": (drain_helper, 3, CHUNKS),
-    }  # fmt: skip
-
-
 def measure(call: Callable[[], Any], calls: int, units: int) -> float:
     """Microseconds of this thread's CPU per call or chunk: the least of many short measurements.
 
     Whatever else runs on the machine only adds, and a short measurement has the best chance of being left alone.
     """
-    for _ in range(max(3, calls // 4)):
+    for _ in range(WARM_UP[units > 1]):
         call()
     best = float("inf")
-    batch = max(1, calls // 15)
-    for _ in range(60):
+    for _ in range(REPEATS[units > 1]):
         gc.collect(0)
         started = time.thread_time_ns()
-        for _ in range(batch):
+        for _ in range(calls):
             call()
-        best = min(best, (time.thread_time_ns() - started) / 1000 / batch / units)
+        best = min(best, (time.thread_time_ns() - started) / 1000 / calls / units)
+    return best
+
+
+async def measure_async(call: Callable[[], Any], calls: int, units: int) -> float:
+    """The same for an awaited call."""
+    for _ in range(WARM_UP[units > 1]):
+        await call()
+    best = float("inf")
+    for _ in range(REPEATS[units > 1]):
+        gc.collect(0)
+        started = time.thread_time_ns()
+        for _ in range(calls):
+            await call()
+        best = min(best, (time.thread_time_ns() - started) / 1000 / calls / units)
     return best
 
 
@@ -245,33 +216,26 @@ def main(what: str) -> None:
     switch_on(what, provider)
     found = {"switch on, ms": (time.process_time() - started) * 1000, "switch on, MB": memory_mb() - before}
     client, async_client = transport(http)
-    openai_client = openai.OpenAI(api_key="k", base_url="http://x.test/v1", http_client=client)
-    anthropic_client = anthropic.Anthropic(api_key="k", base_url="http://x.test", http_client=client)
-    for name, (call, calls, units) in cases(openai_client, anthropic_client).items():
-        found[name] = measure(call, calls, units)
-    found["async chat 1 KB"] = measure_async(
-        openai.AsyncOpenAI(api_key="k", base_url="http://x.test/v1", http_client=async_client)
+    of_openai: dict[str, Any] = {"api_key": "k", "base_url": "http://x.test/v1"}
+    of_anthropic: dict[str, Any] = {"api_key": "k", "base_url": "http://x.test"}
+    waiting = cases(
+        openai.OpenAI(**of_openai, http_client=client), anthropic.Anthropic(**of_anthropic, http_client=client)
     )
+    found |= {name: measure(*case) for name, case in waiting.items()}
+    awaited = async_cases(
+        openai.AsyncOpenAI(**of_openai, http_client=async_client),
+        anthropic.AsyncAnthropic(**of_anthropic, http_client=async_client),
+    )
+
+    async def await_all() -> None:
+        for name, case in awaited.items():
+            found[name] = await measure_async(*case)
+
+    asyncio.run(await_all())
     print(json.dumps(found))
     sys.stdout.flush()
     # Exporters that point at nothing must not be waited for.
     os._exit(0)
-
-
-def measure_async(client: Any) -> float:
-    """The same for an awaited call."""
-    small = messages_of(1)
-
-    async def rounds() -> float:
-        best = float("inf")
-        for _ in range(60):
-            started = time.thread_time_ns()
-            for _ in range(4):
-                await client.chat.completions.create(model="gpt", messages=small)
-            best = min(best, (time.thread_time_ns() - started) / 1000 / 4)
-        return best
-
-    return asyncio.run(rounds())
 
 
 if __name__ == "__main__":
