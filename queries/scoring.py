@@ -76,7 +76,7 @@ class Queue:
 
     def check_condition(self, where: str) -> None:
         """Raises QueryError with ClickHouse's reason when the text is not one condition over the columns of spans."""
-        answer = self.store.query(f"SELECT toTypeName(any({where})) FROM spans WHERE ({where}) AND 0")
+        answer = self.store.query(f"SELECT toTypeName(any(({where}))) FROM spans WHERE 0")
         kind = str(answer.rows[0][0]) if answer.rows else "UInt8"
         if kind.removeprefix("Nullable(").removesuffix(")") not in ("Bool", "UInt8"):
             raise QueryError(f"{where!r} is a {kind}, not a condition", hint="compare it with something, e.g. = 'chat'")

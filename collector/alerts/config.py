@@ -231,6 +231,7 @@ def _read(
         key = "name"
         try:
             _refuse_unknown(kind, values)
+            _refuse_unknown_kind(values.get("kind"))
             one = msgspec.convert(values, kind)
             if any(one.name == other.name for other in good):
                 raise ConfigError("another one has this name", hint="give it a name of its own")
@@ -249,6 +250,15 @@ def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any]) -> None:
             near = get_close_matches(key, kind.__struct_fields__, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kind.__struct_fields__)}"
             raise ConfigError(f"unknown field `{key}`", hint=hint)
+
+
+def _refuse_unknown_kind(kind: Any) -> None:
+    known = ("webhook", "slack", "email", "command", "log")
+    if isinstance(kind, str) and kind not in known:
+        near = get_close_matches(kind, known, n=1)
+        raise ConfigError(
+            f"kind = {kind!r} is unknown", hint=f"did you mean {near[0]!r}?" if near else ", ".join(known)
+        )
 
 
 def place(path: Path | None, table: str, index: int, key: str = "name") -> str:

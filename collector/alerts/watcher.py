@@ -56,7 +56,8 @@ def refused(
                     try_out(store, rule.query, rule.condition, parameters_of(rule))
             good.append(rule)
         except EvalspanError as error:
-            problems.append(Problem(rule.name, field, str(error), error.hint))
+            # ClickHouse's "In scope" repeats the whole statement, which is ours and of no help here.
+            problems.append(Problem(rule.name, field, str(error).split(". In scope ")[0], error.hint))
     return good, problems
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import click
 import msgspec
 
-from ...evaluators.online import Problem
 from ...instrument.errors import ConfigError
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result
@@ -41,11 +40,9 @@ def show(path: Path | None, origin: bool, format_: str) -> None:
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 def check(path: Path | None) -> None:
     """Say whether the settings can be used; exit 2 with file, line and the nearest name when not."""
-    from ..alerts import ready
-
     loaded = load_config(path)
     refuse_open_door(loaded.receive.host, loaded.auth)
-    problems = [str(problem) for problem in (*ready(loaded, None)[2], *_evaluation_problems(loaded))]
+    problems = _problems(loaded)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
@@ -53,15 +50,17 @@ def check(path: Path | None) -> None:
     click.echo(f"fine: {len(loaded.origins)} values are not defaults")
 
 
-def _evaluation_problems(loaded: Config) -> list[Problem]:
-    """What is wrong with the rules of `[evaluation]`; their conditions are tried on an empty store."""
+def _problems(loaded: Config) -> list[str]:
+    """What is wrong with the rules and sinks; their queries and conditions are tried on an empty store."""
     from ...queries.database import open_store
+    from ..alerts import ready
     from ..online import ready_rules
 
-    if not loaded.evaluation.rules:
-        return []
+    if not (loaded.evaluation.rules or loaded.alerts.rules):
+        return [str(problem) for problem in ready(loaded, None)[2]]
     with tempfile.TemporaryDirectory() as scratch, open_store(f"chdb://{scratch}/store") as store:
-        return ready_rules(loaded, store)[1]
+        found = [*ready(loaded, store)[2], *ready_rules(loaded, store)[1]]
+    return [str(problem) for problem in found]
 
 
 @config.command()

@@ -383,6 +383,10 @@ def test_config_check_names_every_rule_that_cannot_run_with_its_line(tmp_path: P
         "[evaluation]\n[[evaluation.rules]]\nname = 'a'\nwhere = \"servce = 'x'\"\nevaluators = ['checks:size']\n"
         "[[evaluation.rules]]\nname = 'b'\nevaluators = ['checks:sise']\n"
         "[[evaluation.rules]]\nname = 'c'\nevaluators = ['checks:size']\n"
+        "[[evaluation.rules]]\nname = 'd'\nwhere = 'request_model'\nevaluators = ['checks:size']\n"
+        "[[alerts.rules]]\nname = 'e'\nquery = 'score_trend'\ncondition = 'pas_rate < 0.5'\n"
+        "[[alerts.rules]]\nname = 'f'\nquery = 'e_detector'\nparameters = { of = 'usage' }\ncondition = \"alarm != ''\"\n"
+        "[[alerts.sinks]]\nname = 'g'\nkind = 'webhok'\nurl = 'https://example.org'\n"
     )
     (tmp_path / "evalspan.toml").write_text(rules)
     command = [sys.executable, "-m", "evalspan", "config", "check"]
@@ -393,6 +397,12 @@ def test_config_check_names_every_rule_that_cannot_run_with_its_line(tmp_path: P
     assert "evalspan.toml:8: rule 'b' is off" in done.stderr
     assert "did you mean 'size'" in done.stderr
     assert "rule 'c'" not in done.stderr
+    assert "evalspan.toml:14: rule 'd' is off" in done.stderr
+    assert "'request_model' is a String, not a condition" in done.stderr
+    assert "evalspan.toml:19: 'e' is off" in done.stderr
+    assert "Maybe you meant: ['pass_rate']" in done.stderr
+    assert "'f' is off" not in done.stderr
+    assert "evalspan.toml:27: 'g' is off: kind = 'webhok' is unknown (did you mean 'webhook'?)" in done.stderr
 
 
 def test_thumbs_down_are_harvested_by_a_condition_over_the_feedback(store):
