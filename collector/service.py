@@ -58,7 +58,7 @@ class Service:
         )
         self._pricing = Pricing(self.store)
         self.keys = KeyRing(config.auth, self.token)
-        self.spans = self._pipeline("spans", self._insert_spans, self._stage())
+        self.spans = self._pipeline("spans", self._pricing.insert, self._stage())
         self.scores = self._pipeline("scores", self._insert_scores, KeepAll())
         self.contents = self._pipeline("contents", self._insert_contents, KeepAll())
         longest = config.receive.max_attribute_bytes
@@ -137,10 +137,6 @@ class Service:
         if self.store.embedded:
             withdraw(self._store_directory())
         await asyncio.to_thread(self.store.close)
-
-    def _insert_spans(self, segment: bytes, token: str) -> None:
-        self.store.insert_otlp(segment, token=token)
-        self._pricing.inserted()
 
     def _insert_scores(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - their ids make a repetition harmless
         insert_scores(self.store, segment)

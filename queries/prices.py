@@ -47,9 +47,13 @@ def models_without_price(store: Store, since: datetime) -> list[tuple[str, str]]
     return [(provider, model) for provider, model in store.query(_MISSING, {"since": since}).rows]
 
 
-def set_prices(store: Store, prices: list[ModelPrice], since: datetime) -> None:
-    """Remembers the prices, known or not, and gives the spans stored at `since` or later their cost."""
+def remember_prices(store: Store, prices: list[ModelPrice]) -> None:
+    """From here on the decoder knows these prices, or knows that nobody knows them."""
     store.insert("model_prices", [msgspec.structs.asdict(price) for price in prices])
+
+
+def price_spans(store: Store, prices: list[ModelPrice], since: datetime) -> None:
+    """Gives spans without a cost that were stored at `since` or later theirs."""
     for price in prices:
         if price.input_usd is None:
             continue
