@@ -79,7 +79,7 @@ def test_the_first_span_of_a_model_is_never_seen_without_its_cost(store) -> None
             rows = store.query("SELECT cost_usd FROM spans WHERE project = 'prices-watched'").rows
             self.seen = [cost for (cost,) in rows]
 
-    watched = Watched()
+    watched: Any = Watched()
     request = with_tokens(
         request_of(2, attributes={"gen_ai.response.model": "gpt-4.1-nano-2025-04-14"}), input_tokens=9
     )
@@ -97,7 +97,8 @@ def test_a_store_that_takes_no_prices_still_takes_the_spans(store) -> None:
             raise QueryError(f"{table} is read-only today")
 
     request = request_of(1, attributes={"gen_ai.response.model": "gpt-4.1-2025-04-14"})
-    Pricing(Refusing()).insert(segment(request, "prices-refused"), "prices-refused")
+    refusing: Any = Refusing()
+    Pricing(refusing).insert(segment(request, "prices-refused"), "prices-refused")
     assert store.query("SELECT count() FROM spans WHERE project = 'prices-refused'").rows == [(1,)]
 
 
