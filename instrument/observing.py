@@ -74,12 +74,14 @@ def begin(name: str, kind: str, attributes: Attributes, content: Callable[[], At
     if is_suppressed():
         return None
     tracing = active_tracing()
-    start: Attributes = {**current_attributes(), **attributes}
+    # First, because a full span drops its oldest attributes.
+    start: Attributes = current_attributes()
     full_name = name
     if kind in KINDS:
         operation, named = KINDS[kind]
-        start = {semconv.OPERATION: operation, named: name, **start}
+        start = {**start, semconv.OPERATION: operation, named: name}
         full_name = f"{operation} {name}"
+    start = {**start, **attributes}
     span = tracing.tracer.start_span(full_name, kind=SpanKind.INTERNAL, attributes=start)
     observation = Observation(tracing, span, kind)
     if content is not None and span.is_recording() and tracing.policy.on_span:

@@ -165,7 +165,9 @@ class Recorder:
 
 def begin(tracing: Tracing, surface: Surface, start: Attributes, body: dict[str, Any], context: Context) -> Recorder:
     """Starts the span of a call: what samplers need now, the rest when it ends, and only if the span records."""
-    start.update(current_attributes(context))
+    if found := current_attributes(context):
+        # First, because a full span drops its oldest attributes: tags rather than what makes it a call.
+        start = {**found, **start}
     model = start.get(semconv.REQUEST_MODEL)
     name = f"{surface.operation} {model}" if model else surface.operation
     span = tracing.tracer.start_span(name, context, SpanKind.CLIENT, start)

@@ -200,3 +200,26 @@ def test_a_provider_with_small_limits_gets_whole_json_and_counts_what_it_drops(s
     for name in (semconv.INPUT_MESSAGES, semconv.OUTPUT_MESSAGES):
         if name in found:
             assert json.loads(str(found[name]))
+
+
+def test_more_tags_than_a_span_holds_cost_tags_and_not_the_call(server: ScriptedServer) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=128), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    evalspan.init(tracer_provider=provider)
+    try:
+        with evalspan.context(tags={f"t{number}": number for number in range(150)}):
+            evalspan.observe(kind="tool", name="look")(lambda: None)()
+            CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+    finally:
+        evalspan.uninstrument()
+    tool, call = [dict(span.attributes or {}) for span in exporter.get_finished_spans()]
+    assert (tool[semconv.OPERATION], tool[semconv.TOOL_NAME]) == ("execute_tool", "look")
+    for name in (
+        semconv.OPERATION,
+        semconv.PROVIDER,
+        semconv.INPUT_MESSAGES,
+        semconv.OUTPUT_MESSAGES,
+        "evalspan.tag.t149",
+    ):
+        assert name in call
