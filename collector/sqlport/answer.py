@@ -57,7 +57,7 @@ async def send(
     source = _Source(reply, statement, threads)
     try:
         begun = await source.beginning()
-        headers |= {"X-ClickHouse-Exception-Tag": tag, **_about(reply, complete=source.ended)}
+        headers |= {"X-ClickHouse-Exception-Tag": tag, **_about(reply, statement, complete=source.ended)}
         packer = _packer(request, statement, headers)
         response = web.StreamResponse(headers=headers)
         if source.ended:
@@ -133,13 +133,15 @@ async def _with_error(
         yield f"\r\n__exception__\r\n{tag}\r\n{message}{len(message.encode())} {tag}\r\n__exception__\r\n".encode()
 
 
-def _about(reply: Reply, *, complete: bool) -> dict[str, str]:
+def _about(reply: Reply, statement: Statement, *, complete: bool) -> dict[str, str]:
     about = {}
     if reply.format:
         about["X-ClickHouse-Format"] = reply.format
         about["Content-Type"] = _TYPES.get(reply.format, "application/octet-stream")
     if complete:
         about["X-ClickHouse-Summary"] = json.dumps(reply.statistics.summary())
+        if statement.progress:  # the engine says nothing while it runs, so there is this one, at the end
+            about["X-ClickHouse-Progress"] = about["X-ClickHouse-Summary"]
     return about
 
 

@@ -52,6 +52,7 @@ class Statement(msgspec.Struct, frozen=True):
     blocks: bool
     whole: bool
     buffer: int
+    progress: bool
 
     @property
     def sql(self) -> str:
@@ -102,6 +103,7 @@ async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> S
         compress=fields.get("enable_http_compression", "1") in ("1", "true"),
         blocks=fields.get("compress") == "1",
         whole=fields.get("wait_end_of_query") in ("1", "true"),
+        progress=fields.get("send_progress_in_http_headers") in ("1", "true"),
         buffer=_number(fields, "buffer_size", LONGEST_BUFFER),
     )
 

@@ -204,6 +204,9 @@ def test_a_short_answer_has_its_length_and_summary_and_an_early_error_its_status
     short = ask(url, "SELECT number FROM numbers(10)")
     assert short.headers["Content-Length"] == "20"
     assert json.loads(short.headers["X-ClickHouse-Summary"])["result_rows"] == "10"
+    assert "X-ClickHouse-Progress" not in short.headers
+    told = ask(url, "SELECT number FROM numbers(10)", send_progress_in_http_headers="1")
+    assert json.loads(told.headers["X-ClickHouse-Progress"])["read_rows"] == "10"
     assert ask(url, "SELECT throwIf(number = 9) FROM numbers(10) SETTINGS max_block_size = 1").status == 500
     whole = ask(url, "SELECT throwIf(number = 900000) FROM numbers(1000000)", wait_end_of_query="1")
     assert (whole.status, whole.headers["X-ClickHouse-Exception-Code"]) == (500, "395")
