@@ -84,11 +84,12 @@ def find_drift(
     since: timedelta = timedelta(days=7),
     until: datetime | None = None,
     alpha: float = 0.05,
+    usage: bool = False,
 ) -> DriftReport:
-    """Compares the scores, errors, latency, tokens and cost of the last `since` with those of the same length before it.
+    """Compares the scores of the last `since`, with `usage` errors, latency, tokens and cost too, with the time before.
 
-    Three looks at the data share `alpha`: the e-detector over windows of the scores (shared among the metrics), the
-    same over those of `usage`, and one corrected comparison of the values of every dimension. Where there is nothing
+    The looks at the data share `alpha`: the e-detector over windows of the scores (shared among the metrics), the same
+    over those of usage, and one corrected comparison of the values of every dimension. Where there is nothing
     before the period, the first half of what there is serves as the baseline, and the report says so.
 
     Raises:
@@ -98,7 +99,7 @@ def find_drift(
         raise UsageError(f"Scores cannot be split by {by!r}.", hint=f"Choose one of {', '.join(DIMENSIONS)}.")
     scope = {"project": project, "service": service, "environment": environment}
     period = _Period(int(since.total_seconds()), until or datetime.now(UTC), metric, scope)
-    tables = _tables(store, period)
+    tables = _tables(store, period, usage=usage)
     volume = _volumes(store, period, tables)
     notes: list[str] = []
     leading = volume[tables[0]] or volume[tables[-1]]
@@ -138,10 +139,10 @@ def find_drift(
     )
 
 
-def _tables(store: Store | RemoteStore, period: _Period) -> list[str]:
+def _tables(store: Store | RemoteStore, period: _Period, *, usage: bool) -> list[str]:
     """Where the metric is found: scores before usage when all are asked for. Raises UsageError when nowhere."""
     if not period.metric:
-        return ["evaluations", "usage"]
+        return ["evaluations", "usage"] if usage else ["evaluations"]
     known = {str(row["metric"]) for row in _rows(store, "score_volume", period)}
     if period.metric in known:
         return ["evaluations"]

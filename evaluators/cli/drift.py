@@ -69,7 +69,9 @@ def drift(
         if learn_topics is not None:
             _learn(store, duration(since), learn_topics, embedder, options)
             return
-        report = find_drift(store, since=duration(since), until=until.replace(tzinfo=UTC) if until else None, **options)
+        report = find_drift(
+            store, since=duration(since), until=until.replace(tzinfo=UTC) if until else None, usage=True, **options
+        )
     finally:
         store.close()
     if format_ == "table":

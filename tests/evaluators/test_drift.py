@@ -92,7 +92,7 @@ def test_healthy_traffic_is_stable_and_little_of_it_is_too_thin(store: Store) ->
     assert find_drift(store, project="drift-none", until=UNTIL).verdict == "stable"
     fill(store, "drift-thin", drop=3.0, n=8)
     thin = find_drift(store, project="drift-thin", until=UNTIL)
-    assert (thin.verdict, sorted(thin.thin)) == ("too_thin", ["error_rate", "helpful", "polite"])
+    assert (thin.verdict, sorted(thin.thin)) == ("too_thin", ["helpful", "polite"])
     assert find_drift(store, project="drift-empty", until=UNTIL).verdict == "too_thin"
 
 
