@@ -7,12 +7,16 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from ...evaluators.online import EvaluationConfig, Follower, Problem, ReadyRule, checked, read_rules
 from ...evaluators.online.state import State
 from ...queries.scoring import Queue
+from . import aggregates
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -31,6 +35,8 @@ def attach(app: web.Application, service: Service) -> None:
     inserts. A rule that cannot run is refused here, loudly, and the others run.
     """
     config = service.config.evaluation
+    if config.aggregates_every_s:
+        app.cleanup_ctx.append(partial(_aggregates, service))
     if not config.rules:
         return
     ready, problems = ready_rules(service.config, service.store)
@@ -52,6 +58,16 @@ def attach(app: web.Application, service: Service) -> None:
         await asyncio.to_thread(thread.join, 10)
 
     app.cleanup_ctx.append(run)
+
+
+async def _aggregates(service: Service, _: web.Application) -> AsyncIterator[None]:
+    """Sums up the scores of every window on stderr while the service runs, whoever made them."""
+    projects = sorted({"default", *service.config.auth.keys.values()})
+    every_s = service.config.evaluation.aggregates_every_s
+    task = asyncio.create_task(aggregates.follow(service.store, projects, every_s, partial(click.echo, err=True)))
+    yield
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyRule], list[Problem]]:

@@ -89,11 +89,16 @@ class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     shard: str = "0/1"
     poll_s: float = 2.0
     stopped_after_s: float = 900.0
+    aggregates_every_s: int = 60
+    """Seconds of scores that one JSON line on stderr sums up, a metric's n, mean, p10, failure rate, intervals and share
+    unscored; 0: no lines."""
 
     def __post_init__(self) -> None:
         for field in ("poll_s", "stopped_after_s"):
             if not getattr(self, field) > 0:
                 raise ConfigError(f"[evaluation] {field} = {getattr(self, field)} must be above 0")
+        if self.aggregates_every_s < 0:
+            raise ConfigError(f"[evaluation] aggregates_every_s = {self.aggregates_every_s} must be 0 or above")
         if not re.fullmatch(r"\d+/\d+", self.shard) or self.share[0] >= self.share[1]:
             raise ConfigError(f"[evaluation] shard = {self.shard!r} is not I/N with I below N", hint="e.g. 0/2 and 1/2")
 

@@ -34,6 +34,9 @@ condition = "1"
 name = "file"
 kind = "command"
 command = {command}
+
+[evaluation]
+aggregates_every_s = 1
 """
 
 
@@ -48,7 +51,7 @@ def until(condition: object, seconds: float = 60) -> bool:
     return False
 
 
-def test_w04_w06_a_rate_becomes_one_notice_and_a_bad_rule_stops_nothing(tmp_path: Path) -> None:
+def test_w04_w06_w08_a_rate_becomes_one_notice_and_a_bad_rule_stops_nothing(tmp_path: Path) -> None:
     told, log, store = tmp_path / "told", tmp_path / "log", tmp_path / "store"
     config = tmp_path / "evalspan.toml"
     config.write_text(SETTINGS.format(command=json.dumps([sys.executable, "-c", KEEP, str(told)])))
@@ -69,7 +72,7 @@ def test_w04_w06_a_rate_becomes_one_notice_and_a_bad_rule_stops_nothing(tmp_path
                 "trace_id": uuid.uuid4().hex,
                 "span_id": uuid.uuid4().hex[:16],
                 "passed": "pass" if i % 2 else "fail",
-                "span_time": now - timedelta(seconds=i),
+                "span_time": now + timedelta(seconds=10 - i),  # some in windows that are not yet summed up
             }
             for i in range(40)
         ]
@@ -81,6 +84,9 @@ def test_w04_w06_a_rate_becomes_one_notice_and_a_bad_rule_stops_nothing(tmp_path
         assert [(one["rule"], one["state"], one["message"]) for one in notices] == [
             ("half fail", "firing", "polite: 0.5 passed")
         ]
+        assert until(lambda: '"evaluation_aggregates"' in log.read_text(), 20), log.read_text()
+        window = json.loads(next(line for line in log.read_text().splitlines() if "evaluation_aggregates" in line))
+        assert (window["scores"][0]["metric"], window["scores"][0]["sample_count"]) == ("polite", 1)
         assert notices[0]["traces"][0].startswith("http://127.0.0.1:")
         environment = {**os.environ, "EVALSPAN_STORE": f"chdb://{store}"}
         listed = subprocess.run(

@@ -1,0 +1,100 @@
+"""The JSON line of each window of scores: what it holds, and that nothing ends the lines after it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from evalspan.collector.online import aggregates
+from evalspan.evaluators import statistics as st
+from evalspan.evaluators.online import EvaluationConfig
+from evalspan.instrument.errors import ConfigError
+from evalspan.queries.database import Store
+
+END = datetime(2026, 6, 15, 12, tzinfo=UTC)
+
+
+def evaluation(project: str, when: datetime, **more: Any) -> dict[str, Any]:
+    return {
+        "project": project,
+        "evaluation_id": str(uuid.uuid4()),
+        "evaluator_version": "3",
+        "source": "llm_judge",
+        "trace_id": uuid.uuid4().hex,
+        "span_id": uuid.uuid4().hex[:16],
+        "span_time": when,
+        **more,
+    }
+
+
+def test_w05_w08_p06_a_window_is_one_json_line_weighted_with_n_interval_p10_and_share_unscored(store: Store) -> None:
+    inside, values, weights = END - timedelta(seconds=30), [1.0, 2.0, 4.0, 5.0], [1.0, 1.0, 4.0, 4.0]
+    rows = [
+        evaluation("sums", inside, name="helpful", score=v, sample_weight=w)
+        for v, w in zip(values, weights, strict=True)
+    ]
+    rows += [evaluation("sums", inside, name="helpful", error="timeout", sample_weight=10.0)]
+    rows += [evaluation("sums", inside, name="hallucination", passed="fail" if i < 5 else "pass") for i in range(50)]
+    rows += [evaluation("sums", END + timedelta(seconds=s), name="helpful", score=1.0) for s in (-61, 0)]
+    store.insert("evaluations", rows)
+    line = aggregates.line_of(store, "sums", END, 60)
+    assert "\n" not in line
+    said = json.loads(line)
+    assert (said["window_start"], said["window_end"]) == ("2026-06-15T11:59:00Z", "2026-06-15T12:00:00Z")
+    scores = {one["metric"]: one for one in said["scores"]}
+    helpful, hallucination = scores["helpful"], scores["hallucination"]
+    mean = st.weighted_mean(values, [1 / w for w in weights]).mean
+    assert helpful["mean"] == pytest.approx(mean)
+    assert helpful["low"] < mean < helpful["high"]
+    assert (helpful["sample_count"], helpful["p10"], helpful["share_unscored"]) == (4, 1.0, 0.5)
+    assert (helpful["failure_rate"], helpful["verdicts"], helpful["evaluator_version"]) == (None, 0, "3")
+    bounds = st.proportion_interval(5, 50)
+    assert hallucination["failure_rate"] == pytest.approx(0.1)
+    assert (hallucination["failure_low"], hallucination["failure_high"]) == pytest.approx(bounds, abs=1e-9)
+
+
+def test_w05_a_window_without_any_evaluation_has_no_line(store: Store) -> None:
+    assert aggregates.line_of(store, "nobody", END, 60) == ""
+
+
+async def test_w05_b28_every_window_is_said_once_and_a_failure_ends_only_its_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[datetime] = []
+
+    def answer(store: Store, project: str, end: datetime, every_s: int) -> str:
+        asked.append(end)
+        if len(asked) == 1:
+            raise TypeError("a score was None")
+        return end.isoformat()
+
+    monkeypatch.setattr(aggregates, "line_of", answer)
+    said: list[str] = []
+    twice = asyncio.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 2:
+            twice.set()
+
+    task = asyncio.create_task(aggregates.follow(None, ["p"], 1, say))  # type: ignore[arg-type]
+    await asyncio.wait_for(twice.wait(), 20)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert said == [end.isoformat() for end in asked[1:]]
+    assert len(set(asked)) == len(asked) == 3
+    assert "a score was None" in caplog.text
+
+
+def test_w05_a_minute_is_the_default_zero_is_off_and_less_is_refused() -> None:
+    assert EvaluationConfig().aggregates_every_s == 60
+    assert EvaluationConfig(aggregates_every_s=0).aggregates_every_s == 0
+    with pytest.raises(ConfigError):
+        EvaluationConfig(aggregates_every_s=-1)
