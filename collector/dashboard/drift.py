@@ -77,7 +77,7 @@ async def _report(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Row
 
 def _compute(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
     since = timedelta(minutes=asked.minutes)
-    scope = {
+    scope: dict[str, Any] = {
         "project": asked.project,
         "service": asked.service,
         "environment": asked.environment,
