@@ -12,6 +12,7 @@ import click
 from ...evaluators.cli.drift import duration
 from ...instrument.errors import UsageError
 from ...queries import catalog
+from ...queries.cli.links import point_to
 from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
 from ...queries.database import connect
@@ -39,6 +40,7 @@ def list_(ctx: click.Context, project: str, dsn: str | None, format_: str) -> No
     store = connect(dsn)
     try:
         found = catalog.get("alert_overview").run(store, project=project)
+        point_to(store, "/alerts", project=project)
     finally:
         store.close()
     if not found.rows:

@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from ...instrument.errors import UsageError
+from ...queries.cli.links import point_to
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result, connect
 from ..drift import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
@@ -72,6 +73,9 @@ def drift(
         report = find_drift(
             store, since=duration(since), until=until.replace(tzinfo=UTC) if until else None, usage=True, **options
         )
+        ends = {"to": f"{report.until:%Y-%m-%dT%H:%M:%S}", "from": f"{report.since:%Y-%m-%dT%H:%M:%S}"}
+        named = {name: options[name] for name in ("metric", "by", "project")}
+        point_to(store, "/drift", **named, **(ends if until else {"since": since}))
     finally:
         store.close()
     if format_ == "table":

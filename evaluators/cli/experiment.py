@@ -128,6 +128,12 @@ def compare(
     )
     stale = stale_reasons(old, new)
     _print_comparison(compared, format_)
+    if dsn:
+        from ...queries.cli.links import point_to
+        from ...queries.database import connect
+
+        with connect(dsn) as store:
+            point_to(store, "/experiments", project=project, compare=f"{old.experiment_id},{new.experiment_id}")
     for reason in stale:
         click.echo(f"not comparable: {reason}", err=True)
     deciding = [one.conclusion for one in compared if one.margin is not None]
@@ -141,11 +147,13 @@ def _keep(record: Experiment, options: dict[str, Any]) -> None:
         record.save(options["out"])
         click.echo(f"recorded in {options['out']}", err=True)
     if options["dsn"]:
+        from ...queries.cli.links import point_to
         from ...queries.database import connect
         from ..experiments.stored import save_to_store
 
         with connect(options["dsn"]) as store:
             save_to_store(store, record, project=options["project"])
+            point_to(store, "/experiments", project=options["project"])
         click.echo(f"stored as experiment {record.experiment_id}", err=True)
 
 

@@ -169,6 +169,7 @@ def _write(report: GateReport, options: dict[str, Any]) -> None:
 def _store(report: GateReport, dsn: str) -> None:
     import msgspec
 
+    from ...queries.cli.links import point_to
     from ...queries.database import connect
     from ..experiments.record import Experiment
     from ..experiments.stored import save_to_store
@@ -176,6 +177,7 @@ def _store(report: GateReport, dsn: str) -> None:
     record = msgspec.convert({**report.experiment, "results": msgspec.to_builtins(report.results)}, Experiment)
     with connect(dsn) as store:
         save_to_store(store, record, verdict=report.verdict)
+        point_to(store, "/experiments")
     click.echo(f"stored as experiment {record.experiment_id}", err=True)
 
 

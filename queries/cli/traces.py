@@ -12,6 +12,7 @@ from .. import traces as reading
 from ..database import connect
 from ..durations import duration, spelled
 from ..result import Result
+from .links import point_to
 from .output import ListsByDefault, format_option, plain, render
 from .sql import store_option
 
@@ -40,6 +41,7 @@ def list_(since: str, limit: int, store: str | None, format_: str, **filters: An
     """The newest traces with their totals."""
     with connect(store) as opened:
         found = reading.latest(opened, since=duration(since), rows=limit, filters=filters)
+        point_to(opened, "/traces", since=since, **filters)
     if format_ != "table":
         render(found, format_)
         return
@@ -58,6 +60,7 @@ def show(trace_id: str, messages: bool, format_: str, store: str | None) -> None
     """Show one trace; the beginning of its id is enough."""
     with connect(store) as opened:
         trace = reading.read(opened, trace_id)
+        point_to(opened, f"/traces/{trace.trace_id}")
     if format_ == "json":
         whole = {
             "trace_id": trace.trace_id,
