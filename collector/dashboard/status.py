@@ -28,7 +28,8 @@ async def _show(look: Look) -> dict[str, Any]:
         look.ask("pages/ingest", bucket_s=bucket(span, 48)),
         look.ask("pages/sampling"),
         look.ask("pages/funnel"),
-        _tables(look),
+        # What the whole store holds is not one project's to see.
+        _tables(look) if everything else _none(),
         look.ask("evaluation_funnel") if everything else _none(),
     )
     telemetry = look.service.telemetry
@@ -47,7 +48,7 @@ async def _show(look: Look) -> dict[str, Any]:
         "funnel": funnel,
         "tables": tables,
         "rules": rules,
-        "disk": _disk(look),
+        "disk": _disk(look) if everything else {},
         "ready": look.service.ready,
         "trouble": look.service.spans.inserter.last_error or "",
         "spans_days": look.service.config.retention.spans_days,

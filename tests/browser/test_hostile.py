@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 from playwright.sync_api import Browser, expect
+
+from evalspan.collector.dashboard.site import PAGES
 
 from ..collector.serving import Collector, serving
 from .conftest import Watched, rows
@@ -90,6 +97,7 @@ def hostile_rows(collector: Collector) -> None:
          "expected_output": text, "tags": [text], "root_cause": text, "reviewers": [text], "reason": text}
         for text in CORPUS
     ]  # fmt: skip
+    kept += [{**row, "dataset": row["example_id"]} for row in kept]
     rows(collector, "examples", kept)
     rules = [
         {"project": PROJECT, "rule_id": text, "name": text, "query": text, "condition": text, "severity": text}
@@ -148,6 +156,7 @@ def test_nothing_of_a_span_a_label_or_a_case_runs_or_loads_on_any_page(chromium:
         "/alerts",
         "/review",
         "/annotate",
+        "/annotate?queue=picked",
         "/datasets",
         "/datasets/hostile",
         "/experiments?compare=r0,r1",
@@ -155,6 +164,8 @@ def test_nothing_of_a_span_a_label_or_a_case_runs_or_loads_on_any_page(chromium:
         "/sql?query=SELECT+*+FROM+evaluations",
     ]
     paths += [f"/traces/{trace.hex()}" for trace in TRACES]
+    paths += [f"/traces/{old.hex()}/against/{new.hex()}" for old, new in pairwise(TRACES)]
+    paths += [f"/sessions/{quote(text, safe='')}" for text in CORPUS]
     for text in CORPUS:
         asked = urlencode(
             {"name": text, "q": text, "service": text, "query": text, "rule": text, "kind": text, "since": "1h"}
@@ -220,7 +231,118 @@ def test_a_project_sees_its_own_rows_only_also_by_sql_and_by_address(hostile: Co
     assert json.loads(answer.body)["data"]["answer"]["rows"] == [[0]]
 
 
-@pytest.mark.parametrize("path", ["/review", "/annotate", "/datasets/from-traces", "/alerts/x/silence", "/logout"])
+PLACES = {
+    "trace": TRACES[0].hex(), "other": TRACES[1].hex(), "span": TRACES[0][:8].hex(), "session": "%7B%7B", "dataset": "hostile",
+    "rule": "x", "name": "app.js",
+}  # fmt: skip
+
+
+def routes(method: str) -> list[str]:
+    """The address of every route of the dashboard, with ids of the hostile project in it: no new one can be forgotten."""
+    listed = [route for module in PAGES for route in module.routes if route.method == method]
+    return sorted(
+        {re.sub(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\}", lambda part: PLACES[part[1]], route.path) for route in listed}
+    )
+
+
+def test_every_route_also_twins_and_the_stream_asks_for_a_key(hostile: Collector) -> None:
+    found = routes("GET")
+    assert {"/traces/live", "/traces.json", "/sql.csv", "/datasets/hostile.json"} <= set(found)
+    for path in found:
+        answer = hostile.request("GET", path)
+        assert answer.status == 401, path
+        assert b"pwned" not in answer.body, path
+    for path in routes("POST"):
+        assert (
+            hostile.request("POST", path, "x=1", {"Content-Type": "application/x-www-form-urlencoded"}).status == 401
+        ), path
+
+
+def test_a_key_of_another_project_reads_nothing_on_any_page_or_twin_not_even_by_id(hostile: Collector) -> None:
+    ours, theirs = ({"Authorization": f"Bearer {key}"} for key in (KEY, OTHER_KEY))
+    more = ["/experiments.json?compare=r0,r1", "/annotate.json?queue=picked", "/alerts.json?rule=x&test=1", "/sql.json?query=SELECT+*+FROM+spans", "/sql.json?query=SELECT+*+FROM+examples", "/sql.csv?query=SELECT+*+FROM+evaluations", "/sql.json?explain=1&query=SELECT+*+FROM+spans"]  # fmt: skip
+    seen = 0
+    for path in [*(path for path in routes("GET") if path != "/traces/live"), *more]:
+        if path == "/sql.csv":
+            continue
+        answer = hostile.request("GET", path, headers=theirs)
+        assert b"pwned" not in answer.body, path
+        assert answer.status in {200, 404}, (path, answer.status)
+        seen += b"pwned" in hostile.request("GET", path, headers=ours).body
+    assert seen > 20, "nothing was there to be kept from them"
+
+
+@pytest.fixture
+def stranger() -> Iterator[Callable[[str], int]]:
+    """Serves one page from another site; returns its port."""
+    pages: list[bytes] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(pages[-1])
+
+        def log_message(self, *_: Any) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def shows(page: str) -> int:
+        pages.append(page.encode())
+        return server.server_port
+
+    yield shows
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_stranger_s_page_cannot_write_by_form_or_fetch_and_a_rebound_name_reads_nothing(
+    chromium: Browser, tmp_path: Path, stranger: Callable[[str], int]
+) -> None:
+    with serving(tmp_path / "open") as collector:
+        assert collector.post(hostile_request()).status == 200
+        base = f"http://{collector.address}"
+        targets = [path for path in routes("POST") if path != "/logout"]
+        forms = "".join(f'<form id="f{at}" method="post" action="{base}{path}" target="frame{at}"><input name="csrf"><input name="author" value="eve"></form><iframe name="frame{at}"></iframe>' for at, path in enumerate(targets))  # fmt: skip
+        page = chromium.new_context().new_page()
+        page.goto(f"http://localhost:{stranger(forms)}/")  # another site than 127.0.0.1
+        answered: list[tuple[str, int]] = []
+        page.on("response", lambda answer: answered.append((answer.request.method, answer.status)))
+        for at, path in enumerate(targets):
+            page.evaluate(f"document.getElementById('f{at}').submit()")
+            page.evaluate(
+                "url => fetch(url, {method: 'POST', mode: 'no-cors', headers: {'Content-Type': 'text/plain'}, body: 'csrf=&author=eve'}).catch(() => 0)",
+                base + path,
+            )
+        page.wait_for_timeout(1500)
+        page.context.close()
+        assert [one for one in answered if one[0] == "POST" and one[1] < 400] == []
+        assert sum(method == "POST" for method, _ in answered) >= len(targets), "the browser sent nothing"
+        for path in ("/", "/traces.json", "/traces/live", "/sql.json?query=SELECT+1", "/login"):
+            answer = collector.request("GET", path, headers={"Host": "rebound.example"})
+            assert answer.status == 403, path
+            assert b"pwned" not in answer.body
+        counted = collector.request("GET", "/sql.json?query=SELECT+count()+FROM+evaluations").body
+        assert json.loads(counted)["data"]["answer"]["rows"] == [[0]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/review",
+        "/annotate",
+        "/annotate/queue",
+        "/traces/compare",
+        "/traces/evaluate",
+        "/datasets/from-traces",
+        "/datasets/hostile/approve",
+        "/alerts/x/silence",
+        "/logout",
+    ],
+)
 def test_a_write_without_this_session_s_token_is_refused(hostile: Collector, path: str) -> None:
     login = hostile.request("GET", "/login").body.decode()
     token = login.split('name="csrf" value="')[1].split('"')[0]
