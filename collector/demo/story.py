@@ -33,7 +33,7 @@ from .targets import MODEL_URL, connect_assistant
 _TRAFFIC_SHARE = 0.6
 """Of the whole time: the rest is for scoring, drift and three runs of the gate."""
 
-_CONFIG = """\
+CONFIG = """\
 # The demo keeps four of five conversations and writes the probability beside each, so that every estimate is right.
 [sampling]
 mode = "head"
@@ -50,6 +50,7 @@ where = "operation = 'chat' AND status != 'ERROR'"
 evaluators = ["evalspan.collector.demo.suite:SUITE"]
 quiet_s = 1
 """
+"""What the demo's service runs with."""
 
 
 class Interrupted(Exception):
@@ -81,7 +82,7 @@ class Story:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "evalspan.toml"
-        config.write_text(_CONFIG)
+        config.write_text(CONFIG)
         state = self._file.load() or State(ends=datetime.now(UTC))
         with ExitStack() as stack:
             stack.enter_context(self._interruptible())
