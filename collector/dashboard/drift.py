@@ -115,12 +115,31 @@ async def _inputs(look: Look) -> dict[str, Any]:
         "since_s": max(60, int((until - filters.start).total_seconds())),
         "until": until.isoformat(),
     }
-    numbers, categories, words = await asyncio.gather(
+    numbers, categories, words, bins = await asyncio.gather(
         look.ask("input_drift_numbers", **period),
         look.ask("input_drift_categories", **period),
         look.one("input_drift_words", **period),
+        look.ask("pages/input_histograms", **period),
     )
-    return {"numbers": numbers, "categories": categories, "words": words}
+    return {"numbers": numbers, "categories": categories, "words": words, "histograms": twins(bins)}
+
+
+def twins(bins: Rows) -> dict[str, dict[str, Any]]:
+    """The two histograms of each feature on one axis, and the calls of the bin that gained most."""
+    found: dict[str, dict[str, Any]] = {}
+    for feature in dict.fromkeys(row["feature"] for row in bins):
+        own = [row for row in bins if row["feature"] == feature]
+        gained = max(own, key=lambda row: row["share_after"] - row["share_before"])
+        first, width = own[0]["low"], own[0]["high"] - own[0]["low"]
+        found[feature] = {
+            "bins": [{**row, "at": round((row["low"] - first) / width)} for row in own],
+            "low": first,
+            "high": own[-1]["high"],
+            "top": max(max(row["share_before"], row["share_after"]) for row in own),
+            "gained": {key: gained[key] for key in ("low", "high", "share_before", "share_after")},
+            "examples": [dict(zip(("trace_id", "span_id", "value"), one, strict=True)) for one in gained["examples"]],
+        }
+    return found
 
 
 drift = page("/drift", "drift.html", "Drift", since="7d")(_show)

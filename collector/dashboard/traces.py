@@ -19,8 +19,8 @@ LOOK_BACK = (timedelta(hours=1), timedelta(hours=12), timedelta(days=3))
 """The newest rows are looked for in these windows first: on a busy store the first is enough."""
 NOTHING = {"[]", "{}", "null"}
 """Outputs that say nothing: the list then shows why."""
-SPREAD = timedelta(hours=6)
-"""How far the spans of one trace may lie from its entry for their scores to show in the list."""
+BEFORE, AFTER = timedelta(hours=1), timedelta(hours=6)
+"""How far the spans of one trace may lie from its entry to count in the list."""
 
 
 def narrowed(look: Look) -> dict[str, Any]:
@@ -64,10 +64,10 @@ async def with_totals(look: Look, found: Rows) -> Rows:
     if not found:
         return []
     ids = [row["trace_id"] for row in found]
-    earliest = stamp(min(row["start_time"] for row in found) - SPREAD)
-    latest = stamp(max(row["start_time"] for row in found) + SPREAD)
+    earliest = stamp(min(row["start_time"] for row in found) - BEFORE)
+    latest = stamp(max(row["start_time"] for row in found) + AFTER)
     totals, scores = await asyncio.gather(
-        look.ask("pages/trace_totals", ids=ids, start=earliest),
+        look.ask("pages/trace_totals", ids=ids, start=earliest, end=latest),
         look.ask("pages/list_scores", ids=ids, start=earliest, end=latest),
     )
     total_of = {row["trace_id"]: row for row in totals}

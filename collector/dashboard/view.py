@@ -206,17 +206,38 @@ async def _scopes(look: Look) -> dict[str, list[str]]:
     filters, remembered = look.filters, look.request.app[SCOPES]
     key = (filters.since, filters.project)
     found = remembered.get(key)
-    if found is None or found[0] < monotonic() - SCOPES_SECONDS:
-        query = catalog.get("pages/scopes")
-        own = guard.only_project(look.request) or ""
-        bound: dict[str, Any] = {**{name: filters.parameters()[name] for name in ("start", "end")}, "project": own}
-        result = await asyncio.to_thread(lambda: query.run(look.service.store, **bound))
-        row = result.dicts()[0]
-        names = {"project": row["projects"], "environment": row["environments"], "service": row["services"]}
-        if own or len(names["project"]) < 2:
-            names.pop("project")
-        found = remembered[key] = (monotonic(), names)
+    if found is None:
+        return await _ask_scopes(look, key)
+    if found[0] < monotonic() - SCOPES_SECONDS:
+        # What is known is shown at once; the names are looked up again beside the page.
+        remembered[key] = (monotonic(), found[1])
+        task = asyncio.create_task(_ask_scopes(look, key))
+        _LOOKING_UP.add(task)
+        task.add_done_callback(_looked_up)
     return found[1]
+
+
+_LOOKING_UP: set[asyncio.Task[dict[str, list[str]]]] = set()
+"""Keeps the tasks alive until they are done."""
+
+
+def _looked_up(task: asyncio.Task[dict[str, list[str]]]) -> None:
+    _LOOKING_UP.discard(task)
+    if not task.cancelled():
+        task.exception()  # a store that closes meanwhile is no news here: the page that asks next says so
+
+
+async def _ask_scopes(look: Look, key: tuple[str, str]) -> dict[str, list[str]]:
+    query = catalog.get("pages/scopes")
+    own = guard.only_project(look.request) or ""
+    bound: dict[str, Any] = {**{name: look.filters.parameters()[name] for name in ("start", "end")}, "project": own}
+    result = await asyncio.to_thread(lambda: query.run(look.service.store, **bound))
+    row = result.dicts()[0]
+    names = {"project": row["projects"], "environment": row["environments"], "service": row["services"]}
+    if own or len(names["project"]) < 2:
+        names.pop("project")
+    look.request.app[SCOPES][key] = (monotonic(), names)
+    return names
 
 
 def _theme(request: web.Request) -> str:

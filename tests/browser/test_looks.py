@@ -35,7 +35,13 @@ PAGES = {
     "experiments": "/experiments?compare=exp-v7,exp-v8",
     "sql": "/sql?query=SELECT+toStartOfDay(start_time)+AS+day,+count()+AS+spans,+round(sum(cost_usd),+3)+AS+dollars%0AFROM+spans%0AGROUP+BY+day%0AORDER+BY+day",
     "status": "/status?since=14d",
+    "plan": "/sql?explain=1&query=SELECT+count()+FROM+spans+WHERE+start_time+%3E+now()",
+    "named": "/sql?named=score_trend",
+    "picked": "/annotate?queue=picked",
+    "login": "/login",
 }  # fmt: skip
+UNSEEN = {"plan", "named", "picked", "login"}
+"""Looked at, but no picture of the documentation."""
 SERIOUS = {"serious", "critical"}
 RUN = "(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -58,20 +64,25 @@ def looking(chromium: Browser, served: Collector) -> Iterator[Watched]:
     context.close()
 
 
-@pytest.mark.parametrize("name", [*PAGES, "trace"])
+@pytest.mark.parametrize("name", [*PAGES, "trace", "diff"])
 def test_a_page_draws_in_silence_is_accessible_in_light_and_dark_and_has_its_picture(
     looking: Watched, axe: str, shop: Shop, name: str, tmp_path: Path
 ) -> None:
     trace = next(trace for trace in reversed(shop.traces) if trace["tool"] and not trace["failed"])
-    path = PAGES.get(name) or f"/traces/{trace['id'].hex()}?span={trace['spans'][2].hex()}"
+    other = next(trace for trace in shop.traces if trace["version"] == "v7" and not trace["failed"])
+    single = f"/traces/{trace['id'].hex()}?span={trace['spans'][2].hex()}"
+    path = (
+        PAGES.get(name) or {"trace": single, "diff": f"/traces/{other['id'].hex()}/against/{trace['id'].hex()}"}[name]
+    )
     page, wrong = looking.page, dict[str, list[str]]()
     looking.wrong.clear()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         looking.open(path)
-        page.wait_for_selector(".facets" if name == "traces" else "main")
+        page.wait_for_selector({"traces": ".facets", "drift": "svg.twins"}.get(name, "main"))
         expect(page.locator("h1")).not_to_be_empty()
-        picture = Path(PICTURES or tmp_path) / f"{name}-{scheme}.png"
+        folder = Path(PICTURES) if PICTURES and name not in UNSEEN else tmp_path
+        picture = folder / f"{name}-{scheme}.png"
         page.screenshot(path=picture)
         assert picture.stat().st_size > 10_000, "an empty page"
         page.evaluate(axe)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import html
+import os
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -46,6 +50,32 @@ def test_a_page_has_a_json_twin_with_its_sql_and_stays_small(served: Collector, 
     twin = document(served, f"{'/traces' if place == '/' else place}.json?{query}")
     assert twin["queries"], "as SQL is empty"
     assert twin["data"]
+
+
+def test_the_addresses_that_commands_print_lead_to_what_they_printed(served: Collector, shop: Shop) -> None:
+    trace = shop.traces[-1]["id"].hex()
+    commands = {
+        ("traces", "list", "--since", "14d", "--model", "gpt-5-mini"): "gpt-5-mini",
+        ("traces", "show", trace[:12], "--no-messages"): trace,
+        ("drift", "--since", "7d", "--by", "environment"): "What moved",
+        ("alert", "list"): "Faithfulness fell",
+        ("experiment", "compare", "exp-v7", "exp-v8"): "exp-v8 against exp-v7",
+    }
+    environment = {**os.environ, "EVALSPAN_STORE": f"chdb://{served.path}"}
+    for command, shown in commands.items():
+        done = subprocess.run(
+            [sys.executable, "-m", "evalspan", *command],
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        address = re.search(r"dashboard: http://[^/]+(/\S+)", done.stderr)
+        assert address, (command, done.stderr)
+        answer = served.request("GET", address[1])
+        assert answer.status == 200, address[1]
+        assert shown in html.unescape(answer.body.decode()), command
 
 
 def test_the_vendored_files_are_the_published_ones() -> None:

@@ -144,6 +144,30 @@ def test_chosen_traces_become_examples_of_a_dataset(browser_page: Watched, serve
     expect(page.locator("table.examples")).to_contain_text("Is the Alpine tent waterproof?")
 
 
+def test_next_and_previous_keep_to_the_list_that_was_searched(browser_page: Watched, served: Collector) -> None:
+    page = browser_page.open("/traces?q=tent&since=14d")
+    ids = [row.get_attribute("id")[1:] for row in page.locator("#rows tr").all()]  # type: ignore[index]
+    page.locator("#rows tr").nth(1).locator(".what a").first.click()
+    expect(page.locator("[data-list]")).to_have_text(f"2 of {len(ids)} in the list")
+    page.keyboard.press("o")
+    page.wait_for_url(f"**/traces/{ids[2]}*")
+    page.keyboard.press("n")
+    page.wait_for_url(f"**/traces/{ids[1]}*")
+    page.locator("[data-list]").click()
+    expect(page.locator(".chip").first).to_contain_text("q: tent")
+    assert browser_page.wrong == []
+
+
+def test_moved_inputs_show_both_distributions_and_calls_to_read(browser_page: Watched) -> None:
+    page = browser_page.open("/drift?since=7d")
+    expect(page.locator("svg.twins")).to_have_count(5)
+    moved = page.locator(".moved").filter(has_text="output characters")
+    expect(moved).to_contain_text("most gained")
+    moved.locator("a").first.click()
+    expect(page.locator("#waterfall")).to_be_visible()
+    assert browser_page.wrong == []
+
+
 def test_two_ticked_traces_are_compared_span_by_span(browser_page: Watched, served: Collector) -> None:
     page = browser_page.open("/traces?q=order&model=gpt-5-mini&status=UNSET")
     boxes = page.locator("#rows input[type=checkbox]")

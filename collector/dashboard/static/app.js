@@ -61,7 +61,7 @@ document.addEventListener("keydown", (event) => {
     if (places[event.key]) location.assign(places[event.key]);
     return;
   }
-  const pressed = $(`[data-key="${CSS.escape(event.key)}"]`);
+  const pressed = $(`[data-key="${CSS.escape(event.key)}"]:not([hidden])`);
   if (pressed) pressed.matches("input, textarea") ? pressed.focus() : pressed.click();
   else if (event.key === "j") moveRow(1);
   else if (event.key === "k") moveRow(-1);

@@ -101,7 +101,7 @@ function bars(figure, place, found, sync, small) {
 }
 
 function draw(place, height, series, data, more) {
-  const options = { width: place.clientWidth, height, padding: [8, 14, 0, 0], series, bands: more.bands, plugins: more.plugins, axes: axes(more.small, more.unit),
+  const options = { width: place.clientWidth, height, padding: [8, 14, 6, 0], series, bands: more.bands, plugins: more.plugins, axes: axes(more.small, more.unit),
     scales: { x: { time: true }, ...more.scales }, cursor: { sync: { key: more.sync }, drag: { x: true, y: false } }, legend: { live: true, markers: { fill: (u, at) => more.bands?.length && at === 1 ? css("accent-ground") : u.series[at].fill?.(u, at) ?? u.series[at].stroke?.(u, at) } }, tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1e3), "Etc/UTC") };
   charts.push(new uPlot(options, data, place));
 }

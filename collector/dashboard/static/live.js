@@ -44,7 +44,12 @@ button.addEventListener("click", () => {
 rows?.addEventListener("pointerenter", () => { hovering = true; });
 rows?.addEventListener("pointerleave", () => { hovering = false; release(); });
 addEventListener("scroll", release, { passive: true });
-addEventListener("pagehide", () => source?.close());
+addEventListener("pagehide", () => {
+  source?.close();
+  // A trace that is opened from here offers its neighbours of this list.
+  const ids = [...document.querySelectorAll("#rows tr")].map((row) => row.id.slice(1));
+  if (ids.length) sessionStorage.setItem("traces", JSON.stringify({ address: location.pathname + location.search, ids }));
+});
 listen();
 
 // How many rows are ticked; two can be compared.
@@ -52,7 +57,7 @@ const bar = document.querySelector("[data-picked]");
 function count() {
   const ticked = document.querySelectorAll("#rows input:checked").length;
   bar.querySelector("[data-picked-count]").textContent = ticked;
-  bar.toggleAttribute("data-none", ticked === 0);
+  bar.toggleAttribute("data-some", ticked > 0); // then it stays in sight
   bar.querySelector("[data-picked-two]").disabled = ticked !== 2;
 }
 if (bar) {

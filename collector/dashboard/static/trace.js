@@ -42,3 +42,18 @@ document.addEventListener("keydown", (event) => {
   else if (row && event.key === "ArrowRight") fold(row, true);
 });
 list.querySelector(".chosen")?.scrollIntoView({ block: "nearest" });
+
+// Coming from a list, newer and older are its neighbours, with its search and facets.
+const kept = JSON.parse(sessionStorage.getItem("traces") || "null");
+const at = kept ? kept.ids.indexOf(location.pathname.split("/").pop()) : -1;
+if (at >= 0) {
+  for (const [key, id] of [["n", kept.ids[at - 1]], ["o", kept.ids[at + 1]]]) {
+    const link = document.querySelector(`a[data-key="${key}"]`);
+    link.hidden = !id;
+    if (id) link.href = `/traces/${id}${location.search.replace(/([?&])span=[^&]*&?/, "$1")}`;
+  }
+  const back = document.querySelector("[data-list]");
+  back.hidden = false;
+  back.href = kept.address;
+  back.textContent = `${at + 1} of ${kept.ids.length} in the list`;
+}

@@ -8,13 +8,14 @@
 -- column spans -- model calls kept
 -- column stands_for -- model calls they stand for, by sample weight
 -- column evaluated -- model calls kept that have at least one evaluation
+-- method: sets of 64-bit hashes of the ids: half the time, and a false match about once in 10^13 calls.
 SELECT count() AS spans, sum(sample_weight) AS stands_for,
-    countIf((trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+    countIf(cityHash64(trace_id, span_id) IN (SELECT cityHash64(trace_id, span_id) FROM evaluations WHERE source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND ({project:String} = '' OR project = {project:String})
         AND ({environment:String} = '' OR environment = {environment:String})
         AND ({service:String} = '' OR service = {service:String})
         AND experiment_id = '')
-        OR trace_id IN (SELECT trace_id FROM evaluations WHERE span_id = '' AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        OR cityHash64(trace_id) IN (SELECT cityHash64(trace_id) FROM evaluations WHERE span_id = '' AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND ({project:String} = '' OR project = {project:String})
         AND ({environment:String} = '' OR environment = {environment:String})
         AND ({service:String} = '' OR service = {service:String})

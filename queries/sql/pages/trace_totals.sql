@@ -3,6 +3,7 @@
 -- param ids Array(String) = [] -- trace ids
 -- param project String = '' -- one project, '' for all
 -- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
 -- column spans -- spans kept
 -- column errors -- spans with status ERROR
 -- column cost_usd -- sum of the known prices
@@ -19,6 +20,6 @@ FROM
     FROM spans
     WHERE trace_id IN {ids:Array(String)}
         AND ({project:String} = '' OR project = {project:String})
-        AND start_time >= {start:DateTime64(3)} - INTERVAL 1 DAY
+        AND start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
 ) AS s
 GROUP BY trace_id
