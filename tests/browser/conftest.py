@@ -101,6 +101,8 @@ class Watched:
     def __init__(self, page: Page, base: str) -> None:
         self.page, self.base = page, base
         self.wrong: list[str] = []
+        # A drift report is seconds of work: on a busy machine the page takes its time.
+        page.set_default_navigation_timeout(90_000)
         page.on("console", lambda said: self.wrong.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on(
