@@ -59,7 +59,6 @@ def test_the_addresses_that_commands_print_lead_to_what_they_printed(served: Col
         ("traces", "show", trace[:12], "--no-messages"): trace,
         ("drift", "--since", "7d", "--by", "environment"): "What moved",
         ("alert", "list"): "Faithfulness fell",
-        ("experiment", "compare", "exp-v7", "exp-v8"): "exp-v8 against exp-v7",
     }
     environment = {**os.environ, "EVALSPAN_STORE": f"chdb://{served.path}"}
     for command, shown in commands.items():

@@ -160,7 +160,7 @@ def test_next_and_previous_keep_to_the_list_that_was_searched(browser_page: Watc
 
 def test_moved_inputs_show_both_distributions_and_calls_to_read(browser_page: Watched) -> None:
     page = browser_page.open("/drift?since=7d")
-    expect(page.locator("svg.twins")).to_have_count(5)
+    expect(page.locator("svg.twins")).to_have_count(5, timeout=60_000)
     moved = page.locator(".moved").filter(has_text="output characters")
     expect(moved).to_contain_text("most gained")
     moved.locator("a").first.click()
