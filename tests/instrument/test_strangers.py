@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import get_current_span
+from websockets.sync.server import serve
 
 import evalspan
 from evalspan.instrument import semconv
@@ -223,3 +224,19 @@ def test_more_tags_than_a_span_holds_cost_tags_and_not_the_call(server: Scripted
         "evalspan.tag.t149",
     ):
         assert name in call
+
+
+def test_a_realtime_connection_is_a_websocket_that_passes_us_by(spans: Spans) -> None:
+    def answer(connection: Any) -> None:
+        heard = json.loads(connection.recv())
+        connection.send(json.dumps({"type": "session.updated", "event_id": "e", "session": heard["session"]}))
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/v1"
+        client = openai.OpenAI(api_key="k", websocket_base_url=address)
+        with client.realtime.connect(model="gpt-realtime") as connection:
+            connection.session.update(session={"type": "realtime", "instructions": "Be brief."})
+            assert connection.recv().type == "session.updated"
+        server.shutdown()
+    assert spans.all() == []
