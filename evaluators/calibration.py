@@ -123,6 +123,7 @@ def calibrate(
         raise UsageError(
             "The evaluator has neither verdicts nor scores to cut.", hint="Score the labelled items first."
         )
+    raters = len({pair.rater for pair in pairs})
     good = [bool(item.good) for item in judged]
     passed = [bool(item.passed) for item in judged]
     newest = max((pair.at for pair in pairs if pair.at), default=None)
@@ -133,7 +134,7 @@ def calibrate(
         reasons=reasons,
         labels=len(pairs),
         items=len(items),
-        raters=len({pair.rater for pair in pairs}),
+        raters=raters,
         unscored=len(items) - len(scored),
         confusion=confusion,
         precision=confusion.precision,
@@ -149,7 +150,7 @@ def calibrate(
         newest_label=newest,
         age_days=age,
         drift=_drift(judged),
-        notes=_notes(judged, scored, items, age),
+        notes=_notes(judged, scored, items, raters, age),
     )
 
 
@@ -294,7 +295,9 @@ def _drift(judged: Sequence[Pair]) -> str:
     )
 
 
-def _notes(judged: Sequence[Pair], scored: Sequence[Pair], items: Sequence[Pair], age: float | None) -> list[str]:
+def _notes(
+    judged: Sequence[Pair], scored: Sequence[Pair], items: Sequence[Pair], raters: int, age: float | None
+) -> list[str]:
     notes = []
     if not judged:
         notes.append(
@@ -302,6 +305,10 @@ def _notes(judged: Sequence[Pair], scored: Sequence[Pair], items: Sequence[Pair]
         )
     if len(scored) < len(items):
         notes.append(f"{len(items) - len(scored)} labelled items have no score; they count neither for nor against it.")
+    if any(item.good != item.passed for item in judged):
+        notes.append("Where people and evaluator disagree, the evaluator counts as wrong: mend it, not the labels.")
+    if raters == 1:
+        notes.append("One person labelled: let support, customer-facing and legal people rate the same calls.")
     if age is not None and age > QUARTER_DAYS:
         notes.append(f"The newest label is {age:.0f} days old; repeat every quarter.")
     return notes

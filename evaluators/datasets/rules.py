@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +21,10 @@ SIZES = {"golden": (50, 200), "distribution": (500, 5000)}
 
 # What an adversarial set must hold; an example names its kind in metadata.kind or in a tag.
 ADVERSARIAL_KINDS = ("empty_input", "long_input", "unexpected_language", "jailbreak", "out_of_scope")
+
+# Who attacks depends on the task: people who talk to the application, or what is asked of a writer of code.
+THREATS = ("angry_user", "confused_user", "information_extraction")
+CODE_THREATS = ("ambiguous_requirements", "security_sensitive")
 
 LONG_INPUT = 4000  # characters
 
@@ -101,6 +106,15 @@ def _adversarial(dataset: Dataset) -> Iterator[Problem]:
             "adversarial_kinds",
             f"adversarial has no {', '.join(missing)} case",
             'add one and say so: "metadata": {"kind": "jailbreak"}',
+        )
+    writes_code = re.search(r"\b(code|coding|program)", dataset.task_type, re.IGNORECASE)
+    threats = [kind for kind in (CODE_THREATS if writes_code else THREATS) if kind not in covered]
+    if examples and threats:
+        yield Problem(
+            "warning",
+            "threat_model",
+            f"adversarial has no {', '.join(threats)} case",
+            "who would do this to your application? Leave out, knowingly, what nobody could",
         )
 
 

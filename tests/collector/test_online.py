@@ -162,7 +162,7 @@ def test_b04_the_probability_is_the_weight_and_the_hash_decides(store):
     assert {round(row["sample_weight"], 6) for row in found} == {10.0}
 
 
-def test_20000_spans_against_a_budget_of_1000_leave_exact_counts_and_a_valid_weight(store):
+def test_b31_20000_spans_against_a_budget_of_1000_leave_exact_counts_and_a_valid_weight(store):
     project = fresh()
     for _ in range(4):
         fill(store, project, 5000)
@@ -432,7 +432,7 @@ def test_thumbs_down_are_harvested_by_a_condition_over_the_feedback(store):
     assert [(found["trace_id"], found["sample_weight"]) for found in harvested] == [(row["trace_id"], 0.0)]
 
 
-def test_spans_of_an_insert_that_is_still_under_way_are_not_passed_over(store):
+def test_b27_spans_of_an_insert_that_is_still_under_way_are_not_passed_over(store):
     project = fresh()
     queue = Queue(store)
     now = queue.now()

@@ -112,7 +112,7 @@ def test_b05_an_incident_in_which_everything_fails_stays_within_the_budget_and_u
     assert sum(weight for _, weight, _ in kept) == pytest.approx(N, rel=0.15)
 
 
-def test_s06_a_rare_segment_meets_its_floor_and_carries_its_true_weight():
+def test_b06_s05_s06_a_rare_segment_of_tier_and_hour_meets_its_floor_and_carries_its_true_weight():
     calls = traffic(random.Random(9), N)
     kept = run(POLICIES["segments with a floor"], calls)
     rare = [(call, weight, rule) for call, weight, rule in kept if call.tier == "enterprise"]

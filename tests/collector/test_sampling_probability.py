@@ -48,7 +48,7 @@ def test_a_probability_survives_the_way_through_threshold_weight_and_trace_state
 
 
 @given(st.binary(min_size=16, max_size=16), st.floats(0.001, 1), st.floats(0.001, 1))
-def test_two_samplers_agree_the_looser_keeps_whatever_the_stricter_keeps(trace_id, a, b):
+def test_b06_two_samplers_agree_the_looser_keeps_whatever_the_stricter_keeps(trace_id, a, b):
     randomness = p.randomness_of(trace_id)
     strict, loose = p.threshold_of(min(a, b)), p.threshold_of(max(a, b))
     assert not (randomness >= strict and randomness < loose)

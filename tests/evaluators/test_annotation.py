@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from evalspan.evaluators.annotation import agreement_report, draw, label_row, texts_of, week_of
 from evalspan.evaluators.cli import annotate as command
+from evalspan.evaluators.cli.calibrate import calibrate_command
 from evalspan.instrument.errors import UsageError
 from evalspan.queries.database import Store
 
@@ -84,6 +85,27 @@ def test_labels_by_key_are_kept_apart_by_author_and_taken_up_again(
         command.annotate, [*options, "--author", "bob", "--scale", "1-5"], input="15" + "s" * 18
     )
     assert "2 labels kept" in graded.output
+
+
+def test_p03_three_stakeholders_rate_the_same_twenty_calls_and_their_ratings_calibrate_the_metric(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, "walk")
+    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr("evalspan.queries.database.connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "_fed", lambda: True)
+    same = ["--metric", "m", "--project", "walk", "--week", "2026-W24", "--scale", "1-5"]
+    ratings = {"support": "1245" * 5, "customer-facing": "1245" * 5, "legal": "1144" * 5}
+    for author, keys in ratings.items():
+        done = CliRunner().invoke(command.annotate, [*same, "--author", author], input=keys)
+        assert "20 labels kept" in done.output
+    options = ["--metric", "m", "--project", "walk", "--good-from", "4", "--least-labels", "20", "--format", "json"]
+    done = CliRunner().invoke(calibrate_command, options)
+    report = json.loads(done.output)
+    assert (done.exit_code, report["verdict"]) == (3, "may_not_gate")  # the evaluator failed all, people half
+    assert (report["items"], report["raters"], report["labels"]) == (20, 3, 60)
+    assert (report["confusion"]["caught"], report["confusion"]["false_alarms"]) == (10, 10)
+    assert 0.7 < report["alpha"] < 1
 
 
 def test_p01_agreement_is_reported_and_corrects_from_forty_labels_on(store: Store) -> None:

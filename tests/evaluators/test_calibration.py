@@ -92,7 +92,7 @@ def test_r07_threshold_is_reported_with_how_it_does_on_other_items() -> None:
     assert calibrate(lower, direction="lower").threshold == pytest.approx(-report.threshold)
 
 
-def test_several_raters_are_counted_once_an_item_and_their_own_agreement_is_shown() -> None:
+def test_p03_several_raters_are_counted_once_an_item_and_their_own_agreement_is_shown() -> None:
     made = [
         Pair(item=str(i), rater=rater, label=float(good), good=good, passed=i % 2 == 0)
         for i in range(60)
@@ -105,13 +105,27 @@ def test_several_raters_are_counted_once_an_item_and_their_own_agreement_is_show
     assert report.alpha == pytest.approx(st.krippendorff_alpha(table, "ordinal"))
 
 
+def test_a16_p07_disagreement_is_told_as_the_evaluators_defect_and_one_persons_labels_as_no_product_input() -> None:
+    def notes(raters: str, wrong: int) -> str:
+        made = [
+            Pair(item=str(i), rater=rater, label=float(i % 2), good=i % 2 == 1, passed=(i % 2 == 1) != (i < wrong))
+            for i in range(60)
+            for rater in raters
+        ]
+        return " ".join(calibrate(made).notes)
+
+    assert notes("ab", 0) == ""
+    assert "the evaluator counts as wrong" in notes("ab", 1)
+    assert "let support, customer-facing and legal" in notes("a", 0)
+
+
 def test_quadratic_kappa_where_both_grade() -> None:
     made = [Pair(item=str(i), label=float(1 + i % 5), good=i % 5 >= 3, score=float(1 + min(4, i % 5 + (i % 7 == 0)))) for i in range(70)]  # fmt: skip
     want = st.cohen_kappa([p.label for p in made], [p.score for p in made], "quadratic")
     assert calibrate(made).kappa_quadratic == pytest.approx(want)
 
 
-def test_p02_p04_age_and_drift_of_the_calibration_are_said() -> None:
+def test_a15_p02_p04_p07_age_and_drift_of_the_calibration_are_said() -> None:
     old = pairs(60, 1.0, age_days=200)
     assert any("quarter" in note for note in calibrate(old, now=NOW).notes)
     worse = [Pair(item=f"n{p.item}", label=p.label, good=p.good, passed=not p.passed, at=NOW) for p in pairs(60, 0.9)]

@@ -86,7 +86,7 @@ def test_c01_a_changed_rule_is_a_new_version():
     assert by_closure(3).version == by_closure(3).version != by_closure(4).version
 
 
-def test_c07_a_set_that_passes_known_bad_outputs_is_called_lenient():
+def test_p07_c07_a_set_that_passes_known_bad_outputs_is_called_lenient():
     bad = ["The plan costs $79.", "lol", "We will refund you."]
     lenient = Constraints("style").add("short", WordCount(at_most=150)).leniency(bad)
     assert (lenient.caught, lenient.never_failing) == (0, ("short",))

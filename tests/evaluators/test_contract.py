@@ -24,14 +24,14 @@ async def outcome(function, **arguments):
     return await run_evaluator(evaluator(name="e", version="1")(function), output="x", **arguments)
 
 
-async def test_a_decorated_function_is_still_the_function_and_an_evaluator():
+async def test_a19_a_decorated_function_is_still_the_function_and_an_evaluator():
     assert length("four") == 4
     assert length(output="four") == 4
     assert await length.evaluate(output="four") == Score(4.0, passed=True)
     assert (length.name, length.version, length.direction, length.threshold) == ("length", "1", "higher", 3)
 
 
-async def test_async_functions_partials_and_callable_objects_are_evaluators_b26():
+async def test_b26_async_functions_partials_and_callable_objects_are_evaluators():
     async def slow(output, expected):
         return output == expected
 
@@ -145,7 +145,7 @@ def test_b24_empty_suites_and_names_twice_are_refused():
         check_suite([len])
 
 
-def test_a_suite_is_loaded_from_the_working_directory_and_errors_say_what_is_missing(tmp_path, monkeypatch):
+def test_a19_a_suite_is_loaded_from_the_working_directory_and_errors_say_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "suite_a.py").write_text(
         "from evalspan.evaluators import evaluator\n@evaluator\ndef short(output): return len(output) < 9\n"

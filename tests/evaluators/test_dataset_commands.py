@@ -188,7 +188,7 @@ def test_d15_validate_reports_contamination_and_exits_3() -> None:
     assert {"contaminated"} <= {row["code"] for row in json.loads(result.stdout)}
 
 
-def test_d13_a_set_that_every_version_passes_is_called_too_easy() -> None:
+def test_a14_d13_a_set_that_every_version_passes_is_called_too_easy() -> None:
     example = Example(id="g", partition="golden", input={"question": "x"}, tags=["ambiguous"])
 
     passed = SimpleNamespace(results=[SimpleNamespace(example_id="g", passed=True)])

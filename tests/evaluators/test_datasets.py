@@ -87,7 +87,7 @@ def test_d12_a_version_is_added_by_new_content_only(tmp_path: Path) -> None:
     assert Dataset.load(tmp_path / "d.jsonl").version == 2
 
 
-def test_d12_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+def test_b43_d12_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     dataset = Dataset("d", examples=[golden()])
     path = dataset.save(tmp_path / "d.jsonl")
     before = path.read_bytes()
@@ -124,7 +124,7 @@ def test_d03_reviewers_recorded_with_the_example_count_but_do_not_approve_the_se
 
 
 @pytest.mark.parametrize("edit", ["expected_output", "input", "add", "remove"])
-def test_d04_any_edit_voids_the_approval(tmp_path: Path, edit: str) -> None:
+def test_b43_d04_any_edit_voids_the_approval(tmp_path: Path, edit: str) -> None:
     dataset = Dataset("d", examples=[golden(1), golden(2)])
     dataset.approve("ann", "bob")
     dataset.save(tmp_path / "d.jsonl")
@@ -172,6 +172,22 @@ def test_d02_d08_validate_names_size_missing_kinds_and_pending_cases() -> None:
     assert "long_input" in missing
     assert "empty_input" not in missing
     assert "jailbreak" not in missing
+
+
+@pytest.mark.parametrize(
+    ("task", "missing"),
+    [("customer support", "confused_user, information_extraction"), ("code generation", "ambiguous_requirements")],
+)
+def test_d14_validate_names_the_threats_that_the_task_has_and_no_case_covers(task: str, missing: str) -> None:
+    kinds = [{"kind": "angry user"}, {"kind": "security-sensitive"}]
+    dataset = Dataset(
+        "d", task, [Example(f"a{i}", "adversarial", {"q": str(i)}, metadata=k) for i, k in enumerate(kinds)]
+    )
+    problem = next(one for one in dataset.validate() if one.code == "threat_model")
+    assert (problem.severity, problem.message) == ("warning", f"adversarial has no {missing} case")
+    for kind in missing.split(", "):
+        dataset.add(Example(kind, "adversarial", {"q": kind}, tags=[kind]))
+    assert "threat_model" not in {one.code for one in dataset.validate()}
 
 
 def test_approvals_travel_with_the_examples_of_a_store_and_an_edit_there_voids_them() -> None:

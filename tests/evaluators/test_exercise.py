@@ -84,6 +84,17 @@ def test_r07_a15_the_rules_may_gate_by_the_peoples_labels(verdicts, scores):
     assert too_few.returncode == 4  # h08: fifty labels before production
 
 
+def test_a02_a_wrong_policy_an_invented_feature_and_a_wrong_tone_fail_three_different_things(verdicts):
+    def failed(answer):
+        return {name: verdicts[answer, name]["label"] for name in ("support_rules", "grounding") if not verdicts[answer, name]["passed"]}  # fmt: skip
+
+    assert failed("wrong-price")["support_rules"] == "only prices of the help centre"
+    assert failed("invented-feature") == {"grounding": "ungrounded"}
+    rules = load_object(f"{EXAMPLE}/checks.py:STYLE")
+    curt = rules("Pro costs $49 per user per month and includes live chat. Figure it out.")
+    assert (curt.passed, curt.label) == (False, "closes politely")
+
+
 def test_c05_five_constraints_and_more_keep_the_good_answers_and_catch_an_invented_price(verdicts):
     rules = load_object(f"{EXAMPLE}/checks.py:STYLE")
     assert len(rules.names) >= 5

@@ -155,7 +155,7 @@ def test_repeats_are_averaged_within_their_case() -> None:
     assert rate.candidate_mean == pytest.approx(2 / 3)
 
 
-def test_multiplicity_one_of_many_metrics_falling_by_chance_is_no_regression() -> None:
+def test_a17_multiplicity_one_of_many_metrics_falling_by_chance_is_no_regression() -> None:
     draw = random.Random(1)
     false_alarms = 0
     for _ in range(40):
@@ -174,7 +174,7 @@ def test_multiplicity_one_of_many_metrics_falling_by_chance_is_no_regression() -
     assert false_alarms <= 6  # uncorrected, 12 metrics would alarm in 40 * (1 - 0.95 ** 12) = 18 of 40 runs
 
 
-def test_the_same_target_is_no_worse_and_a_broken_one_fails_the_gate() -> None:
+def test_a17_the_same_target_is_no_worse_and_a_broken_one_fails_the_gate() -> None:
     run(200)
     assert gate("app:same", "--baseline", "base.json")[0] == 0
     code, report = gate("app:much_worse", "--baseline", "base.json")
@@ -326,7 +326,9 @@ def test_g14_a_connection_that_is_opened_while_importing_keeps_answers_out_of_th
         assert Path("calls.log").read_text() == "xxxxxx"
 
 
-def test_experiments_go_to_the_store_and_come_back_as_baselines(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_g01_experiments_go_to_the_store_and_come_back_as_baselines(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @contextmanager
     def opened(_dsn: str | None) -> Iterator[Store]:
         yield store

@@ -185,7 +185,7 @@ def test_b23_one_broken_evaluator_beside_passing_ones_is_no_pass() -> None:
 
 
 @pytest.mark.parametrize("more", [[], ["--partition", "golden"]])
-def test_b21_empty_golden_never_passes(more: list[str]) -> None:
+def test_a14_b21_empty_golden_never_passes(more: list[str]) -> None:
     assert gate(save(), *more).exit_code == 4
     if more:
         assert gate(save(case(1)), *more).exit_code == 4
@@ -322,7 +322,7 @@ def test_g06_the_first_failure_is_named_in_the_order_of_the_verdict() -> None:
     assert said["results"][0]["failure_reason"].startswith("constraints")
 
 
-def test_g12_a_run_over_its_time_budget_is_inconclusive_and_says_so() -> None:
+def test_p07_a18_g12_a_run_over_its_time_budget_is_inconclusive_and_says_so() -> None:
     Path("slow.py").write_text("import time\ndef answer(i):\n    time.sleep(0.3)\n    return '$49'\n")
     path = save(*(case(number, "golden") for number in range(20)))
     code, said = report(path, "--golden-budget", "0.4", "--concurrency", "2", target="slow:answer")
@@ -375,7 +375,7 @@ def test_github_gets_annotations_on_the_cases_line_and_a_summary(monkeypatch: py
     assert "❌ failed" in Path("summary.md").read_text()
 
 
-def test_g14_the_second_run_is_from_the_cache_and_reports_the_same() -> None:
+def test_g01_g14_the_second_run_is_from_the_cache_and_reports_the_same() -> None:
     Path("counting.py").write_text(
         "from pathlib import Path\n"
         "def answer(i):\n    with open('calls.log', 'a') as f: f.write('x')\n    return Path('fact.txt').read_text()\n"
@@ -434,7 +434,7 @@ def test_g14_a_run_that_was_cut_short_goes_on_where_it_stopped() -> None:
     assert 20 <= len(Path("calls.log").read_text()) <= 22, "only the two that were under way are asked again"
 
 
-def test_the_gate_runs_without_the_store_and_the_service() -> None:
+def test_a09_the_gate_runs_without_the_store_and_the_service() -> None:
     path = save(case(1))
     program = (
         "import sys\nfrom evalspan.__main__ import cli\n"

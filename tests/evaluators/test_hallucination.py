@@ -118,7 +118,7 @@ async def test_b36_context_and_response_are_fenced(scripted):
         assert provider.requests[0].messages[0].text.count(f"<<<END OF {label} {nonce}") == 1
 
 
-def test_h07_many_hallucinations_come_with_what_to_check_first():
+def test_p07_h07_many_hallucinations_come_with_what_to_check_first():
     from evalspan.evaluators.running import Outcome
     from evalspan.evaluators.score_report import advice
     from evalspan.evaluators.scoring import Scored

@@ -87,7 +87,7 @@ async def test_j04_b14_several_samples_give_mean_unbiased_variance_and_stability
     assert (await judged(scripted(grade(3), grade(4), grade(5)), n_samples=3)).details["stable"] is False
 
 
-async def test_j12_b15_scores_far_apart_say_that_the_prompt_is_underspecified(scripted):
+async def test_p07_j12_b15_scores_far_apart_say_that_the_prompt_is_underspecified(scripted):
     got = await judged(scripted(grade(2), grade(4), grade(3)), n_samples=3)
     assert "underspecified" in got.details["warnings"][0]
     assert "anchor" in got.details["warnings"][0]
@@ -164,7 +164,7 @@ def test_j14_a_prompt_that_would_not_show_the_output_is_refused(tmp_path):
         ("my-model", "my-model", None),
     ],
 )
-async def test_j07_j08_judge_and_subject_of_one_family_are_warned_about(scripted, model, subject, expected):
+async def test_p07_j07_j08_judge_and_subject_of_one_family_are_warned_about(scripted, model, subject, expected):
     one = Judge(model=model, provider=scripted(grade(4)), cache=False)
     got = await run_evaluator(one, output="x", span={"request_model": subject})
     assert [expected in note for note in got.details["warnings"]] == ([True] if expected else [])

@@ -43,7 +43,7 @@ def run(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> tup
     return done.returncode, done.stdout + done.stderr
 
 
-def test_cases_of_a_file_are_tests_with_the_gates_verdicts(folder: Path) -> None:
+def test_a09_cases_of_a_file_are_tests_with_the_gates_verdicts(folder: Path) -> None:
     Dataset("d", examples=[case("good", root_cause="x"), case("bad", root_cause="the prompt")]).save(folder / "d.jsonl")
     names = ["--evalspan-target", "app:answer", "--evalspan-suite", "app:suite"]
     code, said = run(folder, "d.jsonl", *names)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evalspan.evaluators import Unscored, exact_match, run_evaluator, token_f1
+from evalspan.evaluators import Constraints, Unscored, exact_match, run_evaluator, token_f1
+from evalspan.evaluators.checks import WordCount
 from evalspan.evaluators.evaluator import EvaluationWarning
 from evalspan.instrument.errors import UsageError
 
@@ -74,3 +75,16 @@ def test_r01_the_documentation_helps_to_choose_by_task_error_and_cost():
         assert name in table
     assert "| cost |" in table
     assert "false alarm" in table
+
+
+def test_a06_copying_raises_overlap_and_a_rule_of_another_kind_sees_it():
+    source = (
+        "Pro costs $49 a month. Starter costs $29 a month. Every plan has a free trial of 14 days. Refunds take 5 days."
+    )
+    expected = "Pro costs $49 a month. Every plan has a free trial of 14 days."
+    honest = "It is $49 monthly, after two free weeks."
+    copied, said = token_f1(source, expected), token_f1(honest, expected)
+    assert copied.details["recall"] == 1.0
+    assert copied.value > said.value + 0.3
+    short = Constraints("short").add("at most 15 words", WordCount(at_most=15))
+    assert (short(source).passed, short(honest).passed) == (False, True)

@@ -55,7 +55,7 @@ def answers(n, **more):
     ]
 
 
-def test_the_table_has_n_interval_unscored_and_why(folder):
+def test_p06_the_table_has_n_interval_unscored_and_why(folder):
     write(folder, [*answers(10), {"id": "b", "output": "boom", "context": "The plan costs $49."}])
     done = run(folder, "--input", "a.jsonl", "--suite", "checks:SUITE", "--format", "json")
     assert done.returncode == 0, done.stderr

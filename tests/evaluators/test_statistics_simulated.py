@@ -121,7 +121,7 @@ def test_x01_clear_cases_get_clear_verdicts() -> None:
     assert _verdicts(-1.0, 60)["proceed"] > 0.9
 
 
-def test_x02_fewer_than_ten_scores_are_inconclusive() -> None:
+def test_b43_x02_fewer_than_ten_scores_are_inconclusive_and_say_what_to_do() -> None:
     got = st.detect_regression([4.0] * 9, [1.0] * 50)
     assert (got.conclusion, got.recommendation) == ("inconclusive", "collect_more_data")
     assert st.detect_regression([], []).recommendation == "collect_more_data"

@@ -132,7 +132,9 @@ def test_too_few_scores_are_inconclusive_for_drift(loop: Loop) -> None:
     assert code == 4, said
 
 
-def test_a_failure_becomes_a_case_that_gates_once_it_is_reviewed(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a12_a13_a_failure_becomes_a_case_that_gates_once_it_is_reviewed(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loop.wait_for("SELECT 1 FROM evaluations", 12)
     cases = loop.folder / "cases.jsonl"
     code, said = loop.run("export", "failures", "--since", "1h", "--where", "score >= 0", "--to", str(cases))

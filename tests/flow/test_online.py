@@ -81,7 +81,7 @@ def test_b32_kill_nine_of_the_worker_neither_loses_nor_doubles_an_evaluation(tmp
     assert (rows, ids, spans, weight) == (900, 900, 900, 900)
 
 
-def test_w01_a_judge_that_blocks_its_loop_holds_up_neither_receivers_nor_inserts(tmp_path):
+def test_a11_w01_a_judge_that_blocks_its_loop_holds_up_neither_receivers_nor_inserts(tmp_path):
     path = tmp_path / "store"
     with serving(path, settings=settings(path, "stalled")) as collector:
         assert collector.post(request_of(5).SerializeToString()).status == 200

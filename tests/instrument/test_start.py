@@ -153,7 +153,7 @@ def test_a_broken_collector_costs_the_app_neither_time_nor_its_exit(how: str, se
     assert ended - reached_the_end < 12
 
 
-def test_a_full_queue_drops_counts_and_says_so_once(server: ScriptedServer) -> None:
+def test_b31_w02_a_full_queue_drops_counts_and_says_so_once(server: ScriptedServer) -> None:
     with scripted_server() as slow:
         slow.then(*[Reply(delay_s=30)] * 10)
         code = f"""

@@ -154,7 +154,7 @@ def test_same_hour_baseline_does_not_take_the_night_for_drift(store: Store) -> N
     assert {r["alarm"] for r in level} == {""}
 
 
-def test_before_after_equals_detect_regression_and_scipy(store: Store) -> None:
+def test_b13_before_after_equals_detect_regression_and_scipy_also_by_ranks(store: Store) -> None:
     rng = np.random.default_rng(6)
     cases = {"worse": -1.0, "same": 0.0, "slightly": -0.15, "better": 1.0}
     samples = {}

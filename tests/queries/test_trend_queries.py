@@ -68,7 +68,7 @@ def test_every_query_has_a_header_that_is_true(store: Store, name: str) -> None:
     assert not result.columns or named == ["rows"] or result.columns == named
 
 
-def test_b02_b16_score_trend_is_weighted_and_counts_what_is_unscored(store: Store) -> None:
+def test_p06_b02_b13_b16_score_trend_is_weighted_and_counts_what_is_unscored(store: Store) -> None:
     rng = np.random.default_rng(1)
     rows = []
     for i in range(400):
@@ -108,6 +108,32 @@ def test_b02_b16_score_trend_is_weighted_and_counts_what_is_unscored(store: Stor
         assert window["unscored_reason"] == "judge timed out"
         order = np.argsort(y, kind="stable")
         assert window["p10"] == y[order][np.searchsorted(np.cumsum(w[order]), 0.1 * w.sum())]
+
+
+def test_a07_a_metric_is_a_time_series_by_prompt_version_and_model_and_joins_temperature_and_context_length(
+    store: Store,
+) -> None:
+    spans, rows = [], []
+    for day, version, temperature, length in (
+        (2.5, "v7", "0.2", 900),
+        (1.5, "v7", "0.2", 1100),
+        (0.5, "v8", "0.9", 4000),
+    ):
+        span = call("trend-of", day, prompt_version=version, attributes={"gen_ai.request.temperature": temperature}, input_tokens=length)  # fmt: skip
+        same = {key: span[key] for key in ("trace_id", "span_id", "prompt_version", "request_model")}
+        spans.append(span)
+        rows.append(evaluation("trend-of", day, 5.0 if version == "v7" else 2.0, **same))
+    store.insert("spans", spans)
+    store.insert("evaluations", rows)
+    by_version = ask(store, "score_trend", "trend-of", by="prompt_version")
+    assert [(r["value"], r["mean"]) for r in by_version] == [("v7", 5.0), ("v7", 5.0), ("v8", 2.0)]
+    assert len({r["window_start"] for r in by_version}) == 3
+    assert {r["value"] for r in ask(store, "score_trend", "trend-of", by="request_model")} == {"m-1"}
+    joined = store.query(
+        "SELECT e.span_time, e.score, attributes['gen_ai.request.temperature'], input_tokens FROM evaluations AS e "
+        "INNER JOIN spans AS s USING (project, trace_id, span_id) WHERE project = 'trend-of' ORDER BY e.span_time"
+    ).rows
+    assert [tuple(one[1:]) for one in joined] == [(5.0, "0.2", 900), (5.0, "0.2", 1100), (2.0, "0.9", 4000)]
 
 
 def test_score_trend_corners(store: Store) -> None:

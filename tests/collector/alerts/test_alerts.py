@@ -96,7 +96,9 @@ kind = "webhook"
 """
 
 
-def test_bad_rules_are_refused_with_file_line_and_reason_while_the_others_watch(store: Store, tmp_path: Path) -> None:
+def test_w07_bad_rules_are_refused_with_file_line_and_reason_while_the_others_watch(
+    store: Store, tmp_path: Path
+) -> None:
     file = tmp_path / "evalspan.toml"
     file.write_text(BAD)
     rules, sinks, problems = ready(load_config(file), store)
@@ -115,7 +117,7 @@ def test_bad_rules_are_refused_with_file_line_and_reason_while_the_others_watch(
     assert "url" in by_name["hook"].reason
 
 
-def test_every_built_in_rule_is_accepted_by_the_engine(store: Store) -> None:
+def test_w07_every_built_in_rule_is_accepted_by_the_engine(store: Store) -> None:
     rules, _, problems = ready(load_config(None, environment={}), store)
     assert len(rules) >= 9
     assert not problems
@@ -186,6 +188,31 @@ async def test_w06_b17_a_degradation_is_told_once_with_numbers_and_traces_and_th
     assert written["ended_at"] == at(60 * 24 * 30)
 
 
+async def test_w07_the_threshold_is_the_owners_and_a_rule_of_the_same_name_replaces_the_built_in_one(
+    store: Store, tmp_path: Path
+) -> None:
+    store.insert("evaluations", scores("threshold", 3.4, days=(0, 1)))
+    path = tmp_path / "evalspan.toml"
+    told: dict[float, list[str]] = {}
+    for limit in (3.5, 1.5):
+        path.write_text(
+            f"""[[alerts.rules]]
+name = "quality_degradation"
+query = "score_trend"
+project = "threshold"
+parameters = {{ until = "{NOON.isoformat()}" }}
+condition = "n >= 20 AND high < {limit}"
+"""
+        )
+        rules, _, problems = ready(load_config(path, {}), store)
+        assert not problems
+        (rule,) = [one for one in rules if one.name == "quality_degradation"]
+        sink = Told()
+        await Watcher(store, [rule], [sink], Telemetry()).look(rule, NOON)
+        told[limit] = [notice["state"] for notice in sink.notices]
+    assert told == {3.5: ["firing"], 1.5: []}
+
+
 async def test_a_silenced_rule_records_and_sends_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.insert("evaluations", scores("hush", 4.0, days=(7, 14)) + scores("hush", 2.5, days=(0, 5)))
     rule, sink = degradation("hush"), Told()
@@ -203,7 +230,7 @@ async def test_a_silenced_rule_records_and_sends_nothing(store: Store, monkeypat
     assert json.loads(told.output)[0]["severity"] == "high"
 
 
-async def test_a_rule_that_cannot_look_is_an_alert_after_three_times(store: Store) -> None:
+async def test_a18_b28_a_rule_that_cannot_look_is_an_alert_after_three_times(store: Store) -> None:
     store.insert("evaluations", scores("broken", 4.0, days=(1, 2)))
     sink = Told()
     rule = AlertRule(name="broken", query="segments", parameters={"by": "colour"}, condition="1", project="broken")
@@ -245,7 +272,7 @@ async def receiver(answers: list[int]) -> AsyncIterator[tuple[str, list[tuple[di
     await runner.cleanup()
 
 
-async def test_a_webhook_is_signed_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_w07_a_webhook_is_signed_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK_SECRET", "s3cret")
     monkeypatch.setattr("evalspan.collector.alerts.sinks.FIRST_PAUSE_S", 0.01)
     async with receiver([503, 500, 200]) as (url, got):
@@ -272,7 +299,7 @@ async def test_a_webhook_that_is_down_delays_only_itself(monkeypatch: pytest.Mon
     assert json.loads(got[0][1])["text"] == "[high] firing: r m: fell\nhttp://t/1"
 
 
-async def test_a_command_gets_the_notice_and_its_failure_is_a_failure(tmp_path: Path) -> None:
+async def test_w07_a_command_gets_the_notice_and_its_failure_is_a_failure(tmp_path: Path) -> None:
     out = tmp_path / "notice.json"
     script = "import sys; open(sys.argv[1], 'w').write(sys.stdin.read())"
     config = SinkConfig(name="run", kind="command", command=(sys.executable, "-c", script, str(out)), tries=1)
