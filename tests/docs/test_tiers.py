@@ -73,3 +73,12 @@ def test_s01_the_page_on_sampling_gives_the_reason_for_keeping_all_and_the_one_s
 @pytest.mark.parametrize("gamed", ["copying the source raises ROUGE", "agreeing with the user raises thumbs-up"])
 def test_a06_the_page_on_metrics_says_how_proxies_are_gamed(gamed: str) -> None:
     assert gamed in section("evaluators.md", "Which metric")
+
+
+def test_p07_each_pitfall_on_the_page_has_a_detector_that_says_those_words() -> None:
+    rows = [line.split(" | ") for line in section("calibration.md", "Pitfalls, and what tells you").splitlines()]
+    words = [row[2].strip("` |") for row in rows if len(row) == 3][2:]
+    source = "\n".join(path.read_text() for path in (DOCS.parent / "evaluators").rglob("*.py"))
+    said = re.sub(r'"\s*\n\s*f?"', "", source)  # a message that goes over two lines
+    assert len(words) == 7
+    assert [one for one in words if one not in said] == []
