@@ -64,10 +64,11 @@ async def _aggregates(service: Service, _: web.Application) -> AsyncIterator[Non
     """Sums up the scores of every window on stderr while the service runs, whoever made them."""
     projects = sorted({"default", *service.config.auth.keys.values()})
     every_s = service.config.evaluation.aggregates_every_s
-    task = asyncio.create_task(aggregates.follow(service.store, projects, every_s, partial(click.echo, err=True)))
+    stop, say = asyncio.Event(), partial(click.echo, err=True)
+    task = asyncio.create_task(aggregates.follow(service.store, projects, every_s, say, stop))
     yield
-    task.cancel()
-    await asyncio.wait([task])
+    stop.set()
+    await task
 
 
 def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyRule], list[Problem]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -18,17 +19,22 @@ _log = logging.getLogger(__name__)
 _KEPT = ("metric", "evaluator_version", "effective_n", "mean", "low", "high", "p10", "share_unscored")
 
 
-async def follow(store: Store, projects: Sequence[str], every_s: int, say: Callable[[str], None]) -> None:
-    """Says every window once, one window after its end, because evaluators need their time; until cancelled.
+async def follow(
+    store: Store, projects: Sequence[str], every_s: int, say: Callable[[str], None], stop: asyncio.Event
+) -> None:
+    """Says every window once, one window after its end, because evaluators need their time.
 
-    A failure costs the line of that window, not those after it: the rows stay in the store.
+    When `stop` is set it ends after the queries under way, for a store must not be closed under one. A failure costs
+    the line of its window, not those after it: the rows stay in the store.
     """
     last = 0
     while True:
         now = time.time()
         # The timer may wake a little early: then the same window must not be said again.
         boundary = max((int(now) // every_s + 1) * every_s, last + every_s)
-        await asyncio.sleep(boundary - now)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), boundary - now)
+            return
         end = datetime.fromtimestamp(boundary - every_s, UTC)
         for project in projects:
             try:

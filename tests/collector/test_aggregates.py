@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -83,11 +82,8 @@ async def test_w05_b28_every_window_is_said_once_and_a_failure_ends_only_its_own
         if len(said) == 2:
             twice.set()
 
-    task = asyncio.create_task(aggregates.follow(None, ["p"], 1, say))  # type: ignore[arg-type]
-    await asyncio.wait_for(twice.wait(), 20)
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    # Set at the second line, it also ends the task.
+    await asyncio.wait_for(aggregates.follow(None, ["p"], 1, say, twice), 20)  # type: ignore[arg-type]
     assert said == [end.isoformat() for end in asked[1:]]
     assert len(set(asked)) == len(asked) == 3
     assert "a score was None" in caplog.text
