@@ -27,8 +27,9 @@ from .insert import KeepAll, Stage
 from .pipeline import Pipeline, limits_of
 from .prices import Pricing
 from .receivers.guard import Guard
-from .receivers.http import PROJECT, HttpReceiver
+from .receivers.http import PROJECT, HttpReceiver, statuses_for_all
 from .receivers.intake import Intake
+from .receivers.memory import RequestMemory
 from .receivers.rows import add_rows_route
 from .sampling import build_sampler
 from .sampling.head import HeadStage
@@ -63,6 +64,7 @@ class Service:
         self.contents = self._pipeline("contents", self._insert_contents, KeepAll())
         longest = config.receive.max_attribute_bytes
         self.intake = Intake(self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest)
+        self._memory = RequestMemory(config.receive.max_inflight_bytes)
         self._guard = Guard(self.keys, config.receive.header_timeout_s)
         self.app = self._application()
 
@@ -124,7 +126,7 @@ class Service:
             return
         from .receivers.grpc_server import GrpcReceiver
 
-        receiver = GrpcReceiver(self.intake, receive, self.keys, self.telemetry)
+        receiver = GrpcReceiver(self.intake, receive, self.keys, self.telemetry, self._memory)
         stack.push_async_callback(receiver.stop)
         self.grpc_url = _url(receive.host, await receiver.start())
 
@@ -174,11 +176,13 @@ class Service:
 
     def _application(self) -> web.Application:
         receive = self.config.receive
-        app = web.Application(client_max_size=receive.max_body_bytes, middlewares=[self._guard.middleware])
+        app = web.Application(
+            client_max_size=receive.max_body_bytes, middlewares=[self._guard.middleware, statuses_for_all]
+        )
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._readiness)
         app.router.add_get("/metrics", self._metrics)
-        HttpReceiver(self.intake, receive, self.telemetry).add_routes(app)
+        HttpReceiver(self.intake, receive, self.telemetry, self._memory).add_routes(app)
         add_rows_route(app, self.store, self.keys)
         for part in _PARTS:
             part.attach(app, self)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -18,6 +19,7 @@ from ..telemetry import Telemetry
 from .config import ReceiveConfig
 from .http import Accept
 from .intake import Intake
+from .memory import RequestMemory
 from .refusal import Refused
 
 _SERVICES = {
@@ -31,19 +33,23 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 class GrpcReceiver:
     """The gRPC server; `start` returns the port it listens on."""
 
-    def __init__(self, intake: Intake, config: ReceiveConfig, keys: KeyRing, telemetry: Telemetry) -> None:
-        self._config, self._keys, self._telemetry = config, keys, telemetry
+    def __init__(
+        self, intake: Intake, config: ReceiveConfig, keys: KeyRing, telemetry: Telemetry, memory: RequestMemory
+    ) -> None:
+        self._config, self._keys, self._telemetry, self._memory = config, keys, telemetry, memory
+        # Calls beyond these wait unread. gRPC's own limit would end them with a code that clients do not try again.
+        self._readers = asyncio.Semaphore(max(1, config.max_inflight_bytes // config.max_body_bytes) * 8)
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", config.max_body_bytes),
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_metadata_size", 16 * 1024),
             ],
-            maximum_concurrent_rpcs=max(1, config.max_inflight_bytes // config.max_body_bytes) * 8,
         )
         accepts: dict[str, Accept] = {"traces": intake.traces, "logs": intake.logs, "metrics": intake.metrics}
         for signal, accept in accepts.items():
-            method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+            # As a stream of one message, so that the message is read when we ask for it and not before.
+            method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(
                 self._export(signal, accept)
             )
             service = grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": method})
@@ -66,10 +72,14 @@ class GrpcReceiver:
         """Refuses new calls and finishes those in progress."""
         await self._server.stop(grace=5)
 
-    def _export(self, signal: str, accept: Accept) -> Callable[[bytes, Any], Awaitable[bytes]]:
-        async def export(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+    def _export(self, signal: str, accept: Accept) -> Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]:
+        async def export(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             try:
-                message = await accept(body, self._project(context), json=False)
+                project = self._project(context)
+                body = await self._read(messages)
+                with self._memory.share() as share:
+                    share.grow_to(len(body))
+                    message = await accept(body, project, json=False)
             except Refused as refused:
                 self._telemetry.add("grpc_requests_total", 1, signal=signal, code=_CODES[refused.code].name)
                 await context.abort(_CODES[refused.code], refused.message, _details(refused))
@@ -77,6 +87,16 @@ class GrpcReceiver:
             return message.SerializeToString()
 
         return export
+
+    async def _read(self, messages: AsyncIterator[bytes]) -> bytes:
+        """The call's only message."""
+        try:
+            async with asyncio.timeout(self._config.body_timeout_s), self._readers:
+                async for body in messages:
+                    return body
+        except TimeoutError as error:
+            raise Refused.busy(f"the message was not here within {self._config.body_timeout_s:g} s") from error
+        raise Refused.malformed("the call ended without a message")
 
     def _project(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
         metadata = dict(context.invocation_metadata() or ())

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
@@ -15,8 +16,9 @@ from ..telemetry import Telemetry
 from .config import ReceiveConfig
 from .inflate import inflate
 from .intake import Intake
+from .memory import RequestMemory, Share
 from .otlp_json import to_json
-from .refusal import INTERNAL, Refused
+from .refusal import INTERNAL, UNIMPLEMENTED, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +34,10 @@ class Accept(Protocol):
 
 
 class HttpReceiver:
-    """The routes, and the bounds on what their requests may hold in memory at once."""
+    """The routes; their requests share `memory` with those of gRPC."""
 
-    def __init__(self, intake: Intake, config: ReceiveConfig, telemetry: Telemetry) -> None:
-        self._config, self._telemetry, self._inflight = config, telemetry, 0
+    def __init__(self, intake: Intake, config: ReceiveConfig, telemetry: Telemetry, memory: RequestMemory) -> None:
+        self._config, self._telemetry, self._memory = config, telemetry, memory
         self._signals: dict[str, Accept] = {"traces": intake.traces, "logs": intake.logs, "metrics": intake.metrics}
 
     def add_routes(self, app: web.Application) -> None:
@@ -67,27 +69,41 @@ class HttpReceiver:
         limit, announced = self._config.max_body_bytes, request.content_length or 0
         if announced > limit:
             raise Refused.too_large(f"the body has {announced} bytes, the limit is {limit}; send fewer spans at once")
-        if self._inflight + announced > self._config.max_inflight_bytes:
-            raise Refused.busy("the requests in progress fill the memory set aside for them")
-        self._inflight += announced
-        held = announced
-        try:
-            body = await self._read(request)
-            body = inflate(body, request.headers.get("Content-Encoding", ""), limit)
-            self._inflight += len(body)
-            held += len(body)
+        with self._memory.share() as share:
+            share.grow_to(announced)
+            sent = await self._read(request, share)
+            body = inflate(sent, request.headers.get("Content-Encoding", ""), limit)
+            share.grow_to(len(sent) + len(body))
             return await accept(body, request[PROJECT], json=json)
-        finally:
-            self._inflight -= held
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.Request, share: Share) -> bytes:
+        """The body. A chunked one does not announce its length: it takes its share piece by piece."""
+        limit, body = self._config.max_body_bytes, bytearray()
         try:
             async with asyncio.timeout(self._config.body_timeout_s):
-                return await request.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            raise Refused.too_large(f"the body has more than {self._config.max_body_bytes} bytes") from error
+                async for piece in request.content.iter_any():
+                    if len(body) + len(piece) > limit:
+                        raise Refused.too_large(f"the body has more than {limit} bytes; send fewer spans at once")
+                    share.grow_to(len(body) + len(piece))
+                    body += piece
         except TimeoutError as error:
             raise Refused(408, 4, f"the body took longer than {self._config.body_timeout_s:g} s") from error
+        return bytes(body)
+
+
+@web.middleware
+async def statuses_for_all(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """An unknown path and a wrong method under /v1/ are answered as everything there is: with a google.rpc.Status."""
+    try:
+        return await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+        if not request.path.startswith("/v1/"):
+            raise
+        message = f"{request.method} {request.path}: OTLP is POST to /v1/traces, /v1/logs or /v1/metrics"
+        answer = refusal_response(Refused(error.status, UNIMPLEMENTED, message), request.content_type)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
 
 
 def encoded(message: Message, content_type: str, status: int = 200) -> web.Response:
@@ -100,7 +116,7 @@ def refusal_response(refused: Refused, content_type: str) -> web.Response:
     """google.rpc.Status in the request's content type; JSON for senders that speak neither."""
     answer = encoded(
         Status(code=refused.code, message=refused.message),
-        PROTOBUF if content_type == PROTOBUF else JSON,
+        PROTOBUF if content_type.lower() == PROTOBUF else JSON,
         refused.http_status,
     )
     if refused.retry_after_s is not None:

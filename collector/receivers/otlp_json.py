@@ -61,4 +61,6 @@ def _to_base64(thing: dict[str, Any]) -> None:
             try:
                 thing[name] = base64.b64encode(bytes.fromhex(thing[name])).decode()
             except (ValueError, TypeError) as error:
-                raise json_format.ParseError(f"{name} {thing[name]!r} is not hexadecimal") from error
+                raise json_format.ParseError(
+                    f"{name} {thing[name]!r} is not hexadecimal; OTLP's JSON has ids in hexadecimal, not in base64"
+                ) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import math
 import socket
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -113,6 +115,52 @@ def test_a_damaged_or_unknown_encoding_is_refused_with_its_reason(collector: Col
 def test_a_foreign_content_type_is_415_and_a_wrong_method_405(collector: Collector) -> None:
     assert collector.post(b"x", "text/plain").status == 415
     assert collector.request("GET", "/v1/traces").status == 405
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("PUT", "/v1/traces", 405), ("POST", "/v1/nothing", 404)])
+def test_wrong_methods_and_paths_under_v1_are_a_status_in_the_requests_type(
+    collector: Collector, method, path, status
+) -> None:
+    answer = collector.request(method, path, b"", {"Content-Type": PROTOBUF})
+    assert (answer.status, answer.headers["Content-Type"]) == (status, PROTOBUF)
+    assert "/v1/traces" in status_of(answer).message
+    assert answer.headers.get("Allow") == ("POST" if status == 405 else None)
+    answer = collector.request(method, path, b"", {"Content-Type": "Application/JSON; charset=utf-8"})
+    assert json.loads(answer.body)["code"] == 12
+
+
+@pytest.mark.parametrize("given", ["APPLICATION/X-PROTOBUF", "application/x-protobuf; charset=utf-8"])
+def test_a_content_type_in_capitals_or_with_parameters_is_the_same_type(collector: Collector, given) -> None:
+    assert collector.post(request_of(1).SerializeToString(), given).status == 200
+    refused = collector.post(b"\xff", given)
+    assert (refused.status, refused.headers["Content-Type"], status_of(refused).code) == (400, PROTOBUF, 3)
+
+
+def test_ids_in_base64_are_told_apart_from_hexadecimal_ones(collector: Collector) -> None:
+    span = {"traceId": "W47/95gDgQPSabYzgT/GDA==", "spanId": "7uGbfsPBsXQ=", "name": "a"}
+    answer = collector.post(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode(), JSON)
+    assert answer.status == 400
+    assert "not in base64" in json.loads(answer.body)["message"]
+
+
+def test_chunked_bodies_count_while_they_are_read_and_the_last_of_too_many_senders_gets_503(tmp_path) -> None:
+    settings = "[receive]\nmax_body_bytes = 4000000\nmax_inflight_bytes = 8000000\nbody_timeout_s = 3"
+    with serving(tmp_path / "store", settings=settings) as collector:
+        host, port = collector.address.split(":")
+        head = f"POST /v1/traces HTTP/1.1\r\nHost: {host}\r\nContent-Type: {PROTOBUF}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with contextlib.ExitStack() as stack:
+            senders = [stack.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(5)]
+            for sender in senders:
+                sender.sendall(head.encode() + b"%x\r\n" % 3_000_000 + bytes(3_000_000) + b"\r\n")
+            answers = [sender.recv(4000) for sender in senders]
+        statuses = sorted(answer.split()[1] for answer in answers)
+        assert statuses == [b"408", b"408", b"503", b"503", b"503"]
+        assert all(b"Retry-After: 1" in answer for answer in answers if b" 503 " in answer)
+        too_long = collector.request("POST", "/v1/traces", iter([bytes(1_000_000)] * 5), {"Content-Type": PROTOBUF})
+        assert too_long.status == 413
+        # What was held is given back.
+        whole = [request_of(1).SerializeToString()]
+        assert collector.request("POST", "/v1/traces", iter(whole), {"Content-Type": PROTOBUF}).status == 200
 
 
 def test_empty_requests_are_fine(collector: Collector) -> None:
@@ -340,6 +388,47 @@ def test_grpc_answers_like_http_with_its_own_codes(collector: Collector) -> None
         with pytest.raises(grpc.RpcError) as large:
             export(bytes(5_000_000), timeout=20)
         assert large.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_more_grpc_calls_at_once_than_are_read_at_once_wait_and_are_all_accepted(collector: Collector) -> None:
+    # gRPC's own limit would end them with RESOURCE_EXHAUSTED, for which clients drop their spans.
+    before = collector.metrics()['spans_accepted_total{project="default"}']
+    with grpc.insecure_channel(collector.said[0].split("gRPC at http://")[1].split(",")[0]) as channel:
+        export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        calls = [export.future(request_of(1).SerializeToString(), timeout=30) for _ in range(1500)]
+        assert {call.result() for call in calls} == {b""}
+    assert collector.metrics()['spans_accepted_total{project="default"}'] == before + 1500
+
+
+def test_the_same_body_from_many_senders_at_once_is_stored_once(tmp_path) -> None:
+    path, request = tmp_path / "store", request_of(3)
+    body = request.SerializeToString()
+    with serving(path, settings=SETTINGS) as running:
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: running.post(body).status, range(32)))
+        assert set(answers) == {200}
+        assert running.metrics()["duplicate_requests_total"] == 31
+        assert running.stop() == 0
+    stored = rows_of(path, "SELECT span_id, count() FROM spans GROUP BY span_id")
+    assert sorted(stored) == sorted([span_id, 1] for span_id in span_ids(request))
+
+
+def test_grpc_needs_a_key_as_http_does_and_refuses_by_partial_success(tmp_path) -> None:
+    settings = '[auth]\nkeys = { "key-of-the-blue-team" = "blue" }'
+    path, request = tmp_path / "store", request_of(2)
+    request.resource_spans[0].scope_spans[0].spans[0].trace_id = bytes(16)
+    with serving(path, "--grpc-port", "0", settings=settings) as collector:
+        with grpc.insecure_channel(collector.said[0].split("gRPC at http://")[1].split(",")[0]) as channel:
+            export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            for metadata in ((), (("authorization", "Bearer wrong"),)):
+                with pytest.raises(grpc.RpcError) as refused:
+                    export(request.SerializeToString(), metadata=metadata, timeout=20)
+                assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+            key = (("authorization", "Bearer key-of-the-blue-team"),)
+            answer = export(request.SerializeToString(), metadata=key, timeout=20)
+            assert ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans == 1
+        assert collector.stop() == 0
+    assert rows_of(path, "SELECT project FROM spans") == [["blue"]]
 
 
 def test_a_full_log_is_503_with_retry_after_over_http_and_unavailable_over_grpc(tmp_path) -> None:
