@@ -57,9 +57,15 @@ def find_experiment(key: str, *, dsn: str | None = None, project: str = "default
     if found is None:
         raise UsageError(f"neither a file nor an experiment of the store: {key}", hint="`evalspan experiment list`")
     config, results = found
-    record = msgspec.json.decode(config)
-    record["results"] = [msgspec.json.decode(result) for result in results]
-    return msgspec.convert(record, Experiment)
+    try:
+        record = msgspec.json.decode(config)
+        record["results"] = [msgspec.json.decode(result) for result in results]
+        return msgspec.convert(record, Experiment)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise UsageError(
+            f"the experiment {key} in the store is not a whole record: {error}",
+            hint="record it again with `evalspan experiment run`; rows that something else wrote cannot be compared",
+        ) from error
 
 
 def _row(run: Experiment, result: CaseResult, project: str) -> dict[str, Any]:

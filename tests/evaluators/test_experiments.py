@@ -344,6 +344,10 @@ def test_g01_experiments_go_to_the_store_and_come_back_as_baselines(
     monkeypatch.setenv("EVALSPAN_STORE", "shared")
     assert gate("app:same", "--baseline", "main")[0] == 0
     assert gate("app:same", "--baseline", "nobody")[0] == 2
+    store.insert("experiments", [{"experiment_id": "foreign", "name": "foreign", "config": '{"by": "another tool"}'}])
+    refused = evalspan("experiment", "compare", "foreign", "main", "--store", "shared")
+    assert refused.exit_code == 2
+    assert "the experiment foreign in the store is not a whole record" in str(refused.exception)
     listed = json.loads(evalspan("experiment", "list", "--store", "shared", "--format", "json").stdout)
     assert [(row["cases"], row["name"]) for row in listed if row["name"] == "main"] == [(200, "main")]
     trend = store.query(
