@@ -21,6 +21,7 @@ from ..queries.database import Store, open_store
 from ..queries.ownership import Owner, announce, withdraw
 from . import alerts, dashboard, online, retention, sqlport
 from .auth import KeyRing, refuse_open_door
+from .clock import Clock
 from .config import Config
 from .contents import insert_contents
 from .insert import KeepAll, Stage
@@ -45,11 +46,12 @@ _PARTS = (sqlport, online, alerts, dashboard, retention)
 
 
 class Service:
-    """What the parts share: settings, store, telemetry, addresses. `run` serves until it is told to stop."""
+    """What the parts share: settings, store, telemetry, clock, addresses. `run` serves until it is told to stop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         refuse_open_door(config.receive.host, config.auth)
         self.config = config
+        self.clock = clock or Clock()
         self.telemetry = Telemetry()
         self.token = secrets.token_urlsafe(32)
         self.http_url = self.sql_url = self.grpc_url = ""

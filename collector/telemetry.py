@@ -21,6 +21,7 @@ HELP = {
     "online_evaluation_total": "Spans and evaluations of online rules by stage: seen, matched, sampled, scored and so on.",
     "online_lag_seconds": "How far the slowest online rule is behind the stored spans.",
     "online_rules_off": "Rules of [evaluation] that cannot run.",
+    "alert_looks_total": "Looks at alert rules, whatever they saw.",
     "duplicate_requests_total": "Requests that a client sent again; stored once.",
     "evaluations_accepted_total": "Evaluation results that arrived as log records.",
     "contents_accepted_total": "Messages of calls that arrived as log records.",

@@ -39,7 +39,12 @@ def attach(app: web.Application, service: Service) -> None:
         await asyncio.to_thread(remember, service.store, rules, problems)
         tellers = [Sink(sink, service.telemetry.add) for sink in sinks]
         watcher = Watcher(
-            service.store, rules, tellers, service.telemetry, link=lambda trace: f"{service.http_url}/traces/{trace}"
+            service.store,
+            rules,
+            tellers,
+            service.telemetry,
+            link=lambda trace: f"{service.http_url}/traces/{trace}",
+            clock=service.clock,
         )
         tasks = [asyncio.create_task(watcher.run()), *(asyncio.create_task(teller.run()) for teller in tellers)]
         tasks[0].add_done_callback(_say_if_it_died)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from string import Formatter
 from typing import Any
 
@@ -16,6 +16,7 @@ from ...instrument.errors import EvalspanError
 from ...queries import catalog
 from ...queries.conditions import check_condition, matching, try_out
 from ...queries.database import Store
+from ..clock import Clock
 from ..telemetry import Telemetry
 from .config import AlertRule, Problem
 from .sinks import Sink
@@ -83,7 +84,9 @@ class Watcher:
         telemetry: Telemetry,
         *,
         link: Callable[[str], str] = str,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Clock()
         self._store, self._rules, self._telemetry, self._link = store, list(rules), telemetry, link
         self._sinks = {sink.config.name: sink for sink in sinks}
         self._states = {
@@ -110,8 +113,9 @@ class Watcher:
 
     async def _follow(self, rule: AlertRule) -> None:
         while True:
-            await asyncio.sleep(rule.every_s)
-            await self.look(rule, datetime.now(UTC))
+            await self._clock.sleep(rule.every_s)
+            await self.look(rule, self._clock.now())
+            self._telemetry.add("alert_looks_total", rule=rule.name)
 
     async def look(self, rule: AlertRule, now: datetime) -> list[Turn]:
         """One look at one rule; what turned. A query that fails is an alert, too, after three times in a row."""

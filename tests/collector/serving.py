@@ -27,12 +27,19 @@ class Answer(NamedTuple):
 class Collector:
     """One `evalspan serve` on free ports over the store at `path`."""
 
-    def __init__(self, path: Path, *flags: str, settings: str = "", prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *flags: str,
+        settings: str = "",
+        prefix: tuple[str, ...] = (),
+        program: tuple[str, ...] = ("-m", "evalspan", "serve"),
+    ) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         configuration = path.parent / f"{path.name}.toml"
         configuration.write_text(settings)
-        command = [sys.executable, "-m", "evalspan", "serve", "--store", f"chdb://{path}", "--port", "0"]
+        command = [sys.executable, *program, "--store", f"chdb://{path}", "--port", "0"]
         command += ["--grpc-port", "-1", "--sql-port", "-1", "--config", str(configuration), *flags]
         self.process = subprocess.Popen(
             [*prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=path.parent
@@ -88,9 +95,9 @@ class Collector:
 
 
 @contextlib.contextmanager
-def serving(path: Path, *flags: str, settings: str = "", prefix: tuple[str, ...] = ()) -> Iterator[Collector]:
-    """A collector that is gone afterwards, however the test ends."""
-    collector = Collector(path, *flags, settings=settings, prefix=prefix)
+def serving(path: Path, *flags: str, **how: Any) -> Iterator[Collector]:
+    """A collector that is gone afterwards, however the test ends; `how` is what `Collector` takes."""
+    collector = Collector(path, *flags, **how)
     try:
         yield collector
     finally:
