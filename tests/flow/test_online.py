@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
+
+import openai
+import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+import evalspan
 
 from ..collector.serving import Collector, rows_of, serving
 from ..collector.traffic import request_of
+from ..scripted import scripted_server
 
 EVALUATORS = """
 import time
@@ -95,6 +106,58 @@ def test_a11_w01_a_judge_that_blocks_its_loop_holds_up_neither_receivers_nor_ins
         until(lambda: scored(collector) == 2005)
         assert collector.stop() == 0
     assert rows_of(path, "SELECT count() FROM evaluations WHERE passed = 'pass'") == [[2005]]
+
+
+@contextmanager
+def traced_app(collector: Collector) -> Iterator[Callable[[float], list[float]]]:
+    """An app with one call after the other, traced into the collector; it calls for so long and returns the latencies."""
+    provider = TracerProvider()
+    exporter = OTLPSpanExporter(endpoint=f"http://{collector.address}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=200))
+    handle = evalspan.init(tracer_provider=provider)
+    with scripted_server() as server, openai.OpenAI(api_key="k", base_url=server.url, max_retries=0) as client:
+
+        def calls(seconds: float) -> list[float]:
+            latencies, end = [], time.monotonic() + seconds
+            while time.monotonic() < end:
+                began = time.perf_counter()
+                client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hello"}])
+                latencies.append(time.perf_counter() - began)
+                time.sleep(0.02)
+            assert provider.force_flush()
+            return latencies
+
+        try:
+            yield calls
+        finally:
+            handle.shutdown()
+            provider.shutdown()
+            evalspan.uninstrument()
+
+
+@pytest.mark.slow
+def test_w01_half_a_minute_of_a_stalled_judge_leaves_the_apps_call_latency_as_it_was(tmp_path):
+    path, release = tmp_path / "store", tmp_path / "release"
+    release.touch()
+    free: list[float] = []
+    stalled: list[float] = []
+    with serving(path, settings=settings(path, "stalled")) as collector, traced_app(collector) as calls:
+        first = len(calls(1.0))
+
+        def all_scored() -> bool:
+            return bool(scored(collector) == first + len(free) + len(stalled))
+
+        for _ in range(6):  # in turns, so that whatever else this machine does weighs on both
+            free.extend(calls(2.0))
+            until(all_scored)
+            release.unlink()
+            before = scored(collector)
+            stalled.extend(calls(5.0))
+            assert scored(collector) == before
+            release.touch()
+        until(all_scored)
+        assert collector.stop() == 0
+    assert median(stalled) < 1.5 * median(free) + 0.01
 
 
 def test_a_rule_that_cannot_run_is_named_at_start_and_in_sql_and_the_service_runs(tmp_path):
