@@ -23,6 +23,8 @@ READER_SETTINGS = {"final": 1, "do_not_merge_across_partitions_select_final": 1}
 TIMES = {"session_timezone": "UTC"}
 
 _CODE = re.compile(r"Code: (\d+)")
+# What was asked stands in the address, schema and all: pages of it, and other ones each time.
+_ADDRESS_QUERY = re.compile(r"/?\?\S+")
 _TAIL = re.compile(r"\s*\(version [^)]*\)(\s*\(for url [^)]*\))?\s*$")
 _UNREACHABLE_CODES = {193, 194, 209, 210, 516}  # wrong or missing password, network, authentication
 
@@ -98,7 +100,8 @@ def _translate(error: Exception, sql: str) -> StoreError:
     code = int(found.group(1)) if found else 0
     if not found and ("Connection" in text or "timed out" in text or "HTTPDriver" in text):
         return StoreUnreachable(
-            f"The store does not answer: {first_line(text)}", hint="Is it running? `evalspan status`"
+            f"The store does not answer: {_ADDRESS_QUERY.sub('', first_line(text))}",
+            hint="Is it running? `evalspan status`",
         )
     if code in _UNREACHABLE_CODES:
         return StoreUnreachable(

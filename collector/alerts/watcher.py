@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -23,6 +24,7 @@ from .sinks import Sink
 from .states import Key, RuleState, Turn
 
 _log = logging.getLogger("evalspan.alerts")
+_RETRY_S = 5.0
 _NAMESPACE = uuid.UUID("0f6b0a1e-5a0e-4b0e-9c59-5d7f5a4f2f11")
 # The columns that say what happened, the first that a row has is the alert's number.
 _VALUES = ("mean", "pass_rate", "error_rate", "kappa", "age_days", "share_after", "silent_s", "value", "statistic")
@@ -93,6 +95,8 @@ class Watcher:
             rule.name: RuleState(after=rule.after, recover=rule.recover, cool_down_s=rule.cool_down_s) for rule in rules
         }
         self._failures: dict[str, int] = {}
+        self._unwritten: list[dict[str, Any]] = []  # the store went away between a look and its alert
+        self._writing = threading.Lock()
 
     def recall(self) -> None:
         """Takes up what fired when the service stopped."""
@@ -105,8 +109,14 @@ class Watcher:
                 self._states[rule.name].remember(key, alert["started_at"])
 
     async def run(self) -> None:
-        """Watches until cancelled."""
-        await asyncio.to_thread(self.recall)
+        """Watches until cancelled. A store that is away at the start is asked again until it answers."""
+        while True:
+            try:
+                await asyncio.to_thread(self.recall)
+                break
+            except EvalspanError as error:
+                _log.error("alerts wait for the store: %s", error)
+                await asyncio.sleep(_RETRY_S)
         async with asyncio.TaskGroup() as group:
             for rule in self._rules:
                 group.create_task(self._follow(rule))
@@ -126,6 +136,7 @@ class Watcher:
             self._broken(rule, error, now)
             return []
         self._failures.pop(rule.name, None)
+        await asyncio.to_thread(self._write)
         by_key = {tuple(str(row.get(column, "")) for column in rule.by): row for row in rows}
         turns = self._states[rule.name].look(by_key, now)
         for turn in turns:
@@ -152,13 +163,30 @@ class Watcher:
 
     def _turned(self, rule: AlertRule, turn: Turn, row: dict[str, Any] | None, now: datetime, silenced: bool) -> None:
         row = row or {}
-        traces = self._traces(rule, row) if turn.what == "fired" else []
+        try:
+            traces = self._traces(rule, row) if turn.what == "fired" else []
+        except EvalspanError as error:
+            traces = []
+            _log.warning("no example traces for %s: %s", rule.name, error)
         state = "firing" if turn.what == "fired" else "resolved"
         notice = notice_of(rule, turn.key, state, turn.started_at, row, [self._link(trace) for trace in traces])
-        self._store.insert("alerts", [_as_row(rule, turn, row, notice, now)])
+        self._write(_as_row(rule, turn, row, notice, now))
         self._telemetry.add("alerts_total", rule=rule.name, state=state)
         if not silenced:
             self._tell(rule, notice)
+
+    def _write(self, *alerts: dict[str, Any]) -> None:
+        """Puts alerts into the store, and those that did not get there before."""
+        with self._writing:
+            self._unwritten += alerts
+            if not self._unwritten:
+                return
+            try:
+                self._store.insert("alerts", self._unwritten)
+            except EvalspanError as error:
+                _log.error("%d alerts are told but not written yet: %s", len(self._unwritten), error)
+            else:
+                self._unwritten = []
 
     def _tell(self, rule: AlertRule, notice: dict[str, Any]) -> None:
         for name in rule.sinks or self._sinks:

@@ -31,6 +31,7 @@ def serve(
     Prints `ready` on stdout when it accepts spans. SIGTERM finishes what was accepted and exits 0.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _quieten()
     flags = {
         "store.dsn": store,
         "receive.host": host,
@@ -42,6 +43,18 @@ def serve(
     from ..service import Service
 
     asyncio.run(_serve(Service, config))
+
+
+def _quieten() -> None:
+    """An outage of the store is told once, by us; what was no HTTP is the sender's matter, and no traceback of ours."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+    logging.getLogger("aiohttp.server").addFilter(is_ours)
+    for name in ("urllib3.connectionpool", "clickhouse_connect"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 async def _serve(service: type, config: object) -> None:

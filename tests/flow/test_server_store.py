@@ -6,12 +6,16 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evalspan.queries.database import open_store
+
+from ..collector.traffic import request_of, span_ids
 
 SERVER = Path(__file__).parents[1] / "queries" / "writable_server.py"
 SPAN = {
@@ -25,10 +29,14 @@ SPAN = {
 BODY = {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}
 
 
+def served(directory: Path, port: int = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SERVER), str(directory), str(port)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = [sys.executable, str(SERVER), str(tmp_path_factory.mktemp("server"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with served(tmp_path_factory.mktemp("server")) as process:
         assert process.stdin
         assert process.stdout
         yield process.stdout.readline().strip()
@@ -61,6 +69,88 @@ def test_spans_sent_to_a_collector_are_on_the_server(server: str, tmp_path: Path
             assert rows == [("hello",)]
         finally:
             process.terminate()
+
+
+def test_while_the_server_is_away_the_log_fills_to_its_bound_then_503_and_all_arrives_afterwards(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "server").mkdir()
+    running = served(tmp_path / "server")
+    assert running.stdout
+    address = running.stdout.readline().strip()
+    settings = tmp_path / "evalspan.toml"
+    settings.write_text("[receive]\nlog_bytes = 1000000\nflush_ms = 50\n")
+    command = [*serve(store(address, "writer"), tmp_path), "--sql-port", "-1", "--config", str(settings)]
+    collector = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert collector.stdout
+        assert collector.stderr
+        assert collector.stdout.readline() == "ready\n"
+        otlp = collector.stderr.readline().split("OTLP at ")[1].split(",")[0]
+        accepted, refusal = posted(otlp, 1)
+        assert refusal is None
+        running.kill()
+        running.wait(30)
+        more, refusal = posted(otlp, 200)
+        accepted += more
+        assert refusal is not None, "the log never reached its bound"
+        assert (refusal.code, refusal.headers["Retry-After"]) == (503, "1")
+        assert b"the log is full" in refusal.read()
+        assert 0 < log_bytes(tmp_path) <= 1_000_000
+        until = time.monotonic() + 60
+        while ready(otlp) and time.monotonic() < until:
+            time.sleep(0.3)
+        assert not ready(otlp), "a store that takes nothing is not said"
+        running = served(tmp_path / "server", int(address.rpartition(":")[2]))
+        assert running.stdout
+        assert running.stdout.readline().strip() == address
+        with open_store(store(address, "writer"), migrate=False) as opened:
+            until = time.monotonic() + 60
+            while opened.query("SELECT count() FROM spans").rows != [(len(accepted),)] and time.monotonic() < until:
+                time.sleep(0.3)
+            stored = opened.query("SELECT span_id, count() FROM spans GROUP BY span_id").rows
+        assert sorted(stored) == sorted((span_id, 1) for span_id in accepted)
+        assert posted(otlp, 1)[1] is None
+        collector.terminate()
+        said = collector.stderr.read()
+        assert collector.wait(60) == 0, said
+        # Told once and short, and nothing else gave up meanwhile.
+        assert said.count("the store took no spans") == 1, said
+        assert max(map(len, said.splitlines())) < 600, said
+        assert "died" not in said
+    finally:
+        for process in (collector, running):
+            process.kill()
+            process.wait(30)
+
+
+def posted(otlp: str, most: int) -> tuple[list[str], urllib.error.HTTPError | None]:
+    """Sends requests of 10 spans until one is refused; the ids of the spans that were accepted, and the refusal."""
+    accepted: list[str] = []
+    for _ in range(most):
+        request = request_of(10, content=2000)
+        headers = {"Content-Type": "application/x-protobuf"}
+        try:
+            sent = urllib.request.Request(f"{otlp}/v1/traces", request.SerializeToString(), headers)
+            urllib.request.urlopen(sent, timeout=20).close()
+        except urllib.error.HTTPError as refusal:
+            return accepted, refusal
+        accepted += span_ids(request)
+    return accepted, None
+
+
+def ready(otlp: str) -> bool:
+    """What the service's readiness probe would say."""
+    try:
+        urllib.request.urlopen(f"{otlp}/readyz", timeout=20).close()
+    except urllib.error.HTTPError as error:
+        return error.code != 503
+    return True
+
+
+def log_bytes(home: Path) -> int:
+    """Bytes of spans that wait in the log of a collector whose store is a server."""
+    return sum(path.stat().st_size for path in home.glob("evalspan/**/log/spans/*"))
 
 
 @pytest.mark.parametrize(("user", "password", "told"), [("writer", "wrong", "516"), ("reader", "pass%20word", "497")])

@@ -18,6 +18,7 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from evalspan.collector.alerts import ready, remember
+from evalspan.collector.alerts import watcher as watcher_module
 from evalspan.collector.alerts.config import AlertRule, SinkConfig
 from evalspan.collector.alerts.sinks import Sink, signature
 from evalspan.collector.alerts.states import RuleState
@@ -25,6 +26,7 @@ from evalspan.collector.alerts.watcher import Watcher, refused
 from evalspan.collector.cli import alert as command
 from evalspan.collector.config import load_config
 from evalspan.collector.telemetry import Telemetry
+from evalspan.instrument.errors import StoreUnreachable
 from evalspan.queries import catalog
 from evalspan.queries.database import Store
 
@@ -363,3 +365,58 @@ class _Borrowed:
 
     def close(self) -> None:
         """Left open for the other tests."""
+
+
+class Away:
+    """The store as the watcher sees it while it is away: nothing can be asked or written."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.away = store, True
+
+    def __getattr__(self, name: str) -> Any:
+        if self.away:
+            raise StoreUnreachable("The store does not answer: connection refused")
+        return getattr(self._store, name)
+
+
+async def test_a_store_that_is_away_at_the_start_ends_no_watching(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher_module, "_RETRY_S", 0.05)
+    away: Any = Away(store)
+    rule = AlertRule(name="late", query="score_trend", condition="1", every_s=0.05)
+    telemetry = Telemetry()
+    task = asyncio.create_task(Watcher(away, [rule], [], telemetry).run())
+    await asyncio.sleep(0.3)
+    assert not task.done()
+    until = asyncio.get_running_loop().time() + 60
+    while not telemetry.value("alert_look_failures_total") and asyncio.get_running_loop().time() < until:
+        away.away = not away.away  # a look that fails is counted, and only who has recalled looks
+        await asyncio.sleep(0.3)
+    assert telemetry.value("alert_look_failures_total"), "it does not look again once the store is back"
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_alert_that_the_store_could_not_take_is_told_at_once_and_written_with_the_next_look(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = Told()
+    rule = AlertRule(name="seen", telemetry="refused_total", condition="value > 0", after=1)
+    telemetry = Telemetry()
+    telemetry.add("refused_total", 3)
+    watcher = Watcher(store, [rule], [sink], telemetry)
+    with monkeypatch.context() as broken:
+
+        def insert(*_: Any) -> None:
+            raise StoreUnreachable("The store does not answer: connection refused")
+
+        broken.setattr(store, "insert", insert)
+        assert [turn.what for turn in await watcher.look(rule, at(0))] == ["fired"]
+    assert [notice["state"] for notice in sink.notices] == ["firing"]
+    assert store.query("SELECT count() FROM alerts").rows == [(0,)]
+    await watcher.look(rule, at(1))
+    await watcher.look(rule, at(2))
+    assert store.query("SELECT count() FROM alerts").rows == [(1,)]
