@@ -46,6 +46,7 @@ EXTRAS = dict.fromkeys(("numpy", "scipy", "openai", "anthropic", "rich", "jinja2
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 
 class LazyVerbs(click.Group):
@@ -75,6 +76,17 @@ class LazyVerbs(click.Group):
             raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Leaves quietly when the reader of the pipe, such as `head`, has seen enough."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python flushes once more at its end, and must find somebody who takes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(EXIT_BROKEN_PIPE)
+        return result
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Lists the verbs without importing them."""
         with formatter.section("Commands"):
@@ -89,7 +101,7 @@ def cli(ctx: click.Context, /, *, traceback: bool) -> None:
     """Traces, scores and gates for LLM applications, on OpenTelemetry and ClickHouse.
 
     Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 unexpected, 2 usage or bad input,
-    3 gate failed or drift found, 4 inconclusive, 5 store or collector unreachable, 6 nothing arrived, 130 interrupted.
+    3 gate failed or drift found, 4 inconclusive, 5 store or collector unreachable, 6 nothing arrived, 130 interrupted, 141 the reader of the pipe left.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -84,3 +85,19 @@ def test_tail_prints_each_span_once_as_it_is_stored(collector: Collector) -> Non
     out, _ = following.communicate(timeout=120)
     assert following.returncode == 0
     assert sorted(json.loads(line)["span_id"] for line in out.splitlines()) == sorted(sent)
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "jsonl"])
+def test_a_pipe_that_its_reader_left_ends_a_command_quietly_with_the_code_of_a_broken_pipe(
+    collector: Collector, format_
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "evalspan", "sql", "--store", f"chdb://{collector.path}", "--format", format_]
+    try:
+        done = subprocess.run(
+            [*command, "SELECT number FROM numbers(3)"], stdout=write, stderr=subprocess.PIPE, timeout=120, check=False
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
