@@ -1,4 +1,4 @@
-"""What follows the traffic: scores, drift, regression cases and the gate, with the commands that users type."""
+"""What follows the traffic: scores, alerts, drift, regression cases and the gate, with the commands that users type."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .scoring import wait_until_scored
 from .service import evalspan_command
 from .state import State, StateFile
 from .traffic import SERVICE
+from .watching import wait_for_alerts
 
 _SUITE = "evalspan.collector.demo.suite:SUITE"
 _TARGETS = "evalspan.collector.demo.targets"
@@ -37,9 +38,11 @@ class Chapters:
         self._environment = environment
 
     def run(self, state: State, file: StateFile, check: Callable[[], None]) -> None:
-        """Scores, drift, cases, gate; `check` is called in between and may raise."""
+        """Scores, alerts, drift, cases, gate; `check` is called in between and may raise."""
         self.console.print("Waiting for the last scores ...")
         self.found.scored = wait_until_scored(self.folder / "store", SERVICE, check)
+        self.console.print("Reading the service's alerts ...")
+        self.found.alerts = wait_for_alerts(self.folder / "store", check)
         self.console.print("Looking for drift ...")
         self._look_for_drift(state)
         check()
@@ -51,8 +54,7 @@ class Chapters:
         file.save(state)
 
     def _look_for_drift(self, state: State) -> None:
-        midnight = state.ends.replace(hour=0, minute=0, second=0, microsecond=0)
-        arguments = ("drift", "--since", "7d", "--until", f"{midnight:%Y-%m-%dT%H:%M:%S}")
+        arguments = ("drift", "--since", "7d", "--until", f"{state.midnight:%Y-%m-%dT%H:%M:%S}")
         self.found.drift_command = "evalspan " + " ".join(arguments)
         self.found.drift_code, self.found.drift_report = self._command(*arguments)
 

@@ -16,6 +16,20 @@ class Gated(msgspec.Struct, frozen=True):
     said: str
 
 
+class Raised(msgspec.Struct, frozen=True):
+    """One alert of the running service: who raised it, the sentence that was sent, and how to ask again."""
+
+    rule: str
+    severity: str
+    message: str
+    query: str
+    condition: str
+    numbers: str
+    """What was compared, with n and interval."""
+    links: list[str]
+    """Paths of the dashboard: the traces to read first."""
+
+
 class Cases(msgspec.Struct, frozen=True):
     """What became of the exported failures."""
 
@@ -39,6 +53,7 @@ class Found(msgspec.Struct):
 
     folder: Path
     scored: int = 0
+    alerts: list[Raised] = []
     drift_command: str = ""
     drift_code: int = -1
     drift_report: str = ""
@@ -47,6 +62,11 @@ class Found(msgspec.Struct):
     gates: list[Gated] = []
 
     @property
+    def quality_alerts(self) -> list[Raised]:
+        """The alerts about scores."""
+        return [alert for alert in self.alerts if alert.rule == "quality_dropped"]
+
+    @property
     def effect_shown(self) -> bool:
-        """Whether the whole story happened: drift found, the bad prompt stopped, the fixed one let through."""
-        return self.drift_code == 3 and [gated.code for gated in self.gates] == [3, 0, 4]
+        """Whether the whole story happened: alert, drift, the bad prompt stopped, the fixed one let through."""
+        return bool(self.quality_alerts) and self.drift_code == 3 and [gated.code for gated in self.gates] == [3, 0, 4]

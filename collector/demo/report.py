@@ -12,6 +12,8 @@ from .state import State
 
 _VERDICTS = {0: "passed", 3: "failed", 4: "inconclusive"}
 _LINES = 40
+_DASHBOARD = "http://127.0.0.1:4318"
+"""Where `evalspan serve` shows the store afterwards."""
 
 
 def print_story(console: Console, found: Found, state: State, minutes: float) -> None:
@@ -21,11 +23,24 @@ def print_story(console: Console, found: Found, state: State, minutes: float) ->
         f"{len(state.answered)} customers asked {state.model}; somebody edited the system prompt halfway; nobody "
         f"tagged a version. {found.scored} answers were stored (the rest stands behind their weights) and scored."
     )
+    print_alerts(console, found)
     _drift(console, found)
     _cases(console, found)
     _gates(console, found)
     _ending(console, found)
     _further(console, found, minutes)
+
+
+def print_alerts(console: Console, found: Found) -> None:
+    """Prints what the service raised, with what it rests on."""
+    console.rule("[bold]Alerts of the running service")
+    if not found.alerts:
+        console.print("None was raised.")
+    for alert in found.alerts:
+        console.print(Text(f"{alert.severity.upper()} {alert.rule}: {alert.message}", style="bold"))
+        lines = [alert.numbers, f"$ {alert.query}    # {alert.condition}"]
+        lines += [f"{_DASHBOARD}{path}" for path in alert.links[:1]]
+        console.print(Text("\n".join(f"  {line}" for line in lines)), soft_wrap=True)
 
 
 def _drift(console: Console, found: Found) -> None:
@@ -68,12 +83,13 @@ def _gates(console: Console, found: Found) -> None:
 
 def _ending(console: Console, found: Found) -> None:
     if found.effect_shown:
-        text = "The edit was found, named by its system_hash, turned into cases, and the gate now stops it."
+        text = "The edit raised an alert, was named by its system_hash, turned into cases, and the gate now stops it."
         console.print(Panel(text, title="the loop is closed", border_style="green"))
         return
     missing = [
         what
         for what, there in (
+            ("no alert about quality was raised", bool(found.quality_alerts)),
             ("no drift was found", found.drift_code == 3),
             ("no failure was caused by the edit alone", bool(found.cases and found.cases.regression)),
             ("the gate's verdicts were not 3, 0 and 4", [gated.code for gated in found.gates] == [3, 0, 4]),
@@ -91,7 +107,10 @@ def _further(console: Console, found: Found, minutes: float) -> None:
         f"export EVALSPAN_STORE={store}",
         'evalspan sql "SELECT request_model, count(), avg(output_tokens) FROM spans GROUP BY 1"',
         'evalspan sql "SELECT name, system_hash, count(), avgWeighted(score, sample_weight) FROM evaluations GROUP BY ALL"',
-        f"evalspan serve --store {store}    # the dashboard, at http://127.0.0.1:4318",
+        "evalspan queries run score_trend of=usage metric=output_tokens since_s=1296000   # latency, tokens, errors, too",
+        "evalspan alert history",
+        "evalspan annotate --metric grounded    # your own verdicts on 20 calls; they check and correct the evaluator",
+        f"evalspan serve --store {store}    # the dashboard, at {_DASHBOARD}",
     ]
     console.print(Text("\n".join(lines)), soft_wrap=True)
     console.print(

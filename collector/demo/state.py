@@ -25,6 +25,11 @@ class State(msgspec.Struct):
     done: list[str] = []
     """Names of the chapters that are finished."""
 
+    @property
+    def midnight(self) -> datetime:
+        """The end of the fortnight."""
+        return self.ends.replace(hour=0, minute=0, second=0, microsecond=0)
+
 
 class StateFile:
     """The state beside the data, written whole or not at all."""

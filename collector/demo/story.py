@@ -29,6 +29,7 @@ from .local_model import local_model
 from .service import serving
 from .state import State, StateFile
 from .targets import MODEL_URL, connect_assistant
+from .watching import alert_settings
 
 _TRAFFIC_SHARE = 0.6
 """Of the whole time: the rest is for scoring, drift and three runs of the gate."""
@@ -50,7 +51,7 @@ where = "operation = 'chat' AND status != 'ERROR'"
 evaluators = ["evalspan.collector.demo.suite:SUITE"]
 quiet_s = 1
 """
-"""What the demo's service runs with."""
+"""What the demo's service samples and scores by; its alert rules follow."""
 
 
 class Interrupted(Exception):
@@ -82,8 +83,8 @@ class Story:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "evalspan.toml"
-        config.write_text(CONFIG)
         state = self._file.load() or State(ends=datetime.now(UTC))
+        config.write_text(CONFIG + alert_settings(state.midnight))
         with ExitStack() as stack:
             stack.enter_context(self._interruptible())
             model_url = None if os.environ.get("OPENAI_BASE_URL") else stack.enter_context(local_model())
