@@ -217,7 +217,7 @@ def _classify(handle: Any, sql: str) -> None:
         raise QueryError("Multi-statements are not allowed.", hint="Send one statement at a time.", code=62)
     if count < 1 or _classes(handle, f"EXPLAIN AST {sql}")[0] != 1:
         handle.query("SELECT formatQuery({sql:String})", "TSV", params={"sql": _escaped(sql)})  # says where it breaks
-        raise QueryError("Syntax error: this is not one statement.", code=62)
+        raise refused("This is not one statement that only reads.")  # such as an INSERT with its data
     if not kind.endswith(("READ_ONLY", "UNKNOWN")) or secrets:
         raise refused("This is not a statement that only reads.")
 

@@ -67,6 +67,7 @@ def one_call(rng: np.random.Generator, service: str, environment: str, shift: fl
             "author": "ann" if source == "human" else "",
             "score": float(rng.integers(1, 6)) + shift,
             "passed": "pass" if rng.random() < 0.7 else "fail",
+            "label": word,
             "span_time": start,
             # two versions that scored the same newest call: the one that wrote last is the newest
             "created_at": start + timedelta(seconds=int(version or 0)),

@@ -25,6 +25,11 @@ RELEASES = {
 def test_every_surface_that_an_older_release_has_is_traced(name: str) -> None:
     python = environment(name, *RELEASES[name], *RUNNER)
     tests = ["tests/instrument/test_matrix.py", "tests/instrument/test_endings.py"]
+    if name == "oldest":  # it has no streams of media, and a test without parameters would count as skipped
+        tests += [
+            "--deselect",
+            "tests/instrument/test_endings.py::test_media_that_is_let_go_half_way_is_recorded_as_far_as_it_came",
+        ]
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:warnings", "--tb=short", *tests],
         cwd=ROOT,
