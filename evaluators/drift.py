@@ -111,14 +111,7 @@ def find_drift(
             notes.append("There is nothing before the period, so its first half is the baseline.")
     enough = {of: [row for row in rows if min(row["n_before"], row["n_after"]) >= LEAST] for of, rows in volume.items()}
     window_s = _window(enough[tables[0]] or enough[tables[-1]], period.since_s)
-    moves: list[Move] = []
-    for of in tables:
-        if enough[of]:
-            moves += _found_by_detector(store, period, window_s, alpha / (len(tables) + 1) / len(enough[of]), of)
-    if enough[tables[0]]:
-        dimensions = [by] if by else ["system_hash", "segment"]
-        moves += _found_by_dimension(store, period, dimensions, alpha / (len(tables) + 1), tables[0])
-    moves = _with_traces(store, period, _told_once(moves))
+    moves = _found(store, period, window_s, enough, alpha, [by] if by else ["system_hash", "segment"])
     return DriftReport(
         verdict="drift" if moves else "stable" if enough[tables[0]] else "too_thin",
         since=period.until - timedelta(seconds=period.since_s),
@@ -137,6 +130,26 @@ def find_drift(
         ],
         notes=notes + _version_notes(volume[tables[0]]),
     )
+
+
+def _found(
+    store: Store | RemoteStore,
+    period: _Period,
+    window_s: int,
+    enough: dict[str, list[dict[str, Any]]],
+    alpha: float,
+    dimensions: Sequence[str],
+) -> list[Move]:
+    """What the detector finds in each table, and what the comparison of the dimensions' values finds in the first."""
+    share = alpha / (len(enough) + 1)
+    moves: list[Move] = []
+    for of, rows in enough.items():
+        if rows:
+            moves += _found_by_detector(store, period, window_s, share / len(rows), of)
+    leading = next(iter(enough))
+    if enough[leading]:
+        moves += _found_by_dimension(store, period, dimensions, share, leading)
+    return _with_traces(store, period, _told_once(moves))
 
 
 def _tables(store: Store | RemoteStore, period: _Period, *, usage: bool) -> list[str]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -23,7 +24,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
+class Server(ABC):
     """A running server; CPU and memory are those of its whole process tree."""
 
     name = ""
@@ -44,8 +45,9 @@ class Server:
         self._wait_until_ready()
         self.start_s = time.perf_counter() - self.started
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it."""
 
     def environment(self) -> dict[str, str]:
         return {}
@@ -56,13 +58,13 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1/traces"
 
+    @abstractmethod
     def stored(self) -> int:
         """Spans in its database now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has(self, trace_id: str) -> bool:
         """Whether a query finds the trace, given in hexadecimal."""
-        raise NotImplementedError
 
     def settle(self) -> None:
         """Waits for what the server does after the load, such as merges, at most a minute."""

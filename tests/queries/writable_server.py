@@ -10,6 +10,7 @@ everything; "reader" with "pass word" may only read.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import tempfile
@@ -142,4 +143,7 @@ async def main(server: WritableServer, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(WritableServer(str(Path(sys.argv[1]).resolve())), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    folder = Path(sys.argv[1]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)  # the engine keeps copies of format schemas where the process happens to be
+    asyncio.run(main(WritableServer(str(folder)), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
