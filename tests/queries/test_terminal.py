@@ -138,7 +138,7 @@ def test_named_queries_are_listed_shown_and_run(store: Store) -> None:
     shown = CliRunner().invoke(queries, ["show", "trace_ids"]).stdout
     assert "prefix" in shown
     assert "required" in shown
-    assert run(queries, "run", "trace_ids", "prefix=ffff", "--format", "jsonl", store=store).stdout == ""
+    assert run(queries, "run", "trace_ids", "prefix=ffffffffffff", "--format", "jsonl", store=store).stdout == ""
     with pytest.raises(UsageError, match="needs prefix"):
         run(queries, "run", "trace_ids", store=store)
     with pytest.raises(UsageError, match="no parameter") as refusal:
