@@ -6,10 +6,12 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +73,16 @@ class Collector:
     def post(self, body: bytes, content_type: str = PROTOBUF, path: str = "/v1/traces", **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("POST", path, body, {"Content-Type": content_type, **named})
+
+    @property
+    def grpc_address(self) -> str:
+        """Host and port of gRPC, wherever among the lines on stderr the service says it: a library may speak first."""
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            if found := re.search(r"gRPC at http://([^,\s]+)", "".join(self.said)):
+                return found[1]
+            time.sleep(0.02)
+        raise AssertionError(f"no word of gRPC: {''.join(self.said)}")
 
     def metrics(self) -> dict[str, float]:
         text = self.request("GET", "/metrics").body.decode()

@@ -377,7 +377,7 @@ def test_metrics_are_refused_by_partial_success_with_the_reason(collector: Colle
 
 
 def test_grpc_answers_like_http_with_its_own_codes(collector: Collector) -> None:
-    address = next(word for word in collector.said[0].split("gRPC at http://")[1].split(",") if word)
+    address = collector.grpc_address
     with grpc.insecure_channel(address) as channel:
         export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
         assert export(request_of(2).SerializeToString(), timeout=20) == b""
@@ -393,7 +393,7 @@ def test_grpc_answers_like_http_with_its_own_codes(collector: Collector) -> None
 def test_more_grpc_calls_at_once_than_are_read_at_once_wait_and_are_all_accepted(collector: Collector) -> None:
     # gRPC's own limit would end them with RESOURCE_EXHAUSTED, for which clients drop their spans.
     before = collector.metrics()['spans_accepted_total{project="default"}']
-    with grpc.insecure_channel(collector.said[0].split("gRPC at http://")[1].split(",")[0]) as channel:
+    with grpc.insecure_channel(collector.grpc_address) as channel:
         export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
         calls = [export.future(request_of(1).SerializeToString(), timeout=30) for _ in range(1500)]
         assert {call.result() for call in calls} == {b""}
@@ -418,7 +418,7 @@ def test_grpc_needs_a_key_as_http_does_and_refuses_by_partial_success(tmp_path) 
     path, request = tmp_path / "store", request_of(2)
     request.resource_spans[0].scope_spans[0].spans[0].trace_id = bytes(16)
     with serving(path, "--grpc-port", "0", settings=settings) as collector:
-        with grpc.insecure_channel(collector.said[0].split("gRPC at http://")[1].split(",")[0]) as channel:
+        with grpc.insecure_channel(collector.grpc_address) as channel:
             export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
             for metadata in ((), (("authorization", "Bearer wrong"),)):
                 with pytest.raises(grpc.RpcError) as refused:
@@ -439,7 +439,7 @@ def test_a_full_log_is_503_with_retry_after_over_http_and_unavailable_over_grpc(
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert status_of(answer).code == 14
         assert "the log is full" in status_of(answer).message
-        address = collector.said[0].split("gRPC at http://")[1].split(",")[0]
+        address = collector.grpc_address
         with grpc.insecure_channel(address) as channel:
             export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
             with pytest.raises(grpc.RpcError) as busy:
