@@ -27,6 +27,7 @@ _SERVICES = {
     "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
     "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
 }
+_WAITING_CALLS = 16_384
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -44,6 +45,9 @@ class GrpcReceiver:
                 ("grpc.max_receive_message_length", config.max_body_bytes),
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_metadata_size", 16 * 1024),
+                # gRPC by itself ends calls at random with CANCELLED once 1,000 wait, which some clients take as final.
+                ("grpc.server.max_pending_requests", _WAITING_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", _WAITING_CALLS),
             ],
         )
         accepts: dict[str, Accept] = {"traces": intake.traces, "logs": intake.logs, "metrics": intake.metrics}
