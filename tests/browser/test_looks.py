@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ..collector.serving import Collector
 from .conftest import Watched
@@ -64,33 +64,62 @@ def looking(chromium: Browser, served: Collector) -> Iterator[Watched]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def on_phone(chromium: Browser, served: Collector) -> Iterator[Watched]:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, base_url=f"http://{served.address}")
+    yield Watched(context.new_page(), f"http://{served.address}")
+    context.close()
+
+
 @pytest.mark.parametrize("name", [*PAGES, "trace", "diff"])
 def test_a_page_draws_in_silence_is_accessible_in_light_and_dark_and_has_its_picture(
     looking: Watched, axe: str, shop: Shop, name: str, tmp_path: Path
 ) -> None:
-    trace = next(trace for trace in reversed(shop.traces) if trace["tool"] and not trace["failed"])
-    other = next(trace for trace in shop.traces if trace["version"] == "v7" and not trace["failed"])
-    single = f"/traces/{trace['id'].hex()}?span={trace['spans'][2].hex()}"
-    path = (
-        PAGES.get(name) or {"trace": single, "diff": f"/traces/{other['id'].hex()}/against/{trace['id'].hex()}"}[name]
-    )
     page, wrong = looking.page, dict[str, list[str]]()
     looking.wrong.clear()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        looking.open(path)
-        page.wait_for_selector({"traces": ".facets", "drift": "svg.twins"}.get(name, "main"))
-        expect(page.locator("h1")).not_to_be_empty()
+        show(looking, shop, name)
         folder = Path(PICTURES) if PICTURES and name not in UNSEEN else tmp_path
         picture = folder / f"{name}-{scheme}.png"
         page.screenshot(path=picture)
         assert picture.stat().st_size > 10_000, "an empty page"
-        page.evaluate(axe)
-        found: dict[str, Any] = page.evaluate(RUN, RULES[scheme])
-        wrong |= {
-            f"{scheme} {violation['id']}": [node["html"][:160] for node in violation["nodes"][:4]]
-            for violation in found["violations"]
-            if violation["impact"] in SERIOUS
-        }
+        wrong |= violations(page, axe, scheme)
     assert not wrong
     assert looking.wrong == []
+
+
+@pytest.mark.parametrize("name", [*PAGES, "trace", "diff"])
+def test_a_page_is_accessible_on_a_phone_and_legible_on_paper_whatever_the_scheme(
+    on_phone: Watched, axe: str, shop: Shop, name: str
+) -> None:
+    page = on_phone.page
+    page.emulate_media(color_scheme="dark", media="screen")
+    show(on_phone, shop, name)
+    wrong = violations(page, axe, "light")
+    page.emulate_media(color_scheme="dark", media="print")
+    wrong |= violations(page, axe, "dark")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (wrong, ground) == ({}, "rgb(255, 255, 255)")
+
+
+def show(looking: Watched, shop: Shop, name: str) -> None:
+    """Opens a page of the table above, or a trace, or two, and waits until it stands."""
+    trace = next(trace for trace in reversed(shop.traces) if trace["tool"] and not trace["failed"])
+    other = next(trace for trace in shop.traces if trace["version"] == "v7" and not trace["failed"])
+    single = f"/traces/{trace['id'].hex()}?span={trace['spans'][2].hex()}"
+    pages = {**PAGES, "trace": single, "diff": f"/traces/{other['id'].hex()}/against/{trace['id'].hex()}"}
+    looking.open(pages[name])
+    looking.page.wait_for_selector({"traces": ".facets", "drift": "svg.twins"}.get(name, "main"), state="attached")
+    expect(looking.page.locator("h1")).not_to_be_empty()
+
+
+def violations(page: Page, axe: str, scheme: str) -> dict[str, list[str]]:
+    """What axe-core finds serious or worse, by rule."""
+    page.evaluate(axe)
+    found: dict[str, Any] = page.evaluate(RUN, RULES[scheme])
+    return {
+        f"{scheme} {violation['id']}": [node["html"][:160] for node in violation["nodes"][:4]]
+        for violation in found["violations"]
+        if violation["impact"] in SERIOUS
+    }
