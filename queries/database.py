@@ -21,6 +21,7 @@ from .reading import Reader, project_filter
 from .readonly import Limits, examine
 from .result import Result, from_answer, read_untrusted
 from .rows import Columns, encode_rows
+from .staging import insert_through_file
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -129,9 +130,7 @@ class Store:
             return
         block = encode_rows(table, rows, self._columns_of(table))
         with self._rows_lock, translated(f"INSERT INTO {table}"):
-            self._rows.raw_insert(
-                table, insert_block=block, fmt="JSONEachRow", settings={"date_time_input_format": "best_effort"}
-            )
+            self._insert(self._rows, table, block, "JSONEachRow", {"date_time_input_format": "best_effort"})
 
     def insert_otlp(self, segment: bytes, *, token: str) -> None:
         """
@@ -141,7 +140,7 @@ class Store:
             QueryError: a record is not the protobuf it should be; nothing of the segment is stored.
         """
         assert self._spans is not None
-        settings = {
+        settings: dict[str, str | int] = {
             **(OTLP_FILE if self.embedded else OTLP_TEXT),
             "input_format_protobuf_oneof_presence": 1,
             "insert_deduplication_token": token,
@@ -159,9 +158,15 @@ class Store:
         with self._spans_lock, translated("INSERT INTO otlp_in"):
             self.insert_began_ms = time.time_ns() // 1_000_000
             try:
-                self._spans.raw_insert("otlp_in", insert_block=segment, fmt="Protobuf", settings=settings)
+                self._insert(self._spans, "otlp_in", segment, "Protobuf", settings)
             finally:
                 self.insert_began_ms = None
+
+    def _insert(self, client: Client, table: str, block: bytes, fmt: str, settings: dict[str, str | int]) -> None:
+        if self.embedded:
+            insert_through_file(client, Path(self.location.path), table, block, fmt, settings)
+        else:
+            client.raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
 
     def close(self) -> None:
         """Closes every client; the embedded engine stops with the last one."""

@@ -106,7 +106,8 @@ class Reader:
                 hint="Send them one after the other.",
                 code=TOO_MANY_QUERIES,
             )
-        handle: Any = chdb.connect(self._path)  # type: ignore[no-untyped-call]
+        connect: Any = chdb.connect  # typed in some releases only
+        handle = connect(self._path)
         turn = _Turn(handle, self._slots, limits.result_bytes)
         try:
             with _refusals():
