@@ -16,6 +16,7 @@ HELP = {
     "grpc_requests_total": "gRPC requests by signal and by the code that answered them.",
     "spans_accepted_total": "Spans acknowledged: on disk, and in the store soon.",
     "spans_rejected_total": "Spans refused by partial_success, by reason.",
+    "spans_without_time_total": "Spans that came without a usable start time and were given one.",
     "spans_sampled_out_total": "Spans that sampling did not keep, by reason.",
     "tail_decided_early_total": "Traces that tail sampling decided before their time because its memory was full.",
     "online_evaluation_total": "Spans and evaluations of online rules by stage: seen, matched, sampled, scored and so on.",

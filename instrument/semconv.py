@@ -82,6 +82,7 @@ CONTENT_EVENT = "gen_ai.client.inference.operation.details"
 COST_USD = "evalspan.cost_usd"
 TAG_PREFIX = "evalspan.tag."
 TRUNCATED = "evalspan.truncated"  # names of the attributes that were cut
+START_TIME_SAID = "evalspan.start_time_unix_nano"  # where it could not be used: missing, or after the year 2262
 SAMPLE_WEIGHT = "evalspan.sample_weight"  # 1/probability, written by the sampler
 SAMPLE_RULE = "evalspan.sample_rule"
 ABANDONED = "evalspan.stream.abandoned"  # nobody read the response to its end

@@ -8,7 +8,6 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from string import Formatter
 from typing import Any
 
 import msgspec
@@ -20,8 +19,9 @@ from ...queries.database import Store
 from ..clock import Clock
 from ..telemetry import Telemetry
 from .config import AlertRule, Problem
+from .notices import notice_of
 from .sinks import Sink
-from .states import Key, RuleState, Turn
+from .states import RuleState, Turn
 
 _log = logging.getLogger("evalspan.alerts")
 _RETRY_S = 5.0
@@ -215,47 +215,6 @@ class Watcher:
 def telling(store: Store, rule: AlertRule, value: float) -> list[dict[str, Any]]:
     """The one row of a rule on the service's own numbers, if it meets the condition."""
     return matching(store, "number", rule.condition, {"value": value}).dicts()
-
-
-def notice_of(
-    rule: AlertRule,
-    key: Key,
-    state: str,
-    started_at: datetime,
-    row: dict[str, Any],
-    traces: list[str],
-    message: str = "",
-) -> dict[str, Any]:
-    """What the sinks are given."""
-    return {
-        "rule": rule.name,
-        "name": " ".join([rule.name, *filter(None, key)]),
-        "severity": rule.severity,
-        "state": state,
-        "started_at": started_at.isoformat(),
-        "project": rule.project,
-        "message": message or _message(rule, key, row),
-        "query": rule.query or rule.telemetry,
-        "parameters": rule.parameters,
-        "condition": rule.condition,
-        "row": row,
-        "traces": traces,
-    }
-
-
-def _message(rule: AlertRule, key: Key, row: dict[str, Any]) -> str:
-    if not row:
-        return f"{' '.join(filter(None, key)) or rule.name} no longer meets: {rule.condition}"
-    if not rule.message:
-        return ", ".join(f"{name} {_shown(value)}" for name, value in list(row.items())[:12])
-    names = {name for _, name, _, _ in Formatter().parse(rule.message) if name}
-    return rule.message.format(**{name: _shown(row.get(name, "?")) for name in names})
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else str(value)
 
 
 def _as_row(rule: AlertRule, turn: Turn, row: dict[str, Any], notice: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
 from ...queries.database import connect
 from ..alerts.config import AlertRule, read_rules, read_sinks
+from ..alerts.notices import notice_of
 from ..alerts.sinks import Sink
-from ..alerts.watcher import notice_of, parameters_of
+from ..alerts.watcher import parameters_of
 from ..config import load_config
 
 _store_option = click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")

@@ -51,7 +51,7 @@ condition = "metric IN ('output_tokens', 'latency', 'error_rate') AND alarm != '
 by = ["metric"]
 severity = "medium"
 every_s = 3
-message = "{{metric}} of the model calls went from {{baseline_mean}} to {{mean}} (latency: log ms), since about {{since}}"
+message = "{{metric}} of the model calls went from {{baseline_mean}} to {{mean}}, since about {{since}}"
 """
 
 

@@ -39,7 +39,8 @@ class GrpcReceiver:
     ) -> None:
         self._config, self._keys, self._telemetry, self._memory = config, keys, telemetry, memory
         # Calls beyond these wait unread. gRPC's own limit would end them with a code that clients do not try again.
-        self._readers = asyncio.Semaphore(max(1, config.max_inflight_bytes // config.max_body_bytes) * 8)
+        # How long a message is shows when it is there: if all are as long as may be, they take twice what is allowed.
+        self._readers = asyncio.Semaphore(2 * max(1, config.max_inflight_bytes // config.max_body_bytes))
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", config.max_body_bytes),

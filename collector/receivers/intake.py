@@ -59,6 +59,8 @@ class Intake:
             self._telemetry.add("spans_accepted_total", checked.accepted, project=project)
         if checked.rejected:
             self._telemetry.add("spans_rejected_total", checked.rejected, reason="id")
+        if checked.timed:
+            self._telemetry.add("spans_without_time_total", checked.timed)
         if not checked.message:
             return ExportTraceServiceResponse()
         partial = ExportTracePartialSuccess(rejected_spans=checked.rejected, error_message=checked.message)

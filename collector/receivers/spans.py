@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ...instrument import semconv
 from .refusal import Refused
+from .times import set_missing_times
 
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
@@ -25,6 +26,7 @@ class Checked(NamedTuple):
     body: bytes
     accepted: int
     rejected: int
+    timed: int  # spans that came without a usable time and were given one
     message: str  # empty when there is nothing to say
 
 
@@ -42,11 +44,12 @@ def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) 
     """Looks at every span of `request`, whose encoding is `body` if there is one yet.
 
     Spans whose trace or span id is missing, all zero or of the wrong length are rejected. Attributes of more than
-    `longest` bytes are cut, and their names listed in the span's attribute `evalspan.truncated`.
+    `longest` bytes are cut, and their names listed in the span's attribute `evalspan.truncated`. Spans without a usable
+    time are given one.
     """
     # No attribute can be longer than the whole body: small requests need no look at the lengths.
     lengths_matter = body is None or len(body) > longest
-    accepted = rejected = cut = 0
+    accepted = rejected = cut = timed = 0
     for resource_spans in request.resource_spans:
         if lengths_matter and resource_spans.resource.ByteSize() > longest:
             cut += _cut_values(resource_spans.resource.attributes, longest, set())
@@ -64,11 +67,12 @@ def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) 
                 del spans[index]
             rejected += len(nameless)
             accepted += len(spans)
+            timed += set_missing_times(spans)
             if lengths_matter:
                 cut += sum(_cut_span(span, longest) for span in spans if span.ByteSize() > longest)
-    if body is None or rejected or cut:
+    if body is None or rejected or cut or timed:
         body = request.SerializeToString()
-    return Checked(body, accepted, rejected, _said(rejected, cut, longest))
+    return Checked(body, accepted, rejected, timed, _said(rejected, cut, timed, longest))
 
 
 def _cut_span(span: Span, longest: int) -> int:
@@ -109,7 +113,7 @@ def _cut_values(attributes: Iterable[KeyValue], longest: int, names: set[str]) -
     return cut
 
 
-def _said(rejected: int, cut: int, longest: int) -> str:
+def _said(rejected: int, cut: int, timed: int, longest: int) -> str:
     said = []
     if rejected:
         said.append(
@@ -118,5 +122,10 @@ def _said(rejected: int, cut: int, longest: int) -> str:
     if cut:
         said.append(
             f"{cut} attributes longer than {longest} bytes were cut; {semconv.TRUNCATED} on the span names them"
+        )
+    if timed:
+        said.append(
+            f"{timed} spans without a usable start_time_unix_nano were given their end time, or the time of arrival;"
+            f" {semconv.START_TIME_SAID} on the span has what was sent"
         )
     return "; ".join(said)

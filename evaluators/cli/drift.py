@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from ...queries.cli.links import point_to
 from ...queries.cli.output import format_option, render
 from ...queries.database import Result, connect
 from ..drift import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
+from ..units import in_unit
 
 if TYPE_CHECKING:
     from ...queries.database import Store
@@ -204,14 +204,7 @@ def _move(together: Sequence[Move]) -> list[str]:
 
 
 def _number(move: Move, value: float) -> str:
-    """The value in the unit that people think in; usage keeps latencies as logarithms."""
-    if move.of != "usage":
-        return f"{value:.3f}"
-    if move.metric in ("latency", "ttft"):
-        return f"{math.exp(value):.0f} ms"
-    if move.metric == "error_rate":
-        return f"{max(0.0, value):.1%}"
-    return f"${max(0.0, value):.3g}" if move.metric == "cost" else f"{value:.0f}"
+    return in_unit(move.of, move.metric, value)
 
 
 def _mean(move: Move) -> str:

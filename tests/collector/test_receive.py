@@ -242,6 +242,28 @@ def test_spans_without_identity_are_rejected_by_partial_success_and_the_others_s
     assert rows == [[spans[3].span_id.hex()]]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "seconds_ago"), [(0, 0, 0), (0, 3_600, 3_600), (2**63 + 5, 0, 0), (2**64 - 1, 60, 60)]
+)
+def test_a_span_without_a_usable_time_is_kept_in_the_present_and_says_so(stored, start, end, seconds_ago) -> None:
+    # As of 1970 it would be the first that retention drops; after 2262 it would turn up in 1677.
+    request, now = request_of(2), time.time_ns()
+    span = request.resource_spans[0].scope_spans[0].spans[0]
+    span.start_time_unix_nano, span.end_time_unix_nano = start, now - end * 10**9 if end else 0
+    (answer, again), rows = stored(
+        *[(request.SerializeToString(), PROTOBUF, "/v1/traces")] * 2,
+        sql="SELECT toUnixTimestamp64Nano(start_time), duration_ns, attributes['evalspan.start_time_unix_nano'] FROM spans"
+        f" WHERE span_id = '{span.span_id.hex()}'",
+    )
+    for one in (answer, again):
+        partial = ExportTraceServiceResponse.FromString(one.body).partial_success
+        assert (one.status, partial.rejected_spans) == (200, 0)
+        assert "1 spans without a usable start_time_unix_nano" in partial.error_message
+    ((stored_start, duration, said),) = rows
+    assert abs(int(stored_start) - (now - seconds_ago * 10**9)) < 61 * 10**9
+    assert (duration, said) == (0, str(start))
+
+
 def test_an_oversized_attribute_is_stored_cut_with_a_mark_and_a_warning(stored) -> None:
     request = request_of(1, attributes={"gen_ai.input.messages": "é" * 1_000_000, "small": "kept"})
     (answer,), rows = stored(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -19,7 +20,8 @@ from click.testing import CliRunner
 
 from evalspan.collector.alerts import ready, remember
 from evalspan.collector.alerts import watcher as watcher_module
-from evalspan.collector.alerts.config import AlertRule, SinkConfig
+from evalspan.collector.alerts.config import BUILT_IN, AlertRule, SinkConfig
+from evalspan.collector.alerts.notices import notice_of
 from evalspan.collector.alerts.sinks import Sink, signature
 from evalspan.collector.alerts.states import RuleState
 from evalspan.collector.alerts.watcher import Watcher, refused
@@ -421,3 +423,15 @@ async def test_an_alert_that_the_store_could_not_take_is_told_at_once_and_writte
     await watcher.look(rule, at(1))
     await watcher.look(rule, at(2))
     assert store.query(written).rows == [(1,)]
+
+
+def test_an_alert_says_latencies_in_milliseconds_and_rates_in_percent_though_the_query_gives_logarithms() -> None:
+    rule = next(rule for rule in BUILT_IN if rule.name == "operations_degradation")
+    row = {"metric": "latency", "mean": math.log(900), "baseline_mean": math.log(412), "since": NOON}
+    notice = notice_of(rule, ("latency",), "firing", NOON, row, [])
+    assert (
+        notice["message"] == "latency of the model calls rose from 412 ms to 900 ms, since about 2026-06-15 12:00 UTC"
+    )
+    assert notice["row"] == row, "what the query gave is kept as it is"
+    errors = {"metric": "error_rate", "mean": 0.125, "baseline_mean": 0.01, "since": NOON}
+    assert "from 1.0% to 12.5%" in notice_of(rule, ("error_rate",), "firing", NOON, errors, [])["message"]
