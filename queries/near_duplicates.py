@@ -6,6 +6,7 @@ Source: Broder, On the resemblance and containment of documents, 1997.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import zlib
 from collections import defaultdict
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 SHINGLE = 4  # characters: short questions have few words
 BANDS, ROWS = 24, 3  # finds pairs of Jaccard 0.7 with probability 0.99995
 THRESHOLD = 0.7
+_NO_WORD = re.compile(r"[\W_]+")  # with what str.isalnum() calls no letter and no digit
 _PRIME = (1 << 61) - 1
 
 
 def normalize(text: str) -> str:
     """Case, width, punctuation and spacing removed: texts that a reader would call the same become equal."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(char if char.isalnum() else " " for char in folded).split())
+    return _NO_WORD.sub(" ", folded).strip()
 
 
 def shingles(text: str) -> frozenset[int]:
@@ -34,8 +36,8 @@ def shingles(text: str) -> frozenset[int]:
     plain = normalize(text)
     if not plain:
         return frozenset()
-    runs = range(max(1, len(plain) - SHINGLE + 1))
-    return frozenset(zlib.crc32(plain[start : start + SHINGLE].encode()) for start in runs)
+    runs = {plain[start : start + SHINGLE] for start in range(max(1, len(plain) - SHINGLE + 1))}
+    return frozenset(zlib.crc32(run.encode()) for run in runs)
 
 
 def jaccard(a: frozenset[int], b: frozenset[int]) -> float:
@@ -89,17 +91,23 @@ class NearDuplicates:
 def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> list[list[int]]:
     """The numbers of texts that belong together, first come first; each text is in exactly one cluster.
 
-    A text joins the first cluster whose first text it is near to, so that chains of likeness do not run away.
+    A text joins the cluster whose first text it is nearest to, so that chains of likeness do not run away; the same
+    text again joins where it is.
     """
     heads = NearDuplicates(threshold)
     groups: list[list[int]] = []
+    homes: dict[str, list[int]] = {}
     for number, text in enumerate(texts):
+        if (home := homes.get(text)) is not None:
+            home.append(number)
+            continue
         match = max(heads.near(text), key=lambda one: one[2], default=None)
         if match is None:
             heads.add(str(number), text)
             groups.append([number])
         else:
             groups[match[0]].append(number)
+        homes[text] = groups[match[0] if match else -1]
     return groups
 
 
