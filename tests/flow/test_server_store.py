@@ -71,6 +71,48 @@ def test_spans_sent_to_a_collector_are_on_the_server(server: str, tmp_path: Path
             process.terminate()
 
 
+CHECKS = """
+from evalspan.evaluators import Score, evaluator
+
+@evaluator(name="any", version="1", threshold=0.5)
+def any_output(output):
+    return Score(1.0)
+"""
+
+
+def test_score_follow_scores_once_what_comes_in_on_the_server(server: str, tmp_path: Path) -> None:
+    dsn = store(server, "writer").replace("/evalspan", "/followed")
+    (tmp_path / "checks.py").write_text(CHECKS)
+    command = [sys.executable, "-m", "evalspan"]
+    with open_store(dsn):
+        pass  # makes the tables
+    settings = tmp_path / "evalspan.toml"
+    settings.write_text("[receive]\nflush_ms = 100\n")
+    collector = subprocess.Popen(
+        [*serve(dsn, tmp_path), "--sql-port", "-1", "--config", str(settings)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    follow = [*command, "score", "--follow", "--suite", "checks:any_output", "--store", dsn]
+    follower = subprocess.Popen(follow, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        assert collector.stdout
+        assert collector.stderr
+        assert follower.stderr
+        assert collector.stdout.readline() == "ready\n"
+        assert "after they are stored" in follower.stderr.readline()
+        accepted, _ = posted(collector.stderr.readline().split("OTLP at ")[1].split(",")[0], 5)
+        with open_store(dsn, migrate=False) as opened:
+            until = time.monotonic() + 90
+            asked = "SELECT span_id, count(), any(score) FROM evaluations WHERE name = 'any' GROUP BY span_id"
+            while len(rows := opened.query(asked).rows) < len(accepted) and time.monotonic() < until:
+                time.sleep(0.5)
+        assert sorted(rows) == sorted((span_id, 1, 1.0) for span_id in accepted)
+    finally:
+        for process in (follower, collector):
+            process.terminate()
+            assert process.wait(60) == 0, process.stderr and process.stderr.read()
+
+
 def test_while_the_server_is_away_the_log_fills_to_its_bound_then_503_and_all_arrives_afterwards(
     tmp_path: Path,
 ) -> None:
