@@ -233,8 +233,7 @@ def connect(dsn: str | None = None) -> Store | RemoteStore:
     from .remote import RemoteStore
 
     location = parse_dsn(dsn)
-    if location.embedded and not Path(location.path).exists():
-        click.echo(f"{location.shown} did not exist: it is made now, and empty", err=True)
+    is_new = location.embedded and not Path(location.path).exists()
     owner = service_of(Path(location.path)) if location.embedded else None
     if owner is not None:
         try:
@@ -242,9 +241,12 @@ def connect(dsn: str | None = None) -> Store | RemoteStore:
         except StoreUnreachable:
             pass  # the service was killed and its number belongs to another process now
     try:
-        return open_store(dsn)
+        store = open_store(dsn)
     except StoreLocked:
         owner = service_of(Path(location.path))  # it may have come up this moment
         if owner is None:
             raise
         return RemoteStore(owner, shown=location.shown)
+    if is_new:
+        click.echo(f"{location.shown} did not exist: it is new, and empty", err=True)
+    return store
