@@ -12,9 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from evalspan.collector.log.framing import frame
 from evalspan.instrument.errors import QueryError, StoreLocked, StoreUnreachable, UsageError
 from evalspan.queries.config import RetentionConfig, parse_dsn
 from evalspan.queries.database import Store, open_store
@@ -40,6 +38,8 @@ request.resource_spans.add().scope_spans.add().spans.add(trace_id=bytes([1] * 16
 with open_store(sys.argv[1]) as store:
     store.insert_otlp(b"".join(frame(request.SerializeToString(), "p", 1)), token="one")
     print(store.query("SELECT count() FROM spans").rows)
+    store.insert("evaluations", [{"trace_id": "a", "name": "tone", "score": 1.0}])
+    print(store.query("SELECT name, score FROM evaluations").rows)
 """
 
 
@@ -61,18 +61,11 @@ def test_spans_are_stored_whatever_the_working_directory_is_and_nothing_is_left_
 
 
 @pytest.mark.parametrize("name", ["plain", "o'hara {a,b} *"])
-def test_rows_come_in_without_the_machines_temporary_directory_wherever_the_store_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_rows_come_in_without_the_machines_temporary_directory_wherever_the_store_is(tmp_path: Path, name: str) -> None:
     # A file there would outlive a killed process, with what users said in it.
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
-    request = ExportTraceServiceRequest()
-    request.resource_spans.add().scope_spans.add().spans.add(trace_id=bytes([1] * 16), span_id=bytes([2] * 8))
-    with open_store(f"chdb://{tmp_path / name}") as store:
-        store.insert("evaluations", [{"trace_id": "a", "name": "tone", "score": 1.0}])
-        store.insert_otlp(b"".join(frame(request.SerializeToString(), "p", 1)), token="one")
-        assert store.query("SELECT name, score FROM evaluations").rows == [("tone", 1.0)]
-        assert store.query("SELECT count() FROM spans").rows == [(1,)]
+    program = f"import tempfile\ntempfile.tempdir = '/not there'\n{INSERT}"
+    done = subprocess.run([sys.executable, "-c", program, f"chdb://{tmp_path / name}"], capture_output=True, text=True)
+    assert "[(1,)]\n[('tone', 1.0)]" in done.stdout, done.stderr
 
 
 def test_a_second_process_is_told_who_has_the_store_and_the_way_in(tmp_path: Path) -> None:
