@@ -95,6 +95,7 @@ class Watcher:
             rule.name: RuleState(after=rule.after, recover=rule.recover, cool_down_s=rule.cool_down_s) for rule in rules
         }
         self._failures: dict[str, int] = {}
+        self._raised: dict[str, dict[str, Any]] = {}  # what fired and is not over, as it was written
         self._unwritten: list[dict[str, Any]] = []  # the store went away between a look and its alert
         self._writing = threading.Lock()
 
@@ -107,6 +108,7 @@ class Watcher:
             for alert in open_alerts.dicts():
                 key = tuple(str(alert["labels"].get(column, "")) for column in rule.by)
                 self._states[rule.name].remember(key, alert["started_at"])
+                self._raised[alert["alert_id"]] = {"project": rule.project, "rule_id": alert.pop("rule"), **alert}
 
     async def run(self) -> None:
         """Watches until cancelled. A store that is away at the start is asked again until it answers."""
@@ -170,7 +172,14 @@ class Watcher:
             _log.warning("no example traces for %s: %s", rule.name, error)
         state = "firing" if turn.what == "fired" else "resolved"
         notice = notice_of(rule, turn.key, state, turn.started_at, row, [self._link(trace) for trace in traces])
-        self._write(_as_row(rule, turn, row, notice, now))
+        alert = _as_row(rule, turn, row, notice, now)
+        if turn.what == "fired":
+            self._raised[alert["alert_id"]] = alert
+        else:
+            # It is over; what raised it stays on record.
+            ending = {name: alert[name] for name in ("state", "ended_at", "window_to")}
+            alert = {**self._raised.pop(alert["alert_id"], alert), **ending}
+        self._write(alert)
         self._telemetry.add("alerts_total", rule=rule.name, state=state)
         if not silenced:
             self._tell(rule, notice)

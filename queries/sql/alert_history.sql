@@ -11,6 +11,8 @@
 -- column state -- firing, resolved or error
 -- column started_at -- when it began
 -- column ended_at -- when it was resolved
+-- column window_from -- start of the window that raised it
+-- column window_to -- end of that window, or when it was resolved
 -- column value -- the number that raised it
 -- column baseline -- what it is compared with
 -- column low -- lower end of the number's interval
@@ -23,7 +25,7 @@
 -- column details -- the query, its row and traces to read (JSON)
 -- method: rows as written by the watcher.
 -- source: own.
-SELECT alert_id, rule_id AS rule, name, severity, toString(state) AS state, started_at, ended_at, value, baseline, low, high, p_value,
+SELECT alert_id, rule_id AS rule, name, severity, toString(state) AS state, started_at, ended_at, window_from, window_to, value, baseline, low, high, p_value,
     n_base, n_now, message, labels, details
 FROM alerts
 WHERE project = {project:String} AND ({rule:String} = '' OR rule_id = {rule:String})

@@ -188,8 +188,11 @@ async def test_w06_b17_a_degradation_is_told_once_with_numbers_and_traces_and_th
     await again.look(rule, at(60 * 24 * 30))
     assert [one["state"] for one in sink.notices] == ["firing", "resolved"]
     (written,) = catalog.get("alert_history").run(store, project="watch", since_s=10**9).dicts()
-    assert (written["state"], written["labels"], written["n_base"]) == ("resolved", {"metric": "helpful"}, 0)
-    assert written["ended_at"] == at(60 * 24 * 30)
+    assert (written["state"], written["labels"], written["n_base"]) == ("resolved", {"metric": "helpful"}, 200)
+    assert (written["ended_at"], written["window_to"]) == (at(60 * 24 * 30), at(60 * 24 * 30))
+    assert written["value"] < 3 < written["baseline"], "what raised it is gone once it is over"
+    assert written["message"] == notice["message"]
+    assert json.loads(written["details"])["traces"] == notice["traces"]
 
 
 async def test_w07_the_threshold_is_the_owners_and_a_rule_of_the_same_name_replaces_the_built_in_one(
