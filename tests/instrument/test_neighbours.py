@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 from collections.abc import Iterator
@@ -172,8 +173,20 @@ def test_the_provider_is_whose_host_it_is(client: Any, provider: str, spans: Spa
     assert spans.attributes()[semconv.PROVIDER] == provider
 
 
-@pytest.mark.parametrize(("kind", "provider"), [("vertex", "gcp.vertex_ai"), ("bedrock", "aws.bedrock")])
-def test_messages_on_other_clouds_are_traced(kind: str, provider: str, spans: Spans) -> None:
+CLOUDS: dict[str, tuple[dict[str, Any], str]] = {
+    "AnthropicVertex": ({"region": "us-east5", "project_id": "p", "access_token": "t"}, "gcp.vertex_ai"),
+    "AnthropicBedrock": ({"aws_region": "us-east-1", "api_key": "k"}, "aws.bedrock"),
+    "AnthropicBedrockMantle": ({"aws_region": "us-east-1", "api_key": "k"}, "aws.bedrock"),
+    # Anthropic's own service behind the doors of others.
+    "AnthropicAWS": ({"aws_region": "us-east-1", "api_key": "k", "workspace_id": "w"}, "anthropic"),
+    "AnthropicGoogleCloud": ({"project": "p", "location": "us", "workspace_id": "w", "skip_auth": True}, "anthropic"),
+    "AnthropicFoundry": ({"resource": "r", "api_key": "k"}, "anthropic"),
+}
+
+
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_messages_on_other_clouds_are_traced(kind: str, spans: Spans) -> None:
+    given, provider = CLOUDS[kind]
     body: dict[str, Any] = {
         "id": "m",
         "type": "message",
@@ -184,11 +197,18 @@ def test_messages_on_other_clouds_are_traced(kind: str, provider: str, spans: Sp
     }
     body["usage"] = {"input_tokens": 1, "output_tokens": 1}
     http = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, json=body)))
-    client: Any
-    if kind == "vertex":
-        client = anthropic.AnthropicVertex(region="us-east5", project_id="p", access_token="t", http_client=http)
-    else:
-        client = anthropic.AnthropicBedrock(aws_region="us-east-1", api_key="k", http_client=http)
+    client = getattr(anthropic, kind)(http_client=http, **given)
     client.messages.create(**MESSAGE)
     assert spans.attributes()[semconv.PROVIDER] == provider
     assert spans.attributes()[semconv.REQUEST_MODEL] == "claude-sonnet-5"
+
+
+def test_every_client_class_of_anthropic_is_one_that_is_tested_here() -> None:
+    known = {"Anthropic", "AnthropicError", *CLOUDS}
+    assert {name for name in dir(anthropic) if name.startswith("Anthropic")} == known
+
+
+@pytest.mark.parametrize("clone", [copy.copy, lambda client: client.copy(), lambda client: client.with_options()])
+def test_a_clone_of_a_client_is_traced_once(clone: Any, server: ScriptedServer, spans: Spans) -> None:
+    assert CHAT_CREATE.start(clone(client_of(CHAT_CREATE, server))).id == "chatcmpl-1"
+    assert len(spans.all()) == 1
