@@ -52,6 +52,10 @@ class Request:
         return json.loads(self.raw)
 
 
+class _Patient(ThreadingHTTPServer):
+    request_queue_size = 128  # connections of many threads at once: five may wait by default, the sixth can be reset
+
+
 class ScriptedServer:
     """Replies from the script first, then with the answer; keeps every request."""
 
@@ -61,7 +65,7 @@ class ScriptedServer:
         self.answer: Answer = lambda body: bodies.ANSWER
         self.options: dict[str, Any] = {}
         """Handed to the body builders: tool=True, refusal=True, usage=False, chunks=500 ..."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"scripted": self}))
+        self._server = _Patient(("127.0.0.1", 0), type("Handler", (_Handler,), {"scripted": self}))
         self._server.daemon_threads = True
         self.root = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.url = f"{self.root}/v1"
