@@ -1,22 +1,24 @@
 -- title: What changed in the application
 -- answers: Which prompt fingerprints, prompt versions, models, tool sets, parameters and services were seen for the
 --   first time in the period, or took another share of the calls than before it; "what changed" beside every drift.
+--   Shares are of the calls of the services that use the value, so an edit in a small service is as plain as in a large.
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
--- param min_share Float64 = 0.02 -- values below this share of the calls on both sides are left out
+-- param min_share Float64 = 0.02 -- values below this share on both sides are left out
+-- param min_n UInt32 = 2 -- values with fewer stored calls are left out: a prompt that is another one in every call is no edit
 -- column dimension -- what kind of thing: system_hash, prompt_version, request_model, response_model, tools, temperature, service, environment
 -- column value -- which one
--- column previous -- the most frequent other value before, empty if there was none
+-- column previous -- the most frequent other value of those services before, empty if there was none
 -- column first_seen -- its first call in baseline and period
 -- column last_seen -- its last call
 -- column n -- its stored calls in the period
--- column share_before -- weighted share of the calls before the period
--- column share_after -- weighted share of the calls in the period
--- column is_new -- 1 if it did not occur before the period
+-- column share_before -- weighted share of its services' calls before the period
+-- column share_after -- weighted share of its services' calls in the period
+-- column is_new -- 1 if it did not occur before the period, though other calls did
 -- column pooled -- weighted share over both sides, on which p rests
 -- column p -- two-sided p-value of the change of the share
 -- column trace_id -- a trace that shows it
@@ -38,38 +40,51 @@ WITH
                 ('temperature', attributes['gen_ai.request.temperature']),
                 ('service', toString(service)),
                 ('environment', toString(environment))]) AS pair,
-            pair.1 AS dimension, pair.2 AS value
+            pair.1 AS dimension, pair.2 AS value, if(dimension = 'service', '', service) AS home
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= baseline_time AND start_time < until_time
             AND operation != '' AND request_model != ''
     ),
-    totals AS
+    homes AS
     (
-        SELECT dimension, sumIf(w, watched) AS after, sumIf(w, NOT watched) AS before,
-            pow(after, 2) / sumIf(w * w, watched) AS n_after, pow(before, 2) / sumIf(w * w, NOT watched) AS n_before
-        FROM calls GROUP BY dimension
+        SELECT dimension, home, sumIf(w, watched) AS after, sumIf(w, NOT watched) AS before,
+            sumIf(w * w, watched) AS squares_after, sumIf(w * w, NOT watched) AS squares_before
+        FROM calls GROUP BY dimension, home
+    ),
+    uses AS
+    (
+        SELECT dimension, value, home, min(start_time) AS first, max(start_time) AS last, count() AS stored, countIf(watched) AS late,
+            sumIf(w, watched) AS after, sumIf(w, NOT watched) AS before, argMax(trace_id, start_time) AS trace
+        FROM calls WHERE value != '' GROUP BY dimension, value, home
+    ),
+    usual AS
+    (
+        -- two are enough: one of them is another value than the one that asks
+        SELECT dimension, home, arraySlice(arrayReverseSort(groupArray((before, value))), 1, 2) AS values
+        FROM uses WHERE before > 0 GROUP BY dimension, home
     ),
     shares AS
     (
-        SELECT dimension, value, min(start_time) AS first_seen, max(start_time) AS last_seen, countIf(watched) AS n,
-            sumIf(w, watched) AS after, sumIf(w, NOT watched) AS before, argMax(trace_id, start_time) AS trace_id
-        FROM calls GROUP BY dimension, value
+        SELECT uses.dimension AS dimension, uses.value AS value, min(first) AS first_seen, max(last) AS last_seen, sum(late) AS n,
+            sum(stored) AS calls, sum(uses.after) AS after, sum(uses.before) AS before, argMax(trace, last) AS trace_id,
+            sum(homes.after) AS all_after, sum(homes.before) AS all_before,
+            pow(all_after, 2) / sum(squares_after) AS n_after, pow(all_before, 2) / sum(squares_before) AS n_before,
+            arrayFirst(other -> other.2 != value, arrayReverseSort(groupArrayArray(usual.values))).2 AS previous
+        FROM uses INNER JOIN homes ON uses.dimension = homes.dimension AND uses.home = homes.home
+            LEFT JOIN usual ON uses.dimension = usual.dimension AND uses.home = usual.home
+        GROUP BY dimension, value
     ),
-    previous AS
-    (
-        SELECT dimension, arrayMap(x -> x.2, arrayReverseSort(groupArray((before, value)))) AS values
-        FROM shares WHERE before > 0 GROUP BY dimension
-    )
-SELECT shares.dimension AS dimension, value, arrayFirst(other -> other != value, previous.values) AS previous,
-    first_seen, last_seen, n,
-    if(totals.before > 0, shares.before / totals.before, 0) AS share_before,
-    if(totals.after > 0, shares.after / totals.after, 0) AS share_after,
-    shares.before = 0 AND totals.before > 0 AS is_new,
-    (shares.before / totals.before * n_before + shares.after / totals.after * n_after) / (n_before + n_after) AS pooled,
-    if(totals.before > 0 AND totals.after > 0 AND pooled < 1,
+    begun AS (SELECT dimension, sum(before) AS before FROM homes GROUP BY dimension)
+SELECT shares.dimension AS dimension, value, previous, first_seen, last_seen, n,
+    if(all_before > 0, shares.before / all_before, 0) AS share_before,
+    if(all_after > 0, after / all_after, 0) AS share_after,
+    shares.before = 0 AND begun.before > 0 AS is_new,
+    (share_before * n_before + share_after * n_after) / (n_before + n_after) AS pooled,
+    if(all_before > 0 AND all_after > 0 AND pooled < 1,
         erfc(abs(share_after - share_before) / sqrt(pooled * (1 - pooled) * (1 / n_before + 1 / n_after)) / sqrt(2)), 1) AS p,
     trace_id
-FROM shares INNER JOIN totals ON shares.dimension = totals.dimension LEFT JOIN previous ON shares.dimension = previous.dimension
-WHERE value != '' AND greatest(share_before, share_after) >= {min_share:Float64} AND (is_new OR (p < 0.001 AND abs(share_after - share_before) >= 0.05))
+FROM shares INNER JOIN begun ON shares.dimension = begun.dimension
+WHERE calls >= {min_n:UInt32} AND greatest(share_before, share_after) >= {min_share:Float64}
+    AND (is_new OR (p < 0.001 AND abs(share_after - share_before) >= 0.05))
 ORDER BY is_new DESC, abs(share_after - share_before) DESC, dimension, value

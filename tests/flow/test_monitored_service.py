@@ -1,4 +1,4 @@
-"""Weeks of traffic through the whole service on a synthetic clock: OTLP in, scored online, watched by its alert rules."""
+"""A month of 61 applications through the whole service on a synthetic clock: OTLP in, scored online, watched by its rules."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from ..collector.serving import Collector, rows_of, serving
 from ..collector.traffic import add_span
 from . import simulated_service
 from .simulated_service import set_clock
-from .test_monitoring_simulation import DEGRADED, HEALTHY, SCORES, START, WINDOW
+from .test_monitoring_simulation import BEFORE, CHANGED, LOOK_EVERY, START, WINDOW, WINDOWS, N, traffic
 
-BASELINE, QUIET, SOON, N = 28, 10, 15, 20
-EDITED_AT = BASELINE + QUIET  # the window from which on the edited applications answer half a point worse
-STEADY, EDITED = ("steady-0",), ("edited-0", "edited-1")
+SOON = 15  # windows
+EDITED_AT = BEFORE + CHANGED  # the window from which on the edited applications answer half a point worse
+STEADY = tuple(f"steady-{seed:02d}" for seed in range(50))
+EDITED = tuple(f"edited-{seed:02d}" for seed in range(11))
 
 EVALUATOR = """
 from evalspan.evaluators import Score, evaluator
@@ -54,23 +55,24 @@ parameters = {{ {parameters} }}
 condition = "{rule.condition}"
 by = {by}
 severity = "{rule.severity}"
-every_s = 21600
+every_s = {every_s}
 message = "{rule.message}"
 """
 
 
-def alert_of(built_in: str, name: str, **parameters: str) -> str:
-    """A rule that the service has built in, under another name, with more parameters, asked once a window."""
+def alert_of(built_in: str, name: str, every: int, **parameters: str) -> str:
+    """A rule that the service has built in, under another name, with more parameters, asked every so many windows."""
     rule = next(one for one in BUILT_IN if one.name == built_in)
     given = ", ".join(f"{key} = {json.dumps(value)}" for key, value in {**rule.parameters, **parameters}.items())
-    return ALERT.format(name=name, rule=rule, parameters=given, by=json.dumps(rule.by))
+    every_s = int(WINDOW.total_seconds()) * every
+    return ALERT.format(name=name, rule=rule, parameters=given, by=json.dumps(rule.by), every_s=every_s)
 
 
 def settings(folder: Path) -> str:
     module = f"monitored_{folder.name.replace('-', '_')}"
     (folder / f"{module}.py").write_text(EVALUATOR)
-    rules = [alert_of("quality_degradation", f"quality of {one}", service=one) for one in (*STEADY, *EDITED)]
-    rules.append(alert_of("new_prompt_fingerprint", "new prompt"))
+    rules = [alert_of("quality_degradation", f"quality of {one}", service=one, every=EVERY[one]) for one in POINTS]
+    rules.append(alert_of("new_prompt_fingerprint", "new prompt", LOOK_EVERY))
     return EVALUATION.format(module=module) + ALERTS + "".join(rules)
 
 
@@ -79,32 +81,30 @@ def prompt_of(service: str, window: int) -> str:
     return f"You are the assistant of {service}. {'Be brief!' if edited else 'Make five points.'}"
 
 
-class Applications:
-    """What three applications say in every window; drawn once, so that a failure repeats itself."""
+# A look a day is enough at what keeps quiet: an alarm stays for a week.
+EVERY = {**dict.fromkeys(STEADY, 2 * LOOK_EVERY), **dict.fromkeys(EDITED, LOOK_EVERY)}
+# One seed an application.
+POINTS = {service: traffic(seed, drop=service in EDITED) for seed, service in enumerate((*STEADY, *EDITED))}
 
-    def __init__(self) -> None:
-        self._draws = {name: np.random.default_rng(2000 + i) for i, name in enumerate((*STEADY, *EDITED))}
-        self.sent = 0
 
-    def window(self, number: int) -> ExportTraceServiceRequest:
-        request = ExportTraceServiceRequest()
-        for service, rng in self._draws.items():
-            group = request.resource_spans.add()
-            group.resource.attributes.add(key="service.name").value.string_value = service
-            spans = group.scope_spans.add().spans
-            likely = DEGRADED if service in EDITED and number >= EDITED_AT else HEALTHY
-            for i, points in enumerate(rng.choice(SCORES, p=likely, size=N)):
-                at = START + WINDOW * (number + (i + 0.5) / N)
-                add_span(
-                    spans,
-                    start_ns=int(at.timestamp() * 1000) * 1_000_000,
-                    attributes={
-                        "gen_ai.system_instructions": _text(prompt_of(service, number)),
-                        "gen_ai.output.messages": _message("One more point." * int(points)),
-                    },
-                )
-                self.sent += 1
-        return request
+def request_of(window: int) -> ExportTraceServiceRequest:
+    """What all the applications say in a window."""
+    request = ExportTraceServiceRequest()
+    for service, points in POINTS.items():
+        group = request.resource_spans.add()
+        group.resource.attributes.add(key="service.name").value.string_value = service
+        spans = group.scope_spans.add().spans
+        for i, said in enumerate(points[window]):
+            at = START + WINDOW * (window + (i + 0.5) / N)
+            add_span(
+                spans,
+                start_ns=int(at.timestamp() * 1000) * 1_000_000,
+                attributes={
+                    "gen_ai.system_instructions": _text(prompt_of(service, window)),
+                    "gen_ai.output.messages": _message("One more point." * int(said)),
+                },
+            )
+    return request
 
 
 def _text(text: str) -> str:
@@ -121,69 +121,81 @@ def total(collector: Collector, name: str, *labels: str) -> float:
     return sum(v for key, v in counters if key.split("{")[0] == name and all(label in key for label in labels))
 
 
-def until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"{what} did not come to pass"
         time.sleep(0.05)
 
 
-def pass_window(collector: Collector, apps: Applications, number: int) -> None:
-    """Sends a window, waits until it is scored, turns the clock to its end and waits for every rule's look."""
-    assert collector.post(apps.window(number).SerializeToString()).status == 200
-    if number < BASELINE:
-        return
-    until(lambda: total(collector, "online_evaluation_total", 'stage="scored"') >= apps.sent, "scoring")
+def pass_windows(collector: Collector, upto: int) -> None:
+    """Waits until everything before window `upto` is scored, turns the clock there and waits for the rules' look."""
+    sent = upto * N * len(POINTS)
+    until(lambda: total(collector, "online_evaluation_total", 'stage="scored"') >= sent, "scoring")
     looks = total(collector, "alert_looks_total")
-    set_clock(collector.path.parent, START + WINDOW * (number + 1))
-    rules = len(STEADY) + len(EDITED) + 1
-    until(lambda: total(collector, "alert_looks_total") >= looks + rules, "a look at every rule")
+    set_clock(collector.path.parent, START + WINDOW * upto)
+    due = 1 + sum((upto - BEFORE) % every == 0 for every in EVERY.values())
+    until(lambda: total(collector, "alert_looks_total") >= looks + due, "a look at every rule that is due")
 
 
 @pytest.fixture(scope="module")
 def raised(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store after the baseline, a quiet stretch and the edits, watched window by window."""
+    """The store after a baseline of a week and a hundred windows, each watched."""
     folder = tmp_path_factory.mktemp("monitored")
-    path, apps = folder / "store", Applications()
-    set_clock(folder, START + WINDOW * BASELINE)
+    path = folder / "store"
+    set_clock(folder, START + WINDOW * BEFORE)
     program = (simulated_service.__file__,)
     with serving(path, settings=settings(folder), program=program) as collector:
-        for number in range(EDITED_AT + SOON):
-            pass_window(collector, apps, number)
-            if total(collector, "alerts_total", 'rule="quality of edited', 'state="firing"') == len(EDITED):
-                break
+        for window in range(BEFORE + WINDOWS):
+            assert collector.post(request_of(window).SerializeToString()).status == 200
+            watched = window + 1 - BEFORE
+            if watched > 0 and watched % LOOK_EVERY == 0:
+                pass_windows(collector, window + 1)
         assert collector.stop() == 0
     return path
 
 
 def fired(path: Path) -> list[tuple[str, str, int]]:
-    """Rule, label and window of every alert that fired, whether or not it was resolved later."""
-    rows = rows_of(path, "SELECT DISTINCT rule_id, mapValues(labels)[1], toUnixTimestamp(started_at) FROM alerts")
+    """Rule, label and window of every alert that fired, whether or not it was resolved later; the first look first."""
+    rows = rows_of(
+        path, "SELECT DISTINCT rule_id, mapValues(labels)[1], toUnixTimestamp(started_at) AS at FROM alerts ORDER BY at"
+    )
     return [(rule, label, round((at - START.timestamp()) / WINDOW.total_seconds())) for rule, label, at in rows]
 
 
-def edited_prompts(path: Path) -> dict[str, str]:
-    """The fingerprint of each edited application's new prompt."""
+def degraded(path: Path) -> dict[str, int]:
+    """The window of each application's first alarm about its quality."""
+    found: dict[str, int] = {}
+    for rule, _, window in fired(path):
+        if rule.startswith("quality of "):
+            found.setdefault(rule.removeprefix("quality of "), window)
+    return found
+
+
+def edited_prompts(path: Path) -> set[str]:
+    """The fingerprints of the edited applications' new prompts."""
     moment = (START + WINDOW * EDITED_AT).timestamp()
-    return dict(rows_of(path, f"SELECT DISTINCT service, system_hash FROM spans WHERE start_time >= {moment}"))
+    sql = f"SELECT DISTINCT system_hash FROM spans WHERE start_time >= {moment} AND startsWith(service, 'edited')"
+    return {found for (found,) in rows_of(path, sql)}
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def test_b01_a_healthy_stretch_raises_nothing_in_the_running_service(raised: Path) -> None:
-    alerts = fired(raised)
-    assert [alert for alert in alerts if alert[2] <= EDITED_AT] == []
-    assert [alert for alert in alerts if any(name in alert[0] for name in STEADY)] == []
+def test_b01_at_most_one_healthy_application_in_twenty_raises_an_alarm_in_a_hundred_windows(raised: Path) -> None:
+    alarms = degraded(raised)
+    false_alarms = sum(service in alarms for service in STEADY)
+    assert false_alarms / len(STEADY) <= 0.05 + 3 * (0.05 * 0.95 / len(STEADY)) ** 0.5
 
 
-def test_b01_w06_half_a_point_less_is_found_within_15_windows_by_the_running_service(raised: Path) -> None:
-    found = {rule.removeprefix("quality of "): at - EDITED_AT for rule, _, at in fired(raised) if "quality of" in rule}
-    assert set(found) == set(EDITED)
-    assert max(found.values()) <= SOON
+def test_b01_w06_half_a_point_less_is_found_within_15_windows_at_the_median(raised: Path) -> None:
+    alarms = degraded(raised)
+    delays = [alarms.get(service, 999) - EDITED_AT for service in EDITED]
+    assert sum(delay <= 0 for delay in delays) <= 3
+    assert float(np.median([delay for delay in delays if delay > 0])) <= SOON
 
 
-def test_b13_an_edited_prompt_is_named_in_the_window_of_the_edit_and_no_other_is(raised: Path) -> None:
-    prompts = edited_prompts(raised)
+def test_b13_an_edited_prompt_is_named_at_the_look_after_the_edit_and_no_other_is(raised: Path) -> None:
     named = {(label, at) for rule, label, at in fired(raised) if rule == "new prompt"}
-    assert named == {(prompts[name], EDITED_AT + 1) for name in EDITED}
+    assert named == {(prompt, EDITED_AT + LOOK_EVERY) for prompt in edited_prompts(raised)}
+    assert len(named) == len(EDITED)

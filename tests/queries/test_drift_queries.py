@@ -252,23 +252,62 @@ def test_a_new_value_is_held_against_all_scores_before(store: Store) -> None:
     assert got["standard_error"] == pytest.approx(math.hypot(after[1], before[1]), rel=1e-9)
 
 
-def test_a01_a_prompt_edit_is_named_with_when_and_what_it_replaced(store: Store) -> None:
-    spans = [
+def calls_of(project: str, count: int, **columns: Any) -> list[dict[str, Any]]:
+    """Calls over two weeks, newest first; every other one stands for twenty. A column may be a function of the number."""
+    return [
         {
-            "project": "changes",
+            "project": project,
             "trace_id": uuid.uuid4().hex,
             "span_id": uuid.uuid4().hex[:16],
-            "start_time": UNTIL - timedelta(days=14 * (i + 0.5) / 400),
+            "start_time": UNTIL - timedelta(days=14 * (i + 0.5) / count),
             "operation": "chat",
             "request_model": "m-1",
-            "system_hash": "edited" if i < 100 else "plain",
             "sample_weight": 20.0 if i % 2 else 1.0,
+            **{name: value(i) if callable(value) else value for name, value in columns.items()},
         }
-        for i in range(400)
+        for i in range(count)
     ]
+
+
+def test_a01_a_prompt_edit_is_named_with_when_and_what_it_replaced(store: Store) -> None:
+    spans = calls_of("changes", 400, system_hash=lambda i: "edited" if i < 100 else "plain")
     store.insert("spans", spans)
     new, old = ask(store, "changes", "changes")
     assert (new["dimension"], new["value"], new["previous"], new["is_new"]) == ("system_hash", "edited", "plain", 1)
     assert new["first_seen"] == min(s["start_time"] for s in spans if s["system_hash"] == "edited")
     assert (new["share_before"], new["share_after"]) == pytest.approx((0.0, 0.5))
     assert (old["value"], old["is_new"]) == ("plain", 0)
+
+
+def test_a01_b13_an_edit_in_a_service_of_a_hundredth_of_the_calls_is_named_with_its_own_earlier_prompt(
+    store: Store,
+) -> None:
+    store.insert("spans", calls_of("small", 8000, service="large", system_hash="of the large one"))
+    edited = calls_of("small", 80, service="tiny", system_hash=lambda i: "edited" if i < 20 else "plain")
+    store.insert("spans", edited)
+    new, old = ask(store, "changes", "small")
+    assert (new["value"], new["previous"], new["is_new"]) == ("edited", "plain", 1)
+    assert (new["share_before"], new["share_after"]) == pytest.approx((0.0, 0.5))
+    weights = [
+        np.array([s["sample_weight"] for s in edited if (s["start_time"] >= UNTIL - timedelta(days=7)) is late])
+        for late in (False, True)
+    ]
+    n_before, n_after = (w.sum() ** 2 / (w**2).sum() for w in weights)
+    pooled = (1.0 * n_before + 0.5 * n_after) / (n_before + n_after)
+    z = 0.5 / math.sqrt(pooled * (1 - pooled) * (1 / n_before + 1 / n_after))
+    assert old["value"] == "plain"
+    assert old["p"] == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-9)
+
+
+def test_b13_a_model_that_several_services_use_has_its_share_of_all_their_calls(store: Store) -> None:
+    for service, new_from in (("a", 100), ("b", 0)):
+        rows = calls_of("shared", 400, service=service, request_model=lambda i, n=new_from: "m-2" if i < n else "m-1")
+        store.insert("spans", rows)
+    found = {row["value"]: row for row in ask(store, "changes", "shared")}
+    assert (found["m-2"]["share_after"], found["m-2"]["is_new"]) == (pytest.approx(0.5), 1)
+    assert found["m-1"]["share_after"] == pytest.approx(0.75)
+
+
+def test_b13_a_prompt_that_is_another_one_in_every_call_is_no_edit(store: Store) -> None:
+    store.insert("spans", calls_of("dynamic", 40, service="tiny", system_hash=lambda i: f"hash-{i}"))
+    assert ask(store, "changes", "dynamic") == []
