@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -18,11 +17,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Shingles = NDArray[np.uint64]
+
 SHINGLE = 4  # characters: short questions have few words
 BANDS, ROWS = 24, 3  # finds pairs of Jaccard 0.7 with probability 0.99995
 THRESHOLD = 0.7
 _NO_WORD = re.compile(r"[\W_]+")  # with what str.isalnum() calls no letter and no digit
-_PRIME = (1 << 61) - 1
+_MIX = 0x9E3779B97F4A7C15  # 2 to the 64th over the golden ratio, odd
 
 
 def normalize(text: str) -> str:
@@ -31,18 +32,26 @@ def normalize(text: str) -> str:
     return _NO_WORD.sub(" ", folded).strip()
 
 
-def shingles(text: str) -> frozenset[int]:
-    """Hashes of all runs of four characters of the normalised text."""
+def shingles(text: str) -> Shingles:
+    """Hashes of all runs of four characters of the normalised text, ascending, each once."""
+    import numpy as np
+
     plain = normalize(text)
-    if not plain:
-        return frozenset()
-    runs = {plain[start : start + SHINGLE] for start in range(max(1, len(plain) - SHINGLE + 1))}
-    return frozenset(zlib.crc32(run.encode()) for run in runs)
+    letters = np.frombuffer(plain.ljust(SHINGLE, "\0").encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    hashed = letters[: -SHINGLE + 1]
+    for place in range(1, SHINGLE):
+        hashed = hashed * np.uint64(_MIX) + letters[place : len(letters) - SHINGLE + 1 + place]
+    # The high half is the well mixed one of a product; a hash of 32 bits is enough for texts of some thousand runs.
+    mixed: Shingles = np.unique(hashed * np.uint64(_MIX) >> np.uint64(32))
+    return mixed if plain else mixed[:0]
 
 
-def jaccard(a: frozenset[int], b: frozenset[int]) -> float:
+def jaccard(a: Shingles, b: Shingles) -> float:
     """The share of shingles that both have; 1 for two empty texts."""
-    return len(a & b) / len(a | b) if a or b else 1.0
+    import numpy as np
+
+    both = len(np.intersect1d(a, b, assume_unique=True))
+    return both / (len(a) + len(b) - both) if len(a) or len(b) else 1.0
 
 
 class NearDuplicates:
@@ -50,7 +59,7 @@ class NearDuplicates:
 
     def __init__(self, threshold: float = THRESHOLD) -> None:
         self.threshold = threshold
-        self._shingles: list[frozenset[int]] = []
+        self._shingles: list[Shingles] = []
         self._keys: list[str] = []
         self._buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
         self._empty: list[int] = []
@@ -62,7 +71,7 @@ class NearDuplicates:
         self._shingles.append(shingles(text))
         for bucket in self._bands(self._shingles[number]):
             self._buckets[bucket].append(number)
-        if not self._shingles[number]:
+        if not len(self._shingles[number]):
             self._empty.append(number)
         return number
 
@@ -70,7 +79,7 @@ class NearDuplicates:
         """Number, key and Jaccard index of every text that is at least as like as the threshold."""
         wanted = shingles(text)
         candidates = {number for bucket in self._bands(wanted) for number in self._buckets.get(bucket, ())}
-        for number in sorted(candidates if wanted else self._empty):
+        for number in sorted(candidates if len(wanted) else self._empty):
             likeness = jaccard(wanted, self._shingles[number])
             if likeness >= self.threshold:
                 yield number, self._keys[number], likeness
@@ -81,8 +90,8 @@ class NearDuplicates:
         return (found[1], found[2]) if found else None
 
     @staticmethod
-    def _bands(wanted: frozenset[int]) -> Iterable[tuple[int, bytes]]:
-        if not wanted:
+    def _bands(wanted: Shingles) -> Iterable[tuple[int, bytes]]:
+        if not len(wanted):
             return ()
         signature = _signature(wanted)
         return [(band, signature[band * ROWS : (band + 1) * ROWS].tobytes()) for band in range(BANDS)]
@@ -111,21 +120,17 @@ def clusters(texts: Sequence[str], threshold: float = THRESHOLD) -> list[list[in
     return groups
 
 
-def _signature(wanted: frozenset[int]) -> NDArray[np.uint64]:
-    import numpy as np
-
+def _signature(wanted: Shingles) -> Shingles:
     factors, offsets = _permutations()
-    values = np.fromiter(wanted, dtype=np.uint64, count=len(wanted))
-    hashed = (factors[:, None] * values[None, :] + offsets[:, None]) % np.uint64(_PRIME)
-    smallest: NDArray[np.uint64] = hashed.min(axis=1)
+    smallest: Shingles = (factors[:, None] * wanted[None, :] + offsets[:, None]).min(axis=1)
     return smallest
 
 
 @cache
-def _permutations() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _permutations() -> tuple[Shingles, Shingles]:
+    """Factors and offsets of Dietzfelbinger's multiply-shift hashes, modulo 2 to the 64th."""
     import numpy as np
 
     draw = np.random.default_rng(20261123)
-    # Below 2^29, so that a product with a 32-bit shingle stays inside 64 bits.
-    factors = draw.integers(1, 1 << 29, BANDS * ROWS, dtype=np.uint64)
-    return factors, draw.integers(0, 1 << 29, BANDS * ROWS, dtype=np.uint64)
+    factors = draw.integers(0, 1 << 63, BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    return factors, draw.integers(0, 1 << 63, BANDS * ROWS, dtype=np.uint64)
