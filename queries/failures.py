@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..instrument.errors import QueryError
-from .conversation import input_of, output_text, question_of
-from .near_duplicates import THRESHOLD, NearDuplicates, clusters
+from .cases import case_of, one_per_cluster, split
 
 if TYPE_CHECKING:
     from .database import Store
     from .remote import RemoteStore
 
-MOST_TRACE_IDS = 50
 TRACES_AT_ONCE = 1000
 HEX = re.compile("[0-9a-f]{1,64}")
 CORRECTION_KEYS = ("expected_output", "correction", "corrected_output", "expected")
@@ -66,7 +64,7 @@ WITH
         LEFT JOIN answers ON answers.project = e.project AND answers.trace_id = e.trace_id
         WHERE e.project = {project:String} AND e.experiment_id = ''
     )
-SELECT trace_id, span_id, name, evaluator_version, source, score, label, passed, explanation
+SELECT trace_id, span_id, start_time, name, evaluator_version, source, score, label, passed, explanation
 FROM (
     SELECT s.*, j.name AS name, j.evaluator_version AS evaluator_version, j.source AS source, j.author AS author,
         j.score AS score, j.label AS label, j.passed AS passed, j.explanation AS explanation,
@@ -79,19 +77,21 @@ ORDER BY start_time DESC, trace_id, span_id, name
 LIMIT {limit:UInt32}
 """
 
-# The wide columns, read for the failing traces only. {traces} are ids that were checked to be hexadecimal: as a parameter
-# thousands of them would not fit into a URL.
+# The wide columns, read for the failing spans only. {traces} and {spans} are ids that were checked to be hexadecimal: as a
+# parameter thousands of them would not fit into a URL.
 CONTENT = """
 SELECT trace_id, span_id, parent_span_id, start_time, toString(status) AS status, status_message, error_type, service,
     operation, request_model, prompt_name, prompt_version, system_hash, input, output, sample_weight
 FROM spans
-WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND trace_id IN ({traces})
+WHERE project = {project:String} AND start_time >= {first:DateTime64(3, 'UTC')} AND start_time < {last:DateTime64(3, 'UTC')}
+    AND trace_id IN ({traces}) AND span_id IN ({spans})
 """
 
+# Few people write few of them: all at once is quicker than those of the failing traces, a batch at a time.
 CORRECTIONS = """
 SELECT trace_id, metadata
 FROM evaluations
-WHERE project = {project:String} AND source = 'human' AND trace_id IN ({traces})
+WHERE project = {project:String} AND source = 'human' AND hasAny(mapKeys(metadata), {keys:Array(String)})
 ORDER BY created_at
 """
 
@@ -148,17 +148,20 @@ def find_failures(
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in judged:
         by_trace[row["trace_id"]].append(row)
-    asked = partial(_of_traces, store, [trace_id for trace_id in by_trace if HEX.fullmatch(trace_id)], parameters)
-    corrected = _corrections(asked(CORRECTIONS))
-    passages = {row["trace_id"]: row["passages"] for row in asked(PASSAGES)}
-    content = {(row["trace_id"], row["span_id"]): row for row in asked(CONTENT)}
+    asked = partial(_of_traces, store, parameters)
+    written = store.query(CORRECTIONS, {**parameters, "keys": list(CORRECTION_KEYS)}).dicts() if by_trace else []
+    corrected = _corrections(written)
+    content = {(row["trace_id"], row["span_id"]): row for row in asked(CONTENT, by_trace)}
     cases = []
     for trace_id, rows in by_trace.items():
         full = [{**content[key], **row} for row in rows if (key := (row["trace_id"], row["span_id"])) in content]
-        case = _case(full, corrected.get(trace_id), passages.get(trace_id))
+        case = case_of(full, corrected.get(trace_id))
         if case is not None:
-            cases.append(redact(case) if redact else case)
-    fresh, overlapping = _split(_one_per_cluster(cases), known)
+            cases.append(case)
+    kept = one_per_cluster(cases)
+    heads = {case["metadata"]["source_trace_id"] for case in kept}
+    _add_passages(kept, asked(PASSAGES, {trace_id: by_trace[trace_id] for trace_id in heads}))
+    fresh, overlapping = split([redact(case) for case in kept] if redact else kept, known)
     return Found(
         cases=fresh,
         overlapping=overlapping,
@@ -193,111 +196,36 @@ def _judged(store: Store | RemoteStore, where: str, parameters: dict[str, Any]) 
 
 
 def _of_traces(
-    store: Store | RemoteStore, traces: list[str], parameters: Mapping[str, Any], sql: str
+    store: Store | RemoteStore,
+    parameters: Mapping[str, Any],
+    sql: str,
+    by_trace: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
-    """The rows of a query over the failing traces, asked for a batch at a time."""
+    """The rows of a query over failing traces and their failing spans, asked for a batch of traces at a time."""
     rows: list[dict[str, Any]] = []
+    traces = [trace_id for trace_id in by_trace if HEX.fullmatch(trace_id)]
     for start in range(0, len(traces), TRACES_AT_ONCE):
-        listed = ", ".join(f"'{trace_id}'" for trace_id in traces[start : start + TRACES_AT_ONCE])
-        rows += store.query(sql.replace("{traces}", listed), parameters).dicts()
+        batch = traces[start : start + TRACES_AT_ONCE]
+        judged = [row for trace_id in batch for row in by_trace[trace_id]]
+        spans = {row["span_id"] for row in judged if HEX.fullmatch(row["span_id"])}
+        times = [row["start_time"] for row in judged]
+        # Judgements come in the order of time, so a batch is a short stretch of it.
+        stretch = {"first": _stamp(min(times)), "last": _stamp(max(times) + timedelta(seconds=1))}
+        text = sql.replace("{traces}", _quoted(batch)).replace("{spans}", _quoted(spans or {""}))
+        rows += store.query(text, {**parameters, **stretch}).dicts()
     return rows
 
 
-def _case(
-    judged: Sequence[Mapping[str, Any]], corrected: str | None, passages: list[str] | None
-) -> dict[str, Any] | None:
-    """One trace as a case: asked as its model call was asked, else as its first span that has an input."""
-    readable = [row for row in judged if row["input"]]
-    if not readable:
-        return None
-    span = min(readable, key=lambda row: (row["operation"] not in ("chat", "text_completion"), row["parent_span_id"]))
-    verdicts = [_verdict(row) for row in judged if row["name"]]
-    reason = _reason(judged)
-    metadata: dict[str, Any] = {
-        "review": "pending",
-        "reason": reason,
-        "failure": {"output": output_text(span["output"]), "evaluations": verdicts},
-        "source_trace_id": span["trace_id"],
-        "source_span_id": span["span_id"],
-        "trace_ids": [span["trace_id"]],
-        "count": 1,
-        "estimated_count": span["sample_weight"],
-        "first_seen": _iso(span["start_time"]),
-        "last_seen": _iso(span["start_time"]),
-        **{
-            key: span[key]
-            for key in ("service", "request_model", "prompt_name", "prompt_version", "system_hash")
-            if span[key]
-        },
-    }
-    if span["status"] == "ERROR":
-        metadata["failure"]["error"] = span["status_message"] or span["error_type"]
-    if passages:
-        metadata["context"] = passages
-    return {
-        "id": f"failure-{span['trace_id'][:16]}",
-        "partition": "regression",
-        "input": input_of(span["input"]),
-        "expected_output": corrected,
-        "metadata": metadata,
-        "tags": sorted({"production-failure", *(row["name"] for row in judged if row["name"])}),
-        "created_at": _iso(span["start_time"]),
-    }
+def _quoted(ids: Iterable[str]) -> str:
+    return ", ".join(f"'{one}'" for one in ids)
 
 
-def _verdict(row: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("name", "evaluator_version", "source", "score", "label", "passed", "explanation")
-    return {key: row[key] for key in keys if row[key] not in ("", None)}
-
-
-def _reason(judged: Sequence[Mapping[str, Any]]) -> str:
-    error = next((row for row in judged if row["status"] == "ERROR"), None)
-    if error:
-        return f"error: {error['status_message'] or error['error_type'] or 'without a message'}"
-    said = []
-    for row in judged:
-        value = f" {row['score']:.3g}" if row["score"] is not None else ""
-        said.append(f"{row['name']}{value} {row['label'] or row['passed']}".strip())
-    return "; ".join(dict.fromkeys(said))
-
-
-def _one_per_cluster(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first case of each cluster, corrected ones before others, with the counts of all of them."""
-    # The oldest leads, so that the same case stands for its cluster when more of it comes in.
-    ordered = sorted(cases, key=lambda case: (case["expected_output"] is None, case["created_at"], case["id"]))
-    kept = []
-    for numbers in clusters([question_of(case["input"]) for case in ordered]):
-        alike = [ordered[number] for number in numbers]
-        head = alike[0]
-        about = [case["metadata"] for case in alike]
-        ids = [trace_id for one in about for trace_id in one["trace_ids"]]
-        head["metadata"] |= {
-            "count": len(alike),
-            "estimated_count": round(sum(one["estimated_count"] for one in about), 3),
-            "trace_ids": ids[:MOST_TRACE_IDS],
-            "first_seen": min(one["first_seen"] for one in about),
-            "last_seen": max(one["last_seen"] for one in about),
-        }
-        head["tags"] = sorted({tag for case in alike for tag in case["tags"]})
-        kept.append(head)
-    return sorted(kept, key=lambda case: -case["metadata"]["count"])
-
-
-def _split(
-    cases: list[dict[str, Any]], known: Iterable[tuple[str, str]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    index = NearDuplicates(THRESHOLD)
-    for name, text in known:
-        index.add(name, text)
-    fresh, overlapping = [], []
+def _add_passages(cases: Iterable[dict[str, Any]], found: Iterable[Mapping[str, Any]]) -> None:
+    """Puts what was retrieved in a case's trace beside it."""
+    passages = {row["trace_id"]: row["passages"] for row in found}
     for case in cases:
-        match = index.find(question_of(case["input"]))
-        if match is None:
-            fresh.append(case)
-        else:
-            case["metadata"]["overlaps"] = match[0]
-            overlapping.append(case)
-    return fresh, overlapping
+        if retrieved := passages.get(case["metadata"]["source_trace_id"]):
+            case["metadata"]["context"] = retrieved
 
 
 def _corrections(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -308,8 +236,3 @@ def _corrections(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if text:
             found[row["trace_id"]] = text
     return found
-
-
-def _iso(time: datetime) -> str:
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return aware.isoformat(timespec="milliseconds")
