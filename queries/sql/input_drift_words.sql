@@ -59,37 +59,37 @@ WITH
     -- split 0 is the real one; a call falls into the second group of split k by a hash of its ids
     split_up AS
     (
-        SELECT trace_id, span_id, arrayMap(split -> toFloat64(if(split = 0, watched,
-            sipHash64(trace_id, span_id, split) / 18446744073709551616. < assumeNotNull((SELECT share FROM counted)))), range(0, {splits:UInt32} + 1)) AS seconds
+        SELECT trace_id, span_id, arrayMap(split -> if(split = 0, watched,
+            sipHash64(trace_id, span_id, split) / 18446744073709551616. < assumeNotNull((SELECT share FROM counted))), range(0, {splits:UInt32} + 1)) AS seconds
         FROM calls
     ),
     grouped AS
     (
-        SELECT kind, sumForEach(arrayMap(second -> weight * (1 - second), seconds)) AS first_weights, sumForEach(arrayMap(second -> weight * second, seconds)) AS second_weights
+        SELECT kind, sum(weight) AS all_weight, sumForEach(arrayMap(second -> weight * second, seconds)) AS second_weights
         FROM spoken INNER JOIN split_up USING (trace_id, span_id) GROUP BY kind
     ),
     shares AS
     (
-        SELECT split, kind, first_weight / sum(first_weight) OVER (PARTITION BY split) AS p,
+        SELECT split, kind, (all_weight - second_weight) / sum(all_weight - second_weight) OVER (PARTITION BY split) AS p,
             second_weight / sum(second_weight) OVER (PARTITION BY split) AS q
-        FROM grouped ARRAY JOIN first_weights AS first_weight, second_weights AS second_weight, range(0, {splits:UInt32} + 1) AS split
+        FROM grouped ARRAY JOIN second_weights AS second_weight, range(0, {splits:UInt32} + 1) AS split
     ),
+    -- everything that the answer needs of the splits in one pass: a table expression is computed wherever it is named
     distances AS
     (
-        SELECT split, sqrt(greatest(0, sum(if(p > 0, p * log2(2 * p / (p + q)), 0) + if(q > 0, q * log2(2 * q / (p + q)), 0)) / 2)) AS distance
+        SELECT split, sqrt(greatest(0, sum(if(p > 0, p * log2(2 * p / (p + q)), 0) + if(q > 0, q * log2(2 * q / (p + q)), 0)) / 2)) AS distance,
+            groupArrayIf((kind, p, q), split = 0 AND kind != '') AS word_shares
         FROM shares GROUP BY split
-    ),
-    moved_words AS
-    (
-        SELECT arraySlice(arrayReverseSort(word -> word.3 - word.2, groupArray((kind, p, q))), 1, 10) AS gained,
-            arraySlice(arraySort(word -> word.3 - word.2, groupArray((kind, p, q))), 1, 10) AS lost
-        FROM shares WHERE split = 0 AND kind != ''
     )
 SELECT (SELECT before FROM counted) AS n_before, (SELECT after FROM counted) AS n_after,
     (SELECT sumIf(length(words), NOT watched) FROM calls) AS words_before, (SELECT sumIf(length(words), watched) FROM calls) AS words_after,
-    observed AS js_distance, quantileExactIf(0.95)(distance, split > 0) AS bound,
-    (1 + countIf(split > 0 AND distance >= observed)) / count() AS p,
-    (SELECT gained FROM moved_words) AS gained, (SELECT lost FROM moved_words) AS lost
-FROM distances CROSS JOIN (SELECT distance AS observed FROM distances WHERE split = 0) AS real
-GROUP BY observed
-HAVING n_before > 0 AND n_after > 0
+    observed AS js_distance, bound, (1 + arrayCount(distance -> distance >= observed, others)) / (1 + length(others)) AS p,
+    arraySlice(arrayReverseSort(word -> word.3 - word.2, real_shares), 1, 10) AS gained,
+    arraySlice(arraySort(word -> word.3 - word.2, real_shares), 1, 10) AS lost
+FROM
+(
+    SELECT anyIf(distance, split = 0) AS observed, quantileExactIf(0.95)(distance, split > 0) AS bound,
+        groupArrayIf(distance, split > 0) AS others, anyIf(word_shares, split = 0) AS real_shares
+    FROM distances
+)
+WHERE n_before > 0 AND n_after > 0
