@@ -40,7 +40,12 @@ def serve(
         "receive.sql_port": sql_port,
     }
     config = load_config(path, flags)
+    from ...queries.config import parse_dsn
+    from ...queries.engine import load_engine
     from ..service import Service
+
+    if parse_dsn(config.store.dsn or None).embedded:
+        load_engine()
 
     asyncio.run(_serve(Service, config))
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import web
 
-from ...evaluators.statistics import krippendorff_alpha
 from ...instrument.errors import UsageError
 from ...queries.conversation import output_text
 from . import guard, messages
@@ -75,6 +74,8 @@ def _between(labels: Rows) -> dict[str, Any] | None:
     shared = [found for found in by_span.values() if len(found) > 1]
     if not shared:
         return None
+    from ...evaluators.statistics import krippendorff_alpha  # here: numpy and scipy are 25 MB that few services need
+
     people = sorted({author for found in shared for author in found})
     ratings = [[found.get(author) for found in shared] for author in people]
     return {"alpha": krippendorff_alpha(ratings, "nominal"), "n": len(shared), "people": len(people)}

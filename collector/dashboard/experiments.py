@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from ...evaluators.statistics import mcnemar_test, paired_difference, proportion_interval
 from .text_diff import difference
 from .view import Look, Rows, page
 
@@ -15,6 +14,8 @@ SHOWN_FLIPS = 30
 
 
 async def _show(look: Look) -> dict[str, Any]:
+    from ...evaluators.statistics import proportion_interval  # here: numpy and scipy are 25 MB that few services need
+
     runs = await look.ask("pages/experiments")
     for run in runs:
         decided = run["n"] - run["unknown"]
@@ -29,6 +30,8 @@ async def _show(look: Look) -> dict[str, Any]:
 
 def compare(results: Rows, baseline: str, candidate: str) -> dict[str, Any]:
     """Two runs over the examples both hold; repeats of an example are averaged first, the example is the unit."""
+    from ...evaluators.statistics import mcnemar_test
+
     old, new = _by_example(results, baseline), _by_example(results, candidate)
     shared = sorted(old.keys() & new.keys())
     metrics = sorted({name for row in results for name in row["scores"]})
@@ -76,6 +79,8 @@ def _paired(metric: str, before: Sequence[float | None], after: Sequence[float |
     pairs = [(old, new) for old, new in zip(before, after, strict=True) if old is not None and new is not None]
     if len(pairs) < 2:
         return None
+    from ...evaluators.statistics import paired_difference
+
     old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     found = paired_difference(new, old)
     return {

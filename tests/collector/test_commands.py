@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,16 @@ def evalspan(*arguments: str, environment: dict[str, str] | None = None) -> subp
 
 def dsn(collector: Collector) -> str:
     return f"chdb://{collector.path}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_service_that_takes_spans_does_without_the_libraries_of_pages_that_nobody_opened(
+    collector: Collector,
+) -> None:
+    assert collector.post(request_of(3).SerializeToString()).status == 200
+    loaded = Path(f"/proc/{collector.process.pid}/maps").read_text()
+    assert "chdb" in loaded
+    assert [name for name in ("pyarrow", "scipy", "numpy", "pandas") if f"/{name}/" in loaded] == []
 
 
 def test_doctor_finds_the_service_and_proves_that_a_span_becomes_queryable(collector: Collector) -> None:
