@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,7 +19,7 @@ from .migrate import SCHEMA, bring_up_to_date
 from .ownership import service_of
 from .reading import Reader, project_filter
 from .readonly import Limits, examine
-from .result import Result, from_answer, read_untrusted
+from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
 from .rows import Columns, encode_rows
 from .staging import insert_through_file
 
@@ -100,6 +100,33 @@ class Store:
         """
         if self.embedded:
             return read_untrusted(self._reader_of_strangers, sql, parameters, limits, project)
+        with self._of_strangers(sql, parameters, limits, project) as (client, given):
+            return from_answer(client.query(sql, **given))
+
+    def stream_untrusted(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> Generator[bytes]:
+        """
+        The same for a statement that ends in FORMAT: its bytes as they come. Close it when it is not read to the end.
+
+        Raises:
+            QueryError: as `query_untrusted`, at the first block.
+        """
+        if self.embedded:
+            yield from stream_untrusted(self._reader_of_strangers, sql, parameters, limits)
+            return
+        with self._of_strangers(sql, parameters, limits, None) as (client, given):
+            yield from blocks_of(client.raw_stream(sql, **given))
+
+    @contextmanager
+    def _of_strangers(
+        self, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None
+    ) -> Iterator[tuple[Client, dict[str, Any]]]:
+        """A client of a server, and what to give it beside a statement that passed the gate."""
         bound = dict(parameters) if parameters else None
         with self._reader() as client, translated(sql):
             examine(
@@ -108,8 +135,7 @@ class Store:
                 own=self.location.database,
             )
             filters = project_filter(project, self.location.database) if project is not None else {}
-            settings = {**limits.settings(), **filters, "readonly": 1}
-            return from_answer(client.query(sql, parameters=bound, settings=settings))
+            yield client, {"parameters": bound, "settings": {**limits.settings(), **filters, "readonly": 1}}
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs one statement that changes something. Raises QueryError when ClickHouse refuses it."""

@@ -139,11 +139,11 @@ class Reader:
             fill(turn.handle, table)
         # Under readonly = 1 every setting is shown as one that nobody may change, and drivers then send none.
         turn.handle.query(f"SET readonly = {2 if found.about_settings else 1}")
-        chosen = found.output_format or _trailing_format(sql) or format_
+        chosen = found.output_format or trailing_format(sql) or format_
         if found.selects and chosen in _STREAMED:
             chunks = turn.stream(sql, format_, parameters)
             first = next(chunks, b"")  # what fails at once fails before the answer has begun
-            return Reply(chosen, _rejoined(first, chunks), turn.statistics, complete=False)
+            return Reply(chosen, _Rejoined(first, chunks), turn.statistics, complete=False)
         body = turn.whole(sql, format_, parameters)
         turn.end()
         return Reply(chosen, iter([body] if body else []), turn.statistics, complete=True)
@@ -199,13 +199,21 @@ class _Turn:
         return body
 
 
-def _rejoined(first: bytes, rest: Generator[bytes]) -> Iterator[bytes]:
-    try:
-        if first:
-            yield first
-        yield from rest
-    finally:
-        rest.close()
+class _Rejoined(Iterator[bytes]):
+    """A stream with its first block put back. No generator: closing one that nobody began to read closes nothing."""
+
+    def __init__(self, first: bytes, rest: Generator[bytes]) -> None:
+        self._first, self._rest = first, rest
+
+    def __next__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        return next(self._rest)
+
+    def close(self) -> None:
+        """Stops the statement and gives its handle back."""
+        self._rest.close()
 
 
 def _classify(handle: Any, sql: str) -> None:
@@ -298,7 +306,8 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _trailing_format(sql: str) -> str:
+def trailing_format(sql: str) -> str:
+    """The format that a statement asks for in its last words, empty when it leaves that to the caller."""
     found = re.search(r"\bFORMAT\s+(\w+)\s*;?\s*$", sql[-400:], re.IGNORECASE)
     return found.group(1) if found else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from .config import DATABASE, Location
 from .engine import open_client, translated
 from .ownership import Owner
 from .readonly import Limits
-from .result import Result, from_answer
+from .result import Result, blocks_of, from_answer
 from .rows import Columns, encode_rows
 
 
@@ -64,6 +64,19 @@ class RemoteStore:
     ) -> Result:
         """Runs a statement that somebody typed; the service's own gate and limits apply. Raises as `query`."""
         return self.query(sql, parameters, timeout_s=limits.time_s)
+
+    def stream_untrusted(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> Generator[bytes]:
+        """The same for a statement that ends in FORMAT: its bytes as they come. Raises as `query`, at the first block."""
+        with translated(sql):
+            bound = dict(parameters) if parameters else None
+            settings = {"max_execution_time": limits.time_s}
+            yield from blocks_of(self._client.raw_stream(sql, parameters=bound, settings=settings))
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts rows through `POST /api/v1/rows/{table}`. Raises UsageError, QueryError, StoreUnreachable."""

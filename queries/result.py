@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from ..instrument.errors import QueryError
 from .readonly import Limits
 
 if TYPE_CHECKING:
-    from .reading import Reader
+    from .reading import Reader, Reply
+
+BLOCK = 1 << 20
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -40,24 +43,50 @@ def read_untrusted(
     reader: Reader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None = None
 ) -> Result:
     """Runs SQL from outside through the gate and reads the answer. Raises QueryError as the gate and the engine do."""
-    from clickhouse_connect.driver.binding import bind_query
     from clickhouse_connect.driver.ctypes import RespBuffCls
     from clickhouse_connect.driver.query import QueryContext
     from clickhouse_connect.driver.transform import NativeTransform
 
+    reply = _started(reader, sql, parameters, limits, project)
+    # Closed here, whatever happens: a statement that is left open until the interpreter ends takes it down with it.
+    with closing(_Source(reply.chunks)) as source:
+        if reply.format != "Native":
+            raise QueryError(
+                "The statement asks for a format of its own.", hint="Leave FORMAT out; use --format instead."
+            )
+        buffer: Any = RespBuffCls(source)  # type: ignore[no-untyped-call]
+        return from_answer(
+            NativeTransform().parse_response(buffer, QueryContext(tz_mode="aware", server_tz=UTC, apply_server_tz=True))
+        )
+
+
+def stream_untrusted(
+    reader: Reader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits
+) -> Generator[bytes]:
+    """The same, as bytes in the format that the statement names, as they come. Close it when it is not read to the end."""
+    with closing(_Source(_started(reader, sql, parameters, limits).chunks)) as source:
+        yield from source.gen
+
+
+def blocks_of(stream: Any) -> Generator[bytes]:
+    """A server's answer, a block at a time; its connection is given back at the end."""
+    with closing(stream):
+        while block := stream.read(BLOCK):
+            yield block
+
+
+def _started(
+    reader: Reader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None = None
+) -> Reply:
+    from clickhouse_connect.driver.binding import bind_query
+
     bound, texts = bind_query(sql, dict(parameters) if parameters else None, UTC)
-    reply = reader.run(
+    return reader.run(
         bound.decode() if isinstance(bound, bytes) else bound,
         format_="Native",
         parameters={name.removeprefix("param_"): value for name, value in texts.items()},
         limits=limits,
         project=project,
-    )
-    if reply.format != "Native":
-        raise QueryError("The statement asks for a format of its own.", hint="Leave FORMAT out; use --format instead.")
-    buffer: Any = RespBuffCls(_Source(reply.chunks))  # type: ignore[no-untyped-call]
-    return from_answer(
-        NativeTransform().parse_response(buffer, QueryContext(tz_mode="aware", server_tz=UTC, apply_server_tz=True))
     )
 
 
@@ -72,6 +101,6 @@ class _Source:
 
     def close(self) -> None:
         """Stops the statement when its answer is not read to the end."""
-        closing = getattr(self.gen, "close", None)
-        if closing:
-            closing()
+        close = getattr(self.gen, "close", None)
+        if close:
+            close()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from ...instrument.errors import QueryError, UsageError
 from ..database import connect
+from ..reading import trailing_format
 from ..readonly import Limits
 from ..suggestions import with_suggestion
 from .output import format_option, render
@@ -43,6 +47,7 @@ def sql(
     \b
     evalspan sql "SELECT request_model, count(), avg(output_tokens) FROM spans GROUP BY 1"
     evalspan sql "SELECT * FROM spans WHERE trace_id = {id:String}" -p id=7f3a... --format json
+    evalspan sql "SELECT * FROM evaluations FORMAT Parquet" > evaluations.parquet
 
     Without a statement: a prompt with history and completion on a terminal, else the statement is read from the pipe.
     """
@@ -56,6 +61,9 @@ def sql(
             return
         started = time.perf_counter()
         try:
+            if trailing_format(text):
+                _copy(opened.stream_untrusted(text, given or None, limits=Limits(time_s=timeout_s)))
+                return
             result = opened.query_untrusted(text, given or None, limits=Limits(time_s=timeout_s))
         except QueryError as error:
             raise with_suggestion(error, text, opened) from error
@@ -63,6 +71,16 @@ def sql(
     render(result, format_)
     if sys.stderr.isatty():
         click.echo(f"{len(result.rows)} rows in {elapsed:.2f} s", err=True)
+
+
+def _copy(blocks: Generator[bytes]) -> None:
+    """Writes a result in ClickHouse's own format to stdout, as it comes."""
+    if click.get_current_context().get_parameter_source("format_") is not ParameterSource.DEFAULT:
+        raise UsageError("There are two formats: --format and the statement's own.", hint="Leave one of them out.")
+    with closing(blocks):
+        for block in blocks:
+            sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
 
 
 def _statement(query: str | None, file: Path | None, *, no_input: bool) -> str:

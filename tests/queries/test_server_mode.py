@@ -89,6 +89,9 @@ def test_errors_of_a_server_are_the_same_as_the_embedded_ones(remote: Store, ser
     with pytest.raises(QueryError, match="file is not allowed"):
         remote.query_untrusted("SELECT file('/etc/passwd')")
     assert remote.query_untrusted("SELECT 1 AS one").dicts() == [{"one": 1}]
+    assert b"".join(remote.stream_untrusted("SELECT number FROM numbers(3) FORMAT CSV")) == b"0\n1\n2\n"
+    with pytest.raises(QueryError):
+        list(remote.stream_untrusted("SELECT file('/etc/passwd') FORMAT CSV"))
     with pytest.raises((StoreUnreachable, StoreError)) as refused:
         open_store(re.sub(r":[^:@]+@", ":wrong@", server) + "/evalspan")
     assert "wrong" not in str(refused.value)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from evalspan.queries.cli.sql import sql
 from evalspan.queries.cli.traces import traces
 from evalspan.queries.database import Store
 from evalspan.queries.durations import duration, spelled
+
+from ..collector.serving import serving
 
 
 def run(command: Any, *arguments: str, store: Store, stdin: str | None = None) -> Result:
@@ -228,3 +233,52 @@ def test_lengths_of_time_are_read_and_written() -> None:
         "1.84s",
         "3m05s",
     ]
+
+
+def evalspan_sql(path: Path, text: str, *flags: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "evalspan", "sql", text, "--store", f"chdb://{path}", *flags]
+    return subprocess.run(command, capture_output=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module", params=["opened here", "through the service"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("formats") / "store"
+    if request.param == "opened here":
+        yield path
+    else:
+        with serving(path, "--sql-port", "0"):
+            yield path
+
+
+def test_a_statement_with_a_format_of_its_own_comes_out_in_it(place: Path) -> None:
+    evalspan_sql(place, "SELECT 1")  # a new store is said to be new
+    rows = evalspan_sql(place, "SELECT number AS n FROM numbers(200000) FORMAT TSV")
+    assert (rows.returncode, rows.stderr) == (0, b"")
+    assert rows.stdout == b"".join(b"%d\n" % n for n in range(200_000))
+    parquet = evalspan_sql(place, "SELECT number AS n, 'é' AS text FROM numbers(3) FORMAT Parquet")
+    assert (parquet.stdout[:4], parquet.stdout[-4:]) == (b"PAR1", b"PAR1")
+    twice = evalspan_sql(place, "SELECT 1 FORMAT TSV", "--format", "json")
+    assert (twice.returncode, twice.stdout) == (2, b"")
+    assert b"two formats" in twice.stderr
+    refused = evalspan_sql(place, "SELECT throwIf(number = 90000) FROM numbers(100000) FORMAT TSV")
+    assert refused.returncode == 2, "an answer that broke off is no success"
+    assert b"FUNCTION_THROW_IF" in refused.stderr
+    outside = evalspan_sql(place, "SELECT * FROM file('/etc/passwd', 'LineAsString') FORMAT TSV")
+    assert (outside.returncode, outside.stdout) == (2, b"")
+
+
+def test_a_refused_format_gives_its_handle_back_while_the_error_is_held(store: Store) -> None:
+    held = []
+    for _ in range(6):  # more than there are slots
+        with pytest.raises(QueryError, match="format of its own") as caught:
+            store.query_untrusted("SELECT number FROM numbers(300000) FORMAT TSV")
+        held.append(caught)
+    assert store.query_untrusted("SELECT 1 AS a").rows == [(1,)]
+
+
+def test_a_stream_that_is_not_read_to_the_end_gives_its_handle_back(store: Store) -> None:
+    for _ in range(6):
+        blocks = store.stream_untrusted("SELECT number FROM numbers(300000) FORMAT TSV")
+        assert next(blocks).startswith(b"0\n1\n")
+        blocks.close()
+    assert store.query_untrusted("SELECT 1 AS a").rows == [(1,)]

@@ -28,7 +28,7 @@ from evalspan.collector.sqlport.server import SqlPort
 from evalspan.collector.sqlport.sessions import Session
 from evalspan.instrument.errors import QueryError
 from evalspan.queries.external import fill
-from evalspan.queries.reading import _STREAMED, Reply, Statistics, _refusals, _rejoined, _Turn
+from evalspan.queries.reading import _STREAMED, Reply, Statistics, _refusals, _Rejoined, _Turn
 
 INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s+.+?)\s+FORMAT\s+(\w+)\s*?(?:\n|\s*$)(.*)$", re.IGNORECASE | re.DOTALL)
 RESULT = re.compile(r"^[\s(]*(SELECT|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|EXISTS|FROM)\b", re.IGNORECASE)
@@ -130,7 +130,7 @@ def _reply(turn: _SessionTurn, statement: Statement, *, readonly: bool) -> Reply
     chosen = named.group(1) if named else statement.format
     if shown and chosen in _STREAMED and text.lstrip()[:6].upper() in ("SELECT", "WITH"):
         chunks = turn.stream(text, statement.format, statement.parameters)
-        return Reply(chosen, _rejoined(next(chunks, b""), chunks), turn.statistics, complete=False)
+        return Reply(chosen, _Rejoined(next(chunks, b""), chunks), turn.statistics, complete=False)
     body = turn.whole(text, statement.format, statement.parameters)
     turn.end()
     return Reply(chosen if shown else "", iter([body] if body else []), turn.statistics, complete=True)
