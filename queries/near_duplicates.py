@@ -37,7 +37,9 @@ def shingles(text: str) -> Shingles:
     import numpy as np
 
     plain = normalize(text)
-    letters = np.frombuffer(plain.ljust(SHINGLE, "\0").encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    letters = np.frombuffer(plain.ljust(SHINGLE, "\0").encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(
+        np.uint64
+    )
     hashed = letters[: -SHINGLE + 1]
     for place in range(1, SHINGLE):
         hashed = hashed * np.uint64(_MIX) + letters[place : len(letters) - SHINGLE + 1 + place]

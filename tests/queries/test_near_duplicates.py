@@ -66,7 +66,7 @@ def test_likeness_is_the_share_of_common_runs_of_four_letters() -> None:
         assert jaccard(shingles(text), shingles(other)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("text", ["", "!?", "a", "ab", "abc", "Ä", "日本", "👩‍👩‍👧"])
+@pytest.mark.parametrize("text", ["", "!?", "a", "ab", "abc", "Ä", "日本", "👩‍👩‍👧", "half \ud83d a pair"])
 def test_short_and_empty_texts_are_near_to_themselves_alone(text: str) -> None:
     assert clusters([text, text + " ", "something else entirely"]) == [[0, 1], [2]]
 
