@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evalspan.collector.sampling import Sampler, SamplingConfig, SamplingRule, build_sampler
+from evalspan.collector.sampling.latency import QuantileSketch
 from evalspan.instrument.errors import ConfigError
 
 from .sampling_traffic import Call, add_span, attribute, spans_of
@@ -88,6 +90,22 @@ def test_s04_a_latency_above_the_running_p95_of_its_kind_is_kept():
         rules_of(rng.uniform(10, 20), "thinking")
     assert rules_of(3.0, "fast") == ["slow"]
     assert rules_of(3.0, "thinking") == []
+
+
+def test_s04_quantiles_are_within_a_hundredth_and_sketches_add_up():
+    rng = random.Random(5)
+    values = [rng.lognormvariate(0, 2) for _ in range(5000)]
+    whole, parts = QuantileSketch(), [QuantileSketch() for _ in range(3)]
+    for i, value in enumerate(values):
+        whole.add(value)
+        parts[i % 3].add(value)
+    merged = QuantileSketch()
+    for part in parts:
+        merged.merge(part)
+    for q in (0.01, 0.5, 0.95, 0.999, 1.0):
+        true = sorted(values)[math.ceil(q * len(values)) - 1]
+        assert whole.quantile(q) == merged.quantile(q) == pytest.approx(true, rel=0.0101)
+    assert math.isnan(QuantileSketch().quantile(0.5))
 
 
 def test_first_match_wins_and_keep_wins_over_all():
