@@ -40,7 +40,7 @@ def load_engine() -> None:
     hidden = cast("dict[str, Any]", sys.modules)
     hidden["pyarrow"] = None  # what the import system itself keeps for a module that must not be found
     try:
-        import chdb  # noqa: F401
+        import chdb.state  # noqa: F401 - some releases load it, and Arrow with it, only when a store is opened
     finally:
         del hidden["pyarrow"]
 

@@ -108,6 +108,7 @@ INCIDENTS: dict[str, Any] = {
         "spans": calls(p, (7, 1.1), system_hash="old") + calls(p, (0.9, 0.01), system_hash="new")
     },
 }
+OF_THE_STORE = ("evaluation_rule_stopped", "budget_reached")
 BY_NAME = {rule.name: rule for rule in BUILT_IN}
 
 
@@ -125,13 +126,15 @@ async def test_w06_a18_p02_p04_a_built_in_rule_fires_once_on_the_incident_that_i
     watcher = Watcher(store, [rule], [sink], Telemetry())
     for minute in range(2):
         await watcher.look(rule, NOW + timedelta(minutes=minute))
-    fired = [notice for notice in sink.notices if name in notice["name"]]
+    notices = [notice for notice in sink.notices if name in notice["name"]]
+    # The funnel is the whole store's: other tests' rules are in it, too.
+    fired = [one for one in notices if one["name"].endswith(f" {name}")] if name in OF_THE_STORE else notices
     assert [notice["state"] for notice in fired] == ["firing"], sink.notices
     assert "?" not in fired[0]["message"], "a column of the message is not in the query"
     assert "{" not in fired[0]["message"]
 
 
-@pytest.mark.parametrize("name", [name for name in INCIDENTS if not name.startswith(("evaluation_rule", "budget"))])
+@pytest.mark.parametrize("name", [name for name in INCIDENTS if name not in OF_THE_STORE])
 async def test_b17_b18_a_built_in_rule_keeps_quiet_while_nothing_changes(store: Store, name: str) -> None:
     project = f"quiet {name}"
     store.insert("spans", calls(project, (13.9, 0.01), 800, system_hash="same"))
