@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
 
+from . import semconv
 from .config import InstrumentConfig
 from .context import ContextAttributes, add_context_attributes
 from .guard import guarded
@@ -113,7 +114,7 @@ class SplittingExporter(SpanExporter):
 
 
 def find_or_make(
-    config: InstrumentConfig, given: Any, *, attributes: Mapping[str, str] | None = None
+    config: InstrumentConfig, given: Any, *, environment: str | None = None
 ) -> tuple[Any, BoundedProcessor | None]:
     """The provider to use, and the processor of ours that exports from it, None when nothing of ours does.
 
@@ -122,7 +123,7 @@ def find_or_make(
     provider = given if given is not None else trace.get_tracer_provider()
     if given is None and isinstance(provider, trace.ProxyTracerProvider):
         provider = TracerProvider(
-            resource=_resource(config, attributes),
+            resource=_resource(config, environment),
             span_limits=SpanLimits(max_attributes=_ATTRIBUTES_PER_SPAN, max_span_attributes=_ATTRIBUTES_PER_SPAN),
             shutdown_on_exit=False,
         )
@@ -143,10 +144,10 @@ def find_or_make(
     return provider, _export_from(provider, config)
 
 
-def _resource(config: InstrumentConfig, attributes: Mapping[str, str] | None) -> Resource:
-    own = dict(attributes or {})
+def _resource(config: InstrumentConfig, environment: str | None) -> Resource:
+    own = {semconv.ENVIRONMENT: environment} if environment else {}
     if config.service_name is not None:
-        own["service.name"] = config.service_name
+        own[semconv.SERVICE_NAME] = config.service_name
     return Resource.create(own)
 
 

@@ -143,13 +143,12 @@ def init(
         max_content_bytes: longest content attribute in bytes of JSON; longer ones are cut, visibly. Default 262,144.
 
     Raises ConfigError or UsageError for a value that cannot be.
-
     """
     global _handle
     libraries = _libraries(instrument)
     with _lock:
-        if _handle is not None and not _handle._stopped:  # noqa: SLF001 - same module
-            return _handle
+        if (running := current()) is not None:
+            return running
         config = settings.load(
             service_name=service_name,
             endpoint=endpoint,
@@ -160,8 +159,7 @@ def init(
         )
         if settings.sdk_disabled():
             return Handle(config, None, None)
-        extra = {"deployment.environment.name": environment} if environment else None
-        provider, processor = find_or_make(config, tracer_provider, attributes=extra)
+        provider, processor = find_or_make(config, tracer_provider, environment=environment)
         _handle = Handle(config, provider, processor, logger_provider)
         _handle.tracing = switch_on(libraries, config, provider, _handle.events)
         if threads:

@@ -41,6 +41,9 @@ _SETTINGS = re.compile(
     re.IGNORECASE,
 )
 _SETTING = re.compile(r"(\w+)\s*=\s*([\w.]+|'[\w ./-]*')")
+# `ORDER BY format DESC` and the like end in words that name no format.
+_FORMAT = re.compile(r"\bFORMAT\s+(?!(?:ASC|DESC|FINAL)\b)(\w+)\s*;?\s*$", re.IGNORECASE)
+_NO_CODE = re.compile(r"""('(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*")|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 _CODE = re.compile(r"Code: (\d+)")
 # How Go clients (Grafana's among them) greet a server; the name would be the machine's own.
 _GREETING, _GREETED = "SELECT displayName(), version(), revision(), timezone()", "'evalspan' AS `displayName()`"
@@ -139,7 +142,7 @@ class Reader:
             fill(turn.handle, table)
         # Under readonly = 1 every setting is shown as one that nobody may change, and drivers then send none.
         turn.handle.query(f"SET readonly = {2 if found.about_settings else 1}")
-        chosen = found.output_format or trailing_format(sql) or format_
+        chosen = found.output_format or ("" if found.selects else trailing_format(sql)) or format_
         if found.selects and chosen in _STREAMED:
             chunks = turn.stream(sql, format_, parameters)
             first = next(chunks, b"")  # what fails at once fails before the answer has begun
@@ -308,7 +311,7 @@ def _escaped(text: str) -> str:
 
 def trailing_format(sql: str) -> str:
     """The format that a statement asks for in its last words, empty when it leaves that to the caller."""
-    found = re.search(r"\bFORMAT\s+(\w+)\s*;?\s*$", sql[-400:], re.IGNORECASE)
+    found = _FORMAT.search(_NO_CODE.sub(lambda part: "''" if part.group(1) else " ", sql))
     return found.group(1) if found else ""
 
 

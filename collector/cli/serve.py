@@ -46,7 +46,6 @@ def serve(
 
     if parse_dsn(config.store.dsn or None).embedded:
         load_engine()
-
     asyncio.run(_serve(Service, config))
 
 

@@ -69,7 +69,8 @@ WITH
         SELECT uses.dimension AS dimension, uses.value AS value, min(first) AS first_seen, max(last) AS last_seen, sum(late) AS n,
             sum(stored) AS calls, sum(uses.after) AS after, sum(uses.before) AS before, argMax(trace, last) AS trace_id,
             sum(homes.after) AS all_after, sum(homes.before) AS all_before,
-            pow(all_after, 2) / sum(squares_after) AS n_after, pow(all_before, 2) / sum(squares_before) AS n_before,
+            if(all_after > 0, pow(all_after, 2) / sum(squares_after), 0) AS n_after,
+            if(all_before > 0, pow(all_before, 2) / sum(squares_before), 0) AS n_before,
             arrayFirst(other -> other.2 != value, arrayReverseSort(groupArrayArray(usual.values))).2 AS previous
         FROM uses INNER JOIN homes ON uses.dimension = homes.dimension AND uses.home = homes.home
             LEFT JOIN usual ON uses.dimension = usual.dimension AND uses.home = usual.home

@@ -299,6 +299,16 @@ def test_a01_b13_an_edit_in_a_service_of_a_hundredth_of_the_calls_is_named_with_
     assert old["p"] == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-9)
 
 
+def test_b13_a_prompt_of_a_service_that_is_new_itself_is_new_with_numbers_that_are_numbers(store: Store) -> None:
+    store.insert("spans", calls_of("newcomer", 400, service="old", system_hash="plain"))
+    store.insert("spans", calls_of("newcomer", 400, service="young", system_hash="fresh")[:100])
+    found = {(row["dimension"], row["value"]): row for row in ask(store, "changes", "newcomer")}
+    assert (found["service", "young"]["is_new"], found["service", "young"]["previous"]) == (1, "old")
+    prompt = found["system_hash", "fresh"]
+    assert (prompt["is_new"], prompt["previous"], prompt["share_before"], prompt["share_after"]) == (1, "", 0.0, 1.0)
+    assert (prompt["pooled"], prompt["p"]) == (1.0, 1.0)
+
+
 def test_b13_a_model_that_several_services_use_has_its_share_of_all_their_calls(store: Store) -> None:
     for service, new_from in (("a", 100), ("b", 0)):
         rows = calls_of("shared", 400, service=service, request_model=lambda i, n=new_from: "m-2" if i < n else "m-1")

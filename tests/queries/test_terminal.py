@@ -27,6 +27,7 @@ from evalspan.queries.cli.sql import sql
 from evalspan.queries.cli.traces import traces
 from evalspan.queries.database import Store
 from evalspan.queries.durations import duration, spelled
+from evalspan.queries.reading import trailing_format
 
 from ..collector.serving import serving
 
@@ -265,6 +266,25 @@ def test_a_statement_with_a_format_of_its_own_comes_out_in_it(place: Path) -> No
     assert b"FUNCTION_THROW_IF" in refused.stderr
     outside = evalspan_sql(place, "SELECT * FROM file('/etc/passwd', 'LineAsString') FORMAT TSV")
     assert (outside.returncode, outside.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("SELECT 1 FORMAT TSV", "TSV"),
+        ("select 1 format Parquet ;\n", "Parquet"),
+        ("SELECT '-- /* ' FORMAT CSV -- for the sheet", "CSV"),
+        ("SELECT number AS format FROM numbers(2) ORDER BY format DESC", ""),
+        ("SELECT 1 -- in no format please", ""),
+        ("SELECT 1 /* format TSV */", ""),
+        ("SELECT 'format TSV'", ""),
+        ("SELECT 'it''s \\' format TSV'", ""),
+    ],
+)
+def test_only_a_format_clause_is_one(store: Store, text: str, named: str) -> None:
+    assert trailing_format(text) == named
+    if not named:
+        assert run(sql, text, "--format", "jsonl", store=store).stdout.startswith("{")
 
 
 def test_a_refused_format_gives_its_handle_back_while_the_error_is_held(store: Store) -> None:
