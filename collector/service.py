@@ -64,6 +64,8 @@ class Service:
         self.spans = self._pipeline("spans", self._pricing.insert, self._stage())
         self.scores = self._pipeline("scores", self._insert_scores, KeepAll())
         self.contents = self._pipeline("contents", self._insert_contents, KeepAll())
+        logs = [pipeline.log for pipeline in (self.spans, self.scores, self.contents)]
+        self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
         longest = config.receive.max_attribute_bytes
         self.intake = Intake(self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest)
         self._memory = RequestMemory(config.receive.max_inflight_bytes)

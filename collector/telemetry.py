@@ -10,7 +10,7 @@ PREFIX = "evalspan_"
 
 Labels = tuple[tuple[str, str], ...]
 
-# What each metric counts; one that is missing here has no HELP line, and its name has to do.
+# Every number there is, with what it counts.
 HELP = {
     "requests_total": "Requests by signal and by the HTTP status that answered them.",
     "grpc_requests_total": "gRPC requests by signal and by the code that answered them.",
@@ -23,6 +23,10 @@ HELP = {
     "online_lag_seconds": "How far the slowest online rule is behind the stored spans.",
     "online_rules_off": "Rules of [evaluation] that cannot run.",
     "alert_looks_total": "Looks at alert rules, whatever they saw.",
+    "alert_look_failures_total": "Looks at alert rules whose query failed, by rule.",
+    "alerts_total": "Alerts that fired or were resolved, by rule and state.",
+    "alert_notices_total": "Notices to sinks by outcome: delivered, failed, dropped.",
+    "alert_rules_off": "Alert rules and sinks that cannot work.",
     "duplicate_requests_total": "Requests that a client sent again; stored once.",
     "evaluations_accepted_total": "Evaluation results that arrived as log records.",
     "contents_accepted_total": "Messages of calls that arrived as log records.",
@@ -30,11 +34,15 @@ HELP = {
     "log_records_rejected_total": "Log records refused by partial_success: not evaluation results, or broken ones.",
     "metric_points_rejected_total": "Metric data points refused by partial_success: metrics are not stored.",
     "log_backlog_bytes": "Bytes that are on disk and not yet in the store.",
+    "log_backlog_bytes_spans": "Of these, spans.",
+    "log_backlog_bytes_scores": "Of these, evaluations that came as log records.",
+    "log_backlog_bytes_contents": "Of these, messages of calls that came as log records.",
     "log_damaged_bytes_total": "Bytes of the log that made no sense after a crash and were set aside.",
     "log_sync_failures_total": "Syncs that failed; their senders were told to try again.",
     "insert_segments_total": "Segments of the log that the store took.",
     "insert_seconds_total": "Seconds spent in inserts.",
     "insert_failures_total": "Inserts that failed and are tried again.",
+    "retention_rows_dropped": "Rows that were dropped because of their age, by table.",
     "insert_quarantined_total": "Records that the store will never take, set aside in the log's directory.",
 }
 

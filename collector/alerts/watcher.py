@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
+from ...evaluators.suggest import did_you_mean
 from ...instrument.errors import EvalspanError
 from ...queries import catalog
 from ...queries.conditions import check_condition, matching, try_out
 from ...queries.database import Store
 from ..clock import Clock
-from ..telemetry import Telemetry
+from ..telemetry import HELP, Telemetry
 from .config import AlertRule, Problem
 from .notices import notice_of
 from .sinks import Sink
@@ -48,6 +49,11 @@ def refused(
             unknown = [name for name in rule.sinks if name not in sinks]
             if unknown:
                 raise EvalspanError(f"there is no sink {unknown[0]!r}", hint=f"there are: {', '.join(sinks)}")
+            if rule.telemetry:
+                field = "telemetry"
+                if rule.telemetry not in HELP:
+                    near = did_you_mean(rule.telemetry, HELP)
+                    raise EvalspanError(f"the service counts no {rule.telemetry!r}{near}", hint="/metrics has them all")
             if rule.query:
                 field = "query"
                 query = catalog.get(rule.query)

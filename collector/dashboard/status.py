@@ -15,7 +15,8 @@ from .view import Look, Rows, page
 DROPS = {
     "spans_rejected_total": "refused, told to the sender",
     "spans_sampled_out_total": "not kept by sampling",
-    "log_records_dropped_total": "log record not stored",
+    "log_records_rejected_total": "log record refused, told to the sender",
+    "metric_points_rejected_total": "metric points, which are not stored",
     "insert_quarantined_total": "set aside: the store will never take it",
 }
 """The counters that mean something did not arrive, and what each means."""
@@ -41,7 +42,7 @@ async def _show(look: Look) -> dict[str, Any]:
             "inserted": telemetry.total("insert_segments_total"),
             "insert_seconds": telemetry.total("insert_seconds_total"),
         },
-        "backlog_bytes": look.service.spans.log.backlog_bytes + look.service.scores.log.backlog_bytes,
+        "backlog_bytes": telemetry.value("log_backlog_bytes"),
         "drops": _drops(look),
         "ingest": ingest,
         "sampling": sampling,

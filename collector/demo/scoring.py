@@ -1,4 +1,4 @@
-"""Waits until the service's online evaluation has scored every stored answer of the demo."""
+"""Waits until everything that the service took is in the store, and its online evaluation has scored every answer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...instrument.errors import EvalspanError
+from ...instrument.errors import CollectorUnreachable, EvalspanError
 from ...queries import catalog
-from ...queries.database import connect
+from ...queries.database import Store, connect
+from ...queries.ownership import service_of
+from ...queries.remote import RemoteStore
+from ..exposition import counters
 
 RULE = "answers"
 _SECONDS = 16 * 86_400
@@ -20,15 +23,16 @@ def wait_until_scored(store: Path, service: str, check: Callable[[], None]) -> i
     """Returns how many answers are stored and scored; `check` is called while waiting and may raise.
 
     Raises:
-        EvalspanError: the rule is off, or scoring got nowhere for three minutes.
+        EvalspanError: no service runs, the rule is off, or scoring got nowhere for three minutes.
     """
     with connect(f"chdb://{store.resolve()}") as opened:
         finished, moved = -1, time.monotonic()
         while True:
             check()
+            waiting = _not_inserted(store)  # asked first: an answer that arrives after this look belongs to no count
             stored = len(catalog.get("answers").run(opened, since_s=_SECONDS, service=service).rows)
             funnel = _funnel(opened)
-            if stored and funnel.get("finished", 0) >= stored:
+            if not waiting and stored and funnel.get("finished", 0) >= stored:
                 return stored
             if funnel.get("finished", 0) != finished:
                 finished, moved = funnel.get("finished", 0), time.monotonic()
@@ -38,6 +42,14 @@ def wait_until_scored(store: Path, service: str, check: Callable[[], None]) -> i
             time.sleep(1)
 
 
-def _funnel(store: Any) -> dict[str, Any]:
+def _not_inserted(store: Path) -> float:
+    """Bytes that the service has acknowledged and not yet put into the store."""
+    owner = service_of(store.resolve())
+    if owner is None:
+        raise CollectorUnreachable(f"No `evalspan serve` runs on {store}.", hint="Its reasons are in serve.log.")
+    return sum(value for name, _, value in counters(owner) if name == "log_backlog_bytes")
+
+
+def _funnel(store: Store | RemoteStore) -> dict[str, Any]:
     rows = catalog.get("evaluation_funnel").run(store, rule=RULE).dicts()
     return rows[0] if rows else {}
