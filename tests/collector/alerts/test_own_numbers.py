@@ -54,7 +54,9 @@ def test_a_rule_on_a_number_that_nobody_counts_is_refused_with_the_nearest_one()
 
 def test_every_number_that_is_counted_watched_or_shown_is_one_that_has_its_help() -> None:
     texts = [path.read_text() for folder in ("collector", "evaluators") for path in (SOURCE / folder).rglob("*.py")]
-    named = {name for text in texts for name in re.findall(r'(?:telemetry\.(?:add|gauge)|_count)\(\s*"(\w+_\w+)"', text)}
+    named = {
+        name for text in texts for name in re.findall(r'(?:telemetry\.(?:add|gauge)|_count)\(\s*"(\w+_\w+)"', text)
+    }
     named |= {name for text in texts for name in re.findall(r'"(\w+_total)"', text)}
     assert len(named) > 20
     assert named - set(HELP) == set()
