@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from ..queries.contents import Content, add_contents
 from ..queries.database import Store
 from ..queries.dimensions import span_dimensions
+from .awaited import Awaited
 from .log import framing
 from .receivers import contents
 from .receivers.dialects.messages import Message
@@ -20,22 +20,21 @@ _WAIT_S = 12.0
 _AGAIN_S = 1.0
 
 
-def insert_contents(store: Store, telemetry: Telemetry, segment: bytes) -> None:
+def insert_contents(store: Store, telemetry: Telemetry, segment: bytes, spans: Awaited) -> None:
     """Adds the messages of a segment of log records to their spans, which may take a while to arrive."""
+    received_ms = 0
     by_project: dict[str, dict[tuple[str, str], list[contents.Said]]] = defaultdict(lambda: defaultdict(list))
     for record in framing.records(segment):
+        received_ms = max(received_ms, record.received_ms)
         for event in contents.said(record.body, record.project):
             by_project[event.project][event.trace_id, event.span_id].append(event)
-    for project, spans in by_project.items():
-        deadline = time.monotonic() + _WAIT_S
-        there = span_dimensions(store, project, spans)
-        while len(there) < len(spans) and time.monotonic() < deadline:
-            time.sleep(_AGAIN_S)
-            there = span_dimensions(store, project, spans)
-        found = [_content(key, spans[key]) for key in there]
-        if found:
-            add_contents(store, project, found)
-        telemetry.add("contents_without_span_total", len(spans) - len(there))
+    for project, missing in by_project.items():
+        for _ in spans.looks(received_ms, _WAIT_S, _AGAIN_S):
+            there = span_dimensions(store, project, missing)
+            add_contents(store, project, [_content(key, missing.pop(key)) for key in there])
+            if not missing:
+                break
+        telemetry.add("contents_without_span_total", len(missing))
 
 
 def _content(key: tuple[str, str], events: list[contents.Said]) -> Content:

@@ -21,6 +21,7 @@ from ..queries.database import Store, open_store
 from ..queries.ownership import Owner, announce, withdraw
 from . import alerts, dashboard, online, retention, sqlport
 from .auth import KeyRing, refuse_open_door
+from .awaited import Awaited
 from .clock import Clock
 from .config import Config
 from .contents import insert_contents
@@ -43,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 # Each has `attach(app, service)`, which adds its routes and its background tasks.
 _PARTS = (sqlport, online, alerts, dashboard, retention)
+# How long a stop waits for requests that are being answered, then as long again for those that were told to end.
+GRACE_S = 4
 
 
 class Service:
@@ -97,7 +100,9 @@ class Service:
                 access_log=None,
                 handle_signals=False,
                 keepalive_timeout=30,
+                shutdown_timeout=GRACE_S,
             )
+            stack.callback(self.spans.log.end)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             server = await self._listen(runner)
@@ -142,13 +147,15 @@ class Service:
     async def _close_store(self) -> None:
         if self.store.embedded:
             withdraw(self._store_directory())
+        await asyncio.to_thread(self.store.cancel_untrusted)
         await asyncio.to_thread(self.store.close)
 
     def _insert_scores(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - their ids make a repetition harmless
-        insert_scores(self.store, segment)
+        insert_scores(self.store, segment, Awaited(self.spans.log, self.scores.inserter.stopping))
 
     def _insert_contents(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - a span is filled once
-        insert_contents(self.store, self.telemetry, segment)
+        spans = Awaited(self.spans.log, self.contents.inserter.stopping)
+        insert_contents(self.store, self.telemetry, segment, spans)
 
     def _pipeline(self, name: str, insert: Callable[[bytes, str], None], stage: Stage) -> Pipeline:
         limits = limits_of(self.config.receive, store_is_embedded=self.store.embedded)

@@ -73,7 +73,13 @@ async def score_spans(
             page = await asyncio.gather(
                 *(
                     _score_span(
-                        one, row, passages.get(str(row["trace_id"]), NO_PASSAGES), slots, timeout_s, fraction, advance
+                        one,
+                        row,
+                        passages.get((row["project"], row["trace_id"]), NO_PASSAGES),
+                        slots,
+                        timeout_s,
+                        fraction,
+                        advance,
                     )
                     for row in rows
                 )

@@ -27,6 +27,7 @@ CONTENT_ATTRIBUTES = frozenset(
         semconv.RETRIEVAL_DOCUMENTS,
         semconv.INPUT_VALUE,
         semconv.OUTPUT_VALUE,
+        semconv.CONTEXT,
     }
 )
 _ROOM_FOR_MARKS = 160
@@ -64,6 +65,14 @@ class ContentPolicy:
         if cut:
             attributes[semconv.TRUNCATED] = sorted(cut)
         return attributes
+
+    def given(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """What the application itself says of a span, in its own types: masked, and no content where none may leave."""
+        if not self.on_span:
+            attributes = without_content(attributes)
+        if self.redactor is None:
+            return attributes
+        return {name: self.redactor.value(value) for name, value in attributes.items()}
 
     def message(self, text: str) -> str:
         """An exception's text as a status description: masked and at most 1,000 characters."""

@@ -57,10 +57,9 @@ def _emit(
     attributes: dict[str, Any] = {semconv.EVALUATION_NAME: name, semconv.EVALUATION_SOURCE: source}
     if value is not None:
         attributes[semconv.EVALUATION_SCORE] = float(value)
-    if label is not None:
-        attributes[semconv.EVALUATION_LABEL] = label
-    if explanation is not None and handle.tracing is not None:
-        attributes[semconv.EVALUATION_EXPLANATION] = handle.tracing.policy.message(explanation)
+    for key, text in ((semconv.EVALUATION_LABEL, label), (semconv.EVALUATION_EXPLANATION, explanation)):
+        if text is not None and handle.tracing is not None:
+            attributes[key] = handle.tracing.policy.message(text)
     handle.events().emit(semconv.EVALUATION_EVENT, attributes, set_span_in_context(NonRecordingSpan(target)))
 
 

@@ -81,7 +81,7 @@ def begin(name: str, kind: str, attributes: Attributes, content: Callable[[], At
         operation, named = KINDS[kind]
         start = {**start, semconv.OPERATION: operation, named: name}
         full_name = f"{operation} {name}"
-    start = {**start, **attributes}
+    start = {**start, **tracing.policy.given(attributes)}
     span = tracing.tracer.start_span(full_name, kind=SpanKind.INTERNAL, attributes=start)
     observation = Observation(tracing, span, kind)
     if content is not None and span.is_recording() and tracing.policy.on_span:

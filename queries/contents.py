@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
+from ..instrument import semconv
 from .database import Store
+from .staging import literal
 
-_HASH = "leftPad(lower(hex(sipHash64(new_system))), 16, '0')"
+# One statement's share: its spans' ids stand in its text, their rows are held in memory.
+MOST_SPANS = 500
+MOST_BYTES = 8 << 20
+
+_HASH = "leftPad(lower(hex(sipHash64(c.system))), 16, '0')"
+_OPEN = f"s.attributes['{semconv.CONTENT_DROPPED}'] != 'true'"  # the content policy holds for what came beside, too
 
 # A span's row is immutable, but rows with the same key replace each other, the last one inserted wins.
 _REWRITE = f"""
 INSERT INTO spans
-WITH
-    indexOf({{span_ids:Array(String)}}, span_id) AS place,
-    {{inputs:Array(String)}}[place] AS new_input,
-    {{outputs:Array(String)}}[place] AS new_output,
-    {{systems:Array(String)}}[place] AS new_system
-SELECT * REPLACE (
-    if(input = '', new_input, input) AS input,
-    if(output = '', new_output, output) AS output,
-    if(input = '', leftUTF8(new_input, 200), input_preview) AS input_preview,
-    if(output = '', leftUTF8(new_output, 200), output_preview) AS output_preview,
-    if(system_hash = '' AND new_system != '', {_HASH}, system_hash) AS system_hash,
+SELECT s.* REPLACE (
+    if(s.input = '' AND {_OPEN}, c.input, s.input) AS input,
+    if(s.output = '' AND {_OPEN}, c.output, s.output) AS output,
+    if(s.input = '' AND {_OPEN}, leftUTF8(c.input, 200), s.input_preview) AS input_preview,
+    if(s.output = '' AND {_OPEN}, leftUTF8(c.output, 200), s.output_preview) AS output_preview,
+    if(s.system_hash = '' AND c.system != '', {_HASH}, s.system_hash) AS system_hash,
     now64(3) AS inserted_at)
-FROM spans FINAL
-WHERE project = {{project:String}} AND trace_id IN {{trace_ids:Array(String)}} AND span_id IN {{span_ids:Array(String)}}
+FROM (
+    SELECT * FROM spans FINAL
+    WHERE project = {{project}} AND trace_id IN ({{trace_ids}}) AND span_id IN ({{span_ids}})
+) AS s
+INNER JOIN {{rows}} AS c ON c.trace_id = s.trace_id AND c.span_id = s.span_id
 """  # noqa: S608 - a constant of this module
 
 
@@ -39,15 +46,32 @@ class Content(msgspec.Struct, frozen=True):
 
 
 def add_contents(store: Store, project: str, contents: list[Content]) -> None:
-    """Fills the empty `input` and `output` of these spans; a span that is not stored stays unknown."""
-    store.command(
-        _REWRITE,
-        {
-            "project": project,
-            "trace_ids": sorted({content.trace_id for content in contents}),
-            "span_ids": [content.span_id for content in contents],
-            "inputs": [content.input for content in contents],
-            "outputs": [content.output for content in contents],
-            "systems": [content.system for content in contents],
-        },
-    )
+    """
+    Fills the empty `input` and `output` of these spans; a span that is not stored stays unknown, and one whose content
+    the sampler dropped stays without.
+
+    Raises what `Store.insert_from` raises.
+    """
+    structure = ", ".join(f"{name} String" for name in Content.__struct_fields__)
+    for some in _shares(contents):
+        statement = _REWRITE.format(
+            project=literal(project),
+            trace_ids=", ".join(literal(trace_id) for trace_id in sorted({content.trace_id for content in some})),
+            span_ids=", ".join(literal(content.span_id) for content in some),
+            rows="{rows}",
+        )
+        store.insert_from([msgspec.structs.asdict(content) for content in some], structure, statement)
+
+
+def _shares(contents: list[Content]) -> Iterator[list[Content]]:
+    share: list[Content] = []
+    size = 0
+    for content in contents:
+        length = len(content.input) + len(content.output) + len(content.system)
+        if share and (len(share) == MOST_SPANS or size + length > MOST_BYTES):
+            yield share
+            share, size = [], 0
+        share.append(content)
+        size += length
+    if share:
+        yield share

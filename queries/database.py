@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import click
+import msgspec
 
 from ..instrument.errors import StoreLocked, StoreUnreachable
 from .config import Location, parse_dsn
@@ -21,7 +22,7 @@ from .reading import Reader, project_filter
 from .readonly import Limits, examine
 from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
 from .rows import Columns, encode_rows
-from .staging import insert_through_file
+from .staging import insert_from_file, insert_through_file, literal
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -122,6 +123,11 @@ class Store:
         with self._of_strangers(sql, parameters, limits, None) as (client, given):
             yield from blocks_of(client.raw_stream(sql, **given))
 
+    def cancel_untrusted(self) -> None:
+        """Ends what still runs of strangers' statements in the embedded engine, which closes only after them."""
+        if self.embedded:
+            self._reader_of_strangers.cancel()
+
     @contextmanager
     def _of_strangers(
         self, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None
@@ -157,6 +163,23 @@ class Store:
         block = encode_rows(table, rows, self._columns_of(table))
         with self._rows_lock, translated(f"INSERT INTO {table}"):
             self._insert(self._rows, table, block, "JSONEachRow", {"date_time_input_format": "best_effort"})
+
+    def insert_from(self, rows: Sequence[Mapping[str, Any]], structure: str, sql: str) -> None:
+        """
+        Runs an INSERT ... SELECT that reads these rows, of that ClickHouse structure, where it says `{rows}`.
+
+        The rows travel as data: a server takes no parameter of more than 128 KiB.
+
+        Raises:
+            QueryError: ClickHouse refuses the statement or a value; nothing is inserted.
+        """
+        block = b"\n".join(msgspec.json.encode(row) for row in rows)
+        with self._rows_lock, translated(sql):
+            if self.embedded:
+                insert_from_file(self._rows, Path(self.location.path), sql, block, structure)
+            else:
+                statement = sql.replace("{rows}", f"input({literal(structure)})") + "FORMAT JSONEachRow\n"
+                self._rows.raw_insert("", insert_block=statement.encode() + block)
 
     def insert_otlp(self, segment: bytes, *, token: str) -> None:
         """

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any
 
 from .database import Store
+
+# A server takes no parameter of more than 128 KiB.
+_AT_ONCE = 1_000
 
 _SPANS = """
 SELECT trace_id, span_id, parent_span_id, start_time, service, environment, request_model, prompt_name, prompt_version,
@@ -24,13 +28,15 @@ def span_dimensions(
     Raises what `Store.query` raises.
     """
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    parameters = {
-        "project": project,
-        "trace_ids": sorted({trace_id for trace_id, _ in ids}),
-        "span_ids": sorted({span_id for _, span_id in ids}),
-    }
-    for row in store.query(_SPANS, parameters).dicts():
-        found[row["trace_id"], row["span_id"]] = row
-        if not row["parent_span_id"]:
-            found[row["trace_id"], ""] = row
+    left = iter(ids)
+    while some := list(islice(left, _AT_ONCE)):
+        parameters = {
+            "project": project,
+            "trace_ids": sorted({trace_id for trace_id, _ in some}),
+            "span_ids": sorted({span_id for _, span_id in some}),
+        }
+        for row in store.query(_SPANS, parameters).dicts():
+            found[row["trace_id"], row["span_id"]] = row
+            if not row["parent_span_id"]:
+                found[row["trace_id"], ""] = row
     return {key: found[key] for key in ids if key in found}

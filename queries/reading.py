@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -78,6 +79,7 @@ class Reader:
     def __init__(self, path: str, database: str, *, slots: int = 4, wait_s: float = 10) -> None:
         self._path, self._database, self._wait_s = path, database, wait_s
         self._slots = threading.BoundedSemaphore(slots)
+        self._mark = f"evalspan-{secrets.token_hex(8)}"
 
     def run(
         self,
@@ -89,10 +91,11 @@ class Reader:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         project: str | None = None,
         tables: Sequence[ExternalTable] = (),
+        name: str = "",
     ) -> Reply:
         """
         Starts one statement. `parameters` are ClickHouse's escaped texts, `project` hides the rows of the others,
-        `tables` are there for this statement alone.
+        `tables` are there for this statement alone, `name` is what `cancel` finds it by.
 
         Raises:
             QueryError: the gate or the engine refuses it; 202 when all slots stay taken.
@@ -102,7 +105,9 @@ class Reader:
         if sql.strip() == _GREETING:
             sql = sql.replace("displayName()", _GREETED)
         sql, own_settings = _taken_settings(sql)
-        assignments = _assignments({**(settings or {}), **own_settings}, limits, project, self._database)
+        asked = {**(settings or {}), **own_settings}
+        asked["log_comment"] = f"{self._mark} {name} {asked.get('log_comment', '')}"
+        assignments = _assignments(asked, limits, project, self._database)
         if not self._slots.acquire(timeout=self._wait_s):
             raise QueryError(
                 f"Too many statements run at once; none of them ended within {self._wait_s:g} s.",
@@ -119,6 +124,17 @@ class Reader:
         except BaseException:
             turn.end()
             raise
+
+    def cancel(self, name: str = "") -> None:
+        """Ends the statement of that name, or all of them, with ClickHouse's QUERY_WAS_CANCELLED; fine when none runs."""
+        import chdb
+
+        connect: Any = chdb.connect
+        handle = connect(self._path)
+        try:
+            handle.query(f"KILL QUERY WHERE startsWith(Settings['log_comment'], '{self._mark} {name}') ASYNC")
+        finally:
+            handle.close()
 
     def _started(
         self,

@@ -138,22 +138,25 @@ class Queue:
         )
         return sql, {**scope.parameters(*window), "cutoff": cutoff, **done}
 
-    def passages(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Passages]:
-        """What was retrieved, and what tools returned, in the traces of these spans, by trace id."""
+    def passages(self, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Passages]:
+        """What was retrieved, and what tools returned, in the traces of these spans, by project and trace id."""
         ids = sorted({str(row["trace_id"]) for row in rows})
         start: list[datetime] = [row["start_time"] for row in rows]
         if not ids:
             return {}
         found = self.store.query(
-            "SELECT trace_id, arrayStringConcat(groupArrayIf(output, operation = 'retrieval'), '\\n'),"
+            "SELECT project, trace_id, arrayStringConcat(groupArrayIf(output, operation = 'retrieval'), '\\n'),"
             " arrayStringConcat(groupArrayIf(output, operation = 'execute_tool'), '\\n')"
-            " FROM (SELECT trace_id, operation, output FROM spans WHERE trace_id IN {ids:Array(String)}"
+            " FROM (SELECT project, trace_id, operation, output FROM spans WHERE trace_id IN {ids:Array(String)}"
             " AND operation IN ('retrieval', 'execute_tool') AND output != ''"
             " AND start_time BETWEEN {low:DateTime64(3, 'UTC')} - INTERVAL 1 DAY"
-            " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY ORDER BY start_time) GROUP BY trace_id",
+            " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY ORDER BY start_time) GROUP BY project, trace_id",
             {"ids": ids, "low": min(start), "high": max(start)},
         ).rows
-        return {str(trace_id): Passages(str(retrieved), str(tools)) for trace_id, retrieved, tools in found}
+        return {
+            (str(project), str(trace_id)): Passages(str(retrieved), str(tools))
+            for project, trace_id, retrieved, tools in found
+        }
 
     def spent(self, rule: str, shard: int, shards: int, since: int) -> tuple[int, float]:
         """Evaluations that this share of a rule wrote since a time in milliseconds, and what they cost in dollars."""

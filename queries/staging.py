@@ -6,7 +6,8 @@ The driver's own file would lie in the machine's temporary directory, where a ki
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,28 @@ def insert_through_file(
     client: Client, folder: Path, table: str, block: bytes, fmt: str, settings: Mapping[str, str | int]
 ) -> None:
     """Inserts `block`, rows in ClickHouse's format `fmt`. Raises what the client raises, OSError when the disk is full."""
+    with _file_of(block, folder) as path:
+        given = ", ".join(f"{name} = {literal(value)}" for name, value in settings.items())
+        client.command(f"INSERT INTO {table} FROM INFILE '{path}' SETTINGS {given} FORMAT {fmt}")
+
+
+def insert_from_file(client: Client, folder: Path, sql: str, block: bytes, structure: str) -> None:
+    """Runs an INSERT ... SELECT with `{rows}` in it for `block`, JSON lines of that structure. Raises as above."""
+    with _file_of(block, folder) as path:
+        client.command(sql.replace("{rows}", f"file('{path}', 'JSONEachRow', {literal(structure)})"))
+
+
+@contextmanager
+def _file_of(block: bytes, folder: Path) -> Iterator[str]:
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(block)
         file.flush()
         file.seek(0)  # where the system hands out the same open file again rather than a new one
-        given = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         # By its number, too, because the engine takes braces and stars in a path for a pattern that nothing matches.
-        client.command(f"INSERT INTO {table} FROM INFILE '/dev/fd/{file.fileno()}' SETTINGS {given} FORMAT {fmt}")
+        yield f"/dev/fd/{file.fileno()}"
 
 
-def _literal(value: str | int) -> str:
+def literal(value: str | int) -> str:
     """A value as SQL reads it."""
     if isinstance(value, int):
         return str(value)

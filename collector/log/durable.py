@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import queue
 import time
@@ -59,6 +60,7 @@ class DurableLog:
         self._kept: list[Path] = []  # inserted, the store's files perhaps not yet on the disk
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        self._ended_at = math.inf  # monotonic seconds
         # A thread of its own: slow queries in the shared pool must not hold up acknowledgements.
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix=f"sync {name}")
 
@@ -66,6 +68,25 @@ class DurableLog:
     def backlog_bytes(self) -> int:
         """Bytes that are durable and not yet in the store."""
         return sum(list(self._sizes.values())) + (self._active.size if self._active else 0)
+
+    @property
+    def inserted_until_ms(self) -> int:
+        """What was received before this, milliseconds since 1970, is in the store or was sampled out."""
+        now = time.time_ns()  # first: what comes after it counts as not yet there
+        active = self._active
+        waiting = list(self._sizes)
+        if active is not None and active.size:
+            waiting.append(active.name)
+        return (segments.begun_ns(min(waiting)) if waiting else now) // 1_000_000
+
+    @property
+    def ended_for_s(self) -> float:
+        """Seconds since nothing more could come in; below 0 before that."""
+        return time.monotonic() - self._ended_at
+
+    def end(self) -> None:
+        """Says that no more records will come; what is there is still inserted."""
+        self._ended_at = time.monotonic()
 
     def open(self) -> None:
         """Recovers what an earlier process left, queues it for insertion, and starts syncing.
@@ -166,8 +187,8 @@ class DurableLog:
             except OSError as error:
                 logger.error("cannot seal %s: %s", active.path, error.strerror)
                 return
+            self._sizes[active.name] = active.size  # first: whoever asks what waits finds it once or twice, never not
             self._active, self._sealed_at = None, time.monotonic()
-            self._sizes[active.name] = active.size
             self._ready.put(path)
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:

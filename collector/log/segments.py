@@ -28,6 +28,11 @@ def new_name() -> str:
     return f"{time.time_ns():020d}-{secrets.token_hex(4)}"
 
 
+def begun_ns(name: str) -> int:
+    """When a segment of that name was begun, nanoseconds since 1970: every record in it came later."""
+    return int(name[:20])
+
+
 def sync_directory(directory: Path) -> None:
     """Makes names that were created or changed in the directory survive a power loss."""
     descriptor = os.open(directory, os.O_RDONLY)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...instrument import semconv
+from ...instrument.content import CONTENT_ATTRIBUTES
 from .probability import with_threshold
 
 if TYPE_CHECKING:
@@ -15,20 +16,8 @@ if TYPE_CHECKING:
     from .facts import SpanFacts
     from .rules import Decision
 
-CONTENT_DROPPED = "evalspan.content_dropped"
-# The system instructions stay: they are the application's text, not its users', and drift needs their fingerprint.
-CONTENT = frozenset(
-    {
-        semconv.INPUT_MESSAGES,
-        semconv.OUTPUT_MESSAGES,
-        semconv.TOOL_ARGUMENTS,
-        semconv.TOOL_RESULT,
-        semconv.RETRIEVAL_QUERY,
-        semconv.RETRIEVAL_DOCUMENTS,
-        semconv.INPUT_VALUE,
-        semconv.OUTPUT_VALUE,
-    }
-)
+# The system instructions and tools stay: they are the application's text, not its users', and drift needs their fingerprint.
+CONTENT = CONTENT_ATTRIBUTES - {semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS}
 
 
 def mark(facts: SpanFacts, decision: Decision) -> None:
@@ -45,24 +34,23 @@ def mark(facts: SpanFacts, decision: Decision) -> None:
 
 
 def drop_content(span: Span) -> None:
-    """Remove what users and models said, and say so on the span; leading system messages stay for the fingerprint."""
+    """Remove what users and models said, and say so on the span; leading system messages stay for the fingerprint.
+
+    The mark is on every such span: what is said beside it, in log records, comes later and stays out, too.
+    """
     kept = []
-    found = False
     for pair in span.attributes:
         if pair.key not in CONTENT:
             kept.append(pair)
             continue
-        found = True
         system = _system_messages(pair.value.string_value) if pair.key == semconv.INPUT_MESSAGES else b""
         if system:
             pair.value.string_value = system.decode()
             kept.append(pair)
-    if not found:
-        return
     copies = [type(pair).FromString(pair.SerializeToString()) for pair in kept]
     del span.attributes[:]
     span.attributes.extend(copies)
-    span.attributes.add(key=CONTENT_DROPPED).value.bool_value = True
+    span.attributes.add(key=semconv.CONTENT_DROPPED).value.bool_value = True
 
 
 def _system_messages(raw: str) -> bytes:

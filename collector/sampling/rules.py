@@ -77,7 +77,8 @@ class _Rule:
     def _observe(self, slow: RunningQuantile, spans: Sequence[SpanFacts]) -> bool:
         answers = [slow.is_slow(span.kind, span.seconds) for span in spans]
         for span in spans:
-            came_with = incoming_threshold(span.span.trace_state, randomness_of(span.span.trace_id))
+            state = span.span.trace_state
+            came_with = incoming_threshold(state, randomness_of(span.span.trace_id, state))
             slow.observe(span.kind, span.seconds, weight_of(came_with))
         return any(answers)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ SLOTS = 4
 # Beyond so many requests at once the next is told so: each holds memory and a connection while it waits for its turn.
 MOST_REQUESTS = 64
 SLOWEST_REQUEST_S = 30
+# How long the port waits for its readers when it stops, twice; then their statements are cancelled.
+GRACE_S = 2
 # For the commands of whoever owns the store's files: they name their own timeouts.
 OWNER_LIMITS = Limits(time_s=600, memory_bytes=2 << 30, result_rows=10_000_000, result_bytes=1 << 30)
 SOCKET_TIMEOUT = 209
@@ -90,6 +93,7 @@ class SqlPort:
         # More threads than slots: a statement that waits for its turn must not keep another from being read out.
         self._threads = ThreadPoolExecutor(4 * SLOTS, thread_name_prefix="sql")
         self._requests = 0
+        self._answering: set[asyncio.Task[web.StreamResponse]] = set()
         self._runner: web.AppRunner | None = None
         about = service.store.query("SELECT version(), timezone()").rows[0]
         self._version, self._timezone = about
@@ -101,7 +105,14 @@ class SqlPort:
         app.router.add_get("/replicas_status", _ok)
         for method in ("GET", "POST", "HEAD"):
             app.router.add_route(method, "/", self._handle)
-        self._runner = web.AppRunner(app, auto_decompress=False, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            app,
+            auto_decompress=False,
+            access_log=None,
+            handle_signals=False,
+            handler_cancellation=True,
+            shutdown_timeout=GRACE_S,
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()
@@ -114,9 +125,11 @@ class SqlPort:
         return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{bound}"  # noqa: S104 - compared
 
     async def stop(self) -> None:
-        """Stops listening; statements that run are let go."""
+        """Stops listening; what still runs, or is still read, after a moment is cancelled."""
         assert self._runner is not None
         await self._runner.cleanup()
+        for answering in tuple(self._answering):
+            await self._cancelled(answering)
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -139,7 +152,7 @@ class SqlPort:
             if not statement.query and not statement.body:
                 return web.Response(text="Ok.\n", headers=headers)
             with self._sessions.of(statement, project or "") as session:
-                return await self._answer(request, statement, session, project, headers)
+                return await self._answer_or_cancel(request, statement, session, project, headers)
         except ConnectionError:
             return web.Response()  # nobody is there to read it
         except TimeoutError:
@@ -149,18 +162,49 @@ class SqlPort:
         finally:
             self._requests -= 1
 
-    async def _answer(
+    async def _answer_or_cancel(
         self, request: web.Request, statement: Statement, session: Session, project: str | None, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Answers; a statement whose client went away, or whose port stops, ends then and not at its time limit."""
+        name = secrets.token_hex(8)
+        answering = asyncio.create_task(self._answer(request, statement, session, project, headers, name), name=name)
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+        connection = request.transport
+        try:
+            return await asyncio.shield(answering)
+        except asyncio.CancelledError:
+            if connection:
+                connection.abort()  # closing alone waits for a client that reads nothing
+            await self._cancelled(answering)
+            raise
+
+    async def _cancelled(self, answering: asyncio.Task[web.StreamResponse]) -> None:
+        """Cancels until it has ended: what was still on its way to the engine is not found there the first time."""
+        while not answering.done():
+            await asyncio.to_thread(self._reader.cancel, answering.get_name())
+            await asyncio.wait([answering], timeout=0.2)
+        if not answering.cancelled():
+            answering.exception()  # its refusal has no reader any more
+
+    async def _answer(
+        self,
+        request: web.Request,
+        statement: Statement,
+        session: Session,
+        project: str | None,
+        headers: dict[str, str],
+        name: str,
     ) -> web.StreamResponse:
         if self._kept(statement, session):
             return web.Response(headers={**headers, "X-ClickHouse-Summary": "{}"})
         owner = self._is_owner(request)
         reply = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: self._run(statement, session, project, owner=owner)
+            self._threads, lambda: self._run(statement, session, project, name, owner=owner)
         )
         return await send(request, statement, reply, headers, threads=self._threads, spelled=self._message)
 
-    def _run(self, statement: Statement, session: Session, project: str | None, *, owner: bool) -> Reply:
+    def _run(self, statement: Statement, session: Session, project: str | None, name: str, *, owner: bool) -> Reply:
         database = statement.database or session.database
         if database not in ("", "default", "__default__", self._database):
             raise QueryError(f"Database {database} does not exist.", code=81)
@@ -172,6 +216,7 @@ class SqlPort:
             project=project,
             limits=OWNER_LIMITS if owner else Limits(),
             tables=statement.tables,
+            name=name,
         )
 
     def _kept(self, statement: Statement, session: Session) -> bool:

@@ -148,7 +148,7 @@ class RuleWorker:
         self.state.queued, self.state.retrying = sampled, BUDGET_SPENT
         self._save_idle(now, changed=changed)
 
-    def _page(self) -> tuple[list[dict[str, Any]], dict[str, Passages]]:
+    def _page(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str], Passages]]:
         plan = self.state.plan
         assert plan is not None
         window = (plan.after, plan.until)
@@ -167,9 +167,9 @@ class RuleWorker:
     def _author(self) -> str:
         return f"targeted:{self.rule.name}" if self.rule.stream == "targeted" else ""
 
-    async def _score(self, rows: list[dict[str, Any]], passages: dict[str, Passages]) -> None:
+    async def _score(self, rows: list[dict[str, Any]], passages: dict[tuple[str, str], Passages]) -> None:
         judged = await asyncio.gather(
-            *(self._judge(row, passages.get(str(row["trace_id"]), NO_PASSAGES)) for row in rows)
+            *(self._judge(row, passages.get((row["project"], row["trace_id"]), NO_PASSAGES)) for row in rows)
         )
         away = [(row, outcomes) for row, outcomes in zip(rows, judged, strict=True) if _passing(outcomes)]
         settled = [pair for pair in zip(rows, judged, strict=True) if not _passing(pair[1])]

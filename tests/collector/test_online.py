@@ -119,6 +119,7 @@ def test_the_context_is_what_the_application_says_else_retrieved_else_what_tools
             {**shared, "span_id": uuid.uuid4().hex[:16], "operation": operation, "output": output}
             for operation, output in others
         ]
+        spans.append({**spans[-1], "project": "another", "operation": "retrieval", "output": "from a stranger's shelf"})
     store.insert("spans", spans)
     run(store, rule(project, evaluators=[f"{HERE}:polite"]))
     found = {row["span_id"]: row["explanation"].partition("context: ")[2] for row in rows(store, project)}

@@ -142,6 +142,36 @@ def test_redaction_reaches_every_place_that_text_can_be(server: ScriptedServer, 
     assert server.requests[-1].raw.count(b"ann@") == 4
 
 
+def test_what_the_app_says_of_its_own_spans_and_answers_is_masked_too(bare_spans: Spans) -> None:
+    exporter = InMemoryLogRecordExporter()
+    logs = LoggerProvider(shutdown_on_exit=False)
+    logs.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    evalspan.init(tracer_provider=bare_spans.provider, logger_provider=logs, redact=["email"])
+    note = "write to ann@example.com"
+    own: dict[str, Any] = {"app.note": note}
+    observed = evalspan.observe(name="b", **own)(lambda: None)
+    with evalspan.span("a", **{"app.note": note, "app.list": [note, note], "app.count": 3, semconv.CONTEXT: note}):
+        evalspan.score("why", label=note, explanation=note)
+        observed()
+    inner, outer = bare_spans.all()
+    assert dict(outer.attributes or {}) == {
+        "app.note": "write to [EMAIL]",
+        "app.list": ("write to [EMAIL]",) * 2,
+        "app.count": 3,
+        semconv.CONTEXT: "write to [EMAIL]",
+    }
+    assert (inner.attributes or {})["app.note"] == "write to [EMAIL]"
+    (record,) = exporter.get_finished_logs()
+    assert "ann@" not in str(record.log_record.attributes)
+
+
+def test_content_among_the_apps_own_attributes_follows_the_policy(bare_spans: Spans) -> None:
+    evalspan.init(tracer_provider=bare_spans.provider, capture_content=False)
+    with evalspan.span("a", **{semconv.CONTEXT: "secret", semconv.INPUT_MESSAGES: "secret", "app.count": 3}):
+        pass
+    assert dict(bare_spans.attributes()) == {"app.count": 3}
+
+
 def test_a_rule_that_fails_withholds_the_text_and_not_the_span(server, bare_spans: Spans) -> None:
     def broken(text: str) -> str:
         raise RuntimeError("no")

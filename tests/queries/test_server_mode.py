@@ -17,7 +17,9 @@ import pytest
 from evalspan.instrument.errors import QueryError, StoreError, StoreUnreachable
 from evalspan.queries import catalog
 from evalspan.queries.config import RetentionConfig
+from evalspan.queries.contents import Content, add_contents
 from evalspan.queries.database import Store, connect, open_store
+from evalspan.queries.dimensions import span_dimensions
 from evalspan.queries.retention import drop_old
 
 HERE = Path(__file__).parent
@@ -95,3 +97,24 @@ def test_errors_of_a_server_are_the_same_as_the_embedded_ones(remote: Store, ser
     with pytest.raises((StoreUnreachable, StoreError)) as refused:
         open_store(re.sub(r":[^:@]+@", ":wrong@", server) + "/evalspan")
     assert "wrong" not in str(refused.value)
+
+
+def test_messages_of_any_length_and_number_reach_their_spans_where_addresses_and_parameters_are_bounded(
+    remote: Store,
+) -> None:
+    project = str(uuid.uuid4())
+    spans = [otlp["span"](n, {}) for n in range(1_200)]
+    remote.insert_otlp(otlp["record"](otlp["request"](spans).SerializeToString(), project), token=project)
+    ids = [(span.trace_id.hex(), span.span_id.hex()) for span in spans]
+    assert len(span_dimensions(remote, project, ids)) == len(ids)
+    hard = 'it\'s \\ "quoted" {rows} é\n'
+    said = [
+        Content(*one, input=f"{n} {hard}", output="x" * (300_000 if n == 7 else 300), system="s")
+        for n, one in enumerate(ids)
+    ]
+    add_contents(remote, project, said)
+    rows = remote.query(
+        "SELECT span_id, input, output, input_preview, system_hash != '' FROM spans WHERE project = {p:String}",
+        {"p": project},
+    ).rows
+    assert sorted(rows) == sorted((c.span_id, c.input, c.output, c.input, True) for c in said)

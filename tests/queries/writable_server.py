@@ -31,6 +31,7 @@ from evalspan.queries.external import fill
 from evalspan.queries.reading import _STREAMED, Reply, Statistics, _refusals, _Rejoined, _Turn
 
 INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s+.+?)\s+FORMAT\s+(\w+)\s*?(?:\n|\s*$)(.*)$", re.IGNORECASE | re.DOTALL)
+STREAM = re.compile(r"\binput\('([^']*)'\)")  # chDB finds no rows in the data behind such a statement
 RESULT = re.compile(r"^[\s(]*(SELECT|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|EXISTS|FROM)\b", re.IGNORECASE)
 COMMENT = re.compile(r"^\s*(--.*?\n|/\*.*?\*/)", re.DOTALL)
 FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
@@ -62,7 +63,7 @@ class WritableServer(SqlPort):
     def _kept(self, statement: Statement, session: Session) -> bool:
         return False  # the session's handle keeps what SET and USE say
 
-    def _run(self, statement: Statement, session: Session, project: str | None, *, owner: bool) -> Reply:
+    def _run(self, statement: Statement, session: Session, project: str | None, name: str, *, owner: bool) -> Reply:
         turn = _SessionTurn(self._handle_of(session, kept=bool(statement.session)), kept=bool(statement.session))
         try:
             with _refusals():
@@ -122,7 +123,8 @@ def _reply(turn: _SessionTurn, statement: Statement, *, readonly: bool) -> Reply
         with tempfile.NamedTemporaryFile(suffix=".raw") as file:
             file.write(data)
             file.flush()
-            turn.handle.query(f"{into.decode()} FROM INFILE '{file.name}' FORMAT {kind.decode()}")
+            streamed, reads = STREAM.subn(rf"file('{file.name}', '{kind.decode()}', '\1')", into.decode())
+            turn.handle.query(streamed if reads else f"{streamed} FROM INFILE '{file.name}' FORMAT {kind.decode()}")
         turn.end()
         return Reply("", iter(()), Statistics(), complete=True)
     text = statement.sql

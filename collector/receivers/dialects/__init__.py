@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ....instrument import semconv
 from . import langfuse, logfire, mlflow, openinference, openllmetry
-from .attributes import STATUS_ERROR, SpanAttributes, as_json
+from .attributes import STATUS_ERROR, SpanAttributes, as_json, plain
 from .messages import messages
 from .vocabulary import put_error, put_messages
 
@@ -51,12 +51,15 @@ _STRUCTURED = (
     semconv.RETRIEVAL_DOCUMENTS,
 )
 _ORDINARY, _STRUCTURE, _DIALECT = range(3)
-_MESSAGE_EVENTS = {
+_CHOICE = "gen_ai.choice"
+_TOLD = {"gen_ai.content.prompt": "gen_ai.prompt", "gen_ai.content.completion": "gen_ai.completion"}
+_ROLES = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
 }
+_MESSAGE_EVENTS = frozenset({*_ROLES, *_TOLD, _CHOICE})
 
 
 def normalise(request: ExportTraceServiceRequest) -> bool:
@@ -138,16 +141,22 @@ def _message_events(span: SpanAttributes) -> None:
     """Messages that older conventions wrote as span events."""
     inputs, outputs = [], []
     for event in span.span.events:
-        role = _MESSAGE_EVENTS.get(event.name)
-        if role is None and event.name != "gen_ai.choice":
+        if event.name not in _MESSAGE_EVENTS:
             continue
-        values = {pair.key: pair.value.string_value for pair in event.attributes}
-        if role is None:
+        values = {pair.key: plain(pair.value) for pair in event.attributes}
+        if event.name == _CHOICE:
             outputs += messages(values.get("message") or values.get("content"), role="assistant")
+        elif event.name in _TOLD:
+            said = values.get(_TOLD[event.name])
+            if event.name.endswith("prompt"):
+                inputs += messages(said)
+            else:
+                outputs += messages(said, role="assistant")
         else:
-            flat = {"role": role, "content": values.get("content"), "tool_call_id": values.get("id")}
-            inputs += messages(flat)
+            role = _ROLES[event.name]
+            inputs += messages({"role": role, "content": values.get("content"), "tool_call_id": values.get("id")})
     put_messages(span, inputs, outputs)
+    span.drop_events(_MESSAGE_EVENTS.__contains__)
 
 
 def _has_anthropic_spans(request: ExportTraceServiceRequest) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from ....instrument import semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -56,6 +56,7 @@ class SpanAttributes:
         self._values = {pair.key: pair.value for pair in span.attributes}
         self._taken: set[str] = set()
         self._put: dict[str, Any] = {}
+        self._events_changed = False
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -125,10 +126,18 @@ class SpanAttributes:
             for label in values:
                 self.put(semconv.TAG_PREFIX + as_json(label), "true")
 
+    def drop_events(self, names: Callable[[str], bool]) -> None:
+        """Remove the events of these names, whose content is in attributes."""
+        events = self.span.events
+        for index in range(len(events) - 1, -1, -1):
+            if names(events[index].name):
+                del events[index]
+                self._events_changed = True
+
     def commit(self) -> bool:
         """Write the changes to the span; whether there were any."""
         if not self._taken and not self._put:
-            return False
+            return self._events_changed
         attributes = self.span.attributes
         for index in range(len(attributes) - 1, -1, -1):
             if attributes[index].key in self._taken:

@@ -28,7 +28,13 @@ def rewrite(span: SpanAttributes) -> None:
     put_usage(span, take("langfuse.observation.usage_details"))
     _cost(span, parsed(take("langfuse.observation.cost_details")))
     put_name(span, operation, None)
-    put_content(span, operation, take("langfuse.observation.input"), take("langfuse.observation.output"))
+    put_content(
+        span,
+        operation,
+        # A trace's own input and output stand on the spans that set them; mostly they are the same once more.
+        take("langfuse.observation.input", "langfuse.trace.input"),
+        take("langfuse.observation.output", "langfuse.trace.output"),
+    )
     span.rename("langfuse.observation.prompt.name", semconv.PROMPT_NAME)
     version = take("langfuse.observation.prompt.version")
     span.put(semconv.PROMPT_VERSION, None if version is None else as_json(version))

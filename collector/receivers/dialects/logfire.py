@@ -31,9 +31,10 @@ def _function(span: SpanAttributes) -> None:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or "code.function" not in span or semconv.REQUEST_MODEL in span:
         return
-    given = {name: parsed(span.get(name)) for name in properties if name != "return" and name in span}
+    given = {name: parsed(span.take(name)) for name in properties if name != "return" and name in span}
     span.put(semconv.INPUT_VALUE, as_json(given) if given else None)
-    span.put(semconv.OUTPUT_VALUE, None if span.get("return") is None else as_json(span.get("return")))
+    returned = span.take("return")
+    span.put(semconv.OUTPUT_VALUE, None if returned is None else as_json(returned))
 
 
 def _is_only_the_opening_of_a_stream(span: SpanAttributes) -> bool:

@@ -45,10 +45,7 @@ def rewrite(span: SpanAttributes) -> None:
 
 def _drop_chunks(span: SpanAttributes) -> None:
     """One event per streamed chunk repeats the output; the first one still tells the time to first token."""
-    events = span.span.events
-    first = next((event for event in events if event.name == "mlflow.chunk.item.0"), None)
+    first = next((event for event in span.span.events if event.name == "mlflow.chunk.item.0"), None)
     if first is not None and first.time_unix_nano >= span.span.start_time_unix_nano:
         span.put(semconv.TIME_TO_FIRST_CHUNK, (first.time_unix_nano - span.span.start_time_unix_nano) / 1e9)
-    for index in range(len(events) - 1, -1, -1):
-        if events[index].name.startswith("mlflow.chunk.item."):
-            del events[index]
+    span.drop_events(lambda name: name.startswith("mlflow.chunk.item."))

@@ -33,7 +33,9 @@ def rewrite(span: SpanAttributes) -> None:
         span.take("tool.name")
     reason = span.take("llm.finish_reason")
     span.put(semconv.FINISH_REASONS, [str(reason)] if reason else None)
-    given, got = span.take("input.value"), span.take("output.value")
+    texts = [row.pop("embedding.text", None) for row in span.numbered("embedding.embeddings")]  # vectors are no message
+    given = span.take("input.value") or [text for text in texts if text] or None
+    got = span.take("output.value")
     span.take("input.mime_type", "output.mime_type")
     put_content(span, operation, given, got)
     tools = [parsed(row.get("tool.json_schema")) for row in span.numbered("llm.tools")]

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from evalspan.collector.log import framing
 from evalspan.collector.receivers.dialects import normalise
+from evalspan.collector.sampling.rewrite import drop_content
 from evalspan.queries.database import Store
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -281,3 +282,48 @@ def test_a_mangled_foreign_span_is_kept_as_it_came_and_never_raises(rng: random.
     assert len([s for group in request.resource_spans for scope in group.scope_spans for s in scope.spans]) == len(
         spans
     )
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_the_content_policy_leaves_nothing_of_what_was_said_in_any_dialect(dialect):
+    request = recorded(dialect)
+    assert QUESTION in str(request)
+    normalise(request)
+    for span in (span for group in request.resource_spans for scope in group.scope_spans for span in scope.spans):
+        drop_content(span)
+        for said in (QUESTION, ANSWER, "order A-17"):
+            assert said not in str(span)
+
+
+def test_messages_in_the_events_of_a_span_become_its_messages_and_are_kept_once():
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    older, oldest = spans.add(name="chat"), spans.add(name="openai.chat")
+    for name, key, text in (
+        ("gen_ai.system.message", "content", SYSTEM),
+        ("gen_ai.user.message", "content", QUESTION),
+        ("gen_ai.choice", "message", json.dumps({"role": "assistant", "content": ANSWER})),
+    ):
+        older.events.add(name=name).attributes.add(key=key).value.string_value = text
+    oldest.events.add(name="gen_ai.content.prompt").attributes.add(key="gen_ai.prompt").value.string_value = QUESTION
+    told = oldest.events.add(name="gen_ai.content.completion").attributes.add(key="gen_ai.completion")
+    told.value.string_value = ANSWER
+    oldest.events.add(name="exception")
+    assert normalise(request)
+    found = [{pair.key: pair.value.string_value for pair in span.attributes} for span in spans]
+    assert texts(found[0]["gen_ai.input.messages"]) == [("system", SYSTEM), ("user", QUESTION)]
+    assert texts(found[1]["gen_ai.input.messages"]) == [("user", QUESTION)]
+    assert [texts(each["gen_ai.output.messages"]) for each in found] == [[("assistant", ANSWER)]] * 2
+    assert [[event.name for event in span.events] for span in spans] == [[], ["exception"]]
+
+
+def test_a_langfuse_trace_that_only_says_its_own_input_has_it_in_the_column():
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(name="support")
+    for key, text in (("langfuse.trace.input", QUESTION), ("langfuse.trace.output", ANSWER)):
+        span.attributes.add(key=key).value.string_value = text
+    assert normalise(request)
+    assert {pair.key: pair.value.string_value for pair in span.attributes} == {
+        "evalspan.input": QUESTION,
+        "evalspan.output": ANSWER,
+    }
