@@ -23,6 +23,8 @@ RANGES = {
 GLOBAL = ("since", "from", "to", "project", "environment", "service")
 # The clock of a sender may be ahead of ours; its newest spans still belong to "now".
 AHEAD = timedelta(minutes=5)
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""What times of spans lie between: ClickHouse's have nanoseconds, which end in 2262."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -49,11 +51,11 @@ class Filters:
         explicit = {name: query[name] for name in GLOBAL if query.get(name)}
         if "from" in explicit or "to" in explicit:
             end = instant(explicit["to"]) if "to" in explicit else now + AHEAD
-            start = instant(explicit["from"]) if "from" in explicit else end - duration(since)
+            start = instant(explicit["from"]) if "from" in explicit else before(end, since)
             since = ""
         else:
             since = explicit.get("since", since)
-            start, end = now - duration(since), now + AHEAD
+            start, end = before(now, since), now + AHEAD
         if start >= end:
             raise UsageError(
                 f"The range from {start:%F %T} to {end:%F %T} holds no time.", hint="`from` comes before `to`."
@@ -93,10 +95,17 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
+def before(end: datetime, since: str) -> datetime:
+    """The moment that long before `end`, no earlier than anything that can be stored; raises UsageError."""
+    return FIRST if end - FIRST < duration(since) else end - duration(since)
+
+
 def instant(text: str) -> datetime:
-    """An ISO 8601 moment, UTC when it names no zone; raises UsageError."""
+    """An ISO 8601 moment within what ClickHouse's times hold, UTC when it names no zone; raises UsageError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no moment.", hint="Write it as 2026-01-31T18:00.") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not 1 < moment.year < 9999:  # a zone could carry it over the calendar's end
+        return FIRST if moment.year == 1 else LAST
+    return min(max(moment if moment.tzinfo else moment.replace(tzinfo=UTC), FIRST), LAST)

@@ -98,6 +98,7 @@ def protect(handler: Handler, *, public: bool = False) -> Handler:
             response.headers.update(CHALLENGE)
         else:
             if request.method == hdrs.METH_POST:
+                await _read_form(request)
                 await _refuse_forged(request, guard)
             response = await handler(request)
         if not response.prepared:
@@ -141,11 +142,21 @@ def local_path(where: str) -> str:
     return where if plain else "/"
 
 
+async def _read_form(request: web.Request) -> None:
+    """Reads the form once, for everybody who asks for it later."""
+    try:
+        await request.post()
+    except ValueError as error:
+        raise web.HTTPBadRequest(
+            text=f"The form cannot be read: {error}. Send it as UTF-8, as a browser does.\n"
+        ) from error
+
+
 async def _refuse_forged(request: web.Request, guard: Guard) -> None:
     """A write comes from a page of ours, or from a program that shows its key itself."""
     if request.headers.get(hdrs.AUTHORIZATION):
         return
     given = request.headers.get("X-CSRF-Token") or str((await request.post()).get("csrf", ""))
     same_site = request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}
-    if not same_site or not hmac.compare_digest(given.encode(), guard.token(request).encode()):
+    if not same_site or not hmac.compare_digest(given.encode(errors="replace"), guard.token(request).encode()):
         raise web.HTTPForbidden(text="This form was not sent from a page of this dashboard. Reload it and try again.\n")
