@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from . import __version__
-from .instrument.errors import EvalspanError
+from .instrument.errors import EvalspanError, UsageError
 
 # verb -> (where it lives, what it does). The help text stands here so that `evalspan --help` imports none of them.
 VERBS: dict[str, tuple[str, str]] = {
@@ -126,9 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("EVALSPAN_TRACEBACK"):
             raise
-        click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
-        click.echo("  `evalspan --traceback ...` shows where; please report it.", err=True)
-        code = EXIT_UNEXPECTED
+        code = _unforeseen(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -150,6 +148,15 @@ def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:
     return EvalspanError(
         f"This command needs the package {package}, which is not installed.", hint=f"pip install 'evalspan[{extra}]'"
     )
+
+
+def _unforeseen(error: Exception) -> int:
+    if isinstance(error, OSError) and error.filename:
+        what = f"{error.strerror}: {str(error.filename)[:200]}"
+        return _say(UsageError(what, hint="Check the path, its permissions and the space on the disk."))
+    click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
+    click.echo("  `evalspan --traceback ...` shows where; please report it.", err=True)
+    return EXIT_UNEXPECTED
 
 
 def _say(error: EvalspanError) -> int:

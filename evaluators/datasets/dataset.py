@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from ...instrument.errors import DatasetError
+from ...queries.exports.whole import jsonl, write_atomically
 from . import approval, rules
 from .example import PARTITIONS, Example
-from .files import jsonl, read_examples, write_atomically
+from .files import read_examples
 from .manifest import Approval, Manifest, manifest_path, read_manifest
 
 

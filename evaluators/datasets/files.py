@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ...instrument.errors import DatasetError, UsageError
+from ...instrument.errors import DatasetError
 from .example import Example
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes the file whole or not at all: a crash or a full disk leaves the old one as it was.
-
-    Raises UsageError when there is no writing there.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror}", hint="check the folder and its permissions"
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_examples(path: Path) -> tuple[list[Example], dict[str, str]]:
@@ -53,11 +26,6 @@ def read_examples(path: Path) -> tuple[list[Example], dict[str, str]]:
     if path.suffix == ".json":
         return _read_whole(path, content)
     return _read_lines(path, content), {}
-
-
-def jsonl(items: Iterable[dict[str, Any]]) -> bytes:
-    """One object a line."""
-    return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
 
 
 def _read_lines(path: Path, content: bytes) -> list[Example]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ..datasets.files import write_atomically
+from ...queries.exports.whole import write_atomically
 from ..running import Outcome
 from .fingerprint import Touched, file_hash, listening, project_fingerprint
 from .target import Answer, Target

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ...instrument.errors import UsageError
-from ..datasets.files import write_atomically
+from ...queries.exports.whole import write_atomically
 from ..running import Outcome
 from .ruling import Status
 from .target import Identity

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ...instrument.errors import UsageError
+from .whole import write_atomically
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
@@ -30,8 +31,9 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         ]
     )
     rows = [{**case, "input": _json(case["input"]), "metadata": _json(case["metadata"])} for case in cases]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    columns = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), columns)
+    write_atomically(path, columns.getvalue().to_pybytes())
     return [path]
 
 

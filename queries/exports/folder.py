@@ -10,24 +10,24 @@ import msgspec
 
 from ...instrument.errors import UsageError
 from .messages import conversation
+from .whole import jsonl, write_atomically
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
     """Writes the folder. Raises UsageError when the place is a file."""
     if path.is_file():
         raise UsageError(f"{path} is a file; a Hugging Face dataset is a folder", hint="--to FOLDER")
-    (path / "data").mkdir(parents=True, exist_ok=True)
     files = []
     partitions = sorted({case["partition"] for case in cases})
     for partition in partitions:
         rows = [_row(case) for case in cases if case["partition"] == partition]
         file = path / "data" / f"{partition}.jsonl"
-        file.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        write_atomically(file, jsonl(rows))
         files.append(file)
     splits = [line for one in partitions for line in (f"  - split: {one}", f"    path: data/{one}.jsonl")]
     front = ["---", "configs:", "- config_name: default", "  data_files:", *splits, "---"]
     readme = path / "README.md"
-    readme.write_text("\n".join([*front, "", f"# {path.name}", "", _about(cases), ""]))
+    write_atomically(readme, "\n".join([*front, "", f"# {path.name}", "", _about(cases), ""]).encode())
     return [readme, *files]
 
 

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from .messages import conversation
+from .whole import jsonl, write_atomically
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
@@ -30,6 +29,5 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         }
         for case in cases
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+    write_atomically(path, jsonl(samples))
     return [path]

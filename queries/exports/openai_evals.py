@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from .messages import conversation
+from .whole import jsonl, write_atomically
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
@@ -20,13 +21,13 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         {"input": conversation(case["input"]), "ideal": case["expected_output"] or [], "id": case["id"]}
         for case in cases
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
+    write_atomically(path, jsonl(samples))
     name = path.stem
     registry = path.with_suffix(".yaml")
-    registry.write_text(
+    lines = (
         f"{name}:\n  id: {name}.regression.v1\n  metrics: [accuracy]\n"
         f"{name}.regression.v1:\n  class: evals.elsuite.basic.fuzzy_match:FuzzyMatch\n"
         f"  args:\n    samples_jsonl: {msgspec.json.encode(str(path.resolve())).decode()}\n"
     )
+    write_atomically(registry, lines.encode())
     return [path, registry]

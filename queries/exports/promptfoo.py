@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from .whole import write_atomically
+
 _TEMPLATE = re.compile(r"\{[{%#]")
 LIKENESS = 0.5  # ROUGE-N recall that still counts as the expected answer
 
@@ -34,8 +36,7 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         ]
     if not cases:
         lines[-1] = "tests: []"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
     return [path]
 
 

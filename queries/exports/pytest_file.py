@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ...instrument.errors import UsageError
+from .whole import jsonl, write_atomically
 
 SOURCE = '''"""Regression cases from production failures. Yours to edit.
 
@@ -33,8 +32,7 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
     """
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(f"pytest cannot import {path.name}", hint="--to test_regressions.py")
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = path.with_suffix(".jsonl")
-    data.write_bytes(b"".join(msgspec.json.encode(case) + b"\n" for case in cases))
-    path.write_text(SOURCE.format(name=path.name))
+    write_atomically(data, jsonl(cases))
+    write_atomically(path, SOURCE.format(name=path.name).encode())
     return [path, data]

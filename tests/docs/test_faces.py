@@ -117,6 +117,14 @@ def test_an_unknown_option_is_refused_with_exit_2() -> None:
     assert "--nope" in done.stderr
 
 
+def test_a_path_that_cannot_be_is_refused_with_exit_2_and_the_reason() -> None:
+    for arguments in (["dataset", "new", "a" * 3000], ["config", "check", "a" * 3000]):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "File name too long" in done.stderr
+        assert len(done.stderr) < 500
+
+
 def test_a_missing_extra_is_named_with_the_line_that_installs_it() -> None:
     done = run(code="import sys; sys.modules['chdb'] = None; sys.modules['clickhouse_connect'] = None\n"
                "from evalspan.__main__ import main; main(['sql', 'SELECT 1'])")  # fmt: skip

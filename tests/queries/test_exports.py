@@ -245,3 +245,26 @@ def test_a_pytest_export_under_any_module_name_is_collected_when_it_is_named(tmp
     asked = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "cases.py"]
     said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert said.stdout.count("test_regression[") == len(CASES), said.stdout + said.stderr
+
+
+def test_a_parquet_file_may_have_a_name_that_looks_like_an_address(tmp_path: Path) -> None:
+    (path,) = write("parquet", tmp_path / "s3:cases", [case("one", "Why?", None, "Because.")])
+    assert path.read_bytes()[:4] == b"PAR1"
+
+
+@pytest.mark.parametrize("format_", ["parquet", "huggingface", "promptfoo", "inspect", "openai-evals", "pytest"])
+def test_an_export_that_fails_half_way_leaves_what_was_there(
+    format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    place = tmp_path / "test_cases.py"
+    files = write(format_, place, [case("one", "Why?", None, "Because.")])
+    before = {file: file.read_bytes() for file in files}
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(format_, place, [case("two", "How?", None, "Like this.")])
+    assert {file: file.read_bytes() for file in files} == before
+    found = {file for file in tmp_path.rglob("*") if file.is_file()}
+    assert found == set(files), "something half-written is left"
