@@ -146,7 +146,8 @@ class Reader:
         tables: Sequence[ExternalTable],
     ) -> Reply:
         def engine(text: str) -> str:
-            return bytes(turn.handle.query(text, "TSVRaw", params=parameters).bytes()).decode()
+            answer = bytes(turn.handle.query(text, "TSVRaw", params=parameters).bytes())
+            return answer.decode(errors="replace")  # a literal may hold any bytes; such a name is on no list
 
         _classify(turn.handle, sql)
         found = examine(sql, engine, own=self._database)

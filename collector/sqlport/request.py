@@ -17,7 +17,7 @@ from .blocks import unblocked
 from .compression import inflate
 
 LONGEST_BODY, LONGEST_EXTERNAL = 1 << 20, 16 << 20
-SYNTAX_ERROR, AUTHENTICATION_FAILED, UNKNOWN_SESSION, SESSION_TIMEOUT = 62, 516, 372, 374
+BAD_ARGUMENTS, SYNTAX_ERROR, AUTHENTICATION_FAILED, UNKNOWN_SESSION, SESSION_TIMEOUT = 36, 62, 516, 372, 374
 LONGEST_SESSION_S = 3600
 # How much of an answer is waited for before it begins, as in ClickHouse: an error up to there is a plain HTTP error.
 LONGEST_BUFFER = 1 << 20
@@ -90,7 +90,7 @@ async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> S
         query=fields.get("query", ""),
         body=body,
         tables=tables,
-        query_id=fields.get("query_id") or str(uuid.uuid4()),
+        query_id=_query_id(fields),
         database=str(fields.get("database") or headers.get("X-ClickHouse-Database", "")),
         format=str(fields.get("default_format") or headers.get("X-ClickHouse-Format", "TabSeparated")),
         parameters={name[6:]: value for name, value in fields.items() if name.startswith("param_")},
@@ -106,6 +106,13 @@ async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> S
         progress=fields.get("send_progress_in_http_headers") in ("1", "true"),
         buffer=_number(fields, "buffer_size", LONGEST_BUFFER),
     )
+
+
+def _query_id(fields: Mapping[str, str]) -> str:
+    named = fields.get("query_id", "")
+    if not named.isprintable():
+        raise QueryError("query_id has control characters.", hint="Use letters and digits.", code=BAD_ARGUMENTS)
+    return named or str(uuid.uuid4())
 
 
 def _settings(fields: Mapping[str, str], tables: list[ExternalTable]) -> dict[str, str]:

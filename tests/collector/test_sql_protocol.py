@@ -215,6 +215,16 @@ def test_a_short_answer_has_its_length_and_summary_and_an_early_error_its_status
     assert streamed.body.count(b"\n") == 900_000
 
 
+def test_a_name_of_a_query_that_cannot_stand_in_a_header_is_refused(url: str) -> None:
+    refused = ask(url, "SELECT 1", query_id="a\nX-Injected: 1")
+    assert (refused.status, refused.headers["X-ClickHouse-Exception-Code"]) == (400, "36")
+    assert ask(url, "SELECT 1", query_id="nightly é").text == "1\n"
+
+
+def test_a_literal_may_hold_bytes_that_are_no_text(url: str) -> None:
+    assert ask(url, r"SELECT '\xff\x00a'").body == b"\xff\\0a\n"
+
+
 def test_head_and_unknown_paths_answer_like_a_server(url: str) -> None:
     assert (ask(url, method="HEAD").status, ask(url, method="HEAD").body) == (200, b"")
     for method, path, status in (
