@@ -9,6 +9,7 @@ from typing import Any
 
 from ..guard import guarded
 from ..recording import Recorder
+from .closing import watch
 from .parts import parsed_body
 
 # The recorder travels with the HTTP response, under this key of its extensions.
@@ -27,6 +28,8 @@ def follow(recorder: Recorder, result: Any) -> None:
         recorder.finish(body_of(http) if where != "response" else result)
         return
     http.extensions[_KEY] = recorder
+    if recorder.stream is not None:
+        guarded(watch, http, recorder)
     # Whatever the app forgets to read or close ends when the response is collected.
     weakref.finalize(http, guarded, recorder.finish, None, None, True).atexit = False
 
@@ -74,12 +77,12 @@ def closed_late(response: Any, was_read: bool) -> None:
 
 
 def body_of(http: Any) -> Any:
-    """The JSON of a body that was read, its text when it is not JSON, None when nobody read it."""
+    """The JSON of a body that was read, its text when it is not JSON, None when nobody read it or it is broken."""
     try:
         raw = http.content
     except Exception:  # noqa: BLE001 - httpx and httpx2 each have their own
         return None
     kind = http.headers.get("content-type", "").partition(";")[0]
     if kind.endswith("json"):
-        return parsed_body(raw)
+        return guarded(parsed_body, raw)
     return raw.decode(errors="replace") if kind.startswith("text/") else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter
 from typing import Any
 
 from ..guard import guarded
 from ..recording import Recorder
+from .closing import READER
 from .responses import followed
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,7 @@ def stream_hook(original: Any) -> Any:
 
     def stream_events(stream: Any, *args: Any, **kwargs: Any) -> Any:
         events = original(stream, *args, **kwargs)
-        return guarded(relay, events, stream.response) or events
+        return guarded(reading, relay, events, stream.response) or events
 
     return stream_events
 
@@ -29,9 +31,16 @@ def async_stream_hook(original: Any) -> Any:
 
     def stream_events(stream: Any, *args: Any, **kwargs: Any) -> Any:
         events = original(stream, *args, **kwargs)
-        return guarded(async_relay, events, stream.response) or events
+        return guarded(reading, async_relay, events, stream.response) or events
 
     return stream_events
+
+
+def reading(relay: Callable[[Any, Any], Any], events: Any, http: Any) -> Any:
+    """The events through our relay, which the response is told of: whoever else closes it lets the stream go."""
+    relayed = relay(events, http)
+    http.extensions[READER] = weakref.ref(relayed)
+    return relayed
 
 
 def relay(events: Iterator[Any], http: Any) -> Iterator[Any]:

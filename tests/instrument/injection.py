@@ -35,6 +35,7 @@ BOUNDARIES = {
         *("parse_hook", "close_hook", "async_close_hook", "retry_hook"),
     },
     "streams": {"stream_hook", "async_stream_hook"},
+    "closing": {"_Watched.__iter__", "_Watched.close", "_AsyncWatched.__aiter__", "_AsyncWatched.aclose"},
     "native": {"leave_to_us"},
     "threads": {"_start", "_submit", "in_context"},
     "decorators": {

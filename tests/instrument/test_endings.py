@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import threading
@@ -209,3 +210,85 @@ def test_streaming_does_not_change_the_request(server: ScriptedServer, spans: Sp
     list(message.start(client_of(message, server)))
     assert server.requests[0].json == {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
     assert server.requests[1].json == {**MESSAGE, "stream": True}
+
+
+HELPERS: dict[str, Any] = {
+    "chat": lambda client: client.chat.completions.stream(**CHAT),
+    "responses": lambda client: client.responses.stream(model="gpt", input="How much?"),
+    "messages": lambda client: client.messages.stream(**MESSAGE),
+}
+BY_HELPER = pytest.mark.parametrize("scenario", STREAMS, ids=lambda s: s.name.split()[0])
+
+
+def helper_of(scenario: Scenario) -> Any:
+    return HELPERS[scenario.name.split()[0]]
+
+
+@BY_HELPER
+def test_leaving_the_block_of_a_helper_ends_the_span_while_the_app_still_holds_the_stream(
+    scenario: Scenario, server, spans: Spans
+) -> None:
+    """The helpers hold on to themselves: without this the span would end whenever cycles are collected, or never."""
+    client = client_of(scenario, server)
+    gc.disable()
+    try:
+        with helper_of(scenario)(client) as stream:
+            for _ in range(9):
+                next(iter(stream))
+            assert spans.all() == []
+        assert (spans.one().attributes or {})[semconv.ABANDONED] is True
+        with contextlib.suppress(KeyError), helper_of(scenario)(client) as other:
+            for _ in other:
+                raise KeyError("of the app")
+        assert len(spans.all()) == 2
+        with helper_of(scenario)(client) as untouched:
+            pass
+        assert len(spans.all()) == 3
+        del stream, other, untouched
+    finally:
+        gc.enable()
+    gc.collect()
+    assert len(spans.all()) == 3
+
+
+@BY_HELPER
+async def test_leaving_the_block_of_an_asynchronous_helper_ends_the_span(
+    scenario: Scenario, server, spans: Spans
+) -> None:
+    client = client_of(scenario, server, asynchronous=True)
+    gc.disable()
+    try:
+        async with helper_of(scenario)(client) as stream:
+            async for _ in stream:
+                break
+            assert spans.all() == []
+        assert (spans.one().attributes or {})[semconv.ABANDONED] is True
+        assert stream is not None
+    finally:
+        gc.enable()
+
+
+@BY_HELPER
+def test_a_helper_that_is_read_to_its_end_is_not_abandoned(scenario: Scenario, server, spans: Spans) -> None:
+    with helper_of(scenario)(client_of(scenario, server)) as stream:
+        for _ in stream:
+            pass
+    assert semconv.ABANDONED not in (spans.one().attributes or {})
+    assert said(spans.one()).endswith("month.")
+
+
+@PARAMETERS
+def test_closing_the_response_under_a_stream_ends_the_span(scenario: Scenario, server, spans: Spans) -> None:
+    stream = scenario.start(client_of(scenario, server))
+    read_some(stream)
+    stream.response.close()
+    check_abandoned(spans.one())
+
+
+def test_a_raw_response_whose_body_is_broken_has_its_span(server: ScriptedServer, spans: Spans) -> None:
+    server.then(Reply(body=b'{"id": "chatcmpl-1", "choices": [{', headers={"content-type": "application/json"}))
+    client = client_of(next(s for s in SCENARIOS if s.name == "chat.create"), server)
+    raw = client.chat.completions.with_raw_response.create(**CHAT)
+    assert semconv.OUTPUT_MESSAGES not in (spans.one().attributes or {})
+    with pytest.raises(json.JSONDecodeError):
+        raw.parse()
