@@ -206,9 +206,10 @@ def _found_by_detector(store: Store | RemoteStore, period: _Period, window_s: in
 def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Move:
     alarmed = next(row for row in windows if row["alarm"])
     after = [row for row in windows if row["window_start"] >= alarmed["since"]]
-    weights = [1 / row["standard_error"] ** 2 if row["standard_error"] else 1.0 for row in after]
-    mean = sum(w * row["mean"] for w, row in zip(weights, after, strict=True)) / sum(weights)
-    error = (1 / sum(weights)) ** 0.5
+    # By what the windows hold, not by how sure each is: one in which all scores are equal has no spread to be weighed by.
+    total = sum(row["effective_n"] for row in after)
+    mean = sum(row["effective_n"] * row["mean"] for row in after) / total
+    error = sum((row["effective_n"] * row["standard_error"]) ** 2 for row in after) ** 0.5 / total
     return Move(
         metric=alarmed["metric"],
         evaluator_version=alarmed["evaluator_version"],

@@ -8,7 +8,7 @@ import msgspec
 
 from ..instrument import semconv
 from .database import Store
-from .staging import literal
+from .literals import literal
 
 # One statement's share: its spans' ids stand in its text, their rows are held in memory.
 MOST_SPANS = 500

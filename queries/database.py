@@ -16,13 +16,14 @@ import msgspec
 from ..instrument.errors import StoreLocked, StoreUnreachable
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
+from .literals import literal
 from .migrate import SCHEMA, bring_up_to_date
 from .ownership import service_of
 from .reading import Reader, project_filter
 from .readonly import Limits, examine
 from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
 from .rows import Columns, encode_rows
-from .staging import insert_from_file, insert_through_file, literal
+from .staging import insert_from_file, insert_through_file
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

@@ -15,6 +15,7 @@ import msgspec
 from ..instrument.errors import QueryError
 from .engine import READER_SETTINGS, TIMES, first_line
 from .external import ExternalTable, examine_table, fill
+from .literals import literal
 from .readonly import Limits, examine, refused
 
 TOO_MANY_QUERIES = 202
@@ -286,16 +287,16 @@ def _assignments(settings: dict[str, str], limits: Limits, project: str | None, 
     every = {**TIMES, **{k: str(v) for k, v in READER_SETTINGS.items()}, **settings, **limits.settings(), **capped}
     if project is not None:
         every.update(project_filter(project, database))
-    texts = [f"{name} = {_quoted(value)}" for name, value in every.items()]
+    texts = [f"{name} = {literal(value)}" for name, value in every.items()]
     return ", ".join(texts)
 
 
 def project_filter(project: str, database: str) -> dict[str, str]:
     """The setting that hides every other project's rows."""
-    mine = _quoted("project = " + _quoted(project))
+    mine = literal("project = " + literal(project))
     return {
         "additional_table_filters": "{"
-        + ", ".join(f"{_quoted(f'{database}.{table}')}: {mine}" for table in _WITH_PROJECT)
+        + ", ".join(f"{literal(f'{database}.{table}')}: {mine}" for table in _WITH_PROJECT)
         + "}"
     }
 
@@ -306,10 +307,6 @@ def _smaller(asked: str, most: float) -> str:
     except ValueError:
         return str(most)
     return asked if 0 < number <= most else str(most)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _escaped(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .literals import literal
+
 if TYPE_CHECKING:
     from .database import Store
     from .remote import RemoteStore
@@ -15,8 +17,8 @@ _MACHINES = "source IN ('code', 'llm_judge')"
 def scored_by_another(name: str, version: str) -> str:
     """A condition on spans: another version of the evaluator has scored them."""
     return (
-        f"(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE name = {_quoted(name)}"
-        f" AND evaluator_version != {_quoted(version)} AND isNotNull(score) AND {_MACHINES})"
+        f"(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE name = {literal(name)}"
+        f" AND evaluator_version != {literal(version)} AND isNotNull(score) AND {_MACHINES})"
     )
 
 
@@ -36,8 +38,3 @@ def both_versions(
         " GROUP BY project, trace_id, span_id HAVING uniqExact(evaluator_version) = 2",
         {"new": version, "name": name, "since": since_s, "project": project},
     ).dicts()
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from ..instrument.errors import QueryError
+from .literals import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +49,20 @@ class Scope(NamedTuple):
     def parameters(self, after: int, until: int) -> dict[str, Any]:
         """What `sql` needs: a window of milliseconds since 1970, open on the left."""
         return {"project": self.project, "after": after, "until": until, "shard": self.shard, "shards": self.shards}
+
+
+def apart_from(where: str, project: str, taken: Sequence[tuple[str, str]]) -> str:
+    """
+    The condition without the spans of others: (project, condition) pairs, '*' for all projects.
+
+    A condition that is NULL for a span, such as one on its price when that is unknown, does not take it.
+    """
+    parts = [f"({where})"]
+    for theirs, condition in taken:
+        if "*" in (theirs, project) or theirs == project:
+            only = f"project = {literal(theirs)} AND " if project == "*" != theirs else ""
+            parts.append(f"NOT ({only}ifNull(({condition}), 0))")
+    return " AND ".join(parts)
 
 
 class Counts(NamedTuple):

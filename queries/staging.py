@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .literals import literal
+
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
@@ -38,10 +40,3 @@ def _file_of(block: bytes, folder: Path) -> Iterator[str]:
         file.seek(0)  # where the system hands out the same open file again rather than a new one
         # By its number, too, because the engine takes braces and stars in a path for a pattern that nothing matches.
         yield f"/dev/fd/{file.fileno()}"
-
-
-def literal(value: str | int) -> str:
-    """A value as SQL reads it."""
-    if isinstance(value, int):
-        return str(value)
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

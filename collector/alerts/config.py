@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -81,7 +82,9 @@ class SinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError("kind 'email' needs sender and to")
         if self.url and not re.match(r"https?://", self.url):
             raise ValueError(f"url = {self.url!r} must begin with http:// or https://")
-        if self.timeout_s <= 0 or self.tries < 1:
+        if self.smtp and not re.fullmatch(r"[^\s:]+(:\d{1,5})?", self.smtp):
+            raise ValueError(f"smtp = {self.smtp!r} must be HOST or HOST:PORT")
+        if not 0 < self.timeout_s < math.inf or self.tries < 1:
             raise ValueError("timeout_s must be above 0 and tries at least 1")
 
 

@@ -8,19 +8,23 @@ import hmac
 import logging
 import os
 import smtplib
+import ssl
 import time
 from collections.abc import Callable
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from ...instrument.errors import ConfigError
+from ..auth import is_loopback
 from .config import SinkConfig
 
 _log = logging.getLogger("evalspan.alerts")
 WAITING = 1000
+SMTPS = "465"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 
@@ -119,7 +123,8 @@ async def _post(config: SinkConfig, body: bytes, headers: dict[str, str]) -> Non
 
 async def _email(config: SinkConfig, notice: dict[str, Any]) -> None:
     mail = EmailMessage()
-    mail["Subject"] = f"evalspan {notice['state']}: {notice['name']}"
+    # The name holds values of spans, and a header takes no line break.
+    mail["Subject"] = " ".join(f"evalspan {notice['state']}: {notice['name']}".split())
     mail["From"], mail["To"] = config.sender, ", ".join(config.to)
     mail.set_content(sentence(notice) + "\n\n" + msgspec.json.format(msgspec.json.encode(notice), indent=2).decode())
     await asyncio.to_thread(_send_mail, config, mail)
@@ -127,11 +132,18 @@ async def _email(config: SinkConfig, notice: dict[str, Any]) -> None:
 
 def _send_mail(config: SinkConfig, mail: EmailMessage) -> None:
     host, _, port = config.smtp.partition(":")
-    with smtplib.SMTP(host, int(port or 25), timeout=config.timeout_s) as server:
+    # Whoever is given a password proves who it is; a relay that asks for none may have made its certificate itself.
+    trusted = ssl.create_default_context() if config.username else None
+    connect: Callable[..., smtplib.SMTP] = partial(smtplib.SMTP_SSL, context=trusted) if port == SMTPS else smtplib.SMTP
+    with connect(host, int(port or 25), timeout=config.timeout_s) as server:
         server.ehlo()
-        if server.has_extn("starttls"):
-            server.starttls()
+        encrypted = port == SMTPS
+        if not encrypted and server.has_extn("starttls"):
+            server.starttls(context=trusted)
+            encrypted = True
         if config.username:
+            if not encrypted and not is_loopback(host):
+                raise OSError(f"{host} offers no TLS, and the password is not sent in the clear")
             server.login(config.username, _variable(config.secret_env, "the password"))
         server.send_message(mail)
 

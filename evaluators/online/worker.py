@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ...queries.scoring import NO_PASSAGES, Passages, Queue, Scope
+from ...queries.scoring import NO_PASSAGES, Passages, Queue, Scope, apart_from
 from ..arguments import span_arguments
 from ..rows import Source, evaluation_row
 from ..running import Outcome, run_suite
@@ -275,10 +275,8 @@ def _disjoint(ready: ReadyRule, earlier: list[ReadyRule]) -> str:
     rule = ready.rule
     names = {one.name for one in ready.suite}
     taken = [
-        other.rule.where
+        (other.rule.project, other.rule.where)
         for other in earlier
-        if rule.stream == other.rule.stream == "uniform"
-        and names & {one.name for one in other.suite}
-        and (other.rule.project == "*" or rule.project in (other.rule.project, "*"))
+        if rule.stream == other.rule.stream == "uniform" and names & {one.name for one in other.suite}
     ]
-    return " AND ".join([f"({rule.where})", *(f"NOT ({where})" for where in taken)])
+    return apart_from(rule.where, rule.project, taken)

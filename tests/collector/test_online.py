@@ -319,6 +319,26 @@ def test_a_span_in_two_uniform_rules_belongs_to_the_first_so_its_weight_is_known
     assert sum(row["sample_weight"] for row in found) == pytest.approx(300, rel=0.3)
 
 
+def test_a_span_for_which_an_earlier_condition_says_nothing_goes_to_the_later_rule(store):
+    """Their price is unknown, so `cost_usd > 1` is NULL for them, and so is NOT of it."""
+    project = fresh()
+    fill(store, project, 4)
+    dear = rule(project, name=f"{project}-dear", where="cost_usd > 1")
+    run(store, dear, rule(project, name=f"{project}-rest"))
+    assert [row["metadata"]["rule"] for row in rows(store, project)] == [f"{project}-rest"] * 4
+
+
+def test_a_rule_for_one_project_takes_nothing_of_the_others_from_a_later_rule_for_all(store):
+    one, other = fresh(), fresh()
+    fill(store, one, 3)
+    fill(store, other, 3)
+    mine = f"project IN ('{one}', '{other}')"
+    first = rule(one, name=f"{one}-first", where=mine)
+    run(store, first, rule("*", name=f"{one}-all", where=mine))
+    assert {row["metadata"]["rule"] for row in rows(store, one)} == {f"{one}-first"}
+    assert [row["metadata"]["rule"] for row in rows(store, other)] == [f"{one}-all"] * 3
+
+
 def test_b25_b26_partials_and_callable_objects_are_scored_under_the_names_they_were_given(store):
     project = fresh()
     fill(store, project, 4)

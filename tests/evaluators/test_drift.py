@@ -65,6 +65,33 @@ def test_a01_the_report_says_what_since_when_and_what_changed(store: Store) -> N
     assert (report.changes[0]["dimension"], report.changes[0]["value"]) == ("system_hash", "edited")
 
 
+def test_after_an_outage_the_mean_is_that_of_all_scores_not_of_the_windows_that_vary(store: Store) -> None:
+    """Windows in which everything failed have no spread; the one mixed window must not speak for all of them."""
+    project = "drift-outage"
+    start = UNTIL - timedelta(days=14)
+    rows = []
+    for hour in range(14 * 24):
+        time = start + timedelta(hours=hour, minutes=1)
+        for number in range(4):
+            failed = hour >= 8 * 24 and not (hour < 8 * 24 + 12 and number % 2)
+            rows.append(
+                {
+                    "project": project,
+                    "evaluation_id": str(uuid.uuid4()),
+                    "trace_id": uuid.uuid4().hex,
+                    "name": "polite",
+                    "evaluator_version": "1",
+                    "source": "code",
+                    "score": float(not failed),
+                    "span_time": time,
+                }
+            )
+    store.insert("evaluations", rows)
+    (move,) = find_drift(store, project=project, until=UNTIL).moves
+    assert (move.direction, move.mean_before, move.n_after) == ("decrease", 1.0, 576)
+    assert move.mean_after == pytest.approx(24 / 576, abs=0.01)
+
+
 def test_g16_the_report_tells_input_drift_beside_quality(store: Store) -> None:
     fill(store, "drift-inputs", drop=0.0)
     spans = [

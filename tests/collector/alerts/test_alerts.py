@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from email import message_from_string
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from evalspan.collector.alerts import ready, remember
+from evalspan.collector.alerts import ready, remember, sinks
 from evalspan.collector.alerts import watcher as watcher_module
 from evalspan.collector.alerts.config import BUILT_IN, AlertRule, SinkConfig
 from evalspan.collector.alerts.notices import notice_of
@@ -316,8 +317,9 @@ async def test_w07_a_command_gets_the_notice_and_its_failure_is_a_failure(tmp_pa
     assert not await Sink(fails, lambda *_, **__: None).deliver(NOTICE)
 
 
-async def test_mail_arrives_by_smtp() -> None:
-    got: list[str] = []
+@asynccontextmanager
+async def mail_server(got: list[str]) -> AsyncIterator[str]:
+    """Takes mail and keeps every line of the conversation; yields its address."""
 
     async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 here\r\n")
@@ -338,10 +340,32 @@ async def test_mail_arrives_by_smtp() -> None:
         writer.close()
 
     async with await asyncio.start_server(server, "127.0.0.1", 0) as running:
-        port = running.sockets[0].getsockname()[1]
-        config = SinkConfig(name="mail", kind="email", smtp=f"127.0.0.1:{port}", sender="a@b.c", to=("d@e.f",), tries=1)
+        yield f"127.0.0.1:{running.sockets[0].getsockname()[1]}"
+
+
+async def test_mail_arrives_by_smtp_whatever_a_span_put_into_its_name() -> None:
+    got: list[str] = []
+    async with mail_server(got) as address:
+        config = SinkConfig(name="mail", kind="email", smtp=address, sender="a@b.c", to=("d@e.f",), tries=1)
         assert await Sink(config, lambda *_, **__: None).deliver(NOTICE)
+        assert await Sink(config, lambda *_, **__: None).deliver({**NOTICE, "name": "r a\r\nBcc: x@y.z\n\nb"})
     assert any("Subject: evalspan firing: r m" in line for line in got)
+    assert any("Subject: evalspan firing: r a Bcc: x@y.z b" in line for line in got)
+    last = "".join(got).rpartition("Subject: ")[2]
+    assert "Bcc" not in message_from_string(f"Subject: {last}")
+
+
+async def test_a_password_is_not_sent_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", "secret")
+    monkeypatch.setattr(sinks, "is_loopback", lambda _: False)
+    got: list[str] = []
+    async with mail_server(got) as address:
+        config = SinkConfig(
+            name="mail", kind="email", smtp=address, sender="a@b.c", to=("d@e.f",), tries=1,
+            username="me", secret_env="MAIL_PASSWORD",
+        )  # fmt: skip
+        assert not await Sink(config, lambda *_, **__: None).deliver(NOTICE)
+    assert not any(line.upper().startswith(("AUTH", "MAIL")) for line in got)
 
 
 def test_alert_test_asks_now_and_says_so_by_exit_code(
