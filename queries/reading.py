@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from .engine import READER_SETTINGS, TIMES, first_line
 from .external import ExternalTable, examine_table, fill
 from .literals import literal
 from .readonly import Limits, examine, refused
+
+logger = logging.getLogger(__name__)
 
 TOO_MANY_QUERIES = 202
 READONLY = 164
@@ -131,11 +134,11 @@ class Reader:
         import chdb
 
         connect: Any = chdb.connect
-        handle = connect(self._path)
         try:
-            handle.query(f"KILL QUERY WHERE startsWith(Settings['log_comment'], '{self._mark} {name}') ASYNC")
-        finally:
-            handle.close()
+            with closing(connect(self._path)) as handle, _refusals():
+                handle.query(f"KILL QUERY WHERE startsWith(Settings['log_comment'], '{self._mark} {name}') ASYNC")
+        except (QueryError, RuntimeError) as error:
+            logger.warning("statements run on until their time limit: %s", error)
 
     def _started(
         self,
