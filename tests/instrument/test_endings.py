@@ -20,6 +20,7 @@ from evalspan.instrument import semconv
 from ..scripted import Reply, ScriptedServer
 from .conftest import Spans
 from .scenarios import CHAT, MESSAGE, SCENARIOS, Scenario, client_of, run
+from .surfaces import helpers
 
 STREAMS = [s for s in SCENARIOS if s.name in ("chat stream", "responses stream", "messages stream")]
 PARAMETERS = pytest.mark.parametrize("scenario", STREAMS, ids=lambda s: s.sdk + "-" + s.name.split()[0])
@@ -213,7 +214,7 @@ def test_streaming_does_not_change_the_request(server: ScriptedServer, spans: Sp
 
 
 HELPERS: dict[str, Any] = {
-    "chat": lambda client: client.chat.completions.stream(**CHAT),
+    "chat": lambda client: helpers(client).stream(**CHAT),
     "responses": lambda client: client.responses.stream(model="gpt", input="How much?"),
     "messages": lambda client: client.messages.stream(**MESSAGE),
 }
