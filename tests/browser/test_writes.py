@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from evalspan.evaluators.datasets import Dataset
 
 from ..collector.serving import Collector
+from ..collector.traffic import request_of
 from ..scripted import scripted_server
 from .conftest import Watched, document, rows
 from .seed import Shop
@@ -129,6 +130,52 @@ def test_a_real_sdk_call_arrives_in_the_open_list_without_reloading(browser_page
     expect(row).to_contain_text(question, timeout=15_000)
     expect(row).to_contain_text("The Pro plan costs 20 euros a month.")
     assert browser_page.wrong == []
+
+
+def test_a_tick_holds_new_rows_back_and_survives_when_its_own_row_comes_again(
+    browser_page: Watched, served: Collector
+) -> None:
+    page = browser_page.open("/traces?q=moved+under+the+pointer&since=1h")
+
+    def arrives(words: str, trace: bytes) -> None:
+        request = request_of(1)
+        span = request.resource_spans[0].scope_spans[0].spans[0]
+        span.trace_id = trace
+        span.name = f"{words} moved under the pointer"
+        assert served.post(request.SerializeToString()).status == 200
+
+    first, second = os.urandom(16), os.urandom(16)
+    arrives("one", first)
+    page.wait_for_timeout(1500)
+    page.reload()
+    box = page.locator(f"#t{first.hex()} input[type=checkbox]")
+    box.check()
+    page.mouse.move(0, 0)
+    arrives("two", second)
+    expect(page.locator("[data-live-says]")).to_contain_text("new", timeout=15_000)
+    expect(page.locator(f"#t{second.hex()}")).to_have_count(0)
+    page.locator("[data-live]").click()
+    expect(page.locator(f"#t{second.hex()}")).to_have_count(1)
+    expect(box).to_be_checked()
+    box.uncheck()
+    page.mouse.move(0, 0)
+    arrives("three", third := os.urandom(16))
+    expect(page.locator(f"#t{third.hex()}")).to_have_count(1, timeout=15_000)
+    assert browser_page.wrong == []
+
+
+def test_nothing_moves_under_the_pointer_when_the_rest_of_the_page_arrives(browser_page: Watched) -> None:
+    page = browser_page.open("/traces")
+    expect(page.locator("svg.strip")).to_be_visible()
+    moved = page.evaluate(
+        """() => new Promise((told) => {
+            let sum = 0;
+            new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; })
+                .observe({ type: "layout-shift", buffered: true });
+            setTimeout(() => told(sum), 500);
+        })"""
+    )
+    assert moved < 0.01
 
 
 def test_chosen_traces_become_examples_of_a_dataset(browser_page: Watched, served: Collector, shop: Shop) -> None:

@@ -1,4 +1,4 @@
-// The live list: new rows arrive by server-sent events, wait while the reader hovers, scrolls or pauses.
+// The live list: new rows arrive by server-sent events, wait while the reader hovers, ticks, scrolls or pauses.
 const button = document.querySelector("[data-live]");
 const rows = document.querySelector("#rows");
 const says = button.querySelector("[data-live-says]");
@@ -6,7 +6,8 @@ const dot = button.querySelector(".dot");
 const held = [];
 let paused = false, hovering = false, source = null;
 
-const holding = () => paused || hovering || scrollY > 120;
+const ticked = () => rows?.querySelector("input:checked") ?? false;
+const holding = () => paused || hovering || scrollY > 120 || ticked();
 
 function show() {
   dot.className = `dot ${paused ? "idle" : source?.readyState === EventSource.OPEN ? "good" : "warn"}`;
@@ -25,7 +26,9 @@ function insert(html) {
   template.innerHTML = html;
   const row = template.content.querySelector("tr");
   if (!row) return;
-  document.getElementById(row.id)?.remove();
+  const before = document.getElementById(row.id);
+  if (before?.querySelector("input:checked")) row.querySelector("input").checked = true;
+  before?.remove();
   row.classList.add("arrived");
   rows.prepend(row);
 }
@@ -37,8 +40,12 @@ function listen() {
 }
 
 button.addEventListener("click", () => {
-  if (held.length) { paused = false; hovering = false; scrollTo(0, 0); }
-  else paused = !paused;
+  if (held.length) {
+    paused = hovering = false;
+    scrollTo(0, 0);
+    while (held.length) insert(held.shift()); // whoever asks for them gets them, ticks or not
+    show();
+  } else paused = !paused;
   release();
 });
 rows?.addEventListener("pointerenter", () => { hovering = true; });
@@ -55,10 +62,11 @@ listen();
 // How many rows are ticked; two can be compared.
 const bar = document.querySelector("[data-picked]");
 function count() {
-  const ticked = document.querySelectorAll("#rows input:checked").length;
-  bar.querySelector("[data-picked-count]").textContent = ticked;
-  bar.toggleAttribute("data-some", ticked > 0); // then it stays in sight
-  bar.querySelector("[data-picked-two]").disabled = ticked !== 2;
+  const many = document.querySelectorAll("#rows input:checked").length;
+  bar.querySelector("[data-picked-count]").textContent = many;
+  bar.toggleAttribute("data-some", many > 0); // then it stays in sight
+  bar.querySelector("[data-picked-two]").disabled = many !== 2;
+  release(); // the last tick that was taken away lets new rows in
 }
 if (bar) {
   document.addEventListener("change", count);
