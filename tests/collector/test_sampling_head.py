@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evalspan.collector.sampling import Sampler, SamplingConfig, SamplingRule, build_sampler
-from evalspan.collector.sampling.latency import QuantileSketch
+from evalspan.collector.sampling.latency import QuantileSketch, RunningQuantile
 from evalspan.instrument.errors import ConfigError
 
 from .sampling_traffic import Call, add_span, attribute, spans_of
@@ -135,6 +135,31 @@ def test_b04_the_stricter_of_two_samplers_gives_the_weight():
     span.trace_state = "ot=th:8"
     (kept,) = spans_of(Sampler(SamplingConfig(rate=0.1, rules=())).head(request).request)
     assert attribute(kept, "evalspan.sample_weight") == pytest.approx(10)
+
+
+@pytest.mark.parametrize("seconds", [0.25, 1.0, 30.0, 1e-9, 0.1 + 0.2])
+def test_s04_where_all_calls_take_equally_long_none_is_slow(seconds):
+    clock = iter(range(1_000_000)).__next__
+    running = RunningQuantile(0.95, lambda: clock() / 1000, minimum=100)
+    kind = ("s", "chat", "m")
+    slow = 0
+    for _ in range(2_000):
+        slow += running.is_slow(kind, seconds)
+        running.observe(kind, seconds)
+    assert slow == 0
+    assert running.is_slow(kind, seconds * 1.03 + 1e-9)
+
+
+def test_s04_at_most_the_share_above_the_quantile_is_slow_on_ticks_of_a_coarse_clock():
+    rng = random.Random(4)
+    running = RunningQuantile(0.95, lambda: 0.0)
+    kind = ("s", "chat", "m")
+    slow = 0
+    for _ in range(20_000):
+        seconds = rng.choice((0.1, 0.1, 0.1, 0.2, 0.2, 0.3)) if rng.random() < 0.98 else 5.0
+        slow += running.is_slow(kind, seconds)
+        running.observe(kind, seconds)
+    assert 300 <= slow <= 1_000  # the 2 % that take 5 s, and at most the 5 % above the quantile
 
 
 def test_a_client_cannot_forge_its_weight():
