@@ -9,32 +9,33 @@ import msgspec
 from ..queries.contents import Content, add_contents
 from ..queries.database import Store
 from ..queries.dimensions import span_dimensions
-from .awaited import Awaited
+from .awaited import Key
 from .log import framing
 from .receivers import contents
 from .receivers.dialects.messages import Message
 from .telemetry import Telemetry
 
 # Exporters send spans when they have ended, five seconds later by default; messages are often there before.
-_WAIT_S = 12.0
-_AGAIN_S = 1.0
+WAIT_S, AGAIN_S = 12.0, 1.0
 
 
-def insert_contents(store: Store, telemetry: Telemetry, segment: bytes, spans: Awaited) -> None:
-    """Adds the messages of a segment of log records to their spans, which may take a while to arrive."""
-    received_ms = 0
+def insert_contents(
+    store: Store, telemetry: Telemetry, segment: bytes, only: set[Key] | None, *, last: bool
+) -> set[Key]:
+    """Adds the messages of a segment of log records to their spans, as collector/awaited.py asks."""
     by_project: dict[str, dict[tuple[str, str], list[contents.Said]]] = defaultdict(lambda: defaultdict(list))
     for record in framing.records(segment):
-        received_ms = max(received_ms, record.received_ms)
         for event in contents.said(record.body, record.project):
-            by_project[event.project][event.trace_id, event.span_id].append(event)
-    for project, missing in by_project.items():
-        for _ in spans.looks(received_ms, _WAIT_S, _AGAIN_S):
-            there = span_dimensions(store, project, missing)
-            add_contents(store, project, [_content(key, missing.pop(key)) for key in there])
-            if not missing:
-                break
+            if only is None or (record.project, event.trace_id, event.span_id) in only:
+                by_project[record.project][event.trace_id, event.span_id].append(event)
+    missing = set()
+    for project, spans in by_project.items():
+        there = span_dimensions(store, project, spans)
+        add_contents(store, project, [_content(key, spans[key]) for key in there])
+        missing |= {(project, *key) for key in spans.keys() - there.keys()}
+    if last:
         telemetry.add("contents_without_span_total", len(missing))
+    return missing
 
 
 def _content(key: tuple[str, str], events: list[contents.Said]) -> Content:

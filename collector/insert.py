@@ -34,10 +34,6 @@ _ABOUT_THE_DATA = frozenset({6, 27, 32, 33, 69, 70, 72, 117, 128, 131, 321, 407,
 _LOOK_AHEAD = 100
 
 
-class Interrupted(Exception):
-    """An insert was told to stop while it waited for something: its segment stays in the log."""
-
-
 class Batch(NamedTuple):
     """What is inserted at once under one deduplication token, and the segments that are done with after it."""
 
@@ -85,7 +81,7 @@ class Inserter:
         self.last_error = ""
         self._log, self._insert, self._telemetry = log, insert, telemetry
         self._look_ahead = 0
-        self.stopping = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"insert {log.name}", daemon=True)
 
     def start(self) -> None:
@@ -98,12 +94,12 @@ class Inserter:
         Returns whether everything went in.
         """
         self._thread.join(timeout_s)
-        self.stopping.set()
+        self._stop.set()
         self._thread.join()
         return not self._log.backlog_bytes
 
     def _run(self) -> None:
-        while not self.stopping.is_set():
+        while not self._stop.is_set():
             try:
                 path = self._log.next(_IDLE_S)
             except queue.Empty:
@@ -128,7 +124,7 @@ class Inserter:
         if not self._look_ahead or not _holds_nested(batch.content):
             refusal = self._inserted(batch.content, batch.token)
             if refusal is None:
-                return not self.stopping.is_set()
+                return not self._stop.is_set()
             if refusal.code != nested.FOUND:
                 return self._anew(batch)
         self._look_ahead = _LOOK_AHEAD
@@ -143,7 +139,7 @@ class Inserter:
         """Inserts the records in halves of halves, until those are alone that the store refuses for what is in them."""
         refusal = self._inserted(b"".join(piece for record in records for piece in framing.frame(*record)), token)
         if refusal is None:
-            return not self.stopping.is_set()
+            return not self._stop.is_set()
         if len(records) == 1:
             self._set_aside(records[0], token, refusal)
             return True
@@ -153,17 +149,15 @@ class Inserter:
     def _inserted(self, content: bytes, token: str) -> QueryError | None:
         """Inserts, as often as it takes; returns the refusal when it is about the data, None also when told to stop."""
         pause = 0.25
-        while not self.stopping.is_set():
+        while not self._stop.is_set():
             started = time.monotonic()
             try:
                 self._insert(content, token)
-            except Interrupted:
-                self.stopping.set()
             except Exception as error:  # noqa: BLE001 - whatever it is, the segment must not be lost and the thread not end
                 if isinstance(error, QueryError) and error.code in _ABOUT_THE_DATA:
                     return error
                 self._report(error, pause)
-                self.stopping.wait(pause)
+                self._stop.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 self.last_error = ""

@@ -10,6 +10,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,9 +20,9 @@ from ..instrument.errors import UsageError
 from ..queries.config import parse_dsn
 from ..queries.database import Store, open_store
 from ..queries.ownership import Owner, announce, withdraw
-from . import alerts, dashboard, online, retention, sqlport
+from . import alerts, contents, dashboard, online, retention, scores, sqlport
 from .auth import KeyRing, refuse_open_door
-from .awaited import Awaited
+from .awaited import Awaiting, Write
 from .clock import Clock
 from .config import Config
 from .contents import insert_contents
@@ -65,8 +66,9 @@ class Service:
         self._pricing = Pricing(self.store)
         self.keys = KeyRing(config.auth, self.token)
         self.spans = self._pipeline("spans", self._pricing.insert, self._stage())
-        self.scores = self._pipeline("scores", self._insert_scores, KeepAll())
-        self.contents = self._pipeline("contents", self._insert_contents, KeepAll())
+        self.scores = self._awaiting("scores", partial(insert_scores, self.store), scores.WAIT_S, scores.AGAIN_S)
+        write_contents = partial(insert_contents, self.store, self.telemetry)
+        self.contents = self._awaiting("contents", write_contents, contents.WAIT_S, contents.AGAIN_S)
         logs = [pipeline.log for pipeline in (self.spans, self.scores, self.contents)]
         self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
         longest = config.receive.max_attribute_bytes
@@ -150,12 +152,10 @@ class Service:
         await asyncio.to_thread(self.store.cancel_untrusted)
         await asyncio.to_thread(self.store.close)
 
-    def _insert_scores(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - their ids make a repetition harmless
-        insert_scores(self.store, segment, Awaited(self.spans.log, self.scores.inserter.stopping))
-
-    def _insert_contents(self, segment: bytes, token: str) -> None:  # noqa: ARG002 - a span is filled once
-        spans = Awaited(self.spans.log, self.contents.inserter.stopping)
-        insert_contents(self.store, self.telemetry, segment, spans)
+    def _awaiting(self, name: str, write: Write, wait_s: float, again_s: float) -> Pipeline:
+        """What waits for spans in a log of its own."""
+        stage = Awaiting(write, self._log_directory() / name, self.spans.log, wait_s, again_s)
+        return self._pipeline(name, stage.insert, stage)
 
     def _pipeline(self, name: str, insert: Callable[[bytes, str], None], stage: Stage) -> Pipeline:
         limits = limits_of(self.config.receive, store_is_embedded=self.store.embedded)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import queue
 import time
@@ -60,7 +59,8 @@ class DurableLog:
         self._kept: list[Path] = []  # inserted, the store's files perhaps not yet on the disk
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
-        self._ended_at = math.inf  # monotonic seconds
+        self.ended = False
+        """Nothing more will come in."""
         # A thread of its own: slow queries in the shared pool must not hold up acknowledgements.
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix=f"sync {name}")
 
@@ -79,14 +79,9 @@ class DurableLog:
             waiting.append(active.name)
         return (segments.begun_ns(min(waiting)) if waiting else now) // 1_000_000
 
-    @property
-    def ended_for_s(self) -> float:
-        """Seconds since nothing more could come in; below 0 before that."""
-        return time.monotonic() - self._ended_at
-
     def end(self) -> None:
         """Says that no more records will come; what is there is still inserted."""
-        self._ended_at = time.monotonic()
+        self.ended = True
 
     def open(self) -> None:
         """Recovers what an earlier process left, queues it for insertion, and starts syncing.

@@ -1,58 +1,119 @@
-"""Scores and messages wait for their spans as long as those may still come, and not a look longer."""
+"""Scores and messages wait for their spans as long as those may still come; nothing waits behind them meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
+from collections.abc import Iterable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from evalspan.collector import contents
-from evalspan.collector.awaited import Awaited
-from evalspan.collector.insert import Interrupted, KeepAll
+from evalspan.collector import awaited
+from evalspan.collector.awaited import Awaiting, Key
+from evalspan.collector.insert import Batch, KeepAll
+from evalspan.collector.log import framing
 from evalspan.collector.log.durable import LogLimits
 from evalspan.collector.pipeline import Pipeline
 from evalspan.collector.telemetry import Telemetry
 from evalspan.instrument.errors import StoreUnreachable
 
 LIMITS = LogLimits(log_bytes=1 << 20, segment_bytes=1 << 16, flush_s=0.02, sync_s=0, keep_s=0)
+RECEIVED = 100_000
 
 
-def log(until: float, ended_for: float = -1.0, backlog: int = 1) -> Any:
-    return SimpleNamespace(inserted_until_ms=until, ended_for_s=ended_for, backlog_bytes=backlog)
+class Bench:
+    """A stage, the spans it waits for, and the inserter that does what it says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.spans: Any = SimpleNamespace(inserted_until_ms=RECEIVED, ended=False, backlog_bytes=1)
+        self.stored: set[Key] = set()
+        self.looks: list[tuple[bytes, set[Key] | None, bool]] = []
+        self.released: list[str] = []
+        self.folder = folder
+        spans: Any = self.spans
+        self.stage = Awaiting(self.write, folder, spans, wait_s=12, again_s=0.01)
+
+    def write(self, segment: bytes, only: set[Key] | None, *, last: bool) -> set[Key]:
+        (record,) = framing.records(segment)
+        self.looks.append((record.body, only, last))
+        wanted = {("p", one, "s") for one in record.body.decode().split()}
+        return (wanted if only is None else wanted & only) - self.stored
+
+    def do(self, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            if batch.content:
+                self.stage.insert(batch.content, batch.token)
+            self.released += batch.releases
+
+    def arrive(self, name: str, body: bytes) -> None:
+        segment = b"".join(framing.frame(body, "p", RECEIVED))
+        (self.folder / f"{name}.sealed").write_bytes(segment)
+        self.do(self.stage.take(name, segment))
+
+    def wait(self) -> None:
+        time.sleep(0.02)
+        self.do(self.stage.tick())
 
 
-def looks(spans: Any, stopping: threading.Event | None = None) -> Any:
-    return Awaited(spans, stopping or threading.Event()).looks(received_ms=100_000, wait_s=12, again_s=0.01)
+def test_what_has_its_span_is_not_held_up_by_what_has_none(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.stored.add(("p", "b", "s"))
+    bench.arrive("1", b"a b")
+    bench.arrive("2", b"b")
+    assert bench.released == ["2"]
+    assert [body for body, *_ in bench.looks] == [b"a b", b"b"]
 
 
-def test_spans_that_wait_for_their_insert_are_waited_for_however_long_it_takes():
-    spans = log(until=99_000)
-    found = looks(spans)
-    for _ in range(5):
-        next(found)
-    spans.inserted_until_ms = 112_001
-    assert sum(1 for _ in found) == 1  # one more look, because the insert came after the last
+def test_only_what_was_missing_is_looked_for_again_and_less_and_less_often(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.stored.add(("p", "b", "s"))
+    bench.arrive("1", b"a b")
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        bench.do(bench.stage.tick())
+    assert {only is None or only == {("p", "a", "s")} for _, only, _ in bench.looks} == {True}
+    assert 4 <= len(bench.looks) <= 8  # after 10, 20, 40, ... ms
+    bench.stored.add(("p", "a", "s"))
+    while not bench.released:
+        bench.wait()
+    assert bench.released == ["1"]
+    assert not any(last for *_, last in bench.looks)
 
 
-def test_what_was_received_long_ago_is_looked_for_once():
-    assert sum(1 for _ in looks(log(until=200_000))) == 1
+def test_spans_that_wait_for_their_insert_are_waited_for_however_long_it_takes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.arrive("1", b"a")
+    bench.wait()
+    assert bench.released == []
+    bench.spans.inserted_until_ms = RECEIVED + 12_001
+    bench.do(bench.stage.tick())  # without waiting for its turn
+    assert bench.released == ["1"]
+    assert bench.looks[-1][2], "the last look is told so, and what has no span goes in without"
 
 
-def test_a_service_that_stops_looks_until_the_spans_it_has_are_in_the_store():
-    assert sum(1 for _ in looks(log(until=100_500, ended_for=0.1, backlog=0))) == 1
-    with pytest.raises(Interrupted):
-        list(looks(log(until=100_500, ended_for=3.1)))
-    stopping = threading.Event()
-    stopping.set()
-    with pytest.raises(Interrupted):
-        list(looks(log(until=100_500), stopping))
+def test_what_was_received_long_ago_is_looked_for_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.spans.inserted_until_ms = RECEIVED + 500_000
+    bench.arrive("1", b"a")
+    assert (bench.released, len(bench.looks)) == (["1"], 1)
 
 
-def test_the_log_knows_until_when_everything_is_inserted(tmp_path):
+def test_a_service_that_stops_looks_once_more_after_the_spans_it_has(tmp_path: Path, monkeypatch: Any) -> None:
+    bench = Bench(tmp_path)
+    bench.arrive("1", b"a")
+    bench.spans.ended, bench.spans.backlog_bytes = True, 0
+    bench.do(bench.stage.drain())
+    assert bench.released == ["1"]
+    monkeypatch.setattr(awaited, "_PARTING_S", 0.1)
+    other = Bench(tmp_path)
+    other.arrive("2", b"a")
+    other.spans.ended = True
+    other.do(other.stage.drain())
+    assert other.released == [], "its span is still in the log: so is this, for the next start"
+
+
+def test_the_log_knows_until_when_everything_is_inserted(tmp_path: Path) -> None:
     away = [True]
 
     def insert(segment: bytes, token: str) -> None:
@@ -77,21 +138,3 @@ def test_the_log_knows_until_when_everything_is_inserted(tmp_path):
         assert await pipeline.stop(10)
 
     asyncio.run(run())
-
-
-def test_messages_are_in_their_spans_while_others_are_still_missing(monkeypatch):
-    """A span that was sampled out must not hold back the messages of those that were kept."""
-    done: list[Any] = []
-    there = [{("a", "1"): {}}, {}, {("b", "2"): {}}]
-    said = [SimpleNamespace(project="p", trace_id=t, span_id=s) for t, s in (("a", "1"), ("b", "2"), ("c", "3"))]
-    monkeypatch.setattr(contents.framing, "records", lambda _: [SimpleNamespace(body=b"", project="p", received_ms=0)])
-    monkeypatch.setattr(contents.contents, "said", lambda *_: said)
-    monkeypatch.setattr(contents, "span_dimensions", lambda *_: there.pop(0))
-    monkeypatch.setattr(contents, "_content", lambda key, _: key)
-    monkeypatch.setattr(contents, "add_contents", lambda _, project, found: done.append((project, found)))
-    telemetry = Telemetry()
-    spans: Any = SimpleNamespace(looks=lambda *_: iter(range(3)))
-    store: Any = None
-    contents.insert_contents(store, telemetry, b"", spans)
-    assert done == [("p", [("a", "1")]), ("p", []), ("p", [("b", "2")])]
-    assert telemetry.value("contents_without_span_total") == 1
