@@ -16,9 +16,12 @@ from ...instrument.errors import UsageError
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes the file whole or not at all: a crash or a full disk leaves the old one as it was.
 
-    Raises UsageError when there is no writing there.
+    Raises UsageError when there is no writing there, or something that is no file: a device such as /dev/null would be
+    replaced by one.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no regular file, and would be replaced", hint="name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:

@@ -20,7 +20,7 @@ CALLS = 250
 ELSEWHERE = {"serve", "demo", "run", "tail", "migrate"}
 ODD = (
     "", "0", "-1", "1e9", "NaN", "'", '"', "é💥", "a" * 3000, "2026-13-45", "99999w", "0001-01-01", "9999-12-31", "../..",
-    "/dev/null", "/", "good.jsonl", "bad.jsonl", "empty.jsonl", "binary.jsonl", "missing.jsonl", "odd_app:answer", "odd_app:SUITE",
+    "/", "good.jsonl", "bad.jsonl", "empty.jsonl", "binary.jsonl", "missing.jsonl", "odd_app:answer", "odd_app:SUITE",
     "odd_app:boom", "odd_app:nope", "nope:x", "a:b:c", "golden", "*", "\\", "1=1", "SELECT", "x=y", "=", "7d", "support",
 )  # fmt: skip
 KNOWN = {0, 2, 3, 4, 5, 6}

@@ -268,3 +268,14 @@ def test_an_export_that_fails_half_way_leaves_what_was_there(
     assert {file: file.read_bytes() for file in files} == before
     found = {file for file in tmp_path.rglob("*") if file.is_file()}
     assert found == set(files), "something half-written is left"
+
+
+@pytest.mark.parametrize("format_", ["parquet", "promptfoo", "inspect", "openai-evals"])
+def test_an_export_never_replaces_what_is_no_file(format_: str, tmp_path: Path) -> None:
+    """As root, `--to /dev/null` made a file of the machine's device."""
+    place = tmp_path / "device"
+    os.mkfifo(place)
+    with pytest.raises(UsageError, match="no regular file"):
+        write(format_, place, [case("one", "Why?", None, "Because.")])
+    assert place.is_fifo()
+    assert [one.name for one in tmp_path.iterdir()] == ["device"]
