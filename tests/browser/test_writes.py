@@ -132,7 +132,7 @@ def test_a_real_sdk_call_arrives_in_the_open_list_without_reloading(browser_page
     assert browser_page.wrong == []
 
 
-def test_a_tick_holds_new_rows_back_and_survives_when_its_own_row_comes_again(
+def test_a_tick_holds_new_rows_back_and_its_own_row_coming_again_is_neither_new_nor_unticked(
     browser_page: Watched, served: Collector
 ) -> None:
     page = browser_page.open("/traces?q=moved+under+the+pointer&since=1h")
@@ -146,13 +146,20 @@ def test_a_tick_holds_new_rows_back_and_survives_when_its_own_row_comes_again(
 
     first, second = os.urandom(16), os.urandom(16)
     arrives("one", first)
-    page.wait_for_timeout(1500)
+    row = page.locator(f"#t{first.hex()}")
+    expect(row).to_have_count(1, timeout=15_000)
+    page.wait_for_timeout(2500)  # a stream that begins looks back for 2 s
     page.reload()
-    box = page.locator(f"#t{first.hex()} input[type=checkbox]")
+    expect(page.locator("[data-live] .dot")).to_have_class("dot good")
+    box = row.locator("input[type=checkbox]")
     box.check()
     page.mouse.move(0, 0)
+    arrives("once more", first)
+    expect(row).to_contain_text("once more moved", timeout=15_000)
+    expect(box).to_be_checked()
+    expect(page.locator("[data-live-says]")).to_have_text("live")
     arrives("two", second)
-    expect(page.locator("[data-live-says]")).to_contain_text("new", timeout=15_000)
+    expect(page.locator("[data-live-says]")).to_have_text("1 new", timeout=15_000)
     expect(page.locator(f"#t{second.hex()}")).to_have_count(0)
     page.locator("[data-live]").click()
     expect(page.locator(f"#t{second.hex()}")).to_have_count(1)

@@ -1,9 +1,10 @@
 // The live list: new rows arrive by server-sent events, wait while the reader hovers, ticks, scrolls or pauses.
+// A row that the list has already (a stream that begins looks back a little) is drawn anew in its place: it is not new.
 const button = document.querySelector("[data-live]");
 const rows = document.querySelector("#rows");
 const says = button.querySelector("[data-live-says]");
 const dot = button.querySelector(".dot");
-const held = [];
+const held = new Map(); // by the row's id, oldest first
 let paused = false, hovering = false, source = null;
 
 const ticked = () => rows?.querySelector("input:checked") ?? false;
@@ -11,40 +12,51 @@ const holding = () => paused || hovering || scrollY > 120 || ticked();
 
 function show() {
   dot.className = `dot ${paused ? "idle" : source?.readyState === EventSource.OPEN ? "good" : "warn"}`;
-  says.textContent = held.length ? `${held.length} new` : paused ? "paused" : "live";
+  says.textContent = held.size ? `${held.size} new` : paused ? "paused" : "live";
   button.setAttribute("aria-pressed", String(!paused));
 }
 
 function release() {
-  while (!holding() && held.length) insert(held.shift());
+  if (!holding()) insertHeld();
   show();
 }
 
-function insert(html) {
-  if (!rows) return location.reload();
+function insertHeld() {
+  if (held.size && !rows) return location.reload();
+  for (const row of held.values()) rows.prepend(row);
+  held.clear();
+}
+
+function arrive(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   const row = template.content.querySelector("tr");
   if (!row) return;
-  const before = document.getElementById(row.id);
-  if (before?.querySelector("input:checked")) row.querySelector("input").checked = true;
-  before?.remove();
   row.classList.add("arrived");
-  rows.prepend(row);
+  const before = document.getElementById(row.id);
+  if (before) redraw(before, row);
+  else held.set(row.id, row);
+  release();
+}
+
+// The box itself stays: its tick and the focus are the reader's.
+function redraw(before, row) {
+  const [box, ...cells] = row.cells;
+  before.querySelector("input").value = box.querySelector("input").value;
+  cells.forEach((cell, at) => before.cells[at + 1].replaceWith(cell));
 }
 
 function listen() {
   source = new EventSource(button.dataset.live);
-  source.onmessage = (event) => { held.push(event.data); release(); };
+  source.onmessage = (event) => arrive(event.data);
   source.onopen = source.onerror = show;
 }
 
 button.addEventListener("click", () => {
-  if (held.length) {
+  if (held.size) {
     paused = hovering = false;
     scrollTo(0, 0);
-    while (held.length) insert(held.shift()); // whoever asks for them gets them, ticks or not
-    show();
+    insertHeld(); // whoever asks for them gets them, ticks or not
   } else paused = !paused;
   release();
 });
