@@ -55,6 +55,22 @@ async def test_x05_topics_of_the_real_model_tell_new_questions_apart(tmp_path: P
     assert again.version == evaluator.version
 
 
+async def test_topics_that_lie_apart_are_found_whatever_the_first_draw_was() -> None:
+    class Corners:
+        """Eight kinds of text, each near a corner of its own."""
+
+        identity = "corners 1"
+
+        async def embed(self, texts: Any) -> list[Any]:
+            rng = np.random.default_rng(1)
+            return [np.eye(8)[int(text.split()[0])] + rng.normal(0, 0.15, 8) for text in texts]
+
+    texts = [f"{kind} {number}" for kind in range(8) for number in range(20)]
+    for seed in range(30):
+        topics = await learn_topics(texts, Corners(), count=8, seed=seed)
+        assert {name.split()[0] for name in topics.names} == {str(kind) for kind in range(8)}, seed
+
+
 async def test_r08_topics_of_another_model_are_refused_and_bad_input_is_unscored(tmp_path: Path) -> None:
     path = tmp_path / "topics.json"
     Topics("letters 2", ["a"], [[1.0, 0.0]], 50).save(path)
