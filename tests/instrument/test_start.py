@@ -173,8 +173,10 @@ import os; os._exit(0)
 
 
 def test_forked_workers_send_their_own_spans(server: ScriptedServer, collector: ScriptedServer) -> None:
+    # Python 3.12 and newer warn of every fork of a process with threads, and whoever traces has one.
     code = f"""
-import evalspan, os
+import evalspan, os, warnings
+warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
 handle = evalspan.init("parent", {collector.root!r})
 with evalspan.span("before"): pass
 handle.flush()
