@@ -48,6 +48,7 @@ def listening(listener: Callable[[str, str, str], None]) -> Iterator[None]:
     Threads that a target starts carry no mark; what they do counts as the target's.
     """
     global _listener, _installed
+    _foreign()  # asked by the hook alone, it could find sysconfig half-made: making it opens files, which the hook hears
     if not _installed:
         sys.addaudithook(_hear)  # it cannot be taken away again, only made deaf
         _installed = True

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from evalspan.__main__ import cli
 from evalspan.evaluators.datasets import Dataset, Example
+from evalspan.evaluators.experiments import fingerprint
 from evalspan.instrument.errors import EvalspanError
 
 BOT = """
@@ -529,3 +530,19 @@ def test_g06_the_bar_is_higher_on_golden_cases(kind: str, value: float, golden: 
     code, said = report(save(case(1)), suite="bars:suite")
     assert code == regression
     assert "on golden cases at least" in said["partitions"]["regression"]["pass_means"]
+
+
+def test_g14_reading_a_file_does_not_depend_on_a_sysconfig_that_is_still_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.13 opens a file while it makes its sysconfig, and asking it for paths then fails."""
+
+    def half_made(_name: str) -> str:
+        raise AttributeError("abi_thread")
+
+    (tmp_path / "prompt.txt").write_text("Answer.")
+    fingerprint._foreign.cache_clear()
+    with fingerprint.recording() as touched:
+        monkeypatch.setattr("sysconfig.get_path", half_made)
+        assert (tmp_path / "prompt.txt").read_text() == "Answer."
+    assert str(tmp_path / "prompt.txt") in touched.read
