@@ -125,7 +125,7 @@ def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"{what} did not come to pass"
-        time.sleep(0.05)
+        time.sleep(0.3)  # each look at the numbers takes time from the service
 
 
 def pass_windows(collector: Collector, upto: int) -> None:
