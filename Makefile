@@ -38,10 +38,13 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -c 'import xllamacpp' 2>/dev/null || .ci/debian libgomp1
 	@touch $(STAMP)
 
-browser:
+browser: $(STAMP)
 	@command -v chromium >/dev/null || .ci/debian chromium
 	@# The accessibility checks and the readers of exported cases come from npm.
 	@command -v npm >/dev/null || .ci/debian nodejs npm
+	@# What drives the browser is a Node of its own, which needs a library that a bare system has not.
+	@$(BIN)/playwright --version >/dev/null 2>&1 || .ci/debian libatomic1
+	@command -v curl >/dev/null || .ci/debian curl
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

