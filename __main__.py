@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from . import __version__
-from .instrument.errors import EvalspanError, UsageError
+from .errors import EvalspanError, UsageError
 
 # verb -> (where it lives, what it does). The help text stands here so that `evalspan --help` imports none of them.
 VERBS: dict[str, tuple[str, str]] = {

@@ -15,12 +15,12 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from ..dashboard.config import DashboardConfig
+from ..errors import ConfigError
 from ..evaluators.online.config import EvaluationConfig
-from ..instrument.errors import ConfigError
-from ..queries.config import RetentionConfig, StoreConfig
+from ..queries.host.auth import AuthConfig
+from ..queries.store.config import RetentionConfig, StoreConfig
 from .alerts.config import AlertsConfig
-from .auth import AuthConfig
-from .dashboard.config import DashboardConfig
 from .receivers.config import ReceiveConfig
 from .sampling.config import SamplingConfig
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ..instrument.errors import EvalspanError
-from ..queries.retention import drop_old
+from ..errors import EvalspanError
+from ..queries.store.retention import drop_old
 
 if TYPE_CHECKING:
-    from .service import Service
+    from ..queries.host import Host
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 3600
 
 
-def attach(app: web.Application, service: Service) -> None:
+def attach(app: web.Application, host: Host) -> None:
     """Starts and stops the task with the application."""
 
     async def running(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_keep(service))
+        task = asyncio.create_task(_keep(host))
         yield
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -34,16 +34,16 @@ def attach(app: web.Application, service: Service) -> None:
     app.cleanup_ctx.append(running)
 
 
-async def _keep(service: Service) -> None:
+async def _keep(host: Host) -> None:
     while True:
         try:
-            dropped = await asyncio.to_thread(drop_old, service.store, service.config.retention)
+            dropped = await asyncio.to_thread(drop_old, host.store, host.retention)
         except EvalspanError as error:
             # The rows stay an hour longer; the next look tries again.
             logger.warning("old rows could not be dropped: %s", error)
         else:
             for partition in dropped:
-                service.telemetry.add("retention_rows_dropped", partition.rows, table=partition.table)
+                host.telemetry.add("retention_rows_dropped", partition.rows, table=partition.table)
                 logger.info(
                     "dropped %d old rows of %s, partition %s", partition.rows, partition.table, partition.partition
                 )

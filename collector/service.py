@@ -16,55 +16,57 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from ..instrument.errors import UsageError
-from ..queries.config import parse_dsn
-from ..queries.database import Store, open_store
-from ..queries.ownership import Owner, announce, withdraw
-from . import alerts, contents, dashboard, online, retention, scores, sqlport
-from .auth import KeyRing, refuse_open_door
-from .awaited import Awaiting, Write
-from .clock import Clock
+from .. import dashboard
+from ..errors import UsageError
+from ..queries import http as sql_http
+from ..queries.host import Host
+from ..queries.host.auth import KeyRing, refuse_open_door
+from ..queries.host.clock import Clock
+from ..queries.host.telemetry import Telemetry
+from ..queries.store.client import Store, open_store
+from ..queries.store.config import parse_dsn
+from ..queries.store.lock_file import Owner, announce, withdraw
+from . import alerts, online, retention
 from .config import Config
-from .contents import insert_contents
-from .insert import KeepAll, Stage
-from .pipeline import Pipeline, limits_of
-from .prices import Pricing
-from .receivers.guard import Guard
+from .insert import message_events as contents
+from .insert import scores
+from .insert.inserter import KeepAll, Stage
+from .insert.message_events import insert_contents
+from .insert.pipeline import Pipeline, limits_of
+from .insert.prices import Pricing
+from .insert.scores import insert_scores
+from .insert.span_join import Awaiting, Write
+from .receivers.connection_guard import Guard
 from .receivers.http import PROJECT, HttpReceiver, statuses_for_all
-from .receivers.intake import Intake
+from .receivers.ingestor import Intake
 from .receivers.memory import RequestMemory
 from .receivers.rows import add_rows_route
 from .sampling import build_sampler
 from .sampling.head import HeadStage
 from .sampling.journal import Journal
 from .sampling.tail import TailStage
-from .scores import insert_scores
-from .telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
-# Each has `attach(app, service)`, which adds its routes and its background tasks.
-_PARTS = (sqlport, online, alerts, dashboard, retention)
 # How long a stop waits for requests that are being answered, then as long again for those that were told to end.
 GRACE_S = 4
 
 
 class Service:
-    """What the parts share: settings, store, telemetry, clock, addresses. `run` serves until it is told to stop."""
+    """Wires the parts up, each with the `Host` they share. `run` serves until it is told to stop."""
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         refuse_open_door(config.receive.host, config.auth)
         self.config = config
-        self.clock = clock or Clock()
         self.telemetry = Telemetry()
         self.token = secrets.token_urlsafe(32)
-        self.http_url = self.sql_url = self.grpc_url = ""
         self.ready = False
         self.store: Store = open_store(
             config.store.dsn or None, readers=config.store.readers, cluster=config.store.cluster
         )
         self._pricing = Pricing(self.store)
         self.keys = KeyRing(config.auth, self.token)
+        self.host = Host(self.store, clock or Clock(), self.telemetry, self.keys, config.retention, self._problem)
         self.spans = self._pipeline("spans", self._pricing.insert, self._stage())
         self.scores = self._awaiting("scores", partial(insert_scores, self.store), scores.WAIT_S, scores.AGAIN_S)
         write_contents = partial(insert_contents, self.store, self.telemetry)
@@ -128,7 +130,7 @@ class Service:
                 f"Cannot listen on {receive.host}:{receive.port}: {error.strerror or error}.",
                 hint="Choose another port with --port (0 picks a free one).",
             ) from error
-        self.http_url = _url(receive.host, server.sockets[0].getsockname()[1])
+        self.host.http_url = _url(receive.host, server.sockets[0].getsockname()[1])
         return server
 
     async def _start_grpc(self, stack: contextlib.AsyncExitStack) -> None:
@@ -139,7 +141,7 @@ class Service:
 
         receiver = GrpcReceiver(self.intake, receive, self.keys, self.telemetry, self._memory)
         stack.push_async_callback(receiver.stop)
-        self.grpc_url = _url(receive.host, await receiver.start())
+        self.host.grpc_url = _url(receive.host, await receiver.start())
 
     async def _drain(self, pipeline: Pipeline) -> None:
         if not await pipeline.stop(self.config.receive.drain_s):
@@ -172,13 +174,13 @@ class Service:
 
     def _announce(self) -> None:
         if self.store.embedded:
-            owner = Owner(os.getpid(), http=self.http_url, sql=self.sql_url, token=self.token)
+            owner = Owner(os.getpid(), http=self.host.http_url, sql=self.host.sql_url, token=self.token)
             announce(self._store_directory(), owner)
 
     def _say_ready(self) -> None:
         keys = "one for each project" if self.config.auth.keys else "none needed on this machine"
         click.echo(
-            f"evalspan: OTLP at {self.http_url}, gRPC at {self.grpc_url or 'off'}, SQL at {self.sql_url or 'off'}",
+            f"evalspan: OTLP at {self.host.http_url}, gRPC at {self.host.grpc_url or 'off'}, SQL at {self.host.sql_url or 'off'}",
             err=True,
         )
         click.echo(f"store: {self.store.dsn}, log: {self._log_directory()}, API keys: {keys}", err=True)
@@ -195,19 +197,30 @@ class Service:
         app.router.add_get("/metrics", self._metrics)
         HttpReceiver(self.intake, receive, self.telemetry, self._memory).add_routes(app)
         add_rows_route(app, self.store, self.keys)
-        for part in _PARTS:
-            part.attach(app, self)
+        self._attach_parts(app)
         return app
+
+    def _attach_parts(self, app: web.Application) -> None:
+        config, host = self.config, self.host
+        port_was_chosen = config.origin("receive", "sql_port") != "default"
+        sql_http.attach(app, host, config.receive.host, config.receive.sql_port, port_was_chosen=port_was_chosen)
+        online.attach(app, host, config)
+        alerts.attach(app, host, config)
+        dashboard.attach(app, host, config.dashboard)
+        retention.attach(app, host)
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def _readiness(self, _: web.Request) -> web.Response:
-        problem = "" if self.ready else "starting or stopping"
-        if self.spans.inserter.last_error:
-            problem = f"the store takes nothing: {self.spans.inserter.last_error}"
+        problem = self._problem()
         state = {"status": problem or "ok", "log_backlog_bytes": self.spans.log.backlog_bytes}
         return web.json_response(state, status=503 if problem else 200)
+
+    def _problem(self) -> str:
+        if self.spans.inserter.last_error:
+            return f"the store takes nothing: {self.spans.inserter.last_error}"
+        return "" if self.ready else "starting or stopping"
 
     async def _metrics(self, request: web.Request) -> web.Response:
         # A project's key shows its own numbers; whoever may read the store's files, or a service without keys, all.

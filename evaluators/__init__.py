@@ -11,32 +11,32 @@ from .evaluator import Evaluator, Score, Unscored, evaluator
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import statistics as statistics
-    from .constraints import Constraints as Constraints
-    from .grounding import Grounding as Grounding
-    from .hallucination import Hallucination as Hallucination
+    from .builtin.constraints import Constraints as Constraints
+    from .builtin.grounding import Grounding as Grounding
+    from .builtin.hallucination import Hallucination as Hallucination
+    from .builtin.reference import exact_match as exact_match
+    from .builtin.reference import token_f1 as token_f1
+    from .builtin.similarity import SemanticSimilarity as SemanticSimilarity
+    from .builtin.topics import InputTopic as InputTopic
     from .judges.judge import Judge as Judge
     from .judges.pairwise import PairwiseJudge as PairwiseJudge
-    from .reference import exact_match as exact_match
-    from .reference import token_f1 as token_f1
-    from .running import Outcome as Outcome
-    from .running import run_evaluator as run_evaluator
-    from .running import run_suite as run_suite
-    from .similarity import SemanticSimilarity as SemanticSimilarity
-    from .topics import InputTopic as InputTopic
+    from .runner import Outcome as Outcome
+    from .runner import run_evaluator as run_evaluator
+    from .runner import run_suite as run_suite
 
 _HOMES = {
-    "Constraints": "constraints",
-    "Grounding": "grounding",
-    "Hallucination": "hallucination",
-    "InputTopic": "topics",
+    "Constraints": "builtin.constraints",
+    "Grounding": "builtin.grounding",
+    "Hallucination": "builtin.hallucination",
+    "InputTopic": "builtin.topics",
     "Judge": "judges.judge",
-    "Outcome": "running",  # with asyncio, half of the import time
+    "Outcome": "runner",  # with asyncio, half of the import time
     "PairwiseJudge": "judges.pairwise",
-    "SemanticSimilarity": "similarity",
-    "exact_match": "reference",
-    "run_evaluator": "running",
-    "run_suite": "running",
-    "token_f1": "reference",
+    "SemanticSimilarity": "builtin.similarity",
+    "exact_match": "builtin.reference",
+    "run_evaluator": "runner",
+    "run_suite": "runner",
+    "token_f1": "builtin.reference",
 }
 _SUBMODULES = ("datasets", "statistics")
 __all__ = [  # noqa: PLE0604 - the lazy names complete the list

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from ..instrument import semconv
-from ..queries.scoring import NO_PASSAGES, Passages
-from .passages import passage_text
+from ..queries.span_scoring_store import NO_PASSAGES, Passages
+from .text.passages import passage_text
 
 
 def span_arguments(row: Mapping[str, Any], passages: Passages = NO_PASSAGES) -> dict[str, Any]:

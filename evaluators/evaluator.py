@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, overload, runtime_checkable
 
 import msgspec
 
-from ..instrument.errors import UsageError
+from ..errors import UsageError
 from .suggest import did_you_mean
 
 Direction = Literal["higher", "lower"]
@@ -129,7 +129,7 @@ class FunctionEvaluator:
 
     async def evaluate(self, **arguments: Any) -> Score | Unscored:
         """Calls the function with the arguments that it names; a sync one in a thread unless it is `inline`."""
-        from .running import call  # the loop and its threads are needed only here
+        from .runner import call  # the loop and its threads are needed only here
 
         wanted = {name: arguments.get(name) for name in self._wanted}
         if self.inline:

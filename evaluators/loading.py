@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..instrument.errors import UsageError
+from ..errors import UsageError
 from .evaluator import Evaluator
-from .running import check_suite
+from .runner import check_suite
 from .suggest import did_you_mean
 
 

@@ -21,7 +21,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .pytest_cases import Case, Cases
+    from .gate.pytest_cases import Case, Cases
 
 OPTIONS = {
     "target": "what is under test: module:callable, a URL or a recorded file",
@@ -94,8 +94,8 @@ class CaseItem(pytest.Item):
 
 
 def _cases(config: pytest.Config, named: Mapping[str, Any]) -> Cases:
-    from ..instrument.errors import EvalspanError
-    from .pytest_cases import Cases
+    from ..errors import EvalspanError
+    from .gate.pytest_cases import Cases
 
     target = named.get("target") or _option(config, "target")
     suite = named.get("suite") or _option(config, "suite")

@@ -10,9 +10,9 @@ from opentelemetry import baggage
 from opentelemetry.context import Context, attach, create_key, detach, get_current, set_value
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from ..errors import UsageError
 from . import semconv
-from .errors import UsageError
-from .guard import guarded
+from .safe_call import guarded
 
 _KEY = create_key("evalspan.attributes")
 # What `context(..., baggage=True)` sends along; nothing else is ever read from a caller's baggage.

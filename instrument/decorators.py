@@ -11,9 +11,9 @@ from typing import Any, TypeVar, overload
 from opentelemetry.context import detach
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from .errors import UsageError
-from .guard import guarded
+from ..errors import UsageError
 from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs, untraced
+from .safe_call import guarded
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

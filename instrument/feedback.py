@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import get_value
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, get_current_span, set_span_in_context
 
+from ..errors import UsageError
 from . import semconv
-from .errors import UsageError
-from .guard import guarded
 from .observing import UNTRACED
+from .safe_call import guarded
 from .suppression import is_suppressed
 
 if TYPE_CHECKING:

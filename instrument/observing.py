@@ -17,8 +17,8 @@ from . import config as settings
 from . import semconv
 from .content import ContentPolicy, without_content
 from .context import current_attributes
-from .guard import guarded
-from .recording import Attributes, Tracing, error_name
+from .libraries.call_span import Attributes, Tracing, error_name
+from .safe_call import guarded
 from .suppression import is_suppressed
 
 # kind -> (operation, the attribute that holds the name); the spans' names are "operation name".

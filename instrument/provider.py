@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from . import semconv
 from .config import InstrumentConfig
 from .context import ContextAttributes, add_context_attributes
-from .guard import guarded
+from .safe_call import guarded
 
 log = logging.getLogger(__name__)
 

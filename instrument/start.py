@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 
+from ..errors import UsageError
 from . import config as settings
 from .config import InstrumentConfig, RedactOption
 from .content import ContentPolicy
-from .errors import UsageError
+from .libraries.call_span import Tracing
 from .libraries.hooks import HOOKS
 from .metrics import ClientMetrics, make_meter_provider
 from .provider import EXIT_SECONDS, BoundedProcessor, find_or_make, fitting_bytes
-from .recording import Tracing
 from .threads import carry_context, stop_carrying
 
 if TYPE_CHECKING:

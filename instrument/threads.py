@@ -11,7 +11,7 @@ from typing import Any
 
 from opentelemetry.context import Context, attach, detach, get_current
 
-from .guard import guarded
+from .safe_call import guarded
 
 _placed: list[tuple[Any, str, Any, Any]] = []
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..instrument.errors import UsageError
-from .rows import did_you_mean
+from ..errors import UsageError
+from .store.row_encoding import did_you_mean
 
 if TYPE_CHECKING:
-    from .database import Result, Store
-    from .remote import RemoteStore
+    from .store.client import Result, Store
+    from .store.remote import RemoteStore
 
 FOLDER = Path(__file__).parent / "sql"
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..instrument.errors import QueryError, UsageError
+from ..errors import QueryError, UsageError
 from . import catalog
 
 if TYPE_CHECKING:
-    from .database import Result, Store
-    from .remote import RemoteStore
+    from .store.client import Result, Store
+    from .store.remote import RemoteStore
 
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|`[^`]*`")
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Any
 
-from .database import Store
+from .store.client import Store
 
 # A server takes no parameter of more than 128 KiB.
 _AT_ONCE = 1_000

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from .database import Store
-    from .remote import RemoteStore
+    from .store.client import Store
+    from .store.remote import RemoteStore
 
 HELD = (
     "SELECT concat(example_id, ' in dataset ', dataset) AS name, input FROM examples WHERE project = {project:String}"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .database import Store
-    from .remote import RemoteStore
+    from .store.client import Store
+    from .store.remote import RemoteStore
 
 ONE = """
 SELECT experiment_id, name, config

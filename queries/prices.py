@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from .database import Store
+from .store.client import Store
 
 # Spans around calls repeat their tokens: pricing them would count every call twice. The view leaves out the same.
 _CALLS = "operation NOT IN ('invoke_agent', 'invoke_workflow', 'execute_tool')"

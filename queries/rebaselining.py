@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .literals import literal
 
 if TYPE_CHECKING:
-    from .database import Store
-    from .remote import RemoteStore
+    from .store.client import Store
+    from .store.remote import RemoteStore
 
 _MACHINES = "source IN ('code', 'llm_judge')"
 

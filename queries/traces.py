@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..instrument.errors import UsageError
+from ..errors import UsageError
 from . import catalog
-from .result import Result
+from .store.result import Result
 
 if TYPE_CHECKING:
-    from .database import Store
-    from .remote import RemoteStore
+    from .store.client import Store
+    from .store.remote import RemoteStore
 
 SHORTEST_PREFIX = 4
 

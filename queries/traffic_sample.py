@@ -10,13 +10,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..instrument.errors import QueryError, UsageError
-from .conversation import input_of, output_text, question_of
+from ..errors import QueryError, UsageError
+from .messages import input_of, output_text, question_of
 from .near_duplicates import clusters
 
 if TYPE_CHECKING:
-    from .database import Store
-    from .remote import RemoteStore
+    from .store.client import Store
+    from .store.remote import RemoteStore
 
 STRATA = {
     "": "''",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from evalspan.queries.database import Store
+    from evalspan.queries.store.client import Store
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def model_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """The embedded store of this worker process (chDB opens one path a process): use a project name of your own."""
-    from evalspan.queries.database import open_store
+    from evalspan.queries.store.client import open_store
 
     with open_store(f"chdb://{tmp_path_factory.mktemp('store')}") as opened:
         yield opened

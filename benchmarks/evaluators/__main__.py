@@ -14,8 +14,8 @@ from pathlib import Path
 from aiohttp import web
 
 from evalspan.evaluators import Constraints, Grounding, Judge, run_evaluator, token_f1
-from evalspan.evaluators.checks import InLanguage, NoRefundPromise, WordCount, no_competitors
-from evalspan.evaluators.private_data import NoPersonalData
+from evalspan.evaluators.builtin.checks import InLanguage, NoRefundPromise, WordCount, no_competitors
+from evalspan.evaluators.builtin.private_data import NoPersonalData
 
 ANSWERS = Path(__file__).parents[2] / "docs" / "examples" / "support" / "answers.jsonl"
 CALLS, AT_ONCE, ROUNDS = 400, 50, 20

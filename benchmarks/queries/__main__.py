@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from evalspan.queries import catalog
-from evalspan.queries.database import Store, open_store
+from evalspan.queries.store.client import Store, open_store
 
 Times = tuple[float, float, float]  # milliseconds: first run, warm, processor time of a warm run
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...queries.database import Store
+from ...queries.store.client import Store
 from .config import AlertRule, AlertsConfig, Problem, SinkConfig, place, read_rules, read_sinks
 from .sinks import Sink
 from .watcher import Watcher, refused
@@ -19,32 +19,32 @@ from .watcher import Watcher, refused
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from ...queries.host import Host
     from ..config import Config
-    from ..service import Service
 
 _log = logging.getLogger(__name__)
 DRAIN_S = 5.0
 
 
-def attach(app: web.Application, service: Service) -> None:
+def attach(app: web.Application, host: Host, config: Config) -> None:
     """Watches while the service runs. A rule that cannot work is off, with file, line and reason; the others watch."""
-    if not service.config.alerts.enabled:
+    if not config.alerts.enabled:
         return
 
     async def run(_: web.Application) -> AsyncIterator[None]:
-        rules, sinks, problems = await asyncio.to_thread(ready, service.config, service.store)
+        rules, sinks, problems = await asyncio.to_thread(ready, config, host.store)
         for problem in problems:
             _log.error("%s", problem)
-        service.telemetry.gauge("alert_rules_off", lambda: len(problems))
-        await asyncio.to_thread(remember, service.store, rules, problems)
-        tellers = [Sink(sink, service.telemetry.add) for sink in sinks]
+        host.telemetry.gauge("alert_rules_off", lambda: len(problems))
+        await asyncio.to_thread(remember, host.store, rules, problems)
+        tellers = [Sink(sink, host.telemetry.add) for sink in sinks]
         watcher = Watcher(
-            service.store,
+            host.store,
             rules,
             tellers,
-            service.telemetry,
-            link=lambda trace: f"{service.http_url}/traces/{trace}",
-            clock=service.clock,
+            host.telemetry,
+            link=lambda trace: f"{host.http_url}/traces/{trace}",
+            clock=host.clock,
         )
         tasks = [asyncio.create_task(watcher.run()), *(asyncio.create_task(teller.run()) for teller in tellers)]
         tasks[0].add_done_callback(_say_if_it_died)

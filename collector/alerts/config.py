@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ...instrument.errors import ConfigError, EvalspanError
+from ...errors import ConfigError, EvalspanError
 
 Severity = Literal["high", "medium", "low", "info"]
 

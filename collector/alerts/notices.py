@@ -6,7 +6,7 @@ from datetime import datetime
 from string import Formatter
 from typing import Any
 
-from ...evaluators.units import in_unit
+from ...evaluators.drift.units import in_unit
 from .config import AlertRule
 from .states import Key
 

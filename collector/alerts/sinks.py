@@ -18,8 +18,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from ...instrument.errors import ConfigError
-from ..auth import is_loopback
+from ...errors import ConfigError
+from ...queries.host.auth import is_loopback
 from .config import SinkConfig
 
 _log = logging.getLogger("evalspan.alerts")

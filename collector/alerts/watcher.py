@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
+from ...errors import EvalspanError
 from ...evaluators.suggest import did_you_mean
-from ...instrument.errors import EvalspanError
 from ...queries import catalog
 from ...queries.conditions import check_condition, matching, try_out
-from ...queries.database import Store
-from ..clock import Clock
-from ..telemetry import HELP, Telemetry
+from ...queries.host.clock import Clock
+from ...queries.host.telemetry import HELP, Telemetry
+from ...queries.store.client import Store
 from .config import AlertRule, Problem
 from .notices import notice_of
 from .sinks import Sink

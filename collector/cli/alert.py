@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from ...errors import UsageError
 from ...evaluators.cli.drift import duration
-from ...instrument.errors import UsageError
 from ...queries import catalog
 from ...queries.cli.links import point_to
 from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
-from ...queries.database import connect
+from ...queries.store.client import connect
 from ..alerts.config import AlertRule, read_rules, read_sinks
 from ..alerts.notices import notice_of
 from ..alerts.sinks import Sink

@@ -10,10 +10,10 @@ from typing import Any
 import click
 import msgspec
 
-from ...instrument.errors import ConfigError
+from ...errors import ConfigError
 from ...queries.cli.output import format_option, render
-from ...queries.database import Result
-from ..auth import refuse_open_door
+from ...queries.host.auth import refuse_open_door
+from ...queries.store.client import Result
 from ..config import TABLES, Config, load_config
 
 _file_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
@@ -52,7 +52,7 @@ def check(path: Path | None) -> None:
 
 def _problems(loaded: Config) -> list[str]:
     """What is wrong with the rules and sinks; their queries and conditions are tried on an empty store."""
-    from ...queries.database import open_store
+    from ...queries.store.client import open_store
     from ..alerts import ready
     from ..online import ready_rules
 
@@ -66,7 +66,7 @@ def _problems(loaded: Config) -> list[str]:
 @config.command()
 def reference() -> None:
     """Print docs/configuration.md, written from the settings themselves."""
-    from ..reference import configuration_markdown
+    from .config_docs import configuration_markdown
 
     click.echo(configuration_markdown(), nl=False)
 

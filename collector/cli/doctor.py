@@ -13,12 +13,12 @@ import click
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from ...errors import CollectorUnreachable, NotArrived
 from ...instrument import semconv
-from ...instrument.errors import CollectorUnreachable, NotArrived
-from ...queries.arrivals import has_arrived
-from ...queries.config import parse_dsn
-from ...queries.database import connect
-from ...queries.ownership import service_of
+from ...queries.ingest_stats import has_arrived
+from ...queries.store.client import connect
+from ...queries.store.config import parse_dsn
+from ...queries.store.lock_file import service_of
 
 _DEFAULT = "http://127.0.0.1:4318"
 

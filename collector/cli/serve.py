@@ -40,8 +40,8 @@ def serve(
         "receive.sql_port": sql_port,
     }
     config = load_config(path, flags)
-    from ...queries.config import parse_dsn
-    from ...queries.engine import load_engine
+    from ...queries.store.config import parse_dsn
+    from ...queries.store.engine import load_engine
     from ..service import Service
 
     if parse_dsn(config.store.dsn or None).embedded:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from ...queries.arrivals import senders
 from ...queries.cli.output import format_option, render
-from ...queries.config import parse_dsn
-from ...queries.database import Result, connect
-from ...queries.ownership import Owner, service_of
-from ..exposition import counters
+from ...queries.ingest_stats import senders
+from ...queries.store.client import Result, connect
+from ...queries.store.config import parse_dsn
+from ...queries.store.lock_file import Owner, service_of
+from ..metrics_client import counters
 from ..online.terminal import say_funnel
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

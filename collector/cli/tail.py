@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from ...queries.arrivals import new_spans
 from ...queries.cli.output import render
-from ...queries.database import Result, connect
+from ...queries.ingest_stats import new_spans
+from ...queries.store.client import Result, connect
 
 # Two inserts may end in the other order than they took their time: what came so long before is looked at again.
 _OVERLAP = timedelta(seconds=5)

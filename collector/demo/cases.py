@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...evaluators.datasets import Dataset, Example
-from ...evaluators.running import run_suite
+from ...evaluators.runner import run_suite
 from .assistant import BAD_PROMPT, GOOD_PROMPT, Assistant
 from .found import Cases
 from .knowledge import known_answer

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...instrument.errors import EvalspanError
+from ...errors import EvalspanError
 
 MODEL_NAME = "smollm2-135m-instruct"
 """What the server calls the model in its answers."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...instrument.errors import CollectorUnreachable, EvalspanError
+from ...errors import CollectorUnreachable, EvalspanError
 from ...queries import catalog
-from ...queries.database import Store, connect
-from ...queries.ownership import service_of
-from ...queries.remote import RemoteStore
-from ..exposition import counters
+from ...queries.store.client import Store, connect
+from ...queries.store.lock_file import service_of
+from ...queries.store.remote import RemoteStore
+from ..metrics_client import counters
 
 RULE = "answers"
 _SECONDS = 16 * 86_400

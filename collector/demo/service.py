@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...instrument.errors import CollectorUnreachable
+from ...errors import CollectorUnreachable
 
 _STARTS_WITHIN_S = 90
 _STOPS_WITHIN_S = 30

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 
 
 class State(msgspec.Struct):

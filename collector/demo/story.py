@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import evalspan
 
-from ...instrument.errors import EvalspanError
+from ...errors import EvalspanError
 from . import traffic
 from .assistant import Assistant
 from .chapters import Chapters

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ...queries import catalog
-from ...queries.database import Store, connect
-from ...queries.remote import RemoteStore
+from ...queries.store.client import Store, connect
+from ...queries.store.remote import RemoteStore
 from .found import Raised
 
 RULES = ("quality_dropped", "new_prompt", "answers_changed")

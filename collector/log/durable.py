@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ..telemetry import Telemetry
+from ...queries.host.telemetry import Telemetry
 from . import framing, segments
 
 logger = logging.getLogger(__name__)

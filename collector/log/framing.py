@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from isal.isal_zlib import crc32
 
+from ...queries.host.auth import LONGEST_PROJECT
+
 # Appended protobuf fields: concatenating protobuf messages merges them, so the client's bytes stay as they came, and a
 # client that sends these fields itself is overruled by ours, which come last.
 _PROJECT = b"\xc2\x3e"  # field 1000, length-delimited
 _RECEIVED = b"\xc9\x3e"  # field 1001, fixed64: milliseconds since 1970
 _CHECKSUM = b"\xd5\x3e"  # field 1002, fixed32: CRC-32 of all bytes of the record before it
 _TAIL = 2 + 8 + 2 + 4
-LONGEST_PROJECT = 100
 
 
 class Record(NamedTuple):

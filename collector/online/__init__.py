@@ -15,44 +15,44 @@ import click
 
 from ...evaluators.online import EvaluationConfig, Follower, Problem, ReadyRule, checked, read_rules
 from ...evaluators.online.state import State
-from ...queries.scoring import Queue
+from ...queries.span_scoring_store import Queue
 from . import aggregates
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from ...queries.database import Store
+    from ...queries.host import Host
+    from ...queries.store.client import Store
     from ..config import Config
-    from ..service import Service
 
 _log = logging.getLogger(__name__)
 
 
-def attach(app: web.Application, service: Service) -> None:
+def attach(app: web.Application, host: Host, config: Config) -> None:
     """Start a worker thread with the service, when `[evaluation]` has rules that can run.
 
     It has an event loop of its own: an evaluator that blocks or a judge that hangs holds up neither receivers nor
     inserts. A rule that cannot run is refused here, loudly, and the others run.
     """
-    config = service.config.evaluation
-    if config.aggregates_every_s:
-        app.cleanup_ctx.append(partial(_aggregates, service))
-    if not config.rules:
+    evaluation = config.evaluation
+    if evaluation.aggregates_every_s:
+        app.cleanup_ctx.append(partial(_aggregates, host, config))
+    if not evaluation.rules:
         return
-    ready, problems = ready_rules(service.config, service.store)
+    ready, problems = ready_rules(config, host.store)
     for problem in problems:
         _log.error("%s", problem)
-    service.telemetry.gauge("online_rules_off", lambda: len(problems))
-    remember_problems(service.store, [one.rule.name for one in ready], problems)
-    if not config.in_service or not ready:
+    host.telemetry.gauge("online_rules_off", lambda: len(problems))
+    remember_problems(host.store, [one.rule.name for one in ready], problems)
+    if not evaluation.in_service or not ready:
         return
 
     async def run(_: web.Application) -> AsyncIterator[None]:
-        shard, shards = config.share
-        follower = Follower(service.store, ready, config, shard=shard, shards=shards, count=service.telemetry.add)
+        shard, shards = evaluation.share
+        follower = Follower(host.store, ready, evaluation, shard=shard, shards=shards, count=host.telemetry.add)
         thread = threading.Thread(target=follower.run, name="online evaluation", daemon=True)
         thread.start()
-        service.telemetry.gauge("online_lag_seconds", lambda: lag_s(follower))
+        host.telemetry.gauge("online_lag_seconds", lambda: lag_s(follower))
         yield
         follower.stop()
         await asyncio.to_thread(thread.join, 10)
@@ -60,12 +60,12 @@ def attach(app: web.Application, service: Service) -> None:
     app.cleanup_ctx.append(run)
 
 
-async def _aggregates(service: Service, _: web.Application) -> AsyncIterator[None]:
+async def _aggregates(host: Host, config: Config, _: web.Application) -> AsyncIterator[None]:
     """Sums up the scores of every window on stderr while the service runs, whoever made them."""
-    projects = sorted({"default", *service.config.auth.keys.values()})
-    every_s = service.config.evaluation.aggregates_every_s
+    projects = sorted({"default", *config.auth.keys.values()})
+    every_s = config.evaluation.aggregates_every_s
     stop, say = asyncio.Event(), partial(click.echo, err=True)
-    task = asyncio.create_task(aggregates.follow(service.store, projects, every_s, say, stop))
+    task = asyncio.create_task(aggregates.follow(host.store, projects, every_s, say, stop))
     yield
     stop.set()
     await task

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ...queries import catalog
-from ...queries.database import Store
+from ...queries.store.client import Store
 
 _log = logging.getLogger(__name__)
 _KEPT = ("metric", "evaluator_version", "effective_n", "mean", "low", "high", "p10", "share_unscored")

@@ -9,8 +9,8 @@ import click
 from ...queries import catalog
 
 if TYPE_CHECKING:
-    from ...queries.database import Store
-    from ...queries.remote import RemoteStore
+    from ...queries.store.client import Store
+    from ...queries.store.remote import RemoteStore
 
 
 def say_funnel(store: Store | RemoteStore) -> None:

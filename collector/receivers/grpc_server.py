@@ -13,14 +13,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from ...instrument.errors import UsageError
-from ..auth import KeyRing
-from ..telemetry import Telemetry
+from ...errors import UsageError
+from ...queries.host.auth import KeyRing
+from ...queries.host.telemetry import Telemetry
 from .config import ReceiveConfig
 from .http import Accept
-from .intake import Intake
+from .ingestor import Intake
 from .memory import RequestMemory
-from .refusal import Refused
+from .rejection import Refused
 
 _SERVICES = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",

@@ -12,13 +12,13 @@ from aiohttp.typedefs import Handler
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
-from ..telemetry import Telemetry
+from ...queries.host.telemetry import Telemetry
 from .config import ReceiveConfig
-from .inflate import inflate
-from .intake import Intake
+from .decompress import inflate
+from .ingestor import Intake
 from .memory import RequestMemory, Share
 from .otlp_json import to_json
-from .refusal import INTERNAL, UNIMPLEMENTED, Refused
+from .rejection import INTERNAL, UNIMPLEMENTED, Refused
 
 logger = logging.getLogger(__name__)
 

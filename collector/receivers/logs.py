@@ -13,11 +13,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from ...evaluators.rows import evaluation_row
-from ...evaluators.running import Outcome
+from ...evaluators.evaluation_rows import evaluation_row
+from ...evaluators.runner import Outcome
 from ...instrument import semconv
-from .contents import EVENTS as CONTENT_EVENTS
-from .refusal import Refused
+from .message_events import EVENTS as CONTENT_EVENTS
+from .rejection import Refused
 
 _VERSION = "gen_ai.evaluation.version"
 _SOURCES = ("code", "llm_judge", "human", "user_feedback", "sdk")

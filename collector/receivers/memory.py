@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from .refusal import Refused
+from .rejection import Refused
 
 
 class RequestMemory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from .refusal import Refused
+from .rejection import Refused
 
 REASON = "metrics are not stored here: set OTEL_METRICS_EXPORTER=none, or send them to a metrics backend"
 

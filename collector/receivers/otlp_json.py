@@ -10,7 +10,7 @@ import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from .refusal import Refused
+from .rejection import Refused
 
 M = TypeVar("M", bound=Message)
 

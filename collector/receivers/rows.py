@@ -7,10 +7,10 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from ...instrument.errors import EvalspanError
-from ...queries.database import Store
-from ..auth import KeyRing
-from .refusal import INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE
+from ...errors import EvalspanError
+from ...queries.host.auth import KeyRing
+from ...queries.store.client import Store
+from .rejection import INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE
 
 TABLES = (
     "evaluations",

@@ -14,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ...instrument import semconv
-from .refusal import Refused
+from .rejection import Refused
 from .times import set_missing_times
 
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from ...instrument.errors import ConfigError
+from ...errors import ConfigError
 
 # The brief's default once sampling is switched on; without `[sampling]` everything is kept.
 DEFAULT_RATE = 0.05

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ..insert import Batch
+from ...queries.host.telemetry import Telemetry
+from ..insert.inserter import Batch
 from ..log import framing
-from ..telemetry import Telemetry
 from .sampler import Sampler
 
 

@@ -13,8 +13,8 @@ from .probability import with_threshold
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    from .facts import SpanFacts
     from .rules import Decision
+    from .span_view import SpanFacts
 
 # The system instructions and tools stay: they are the application's text, not its users', and drift needs their fingerprint.
 CONTENT = CONTENT_ATTRIBUTES - {semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS}

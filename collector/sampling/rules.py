@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ...instrument import semconv
-from .allowance import Allowance
+from .adaptive_rate import Allowance
 from .config import SamplingConfig, SamplingRule
-from .facts import SpanFacts
 from .latency import RunningQuantile
 from .probability import incoming_threshold, probability_of, randomness_of, threshold_of, weight_of
+from .span_view import SpanFacts
 
 KEEP_RULE = "keep"
 BASE_RULE = "base"

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .config import SamplingConfig
-from .facts import SpanFacts, scalar
 from .rewrite import mark
 from .rules import Decision, Policy
+from .span_view import SpanFacts, scalar
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ..insert import Batch
+from ...queries.host.telemetry import Telemetry
+from ..insert.inserter import Batch
 from ..log import framing
-from ..telemetry import Telemetry
-from .facts import SpanFacts
 from .journal import Committed, Entry, Journal, Key, Verdict
 from .rewrite import mark
 from .rules import Decision
 from .sampler import Sampler, resource_attributes
+from .span_view import SpanFacts
 
 _COMMIT_S = 0.5  # one sync serves the decisions of so long
 _COMMIT_SPANS = 4_000

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import msgspec
 
-from ...instrument.errors import UsageError
-from ...queries.database import connect
-from ..annotation import GOOD_FROM, WEEKLY, Draw, Scale, agreement_report, draw, label_row, texts_of
+from ...errors import UsageError
+from ...queries.store.client import connect
+from ..calibration.annotation import GOOD_FROM, WEEKLY, Draw, Scale, agreement_report, draw, label_row, texts_of
 
 _KEYS = {
     "pass-fail": "p pass, f fail",

@@ -10,8 +10,8 @@ from typing import Any
 import click
 import msgspec
 
-from ...instrument.errors import UsageError
-from ..calibration import LEAST_LABELS, Calibration, Pair, Rate, calibrate, corrected_rate
+from ...errors import UsageError
+from ..calibration.calibrate import LEAST_LABELS, Calibration, Pair, Rate, calibrate, corrected_rate
 
 EXIT = {"may_gate": 0, "may_not_gate": 3, "too_few_labels": 4}
 _WORDS = {"pass": True, "good": True, "supported": True, "true": True, "yes": True, "fail": False, "bad": False}
@@ -143,7 +143,7 @@ def _stored(
     dsn: str | None, project: str, metric: str, version: str, good_from: float | None
 ) -> tuple[list[Pair], dict[str, Any] | None]:
     from ...queries import catalog
-    from ...queries.database import connect
+    from ...queries.store.client import connect
 
     verdicts = {"pass": True, "fail": False}
     store = connect(dsn)

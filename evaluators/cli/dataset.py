@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ...instrument.errors import DatasetError, UsageError
+from ...errors import DatasetError, UsageError
 from .dataset_options import PARTITION_NAMES, file_argument, format_option, show
 from .dataset_people import approve, review
 from .dataset_store import pull, push, sample

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 
 PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
@@ -22,7 +22,7 @@ project_option = click.option("--project", default="default", show_default=True)
 def show(columns: tuple[str, ...], rows: list[tuple[Any, ...]], format_: str) -> None:
     """Prints rows as every other command does."""
     from ...queries.cli.output import render
-    from ...queries.database import Result
+    from ...queries.store.client import Result
 
     first = rows[0] if rows else columns
     kinds = ["Float64" if isinstance(cell, int | float) else "String" for cell in first]

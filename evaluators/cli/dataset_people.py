@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from .dataset_options import PARTITION_NAMES, file_argument, whoever_runs_this
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from .dataset_options import file_argument, project_option, store_option
 
 
@@ -21,7 +21,7 @@ from .dataset_options import file_argument, project_option, store_option
 @store_option
 def sample(file: str, size: int, since: str, where: str, by: str, seed: int, project: str, dsn: str | None) -> None:
     """Draw the distribution partition from stored traffic, with the weight of each case; replaces an earlier draw."""
-    from ...queries.database import connect
+    from ...queries.store.client import connect
     from ...queries.traffic_sample import sample_traffic
     from ..datasets import Dataset, Example
     from .export import duration
@@ -52,8 +52,8 @@ def sample(file: str, size: int, since: str, where: str, by: str, seed: int, pro
 @store_option
 def push(file: str, name: str, project: str, dsn: str | None) -> None:
     """Write a dataset file into the table `examples`; what was there under its name and is gone is deleted."""
-    from ...queries.database import connect
     from ...queries.examples import store_examples
+    from ...queries.store.client import connect
     from ..datasets import Dataset
     from ..datasets.stored import to_items
 
@@ -71,8 +71,8 @@ def push(file: str, name: str, project: str, dsn: str | None) -> None:
 @store_option
 def pull(name: str, file: str, project: str, dsn: str | None) -> None:
     """Write a dataset of the store into a file; the manifest of a file that exists is kept."""
-    from ...queries.database import connect
     from ...queries.examples import stored_examples
+    from ...queries.store.client import connect
     from ..datasets import Dataset
     from ..datasets.stored import from_items
 

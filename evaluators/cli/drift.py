@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from ...queries.cli.links import point_to
 from ...queries.cli.output import format_option, render
-from ...queries.database import Result, connect
-from ..drift import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
-from ..units import in_unit
+from ...queries.store.client import Result, connect
+from ..drift.report import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
+from ..drift.units import in_unit
 
 if TYPE_CHECKING:
-    from ...queries.database import Store
-    from ...queries.remote import RemoteStore
+    from ...queries.store.client import Store
+    from ...queries.store.remote import RemoteStore
 
 EXIT_DRIFT, EXIT_TOO_THIN = 3, 4
 _MEANS = {"latency": " (geometric mean)", "ttft": " (geometric mean)", "cost": " a call", "error_rate": " of the calls"}
@@ -88,7 +88,7 @@ def drift(
 
 
 def _learn(store: Store | RemoteStore, since: timedelta, path: Path, embedder: str, options: dict[str, Any]) -> None:
-    from ..topics import embedder_of, inputs_of, learn_topics
+    from ..builtin.topics import embedder_of, inputs_of, learn_topics
 
     scope = {name: options[name] for name in ("project", "service", "environment")}
     texts = inputs_of(store, int(since.total_seconds()), **scope)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from .dataset_options import PARTITION_NAMES, format_option, project_option, show, store_option
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def run(format_: str, **options: Any) -> None:
 def list_(limit: int, format_: str, project: str, dsn: str | None) -> None:
     """List the stored experiments, newest first."""
     from ...queries.cli.output import render
-    from ...queries.database import connect
     from ...queries.experiments import LIST
+    from ...queries.store.client import connect
 
     with connect(dsn) as store:
         render(store.query(LIST, {"project": project, "limit": limit}), format_)
@@ -130,7 +130,7 @@ def compare(
     _print_comparison(compared, format_)
     if dsn:
         from ...queries.cli.links import point_to
-        from ...queries.database import connect
+        from ...queries.store.client import connect
 
         with connect(dsn) as store:
             point_to(store, "/experiments", project=project, compare=f"{old.experiment_id},{new.experiment_id}")
@@ -148,7 +148,7 @@ def _keep(record: Experiment, options: dict[str, Any]) -> None:
         click.echo(f"recorded in {options['out']}", err=True)
     if options["dsn"]:
         from ...queries.cli.links import point_to
-        from ...queries.database import connect
+        from ...queries.store.client import connect
         from ..experiments.stored import save_to_store
 
         with connect(options["dsn"]) as store:

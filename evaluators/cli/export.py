@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 
 if TYPE_CHECKING:
-    from ...queries.database import Store
-    from ...queries.failures import Found
-    from ...queries.remote import RemoteStore
+    from ...queries.failures.selection import Found
+    from ...queries.store.client import Store
+    from ...queries.store.remote import RemoteStore
 
 FORMATS = ("jsonl", "parquet", "promptfoo", "inspect", "openai-evals", "huggingface", "pytest")
 RULES = ("api_key", "email", "iban", "card", "phone")
@@ -58,8 +58,8 @@ def failures(
 
     A JSONL file that exists is added to. The cases gate after `evalspan dataset review`.
     """
-    from ...queries.database import connect
-    from ...queries.failures import find_failures
+    from ...queries.failures.selection import find_failures
+    from ...queries.store.client import connect
 
     window = duration(since)
     path = Path(destination)
@@ -83,7 +83,7 @@ def duration(text: str) -> timedelta:
 
 
 def _held_by_files(against: tuple[str, ...], path: Path, format_: str) -> list[tuple[str, str]]:
-    from ...queries.conversation import question_of
+    from ...queries.messages import question_of
     from ..datasets import Dataset
 
     files = [*against, *([str(path)] if format_ == "jsonl" and path.exists() else [])]
@@ -91,8 +91,8 @@ def _held_by_files(against: tuple[str, ...], path: Path, format_: str) -> list[t
 
 
 def _held_by_store(store: Store | RemoteStore, project: str) -> list[tuple[str, str]]:
-    from ...queries.conversation import question_of
     from ...queries.examples import held_inputs
+    from ...queries.messages import question_of
 
     return [(name, question_of(given)) for name, given in held_inputs(store, project)]
 

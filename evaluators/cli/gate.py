@@ -115,8 +115,8 @@ def load_dataset(name: str, dsn: str | None, project: str = "default") -> Datase
 
     if Path(name).exists() or not dsn or name.endswith((".jsonl", ".json")):
         return Dataset.load(name)
-    from ...queries.database import connect
     from ...queries.examples import stored_examples
+    from ...queries.store.client import connect
 
     with connect(dsn) as store:
         items = stored_examples(store, name, project)
@@ -129,7 +129,7 @@ def load_dataset(name: str, dsn: str | None, project: str = "default") -> Datase
 
 def parse_margins(given: tuple[str, ...]) -> dict[str, float]:
     """`0.1` is the pass rate's margin, `METRIC=0.1` that metric's. Raises UsageError for what is no positive number."""
-    from ...instrument.errors import UsageError
+    from ...errors import UsageError
 
     margins = {}
     for text in given:
@@ -147,7 +147,7 @@ def parse_margins(given: tuple[str, ...]) -> dict[str, float]:
 
 
 def _write(report: GateReport, options: dict[str, Any]) -> None:
-    from ...queries.exports.whole import write_atomically
+    from ...queries.exports.atomic_write import write_atomically
     from ..reports.github import in_github, workflow_commands, write_step_summary
     from ..reports.junit import junit_xml
     from ..reports.markdown import markdown
@@ -170,7 +170,7 @@ def _store(report: GateReport, dsn: str) -> None:
     import msgspec
 
     from ...queries.cli.links import point_to
-    from ...queries.database import connect
+    from ...queries.store.client import connect
     from ..experiments.record import Experiment
     from ..experiments.stored import save_to_store
 

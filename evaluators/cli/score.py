@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 
 if TYPE_CHECKING:
     from ..evaluator import Evaluator
     from ..judges.budget import Budget
-    from ..score_report import Summary
+    from ..reports.score_report import Summary
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 INCONCLUSIVE = 4
@@ -88,7 +88,7 @@ def score(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) -> list[Summary]:
-    from ..scoring import Results, read_outputs, score_all
+    from ..scoring.outputs import Results, read_outputs, score_all
 
     path = Path(options["input_path"])
     outputs = read_outputs(path)
@@ -105,7 +105,7 @@ def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) ->
     click.echo(f"{made} judgements made, {len(scored) - made} kept from before; results in {target}", err=True)
     found = _show(scored, options["format_"])
     if options["labels_path"]:
-        from ..labelling import read_labels_by_id, write_labelled
+        from ..calibration.label_files import read_labels_by_id, write_labelled
 
         for written in write_labelled(scored, read_labels_by_id(Path(options["labels_path"])), target):
             click.echo(f"evalspan calibrate --labels {written}", err=True)
@@ -113,8 +113,8 @@ def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) ->
 
 
 def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[str, Any]) -> list[Summary]:
-    from ...queries.database import connect
-    from ..span_scoring import compare_versions, score_spans
+    from ...queries.store.client import connect
+    from ..scoring.spans import compare_versions, score_spans
     from .drift import duration
 
     with connect(options["dsn"]) as store, progress(None, "score") as advance:
@@ -137,8 +137,8 @@ def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[st
 
 
 def _follow(options: dict[str, Any]) -> None:
-    from ...queries.database import connect
-    from ..span_scoring import follow
+    from ...queries.store.client import connect
+    from ..scoring.spans import follow
 
     index, _, count = options["shard"].partition("/")
     if not index.isdigit() or not count.isdigit() or int(index) >= int(count):
@@ -178,8 +178,8 @@ def _print_prompts(suite: list[Evaluator]) -> None:
 
 def _show(scored: list[Any], format_: str) -> list[Summary]:
     from ...queries.cli.output import render
-    from ...queries.database import Result
-    from ..score_report import COLUMNS, advice, summaries
+    from ...queries.store.client import Result
+    from ..reports.score_report import COLUMNS, advice, summaries
 
     found = summaries(scored)
     rows = [tuple(getattr(one, column) for column in COLUMNS) for one in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...instrument.errors import DatasetError
+from ...errors import DatasetError
 from .dataset import Dataset
 from .example import PARTITIONS, Example
 from .manifest import Approval, Manifest, Version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ...instrument.errors import DatasetError
+from ...errors import DatasetError
 from .example import Example, person
 from .manifest import Approval, now
 

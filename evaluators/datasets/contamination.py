@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...instrument.errors import DatasetError
-from ...queries.conversation import question_of
+from ...errors import DatasetError
+from ...queries.messages import question_of
 from ...queries.near_duplicates import NearDuplicates, normalize
 from .example import Example
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import DatasetError
-from ...queries.exports.whole import jsonl, write_atomically
+from ...errors import DatasetError
+from ...queries.exports.atomic_write import jsonl, write_atomically
 from . import approval, rules
 from .example import PARTITIONS, Example
 from .files import read_examples

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ...instrument.errors import DatasetError
+from ...errors import DatasetError
 from .dataset import Dataset
 from .example import Example
 

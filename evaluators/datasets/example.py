@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import DatasetError
+from ...errors import DatasetError
 
 PARTITIONS = ("golden", "regression", "adversarial", "distribution")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import DatasetError
+from ...errors import DatasetError
 from .example import Example
 
 

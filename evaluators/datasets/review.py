@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...instrument.errors import DatasetError
+from ...errors import DatasetError
 from .example import Example, person
 from .manifest import now
 

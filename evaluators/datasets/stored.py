@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import DatasetError
+from ...errors import DatasetError
 from .dataset import Dataset
 from .example import APPROVALS, Example
 from .manifest import Approval

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from ...queries.exports.whole import write_atomically
-from ..running import Outcome
+from ...queries.exports.atomic_write import write_atomically
+from ..runner import Outcome
 from .fingerprint import Touched, file_hash, listening, project_fingerprint
 from .target import Answer, Target
 

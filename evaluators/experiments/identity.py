@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from ..datasets import Dataset
 from ..evaluator import Evaluator
+from .case_verdict import golden_bar, in_order, kind_of
 from .record import CaseResult, Experiment, Metric
-from .ruling import golden_bar, in_order, kind_of
 from .run import NOT_REACHED
 from .target import Target
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import UsageError
-from ...queries.exports.whole import write_atomically
-from ..running import Outcome
-from .ruling import Status
+from ...errors import UsageError
+from ...queries.exports.atomic_write import write_atomically
+from ..runner import Outcome
+from .case_verdict import Status
 from .target import Identity
 
 SCHEMA = "evalspan.experiment/1"

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 
 
 def recorded_answers(path: str) -> Callable[[dict[str, Any]], Any]:

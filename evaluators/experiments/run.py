@@ -12,11 +12,11 @@ import msgspec
 
 from ..datasets import Example
 from ..evaluator import Evaluator
-from ..running import Outcome, run_evaluator
+from ..runner import Outcome, run_evaluator
 from .cache import Cache, key_of
+from .case_verdict import raise_to_golden, rule
 from .fingerprint import watching
 from .record import CaseResult
-from .ruling import raise_to_golden, rule
 from .target import Answer, DaemonThreads, Target, no_way_out
 
 NOT_REACHED = "not run: the time budget of {0:g} s was used up"

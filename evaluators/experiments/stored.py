@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from .record import CaseResult, Experiment, load_experiment
 
 if TYPE_CHECKING:
-    from ...queries.database import Store
-    from ...queries.remote import RemoteStore
+    from ...queries.store.client import Store
+    from ...queries.store.remote import RemoteStore
 
 PASSED = {True: "pass", False: "fail", None: "unknown"}
 
@@ -49,8 +49,8 @@ def find_experiment(key: str, *, dsn: str | None = None, project: str = "default
         return load_experiment(key)
     if not dsn:
         raise UsageError(f"there is no file {key}", hint="record one with --out FILE, or name the store with --store")
-    from ...queries.database import connect
     from ...queries.experiments import stored_experiment
+    from ...queries.store.client import connect
 
     with connect(dsn) as store:
         found = stored_experiment(store, key, project)

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from ..evaluator import plain, reason_of
 from ..loading import load_object
 from ..suggest import did_you_mean

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import msgspec
 
 from ..evaluator import Evaluator
+from ..experiments.case_verdict import kind_of
 from ..experiments.record import CaseResult
-from ..experiments.ruling import kind_of
 
 NEAR = 0.02  # of the threshold's size, and at least this much on a scale from 0 to 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from ..datasets import Dataset, Example
 from ..evaluator import Evaluator
 from ..experiments.cache import Cache, default_directory

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import msgspec
 
-from ...instrument.errors import EvalspanError
+from ...errors import EvalspanError
 
 
 class BudgetSpent(EvalspanError):

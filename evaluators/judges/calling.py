@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from ...instrument.errors import EvalspanError
+from ...errors import EvalspanError
 from ...instrument.suppression import suppress
 from .budget import Budget, current_budget
 from .cache import AnswerCache
-from .pace import pace_of
+from .concurrency_limiter import pace_of
 from .prices import Price, cost_usd
 from .providers import Provider, Reply, Request, stable_address
 

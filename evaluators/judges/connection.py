@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from .budget import Budget
 from .cache import AnswerCache, default_cache
 from .calling import RETRIES, Caller

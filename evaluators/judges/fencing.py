@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from ..tokens import sentences
+from ..text.tokens import sentences
 
 _ORDER = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules?|criteri[ao]n?|prompt|everything above|all (?:the )?above|all previous)\b"

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Unpack
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from ..evaluator import Direction, EvaluationWarning, Score, Unscored, fingerprint, source_of
-from ..passages import passage_text
+from ..text.passages import passage_text
 from .connection import Connection, caller_for
 from .families import family_warning
 from .fencing import orders_in, without_orders

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..passages import passage_text
+from ..text.passages import passage_text
 from .fencing import fence
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack
 import msgspec
 
 from ..evaluator import Direction, Score, Unscored, fingerprint, reason_of
-from ..passages import passage_text
+from ..text.passages import passage_text
 from .connection import Connection, caller_for
 from .families import family_warning
 from .judge import DEFAULT_CRITERIA

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from ...instrument.errors import UsageError
+from ...errors import UsageError
 from ..evaluator import fingerprint
 from ..suggest import did_you_mean
 

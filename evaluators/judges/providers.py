@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from ...instrument.errors import EvalspanError, UsageError
+from ...errors import EvalspanError, UsageError
 from ..suggest import did_you_mean
 
 _LOOPBACK_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ...instrument.errors import EvalspanError
+from ...errors import EvalspanError
 from .calling import Answer, Caller
 from .fencing import fresh_nonce
 from .providers import Message, Request

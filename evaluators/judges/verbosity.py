@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..tokens import unicode_tokens
+from ..text.tokens import unicode_tokens
 
 NOTABLE = 0.3
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...instrument.errors import ConfigError, EvalspanError
+from ...errors import ConfigError, EvalspanError
 from ..evaluator import Evaluator
 from ..loading import load_object
-from ..running import check_suite
+from ..runner import check_suite
 from ..suggest import did_you_mean
 
 

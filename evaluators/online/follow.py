@@ -8,14 +8,14 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...instrument.errors import EvalspanError, QueryError
-from ...queries.scoring import Queue
+from ...errors import EvalspanError, QueryError
+from ...queries.span_scoring_store import Queue
 from .config import EvaluationConfig, Problem, ReadyRule
 from .worker import Count, RuleWorker
 
 if TYPE_CHECKING:
-    from ...queries.database import Store
-    from ...queries.remote import RemoteStore
+    from ...queries.store.client import Store
+    from ...queries.store.remote import RemoteStore
 
 _log = logging.getLogger(__name__)
 _STORE_AWAY_S = 5.0

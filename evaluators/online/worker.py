@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ...queries.scoring import NO_PASSAGES, Passages, Queue, Scope, apart_from
+from ...queries.span_scoring_store import NO_PASSAGES, Passages, Queue, Scope, apart_from
 from ..arguments import span_arguments
-from ..rows import Source, evaluation_row
-from ..running import Outcome, run_suite
+from ..evaluation_rows import Source, evaluation_row
+from ..runner import Outcome, run_suite
 from .budget import spans_left
 from .config import ReadyRule
 from .state import Plan, State, state_from

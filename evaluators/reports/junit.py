@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+from ..experiments.case_verdict import describe
 from ..experiments.record import CaseResult
-from ..experiments.ruling import describe
 from ..gate.report import GateReport, Reason
 
 PER_CASE = ("golden_failed", "regression_failed", "unmeasured")

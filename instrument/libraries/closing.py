@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from ..guard import guarded
-from ..recording import Recorder
+from ..safe_call import guarded
+from .call_span import Recorder
 
 # Who reads the response's events, under this key of its extensions: our generator, held weakly.
 READER = "evalspan.reader"

@@ -14,12 +14,13 @@ from typing import Any
 
 from opentelemetry.context import detach, get_current, get_value
 
-from ..guard import guarded
-from ..recording import CURRENT_CALL, Recorder, Tracing
-from . import anthropic, openai
-from .calls import Library, enter
+from ..safe_call import guarded
+from .anthropic import calls as anthropic
+from .anthropic.native_spans import leave_to_us
+from .call_span import CURRENT_CALL, Recorder, Tracing
+from .call_start import Library, enter
 from .coexistence import traced_by_another
-from .native import leave_to_us
+from .openai import calls as openai
 from .responses import closed_late, follow, is_read, parsed_late
 from .streams import async_stream_hook, stream_hook
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any
 
-from ..guard import guarded
-from ..recording import Recorder
+from ..safe_call import guarded
+from .call_span import Recorder
 from .closing import watch
 from .parts import parsed_body
 

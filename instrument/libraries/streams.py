@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from time import perf_counter
 from typing import Any
 
-from ..guard import guarded
-from ..recording import Recorder
+from ..safe_call import guarded
+from .call_span import Recorder
 from .closing import READER
 from .responses import followed
 

@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 import click
 
-from ..remote import RemoteStore
+from ..store.remote import RemoteStore
 
 if TYPE_CHECKING:
-    from ..database import Store
+    from ..store.client import Store
 
 
 def point_to(store: Store | RemoteStore, path: str, **query: str) -> None:

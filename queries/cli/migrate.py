@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ...instrument.errors import StoreLocked
-from ..config import parse_dsn
-from ..engine import open_client
-from ..migrate import bring_up_to_date, migrations, pending
+from ...errors import StoreLocked
+from ..store.config import parse_dsn
+from ..store.engine import open_client
+from ..store.migrations import bring_up_to_date, migrations, pending
 from .sql import store_option
 
 

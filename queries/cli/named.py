@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import catalog
-from ..database import Result, connect
+from ..store.client import Result, connect
 from .output import ListsByDefault, format_option, render
 from .sql import parse_parameters, store_option
 
 if TYPE_CHECKING:
-    from ..database import Store
-    from ..remote import RemoteStore
+    from ..store.client import Store
+    from ..store.remote import RemoteStore
 
 
 @click.group(cls=ListsByDefault)

@@ -17,7 +17,7 @@ from uuid import UUID
 import click
 import msgspec
 
-from ..database import Result
+from ..store.client import Result
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 format_option = click.option(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...instrument.errors import EvalspanError, QueryError
-from ..readonly import Limits
-from ..result import Result
-from ..suggestions import Vocabulary, vocabulary, with_suggestion
+from ...errors import EvalspanError, QueryError
+from ..store.result import Result
+from ..untrusted.sql_gate import Limits
+from ..untrusted.suggestions import Vocabulary, vocabulary, with_suggestion
 from .output import FORMATS, render
 
 if TYPE_CHECKING:
-    from ..database import Store
-    from ..remote import RemoteStore
+    from ..store.client import Store
+    from ..store.remote import RemoteStore
 
 HELP = r"""\d            the tables            \d TABLE      a table's columns
 \n            the named queries     \f FORMAT     table, json, jsonl, csv or markdown

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from ...instrument.errors import QueryError, UsageError
-from ..database import connect
-from ..reading import trailing_format
-from ..readonly import Limits
-from ..suggestions import with_suggestion
+from ...errors import QueryError, UsageError
+from ..store.client import connect
+from ..untrusted.reader import trailing_format
+from ..untrusted.sql_gate import Limits
+from ..untrusted.suggestions import with_suggestion
 from .output import format_option, render
 
 store_option = click.option(

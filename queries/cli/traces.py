@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from .. import traces as reading
-from ..database import connect
 from ..durations import duration, spelled
-from ..result import Result
+from ..store.client import connect
+from ..store.result import Result
 from .links import point_to
 from .output import ListsByDefault, format_option, plain, render
 from .sql import store_option

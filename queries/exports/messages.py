@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..conversation import question_of
+from ..messages import question_of
 
 
 def conversation(example_input: Mapping[str, Any]) -> list[dict[str, str]]:

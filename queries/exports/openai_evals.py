@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from .atomic_write import jsonl, write_atomically
 from .messages import conversation
-from .whole import jsonl, write_atomically
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...instrument.errors import UsageError
-from .whole import jsonl, write_atomically
+from ...errors import UsageError
+from .atomic_write import jsonl, write_atomically
 
 SOURCE = '''"""Regression cases from production failures. Yours to edit.
 

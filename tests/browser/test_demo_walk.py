@@ -32,7 +32,7 @@ from evalspan.collector.demo.local_model import MODEL_NAME
 from evalspan.collector.demo.scoring import wait_until_scored
 from evalspan.collector.demo.service import evalspan_command, serving
 from evalspan.collector.demo.story import CONFIG
-from evalspan.queries.conversation import question_of
+from evalspan.queries.messages import question_of
 
 from .conftest import Watched
 from .test_looks import PICTURES

@@ -20,7 +20,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 from playwright.sync_api import Browser, expect
 
-from evalspan.collector.dashboard.site import PAGES
+from evalspan.dashboard.routes import PAGES
 
 from ..collector.serving import Collector, serving
 from .conftest import Watched, rows

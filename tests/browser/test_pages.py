@@ -80,7 +80,7 @@ def test_the_addresses_that_commands_print_lead_to_what_they_printed(served: Col
 def test_the_vendored_files_are_the_published_ones() -> None:
     from hashlib import sha256
 
-    import evalspan.collector.dashboard as dashboard
+    import evalspan.dashboard as dashboard
 
     static = Path(dashboard.__file__).parent / "static"
     lines = [

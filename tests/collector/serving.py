@@ -120,7 +120,7 @@ def serving(path: Path, *flags: str, **how: Any) -> Iterator[Collector]:
 def rows_of(path: Path, sql: str) -> list[list[Any]]:
     """The answer of the embedded store at `path`, asked in a process of its own: chDB opens one path a process."""
     program = (
-        "import json, sys; from evalspan.queries.database import open_store\n"
+        "import json, sys; from evalspan.queries.store.client import open_store\n"
         "with open_store('chdb://' + sys.argv[1]) as store:\n"
         "    print(json.dumps([list(row) for row in store.query(sys.argv[2]).rows], default=str))"
     )

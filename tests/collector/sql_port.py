@@ -13,9 +13,9 @@ from urllib.parse import urlencode, urlsplit
 
 import clickhouse_connect
 
-from evalspan.collector.auth import AuthConfig, KeyRing
-from evalspan.collector.sqlport.server import SqlPort
-from evalspan.queries.database import Store
+from evalspan.queries.host.auth import AuthConfig, KeyRing
+from evalspan.queries.http.server import SqlPort
+from evalspan.queries.store.client import Store
 
 TOKEN = "the-service-token-of-this-test"
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from evalspan.collector.online import aggregates
+from evalspan.errors import ConfigError
 from evalspan.evaluators import statistics as st
 from evalspan.evaluators.online import EvaluationConfig
-from evalspan.instrument.errors import ConfigError
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 END = datetime(2026, 6, 15, 12, tzinfo=UTC)
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from evalspan.collector import awaited
-from evalspan.collector.awaited import Awaiting, Key
-from evalspan.collector.insert import Batch, KeepAll
+from evalspan.collector.insert.inserter import Batch, KeepAll
+from evalspan.collector.insert import span_join as awaited
+from evalspan.collector.insert.pipeline import Pipeline
+from evalspan.collector.insert.span_join import Awaiting, Key
 from evalspan.collector.log import framing
 from evalspan.collector.log.durable import LogLimits
-from evalspan.collector.pipeline import Pipeline
-from evalspan.collector.telemetry import Telemetry
-from evalspan.instrument.errors import StoreUnreachable
+from evalspan.errors import StoreUnreachable
+from evalspan.queries.host.telemetry import Telemetry
 
 LIMITS = LogLimits(log_bytes=1 << 20, segment_bytes=1 << 16, flush_s=0.02, sync_s=0, keep_s=0)
 RECEIVED = 100_000

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from evalspan.collector.auth import refuse_open_door
 from evalspan.collector.cli.config import config as config_command
+from evalspan.collector.cli.config_docs import configuration_markdown
 from evalspan.collector.config import TABLES, load_config
-from evalspan.collector.reference import configuration_markdown
-from evalspan.instrument.errors import ConfigError
+from evalspan.errors import ConfigError
+from evalspan.queries.host.auth import refuse_open_door
 
 
 def written(tmp_path, text: str):

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from evalspan.collector.dashboard import messages
-from evalspan.collector.dashboard.alerts import stretches
-from evalspan.collector.dashboard.drawing import money, number, period, share, span_time
-from evalspan.collector.dashboard.experiments import compare
-from evalspan.collector.dashboard.filters import Filters
-from evalspan.collector.dashboard.guard import local_path
-from evalspan.collector.dashboard.limits import limits_of
-from evalspan.collector.dashboard.trace_diff import aligned
-from evalspan.collector.dashboard.waterfall import rows, tree
-from evalspan.instrument.errors import UsageError
+from evalspan.dashboard import messages
+from evalspan.dashboard.alert_thresholds import limits_of
+from evalspan.dashboard.alerts import stretches
+from evalspan.dashboard.experiments import compare
+from evalspan.dashboard.filters import Filters
+from evalspan.dashboard.guard import local_path
+from evalspan.dashboard.template_filters import money, number, period, share, span_time
+from evalspan.dashboard.trace_diff import aligned
+from evalspan.dashboard.waterfall import rows, tree
+from evalspan.errors import UsageError
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

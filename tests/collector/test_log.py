@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalspan.collector.insert import KeepAll
+from evalspan.collector.insert.inserter import KeepAll
+from evalspan.collector.insert.pipeline import Pipeline
 from evalspan.collector.log import framing, segments
 from evalspan.collector.log.durable import DurableLog, LogLimits, LogRefused
-from evalspan.collector.pipeline import Pipeline
-from evalspan.collector.telemetry import Telemetry
-from evalspan.instrument.errors import QueryError, StoreUnreachable
+from evalspan.errors import QueryError, StoreUnreachable
+from evalspan.queries.host.telemetry import Telemetry
 
 from .traffic import request_of, span_ids
 

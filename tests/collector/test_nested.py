@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from evalspan.collector.insert import KeepAll
+from evalspan.collector.insert.inserter import KeepAll
+from evalspan.collector.insert.pipeline import Pipeline
 from evalspan.collector.log.durable import DurableLog, LogLimits
-from evalspan.collector.pipeline import Pipeline
-from evalspan.collector.telemetry import Telemetry
-from evalspan.queries.database import Store
+from evalspan.queries.host.telemetry import Telemetry
+from evalspan.queries.store.client import Store
 
 from .traffic import request_of
 

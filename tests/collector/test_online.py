@@ -19,8 +19,8 @@ from evalspan.evaluators.online import Follower, ReadyRule, checked, read_rules
 from evalspan.evaluators.online import worker as online_worker
 from evalspan.evaluators.online.worker import RuleWorker
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
-from evalspan.queries.scoring import Queue
+from evalspan.queries.span_scoring_store import Queue
+from evalspan.queries.store.client import Store
 
 from . import online_evaluators
 

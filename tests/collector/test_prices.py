@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from genai_prices import Usage, calc_price
 
-from evalspan.collector import prices
+from evalspan.collector.insert import prices
+from evalspan.collector.insert.prices import Pricing, price_of
 from evalspan.collector.log.framing import frame
-from evalspan.collector.prices import Pricing, price_of
-from evalspan.instrument.errors import QueryError
+from evalspan.errors import QueryError
 
 from .traffic import request_of
 

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from evalspan.collector.sampling import Sampler, SamplingConfig, SamplingRule, build_sampler
 from evalspan.collector.sampling.latency import QuantileSketch, RunningQuantile
-from evalspan.instrument.errors import ConfigError
+from evalspan.errors import ConfigError
 
 from .sampling_traffic import Call, add_span, attribute, spans_of
 

@@ -15,7 +15,7 @@ from evalspan.collector.log import framing
 from evalspan.collector.sampling import Sampler, SamplingConfig, SamplingRule
 from evalspan.collector.sampling.journal import Journal
 from evalspan.collector.sampling.tail import TailStage
-from evalspan.collector.telemetry import Telemetry
+from evalspan.queries.host.telemetry import Telemetry
 
 from .sampling_traffic import Call, add_span, attribute, spans_of, traffic
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 from .sql_port import ask, client, serving
 

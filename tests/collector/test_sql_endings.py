@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from evalspan.collector.sqlport import server
-from evalspan.queries.database import Store
+from evalspan.queries.http import server
+from evalspan.queries.store.client import Store
 
 from . import serving as service
 from .sql_port import ask, serving

@@ -18,10 +18,10 @@ import pytest
 import zstandard
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from evalspan.instrument.errors import QueryError, StoreError, StoreUnreachable
-from evalspan.queries.database import Store
-from evalspan.queries.ownership import Owner
-from evalspan.queries.remote import RemoteStore
+from evalspan.errors import QueryError, StoreError, StoreUnreachable
+from evalspan.queries.store.client import Store
+from evalspan.queries.store.lock_file import Owner
+from evalspan.queries.store.remote import RemoteStore
 
 from .sql_port import TOKEN, ask, client, serving
 

@@ -17,10 +17,10 @@ import zstandard
 from clickhouse_cityhash.cityhash import CityHash128
 from clickhouse_connect.driver.external import ExternalData
 
-from evalspan.collector.sqlport import server
-from evalspan.collector.sqlport.native import at_revision
-from evalspan.instrument.errors import QueryError
-from evalspan.queries.database import Store
+from evalspan.errors import QueryError
+from evalspan.queries.http import server
+from evalspan.queries.http.native import at_revision
+from evalspan.queries.store.client import Store
 
 from .sql_port import Answer, ask, client, serving
 
@@ -255,7 +255,7 @@ def test_results_are_cut_on_request_and_never_beyond_the_limit(url: str) -> None
 
 
 def test_a_client_that_sends_or_reads_nothing_is_let_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evalspan.collector.sqlport import answer
+    from evalspan.queries.http import response as answer
 
     monkeypatch.setattr(server, "SLOWEST_REQUEST_S", 1)
     monkeypatch.setattr(answer, "SLOWEST_READ_S", 1)

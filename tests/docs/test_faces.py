@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import evalspan
 from evalspan.__main__ import VERBS, cli
-from evalspan.instrument.errors import StoreUnreachable
+from evalspan.errors import StoreUnreachable
 
 ROOT = Path(__file__).parents[2]
 EVALSPAN = [sys.executable, "-m", "evalspan"]

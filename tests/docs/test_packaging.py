@@ -10,8 +10,8 @@ FOLDERS = ("instrument", "collector", "evaluators", "queries")
 # Folders without code that could be imported by their names: unlisted, each costs whoever installs from source a page of
 # warnings.
 DATA = {
-    "evalspan.collector.dashboard.static",
-    "evalspan.collector.dashboard.templates",
+    "evalspan.dashboard.static",
+    "evalspan.dashboard.templates",
     "evalspan.collector.demo.data",
     "evalspan.evaluators.judges.prompts",
     "evalspan.queries.schema",

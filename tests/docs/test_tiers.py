@@ -10,7 +10,7 @@ from click import Command
 
 from evalspan.collector.config import load_config
 from evalspan.collector.sampling.config import SamplingConfig
-from evalspan.evaluators.annotation import WEEKLY
+from evalspan.evaluators.calibration.annotation import WEEKLY
 from evalspan.evaluators.cli.annotate import annotate
 from evalspan.evaluators.cli.calibrate import calibrate_command
 from evalspan.evaluators.cli.gate import gate

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from evalspan.evaluators.annotation import agreement_report, draw, label_row, texts_of, week_of
+from evalspan.errors import UsageError
+from evalspan.evaluators.calibration.annotation import agreement_report, draw, label_row, texts_of, week_of
 from evalspan.evaluators.cli import annotate as command
 from evalspan.evaluators.cli.calibrate import calibrate_command
-from evalspan.instrument.errors import UsageError
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 NOW = datetime(2026, 6, 17, tzinfo=UTC)
 LAST_WEEK = datetime(2026, 6, 8, tzinfo=UTC)
@@ -92,7 +92,7 @@ def test_p03_three_stakeholders_rate_the_same_twenty_calls_and_their_ratings_cal
 ) -> None:
     fill(store, "walk")
     monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
-    monkeypatch.setattr("evalspan.queries.database.connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr("evalspan.queries.store.client.connect", lambda _: _Borrowed(store))
     monkeypatch.setattr(command, "_fed", lambda: True)
     same = ["--metric", "m", "--project", "walk", "--week", "2026-W24", "--scale", "1-5"]
     ratings = {"support": "1245" * 5, "customer-facing": "1245" * 5, "legal": "1144" * 5}

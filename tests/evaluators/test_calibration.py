@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
+from evalspan.errors import UsageError
 from evalspan.evaluators import statistics as st
-from evalspan.evaluators.calibration import Pair, calibrate, corrected_rate
+from evalspan.evaluators.calibration.calibrate import Pair, calibrate, corrected_rate
 from evalspan.evaluators.cli.calibrate import calibrate_command, read_labels
-from evalspan.instrument.errors import UsageError
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 NOW = datetime(2026, 6, 15, tzinfo=UTC)
 
@@ -69,7 +69,7 @@ def test_f1_interval_covers_f1() -> None:
     covered = 0
     for _ in range(300):
         caught, false, missed, _ = rng.multinomial(60, [0.4, 0.1, 0.1, 0.4])
-        from evalspan.evaluators.calibration import Confusion
+        from evalspan.evaluators.calibration.calibrate import Confusion
 
         low, high = Confusion(int(caught), int(false), int(missed), 0).f1.interval
         covered += low <= 0.8 <= high

@@ -9,14 +9,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from evalspan.errors import UsageError
 from evalspan.evaluators import Hallucination, Judge, PairwiseJudge, Unscored, run_evaluator
 from evalspan.evaluators.judges.budget import Budget, BudgetSpent, use_budget
 from evalspan.evaluators.judges.cache import AnswerCache
 from evalspan.evaluators.judges.calling import Caller, JudgeUnavailable
-from evalspan.evaluators.judges.pace import Pace
+from evalspan.evaluators.judges.concurrency_limiter import Pace
 from evalspan.evaluators.judges.prompts import Prompt
 from evalspan.evaluators.judges.providers import Message, Request
-from evalspan.instrument.errors import UsageError
 
 from ..scripted import Reply, scripted_server
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from evalspan.errors import UsageError
 from evalspan.evaluators import Constraints, Grounding, Unscored, run_evaluator
-from evalspan.evaluators.checks import (
+from evalspan.evaluators.builtin.checks import (
     EndsWith,
     InLanguage,
     MatchesSchema,
@@ -16,9 +17,8 @@ from evalspan.evaluators.checks import (
     no_competitors,
     no_jargon,
 )
-from evalspan.evaluators.private_data import NoPersonalData, OwnLinks
-from evalspan.evaluators.running import check_suite
-from evalspan.instrument.errors import UsageError
+from evalspan.evaluators.builtin.private_data import NoPersonalData, OwnLinks
+from evalspan.evaluators.runner import check_suite
 
 
 async def test_c02_each_constraint_reports_passed_and_error_by_name():
@@ -261,7 +261,7 @@ def test_c05_promises_of_refunds(text, passed):
 
 
 async def test_c01_c06_one_broken_rule_of_many_fails_and_stands_first_in_the_gates_order():
-    from evalspan.evaluators.experiments.ruling import in_order
+    from evalspan.evaluators.experiments.case_verdict import in_order
 
     many = Constraints()
     for n in range(9):

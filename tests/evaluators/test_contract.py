@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 
+from evalspan.errors import UsageError
 from evalspan.evaluators import Score, Unscored, evaluator, run_evaluator, run_suite
+from evalspan.evaluators.evaluation_rows import evaluation_row
 from evalspan.evaluators.loading import load_object, load_suite
-from evalspan.evaluators.rows import evaluation_row
-from evalspan.evaluators.running import Outcome, check_suite
-from evalspan.instrument.errors import UsageError
+from evalspan.evaluators.runner import Outcome, check_suite
 
 
 @evaluator(name="length", version="1", threshold=3)

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evalspan.__main__ import cli
+from evalspan.errors import EvalspanError
 from evalspan.evaluators import Judge
 from evalspan.evaluators.datasets import Dataset, DatasetError, Example
 from evalspan.evaluators.datasets.contamination import find_overlaps, judge_prompts, read_source, source_of
 from evalspan.evaluators.datasets.difference import difference
 from evalspan.evaluators.datasets.difficulty import difficulty
-from evalspan.instrument.errors import EvalspanError
 
 if TYPE_CHECKING:
     from evalspan.evaluators.experiments.record import Experiment

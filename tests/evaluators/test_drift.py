@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from evalspan.errors import UsageError
 from evalspan.evaluators.cli import drift as command
-from evalspan.evaluators.drift import find_drift
-from evalspan.instrument.errors import UsageError
-from evalspan.queries.database import Store
+from evalspan.evaluators.drift.report import find_drift
+from evalspan.queries.store.client import Store
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 

@@ -16,16 +16,16 @@ from click.testing import CliRunner, Result
 from msgspec import structs
 
 from evalspan.__main__ import cli
+from evalspan.errors import EvalspanError
 from evalspan.evaluators.datasets import Dataset, Example
 from evalspan.evaluators.experiments.compare import Comparison, compare_runs
 from evalspan.evaluators.experiments.record import CaseResult, Metric, load_experiment
-from evalspan.evaluators.running import Outcome
-from evalspan.instrument.errors import EvalspanError
+from evalspan.evaluators.runner import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evalspan.queries.database import Store
+    from evalspan.queries.store.client import Store
 
 APP = """
 import hashlib
@@ -333,7 +333,7 @@ def test_g01_experiments_go_to_the_store_and_come_back_as_baselines(
     def opened(_dsn: str | None) -> Iterator[Store]:
         yield store
 
-    monkeypatch.setattr("evalspan.queries.database.connect", opened)
+    monkeypatch.setattr("evalspan.queries.store.client.connect", opened)
     run(200)
     more = ["--name", "main", "--store", "shared", "--model", "m-1"]
     arguments = ["experiment", "run", "--dataset", "d.jsonl", "--target", "app:same", "--suite", "app:suite", *more]
@@ -365,7 +365,7 @@ def test_examples_round_trip_through_the_store(store: Store, monkeypatch: pytest
     def opened(_dsn: str | None) -> Iterator[Store]:
         yield store
 
-    monkeypatch.setattr("evalspan.queries.database.connect", opened)
+    monkeypatch.setattr("evalspan.queries.store.client.connect", opened)
     examples = [
         Example(id="a", partition="golden", input={"q": "ü", "k": [1, {"x": None}]}, expected_output="", tags=["t"]),
         Example(id="b", partition="regression", input={}, metadata={"root_cause": "x", "reviewers": ["ann"]}),

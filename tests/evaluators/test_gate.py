@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evalspan.__main__ import cli
+from evalspan.errors import EvalspanError
 from evalspan.evaluators.datasets import Dataset, Example
 from evalspan.evaluators.experiments import fingerprint
-from evalspan.instrument.errors import EvalspanError
 
 BOT = """
 import asyncio, sys

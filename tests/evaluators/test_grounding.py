@@ -3,7 +3,7 @@
 import pytest
 
 from evalspan.evaluators import Grounding, run_evaluator
-from evalspan.evaluators.facts import facts
+from evalspan.evaluators.text.facts import facts
 
 HELP = """Acme Desk is a support inbox for small teams. The Starter plan costs $29 per month and includes 3 agents, email support and a shared inbox. The Pro plan costs $49 per user per month and includes unlimited agents, live chat, single sign-on and audit logs. The Starter plan does not include single sign-on.
 

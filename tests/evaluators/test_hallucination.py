@@ -119,9 +119,9 @@ async def test_b36_context_and_response_are_fenced(scripted):
 
 
 def test_p07_h07_many_hallucinations_come_with_what_to_check_first():
-    from evalspan.evaluators.running import Outcome
-    from evalspan.evaluators.score_report import advice
-    from evalspan.evaluators.scoring import Scored
+    from evalspan.evaluators.reports.score_report import advice
+    from evalspan.evaluators.runner import Outcome
+    from evalspan.evaluators.scoring.outputs import Scored
 
     def many(bad, n):
         details = [{"has_hallucinations": index < bad} for index in range(n)]

@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 
+from evalspan.errors import UsageError
 from evalspan.evaluators import Judge, PairwiseJudge, evaluator, run_evaluator
 from evalspan.evaluators.evaluator import EvaluationWarning
 from evalspan.evaluators.judges.fencing import orders_in
@@ -14,8 +15,7 @@ from evalspan.evaluators.judges.pairwise import pairwise_report
 from evalspan.evaluators.judges.prompts import load_prompt, shipped_prompts
 from evalspan.evaluators.judges.providers import TokenChoice
 from evalspan.evaluators.judges.verbosity import verbosity
-from evalspan.evaluators.running import check_suite
-from evalspan.instrument.errors import UsageError
+from evalspan.evaluators.runner import check_suite
 
 
 def grade(score, reasoning="Because of 'x'.", **more):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from evalspan.errors import UsageError
 from evalspan.evaluators import Constraints, Unscored, exact_match, run_evaluator, token_f1
-from evalspan.evaluators.checks import WordCount
+from evalspan.evaluators.builtin.checks import WordCount
 from evalspan.evaluators.evaluator import EvaluationWarning
-from evalspan.instrument.errors import UsageError
 
 
 def test_r02_exact_match_is_one_or_zero_and_compares_json_as_data():

@@ -10,15 +10,15 @@ import time
 
 import pytest
 
-from evalspan.evaluators.running import Outcome
-from evalspan.evaluators.score_report import advice, mean_interval, summaries
-from evalspan.evaluators.scoring import Results, Scored, read_outputs, score_all
-from evalspan.instrument.errors import UsageError
+from evalspan.errors import UsageError
+from evalspan.evaluators.reports.score_report import advice, mean_interval, summaries
+from evalspan.evaluators.runner import Outcome
+from evalspan.evaluators.scoring.outputs import Results, Scored, read_outputs, score_all
 
 SUITE = """
 import asyncio, os
 from evalspan.evaluators import Constraints, Grounding, Judge, evaluator
-from evalspan.evaluators.checks import WordCount
+from evalspan.evaluators.builtin.checks import WordCount
 
 @evaluator(name="slow", version="1", threshold=0.5)
 async def slow(output):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evalspan.evaluators import SemanticSimilarity, Unscored, run_evaluator
+from evalspan.evaluators.builtin.similarity import cosine, disagreements
 from evalspan.evaluators.datasets import Example
-from evalspan.evaluators.similarity import cosine, disagreements
 
 from ..scripted import Reply, scripted_server
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from evalspan.errors import QueryError
 from evalspan.evaluators import evaluator
-from evalspan.evaluators.span_scoring import compare_versions, score_spans
-from evalspan.instrument.errors import QueryError
+from evalspan.evaluators.scoring.spans import compare_versions, score_spans
 
 HOUR = timedelta(hours=1)
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from evalspan.errors import UsageError
 from evalspan.evaluators import InputTopic, Unscored, run_evaluator
 from evalspan.evaluators import statistics as st
-from evalspan.evaluators.drift import find_drift
-from evalspan.evaluators.embeddings import LocalEmbedder
-from evalspan.evaluators.topics import Topics, learn_topics
-from evalspan.instrument.errors import UsageError
+from evalspan.evaluators.builtin.topics import Topics, learn_topics
+from evalspan.evaluators.drift.report import find_drift
+from evalspan.evaluators.text.embeddings import LocalEmbedder
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 ASKED = {

@@ -7,9 +7,9 @@ from argparse import ArgumentParser
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from evalspan.collector.clock import Clock
 from evalspan.collector.config import load_config
 from evalspan.collector.service import Service
+from evalspan.queries.host.clock import Clock
 
 CLOCK_FILE = "now.txt"
 """In the directory that the service runs in."""

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from click.testing import CliRunner
 
-from evalspan.instrument.errors import EvalspanError
+from evalspan.errors import EvalspanError
 from evalspan.queries.cli.sql import sql as command
 
 from ..collector.serving import Collector, serving

@@ -13,9 +13,9 @@ import pytest
 from evalspan.collector.alerts.config import BUILT_IN, SinkConfig
 from evalspan.collector.alerts.sinks import Sink
 from evalspan.collector.alerts.watcher import Watcher
-from evalspan.collector.telemetry import Telemetry
 from evalspan.evaluators import statistics as st
-from evalspan.queries.database import Store
+from evalspan.queries.host.telemetry import Telemetry
+from evalspan.queries.store.client import Store
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 WINDOW = timedelta(hours=6)

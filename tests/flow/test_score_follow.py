@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from evalspan.queries.database import connect
+from evalspan.queries.store.client import connect
 
 from ..collector.serving import rows_of, serving
 from ..collector.traffic import request_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from evalspan.queries.database import open_store
+from evalspan.queries.store.client import open_store
 
 from ..collector.traffic import request_of, span_ids
 

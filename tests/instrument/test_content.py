@@ -14,9 +14,9 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 
 import evalspan
+from evalspan.errors import ConfigError
 from evalspan.instrument import semconv
 from evalspan.instrument.content import to_json
-from evalspan.instrument.errors import ConfigError
 from evalspan.instrument.redact import BUILT_IN, WITHHELD, iban_valid, luhn_valid, make_redactor
 
 from ..scripted import ScriptedServer

@@ -153,7 +153,7 @@ def test_only_the_named_library_is_traced(server: ScriptedServer, bare_spans: Sp
     evalspan.init(tracer_provider=bare_spans.provider, instrument=("anthropic",))
     CHAT_CREATE.start(client_of(CHAT_CREATE, server))
     assert bare_spans.all() == []
-    with pytest.raises(evalspan.instrument.errors.UsageError, match="instrument='opena'"):  # type: ignore[attr-defined]
+    with pytest.raises(evalspan.errors.UsageError, match="instrument='opena'"):  # type: ignore[attr-defined]
         evalspan.init(instrument=("opena",))
 
 

@@ -19,8 +19,8 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.trace import get_current_span
 
 import evalspan
+from evalspan.errors import UsageError
 from evalspan.instrument import semconv
-from evalspan.instrument.errors import UsageError
 
 from ..scripted import ScriptedServer
 from .conftest import Spans

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import evalspan
-from evalspan.instrument.errors import UsageError
+from evalspan.errors import UsageError
 
 from ..scripted import Reply, ScriptedServer, scripted_server
 

@@ -7,9 +7,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from evalspan.queries import contents
-from evalspan.queries.contents import Content, add_contents
-from evalspan.queries.database import Store
+from evalspan.queries import message_events as contents
+from evalspan.queries.message_events import Content, add_contents
+from evalspan.queries.store.client import Store
 
 otlp: dict[str, Any] = runpy.run_path(str(Path(__file__).parent / "test_otlp_columns.py"))
 

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from evalspan.errors import QueryError
 from evalspan.evaluators import statistics as st
-from evalspan.instrument.errors import QueryError
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 DAY = 86400

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from evalspan.queries import catalog
 from evalspan.queries.cli import named
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 GIVEN = {
     "metric": "only",

@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
+from evalspan.errors import UsageError
 from evalspan.evaluators.datasets import Example
-from evalspan.instrument.errors import UsageError
 from evalspan.queries.exports import write
 
 ENVIRONMENTS = Path(tempfile.gettempdir()) / f"evalspan-consumers-{getpass.getuser()}"

@@ -10,14 +10,14 @@ from uuid import uuid4
 
 import pytest
 
+from evalspan.errors import QueryError, UsageError
 from evalspan.evaluators.cli import export
 from evalspan.evaluators.datasets import Dataset
-from evalspan.instrument.errors import QueryError, UsageError
-from evalspan.queries.failures import Found, find_failures
+from evalspan.queries.failures.selection import Found, find_failures
 from evalspan.queries.near_duplicates import clusters
 
 if TYPE_CHECKING:
-    from evalspan.queries.database import Store
+    from evalspan.queries.store.client import Store
 
 NOW = datetime.now(UTC)
 
@@ -178,7 +178,7 @@ def test_what_a_set_holds_already_is_split_off(traffic: Traffic) -> None:
 def test_the_export_masks_adds_to_its_file_and_finds_nothing_new_twice(
     traffic: Traffic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalspan.queries.database.connect", lambda _dsn: _Open(traffic.store))
+    monkeypatch.setattr("evalspan.queries.store.client.connect", lambda _dsn: _Open(traffic.store))
     trace_id = traffic.span("my mail is ann@example.com, why was I billed twice?")
     traffic.judge(trace_id, passed="fail")
     place = tmp_path / "cases.jsonl"

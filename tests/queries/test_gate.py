@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from evalspan.instrument.errors import QueryError
+from evalspan.errors import QueryError
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
-from evalspan.queries.reading import _WITH_PROJECT
-from evalspan.queries.readonly import _TABLE_FUNCTIONS, ACCESS_DENIED, Limits, _functions
+from evalspan.queries.store.client import Store
+from evalspan.queries.untrusted.reader import _WITH_PROJECT
+from evalspan.queries.untrusted.sql_gate import _TABLE_FUNCTIONS, ACCESS_DENIED, Limits, _functions
 
 from .attacks import ATTACKS, BURNING
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from evalspan.instrument.errors import StoreError, UsageError
-from evalspan.queries.cluster import on_cluster
-from evalspan.queries.database import Store
-from evalspan.queries.engine import open_client
-from evalspan.queries.migrate import Migration, bring_up_to_date, migrations, pending
+from evalspan.errors import StoreError, UsageError
+from evalspan.queries.store.client import Store
+from evalspan.queries.store.cluster import on_cluster
+from evalspan.queries.store.engine import open_client
+from evalspan.queries.store.migrations import Migration, bring_up_to_date, migrations, pending
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from evalspan.instrument.errors import QueryError
-from evalspan.queries.database import Store
+from evalspan.errors import QueryError
+from evalspan.queries.store.client import Store
 
 RECEIVED_MS = 1_790_000_000_123
 BODIES = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 # What is about rules or the service itself rather than about calls.

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from evalspan.instrument.errors import QueryError, StoreError, StoreUnreachable
+from evalspan.errors import QueryError, StoreError, StoreUnreachable
 from evalspan.queries import catalog
-from evalspan.queries.config import RetentionConfig
-from evalspan.queries.contents import Content, add_contents
-from evalspan.queries.database import Store, connect, open_store
 from evalspan.queries.dimensions import span_dimensions
-from evalspan.queries.retention import drop_old
+from evalspan.queries.message_events import Content, add_contents
+from evalspan.queries.store.client import Store, connect, open_store
+from evalspan.queries.store.config import RetentionConfig
+from evalspan.queries.store.retention import drop_old
 
 HERE = Path(__file__).parent
 otlp: dict[str, Any] = runpy.run_path(str(HERE / "test_otlp_columns.py"))

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from evalspan.instrument.errors import QueryError, StoreLocked, StoreUnreachable, UsageError
-from evalspan.queries.config import RetentionConfig, parse_dsn
-from evalspan.queries.database import Store, open_store
-from evalspan.queries.ownership import Owner, announce, owner_of, service_of, withdraw
-from evalspan.queries.retention import drop_old
+from evalspan.errors import QueryError, StoreLocked, StoreUnreachable, UsageError
+from evalspan.queries.store.client import Store, open_store
+from evalspan.queries.store.config import RetentionConfig, parse_dsn
+from evalspan.queries.store.lock_file import Owner, announce, owner_of, service_of, withdraw
+from evalspan.queries.store.retention import drop_old
 
 HOLD = """
 import sys, time
-from evalspan.queries.database import open_store
+from evalspan.queries.store.client import open_store
 with open_store(sys.argv[1]):
     print("open", flush=True)
     sys.stdin.readline()
@@ -32,7 +32,7 @@ INSERT = """
 import sys
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from evalspan.collector.log.framing import frame
-from evalspan.queries.database import open_store
+from evalspan.queries.store.client import open_store
 request = ExportTraceServiceRequest()
 request.resource_spans.add().scope_spans.add().spans.add(trace_id=bytes([1] * 16), span_id=bytes([2] * 8), name="one")
 with open_store(sys.argv[1]) as store:
@@ -264,7 +264,7 @@ def test_the_store_opens_again_after_its_process_was_killed(tmp_path: Path) -> N
 IN_NEW_YORK = """
 import sys
 from datetime import UTC, datetime
-from evalspan.queries.database import open_store
+from evalspan.queries.store.client import open_store
 moment = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
 sql = "SELECT start_time, toStartOfHour(start_time), toDate(start_time), {t:DateTime64(3)}, start_time = {t:DateTime64(3)} FROM spans"
 with open_store(sys.argv[1]) as store:

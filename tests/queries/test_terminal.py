@@ -19,15 +19,15 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from evalspan.instrument.errors import EvalspanError, QueryError, UsageError
+from evalspan.errors import EvalspanError, QueryError, UsageError
 from evalspan.queries import catalog
 from evalspan.queries.cli.named import queries
 from evalspan.queries.cli.prompt import Prompt
 from evalspan.queries.cli.sql import sql
 from evalspan.queries.cli.traces import traces
-from evalspan.queries.database import Store
 from evalspan.queries.durations import duration, spelled
-from evalspan.queries.reading import trailing_format
+from evalspan.queries.store.client import Store
+from evalspan.queries.untrusted.reader import trailing_format
 
 from ..collector.serving import serving
 

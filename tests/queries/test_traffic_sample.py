@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from evalspan.instrument.errors import QueryError, UsageError
+from evalspan.errors import QueryError, UsageError
 from evalspan.queries.traffic_sample import allocate, sample_traffic
 
 if TYPE_CHECKING:
-    from evalspan.queries.database import Store
+    from evalspan.queries.store.client import Store
 
 TOPICS = ["pricing", "billing", "login", "export", "colors", "teams", "api", "mobile", "sso", "audit"]
 

@@ -13,7 +13,7 @@ from scipy import special, stats
 
 from evalspan.evaluators import statistics as st
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 

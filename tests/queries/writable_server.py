@@ -22,13 +22,13 @@ from typing import Any
 import chdb
 from aiohttp import web
 
-from evalspan.collector.auth import AuthConfig, KeyRing
-from evalspan.collector.sqlport.request import Statement, credentials
-from evalspan.collector.sqlport.server import SqlPort
-from evalspan.collector.sqlport.sessions import Session
-from evalspan.instrument.errors import QueryError
-from evalspan.queries.external import fill
-from evalspan.queries.reading import _STREAMED, Reply, Statistics, _refusals, _Rejoined, _Turn
+from evalspan.errors import QueryError
+from evalspan.queries.host.auth import AuthConfig, KeyRing
+from evalspan.queries.http.request import Statement, credentials
+from evalspan.queries.http.server import SqlPort
+from evalspan.queries.http.sessions import Session
+from evalspan.queries.untrusted.external_tables import fill
+from evalspan.queries.untrusted.reader import _STREAMED, Reply, Statistics, _refusals, _Rejoined, _Turn
 
 INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s+.+?)\s+FORMAT\s+(\w+)\s*?(?:\n|\s*$)(.*)$", re.IGNORECASE | re.DOTALL)
 STREAM = re.compile(r"\binput\('([^']*)'\)")  # chDB finds no rows in the data behind such a statement

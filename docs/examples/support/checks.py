@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from evalspan.evaluators import Constraints, Grounding, Hallucination, Judge
-from evalspan.evaluators.checks import (
+from evalspan.evaluators.builtin.checks import (
     EndsWith,
     InLanguage,
     NoInventedPrices,
@@ -18,7 +18,7 @@ from evalspan.evaluators.checks import (
     no_competitors,
     no_jargon,
 )
-from evalspan.evaluators.private_data import NoPersonalData, OwnLinks
+from evalspan.evaluators.builtin.private_data import NoPersonalData, OwnLinks
 
 HELP_CENTRE = Path(__file__).with_name("help_centre.md").read_text(encoding="utf-8")
 

@@ -28,10 +28,10 @@ from evalspan.collector.alerts.states import RuleState
 from evalspan.collector.alerts.watcher import Watcher, refused
 from evalspan.collector.cli import alert as command
 from evalspan.collector.config import load_config
-from evalspan.collector.telemetry import Telemetry
-from evalspan.instrument.errors import StoreUnreachable
+from evalspan.errors import StoreUnreachable
 from evalspan.queries import catalog
-from evalspan.queries.database import Store
+from evalspan.queries.host.telemetry import Telemetry
+from evalspan.queries.store.client import Store
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 

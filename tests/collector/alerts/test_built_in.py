@@ -13,8 +13,8 @@ import pytest
 
 from evalspan.collector.alerts.config import BUILT_IN, AlertRule
 from evalspan.collector.alerts.watcher import Watcher
-from evalspan.collector.telemetry import Telemetry
-from evalspan.queries.database import Store
+from evalspan.queries.host.telemetry import Telemetry
+from evalspan.queries.store.client import Store
 
 from .test_alerts import Told
 

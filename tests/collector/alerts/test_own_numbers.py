@@ -11,8 +11,8 @@ import pytest
 import evalspan
 from evalspan.collector.alerts.config import BUILT_IN, AlertRule
 from evalspan.collector.alerts.watcher import refused
-from evalspan.collector.dashboard.status import DROPS
-from evalspan.collector.telemetry import HELP
+from evalspan.dashboard.status import DROPS
+from evalspan.queries.host.telemetry import HELP
 
 from ..serving import serving
 from ..traffic import request_of

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from evalspan.collector.demo.local_model import MODEL_NAME, local_model
-from evalspan.instrument.errors import EvalspanError
+from evalspan.errors import EvalspanError
 
 pytestmark = pytest.mark.model
 

@@ -18,8 +18,8 @@ from evalspan.collector.alerts.watcher import Watcher, refused
 from evalspan.collector.demo.found import Found
 from evalspan.collector.demo.report import print_alerts
 from evalspan.collector.demo.watching import RULES, alert_settings, raised
-from evalspan.collector.telemetry import Telemetry
-from evalspan.queries.database import Store
+from evalspan.queries.host.telemetry import Telemetry
+from evalspan.queries.store.client import Store
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 PROJECT = "demo-alerts"

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from evalspan.collector.dialects import normalise
 from evalspan.collector.log import framing
-from evalspan.collector.receivers.dialects import normalise
 from evalspan.collector.sampling.rewrite import drop_content
-from evalspan.queries.database import Store
+from evalspan.queries.store.client import Store
 
 RECORDINGS = Path(__file__).parent / "recordings"
 ALL = sorted(path.stem for path in RECORDINGS.glob("*.otlp"))

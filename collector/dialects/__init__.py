@@ -1,0 +1,187 @@
+"""Brings spans of other instrumentors to the conventions' names, after the parse and before the durable log.
+
+It is done here and not in SQL because it must cost our own spans nothing: a scope of ours is skipped by its name, any
+other span pays one look at its keys (about 4 µs), and only a span in a foreign dialect is rewritten. In the
+materialized view every span would pay for the search of every dialect's keys.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ...instrument import semconv
+from . import langfuse, logfire, mlflow, openinference, openllmetry
+from .attributes import STATUS_ERROR, SpanAttributes, as_json, plain
+from .messages import messages
+from .vocabulary import put_error, put_messages
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
+
+_log = logging.getLogger(__name__)
+OURS = "evalspan"
+ANTHROPIC_SDK = "com.anthropic.sdk.python"
+_DIALECTS = (
+    (("openinference.", "llm.token_count.", "llm.input_messages."), openinference.rewrite),
+    (("langfuse.",), langfuse.rewrite),
+    (("mlflow.",), mlflow.rewrite),
+    (("logfire.",), logfire.rewrite),
+    (
+        (
+            "traceloop.",
+            "gen_ai.prompt.0.",
+            "gen_ai.completion.0.",
+            "llm.request.type",
+            "gen_ai.system",
+            "gen_ai.usage.prompt_tokens",
+            "gen_ai.usage.completion_tokens",
+        ),
+        openllmetry.rewrite,
+    ),
+)
+_STRUCTURED = (
+    semconv.INPUT_MESSAGES,
+    semconv.OUTPUT_MESSAGES,
+    semconv.SYSTEM_INSTRUCTIONS,
+    semconv.TOOL_ARGUMENTS,
+    semconv.TOOL_RESULT,
+    semconv.TOOL_DEFINITIONS,
+    semconv.RETRIEVAL_DOCUMENTS,
+)
+_ORDINARY, _STRUCTURE, _DIALECT = range(3)
+_CHOICE = "gen_ai.choice"
+_TOLD = {"gen_ai.content.prompt": "gen_ai.prompt", "gen_ai.content.completion": "gen_ai.completion"}
+_ROLES = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}
+_MESSAGE_EVENTS = frozenset({*_ROLES, *_TOLD, _CHOICE})
+
+
+def normalise(request: ExportTraceServiceRequest) -> bool:
+    """Rewrite foreign spans of a request in place; whether any was, so that the caller serialises it again.
+
+    A span that a dialect cannot read stays as it came: nothing here may cost a span.
+    """
+    changed = False
+    for group in request.resource_spans:
+        for scope in group.scope_spans:
+            if not scope.scope.name.startswith(OURS):
+                changed |= _normalise_scope(scope)
+    if changed or _has_anthropic_spans(request):
+        changed |= _count_calls_once(request)
+    return changed
+
+
+def _normalise_scope(scope: ScopeSpans) -> bool:
+    changed = False
+    for span in scope.spans:
+        if not _may_be_foreign(span):
+            continue
+        attributes = SpanAttributes(span)
+        try:
+            _rewrite(attributes)
+        except Exception:  # noqa: BLE001 - whatever a client sends under these names, the span is stored as it came
+            _log.warning("left a span of scope %r as it came", scope.scope.name, exc_info=True)
+        else:
+            changed |= attributes.commit()
+    return changed
+
+
+def _may_be_foreign(span: Span) -> bool:
+    """Whether anything below could change the span: its cost is paid by every span that is not ours."""
+    for pair in span.attributes:
+        kind = _kinds[pair.key]
+        if kind and (kind == _DIALECT or pair.value.WhichOneof("value") != "string_value"):
+            return True
+    return bool(span.events) or span.status.code == STATUS_ERROR
+
+
+class _Kinds(dict[str, int]):
+    """What a key may mean, remembered: a look-up here is most of what an ordinary span costs."""
+
+    def __missing__(self, key: str) -> int:
+        if any(key.startswith(prefixes) for prefixes, _ in _DIALECTS):
+            kind = _DIALECT
+        else:
+            kind = _STRUCTURE if key in _STRUCTURED else _ORDINARY
+        if len(self) < 4096:  # somebody's keys may be numbered without end
+            self[key] = kind
+        return kind
+
+
+_kinds = _Kinds()
+
+
+def _rewrite(attributes: SpanAttributes) -> None:
+    keys = list(attributes.keys())
+    for prefixes, rewrite in _DIALECTS:
+        if any(key.startswith(prefixes) for key in keys):
+            rewrite(attributes)
+    _structured_values(attributes)
+    _message_events(attributes)
+    if any(key.startswith(("gen_ai.", "openinference.", "mlflow.", "langfuse.")) for key in keys):
+        put_error(attributes)
+
+
+def _structured_values(span: SpanAttributes) -> None:
+    """Messages sent as nested values become the JSON text that the columns hold."""
+    for key in _STRUCTURED:
+        if key in span:
+            value = span.get(key)
+            if not isinstance(value, str):
+                span.replace(key, as_json(value))
+
+
+def _message_events(span: SpanAttributes) -> None:
+    """Messages that older conventions wrote as span events."""
+    inputs, outputs = [], []
+    for event in span.span.events:
+        if event.name not in _MESSAGE_EVENTS:
+            continue
+        values = {pair.key: plain(pair.value) for pair in event.attributes}
+        if event.name == _CHOICE:
+            outputs += messages(values.get("message") or values.get("content"), role="assistant")
+        elif event.name in _TOLD:
+            said = values.get(_TOLD[event.name])
+            if event.name.endswith("prompt"):
+                inputs += messages(said)
+            else:
+                outputs += messages(said, role="assistant")
+        else:
+            role = _ROLES[event.name]
+            inputs += messages({"role": role, "content": values.get("content"), "tool_call_id": values.get("id")})
+    put_messages(span, inputs, outputs)
+    span.drop_events(_MESSAGE_EVENTS.__contains__)
+
+
+def _has_anthropic_spans(request: ExportTraceServiceRequest) -> bool:
+    return any(
+        scope.scope.name.startswith(ANTHROPIC_SDK) for group in request.resource_spans for scope in group.scope_spans
+    )
+
+
+def _count_calls_once(request: ExportTraceServiceRequest) -> bool:
+    """The anthropic SDK traces itself under whichever instrumentor wraps it: the inner span is not a second call."""
+    calls, native = set(), []
+    for group in request.resource_spans:
+        for scope in group.scope_spans:
+            is_native = scope.scope.name.startswith(ANTHROPIC_SDK)
+            for span in scope.spans:
+                if is_native:
+                    native.append(span)
+                elif any(
+                    pair.key == semconv.OPERATION and pair.value.string_value == "chat" for pair in span.attributes
+                ):
+                    calls.add((span.trace_id, span.span_id))
+    changed = False
+    for span in native:
+        if (span.trace_id, span.parent_span_id) in calls:
+            attributes = SpanAttributes(span)
+            attributes.replace(semconv.OPERATION, None)
+            changed |= attributes.commit()
+    return changed

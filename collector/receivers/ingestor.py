@@ -1,0 +1,112 @@
+"""What every way in ends in: a request is checked, made durable in the log, and only then answered."""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from ...queries.host.telemetry import Telemetry
+from ..dialects import normalise
+from ..log.durable import DurableLog, LogRefused
+from . import logs, metrics, spans
+from .dedup import RecentRequests
+from .otlp_json import from_json
+from .rejection import Refused
+
+
+class Intake:
+    """Takes decompressed export requests; each method returns OTLP's response or raises Refused."""
+
+    def __init__(
+        self,
+        spans: DurableLog,
+        scores: DurableLog,
+        contents: DurableLog,
+        telemetry: Telemetry,
+        longest_attribute: int,
+    ) -> None:
+        self._spans, self._scores, self._contents = spans, scores, contents
+        self._telemetry, self._longest = telemetry, longest_attribute
+        self._recent = RecentRequests()
+
+    def recall(self) -> None:
+        """Remembers the requests that an earlier process made durable: their answers may have been lost with it."""
+        for log in (self._contents, self._scores, self._spans):
+            for record in log.recovered():
+                self._recent.remember(self._recent.key(record.body, record.project))
+
+    async def traces(self, body: bytes, project: str, *, json: bool) -> Message:
+        """ExportTraceServiceResponse once every accepted span is on disk."""
+        request = from_json(body, ExportTraceServiceRequest) if json else spans.parse(body)
+        rewritten = normalise(request)
+        checked = spans.check(request, None if json or rewritten else body, self._longest)
+        if checked.accepted:
+            await self._make_durable(self._spans, checked.body, project)
+            self._telemetry.add("spans_accepted_total", checked.accepted, project=project)
+        if checked.rejected:
+            self._telemetry.add("spans_rejected_total", checked.rejected, reason="id")
+        if checked.timed:
+            self._telemetry.add("spans_without_time_total", checked.timed)
+        if not checked.message:
+            return ExportTraceServiceResponse()
+        partial = ExportTracePartialSuccess(rejected_spans=checked.rejected, error_message=checked.message)
+        return ExportTraceServiceResponse(partial_success=partial)
+
+    async def logs(self, body: bytes, project: str, *, json: bool) -> Message:
+        """ExportLogsServiceResponse once every evaluation result and message is on disk; other records are refused in it."""
+        request = from_json(body, ExportLogsServiceRequest) if json else logs.parse(body)
+        checked = logs.check(request, self._longest)
+        if checked.scores:
+            await self._make_durable(self._scores, checked.scores, project)
+            self._telemetry.add("evaluations_accepted_total", checked.accepted_scores, project=project)
+        if checked.contents:
+            await self._make_durable(self._contents, checked.contents, project)
+            self._telemetry.add("contents_accepted_total", checked.accepted_contents, project=project)
+        if not checked.message:
+            return ExportLogsServiceResponse()
+        self._telemetry.add("log_records_rejected_total", checked.rejected)
+        partial = ExportLogsPartialSuccess(rejected_log_records=checked.rejected, error_message=checked.message)
+        return ExportLogsServiceResponse(partial_success=partial)
+
+    async def metrics(self, body: bytes, project: str, *, json: bool) -> Message:  # noqa: ARG002 - as the others
+        """ExportMetricsServiceResponse that refuses every data point with the reason: metrics are not stored."""
+        request = from_json(body, ExportMetricsServiceRequest) if json else metrics.parse(body)
+        points = metrics.data_points(request)
+        if not points:
+            return ExportMetricsServiceResponse()
+        self._telemetry.add("metric_points_rejected_total", points)
+        partial = ExportMetricsPartialSuccess(rejected_data_points=points, error_message=metrics.REASON)
+        return ExportMetricsServiceResponse(partial_success=partial)
+
+    async def _make_durable(self, log: DurableLog, body: bytes, project: str) -> None:
+        key = self._recent.key(body, project)
+        earlier = self._recent.begin(key)
+        try:
+            if earlier is not None:
+                await earlier
+                self._telemetry.add("duplicate_requests_total")
+                return
+            await log.append(body, project)
+        except LogRefused as refused:
+            if earlier is None:
+                self._recent.finish(key, refused)
+            raise Refused.busy(str(refused)) from refused
+        except BaseException as error:  # the client hung up: whether the record is on disk is open, so forget it
+            if earlier is None:
+                self._recent.finish(key, error)
+            raise
+        self._recent.finish(key, None)

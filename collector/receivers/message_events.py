@@ -1,0 +1,59 @@
+"""Log records that are messages: what older instrumentors say about a call beside its span, brought to one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from ...instrument import semconv
+from ..dialects.attributes import parsed, plain
+from ..dialects.messages import Message, messages
+
+DETAILS = "gen_ai.client.inference.operation.details"
+CHOICE = "gen_ai.choice"
+_ROLES = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
+EVENTS = frozenset({*_ROLES, CHOICE, DETAILS})
+
+
+class Said(NamedTuple):
+    """The messages of one event, and the span they belong to."""
+
+    project: str
+    trace_id: str
+    span_id: str
+    inputs: list[Message]
+    outputs: list[Message]
+
+
+def said(body: bytes, project: str) -> Iterator[Said]:
+    """Every message event of a checked request, in the order in which they were written."""
+    for resource_logs in ExportLogsServiceRequest.FromString(body).resource_logs:
+        for scope_logs in resource_logs.scope_logs:
+            for record in scope_logs.log_records:
+                inputs, outputs = _messages(record)
+                yield Said(project, record.trace_id.hex(), record.span_id.hex(), inputs, outputs)
+
+
+def _messages(record: LogRecord) -> tuple[list[Message], list[Message]]:
+    attributes = {item.key: plain(item.value) for item in record.attributes}
+    name = record.event_name or str(attributes.get("event.name") or "")
+    body = plain(record.body)
+    if name == DETAILS:
+        told = {**(body if isinstance(body, dict) else {}), **attributes}
+        instructions = parsed(told.get(semconv.SYSTEM_INSTRUCTIONS))
+        system = [{"role": "system", "parts": instructions}] if isinstance(instructions, list) and instructions else []
+        inputs = messages(told.get(semconv.INPUT_MESSAGES))
+        return [*system, *inputs], messages(told.get(semconv.OUTPUT_MESSAGES), role="assistant")
+    if name == CHOICE:
+        choice = body if isinstance(body, dict) else {"message": body}
+        found = messages(choice.get("message"), role="assistant")
+        reason = choice.get("finish_reason")
+        return [], [{**message, **({"finish_reason": reason} if reason else {})} for message in found]
+    role = _ROLES[name]
+    flat: Any = {"role": role, **body} if isinstance(body, dict) else {"role": role, "content": body}
+    if "id" in flat and role == "tool":
+        flat["tool_call_id"] = flat.pop("id")
+    return messages(flat), []

@@ -1,0 +1,91 @@
+"""The alerts: rules with their state, what fired when and why; silence one, or see what its query says now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import StoreError, UsageError
+from ..queries import catalog
+from ..queries.conditions import matching
+from . import guard
+from .filters import duration, stamp
+from .labels import see
+from .page_context import Look, Rows, answering, look_at, page
+from .template_filters import aware
+
+SHOWN_ROWS = 50
+SHOWN = timedelta(days=14)
+"""How far back the line of each rule reaches."""
+SILENCES = {"1h": "1 hour", "8h": "8 hours", "3d": "3 days", "7d": "7 days"}
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    rule = look.query.get("rule", "")
+    now = datetime.now(UTC)
+    rules, fired, times = await asyncio.gather(
+        look.ask("pages/alert_rules"),
+        look.ask("pages/alerts", rule=rule),
+        look.ask("pages/alert_times", start=stamp(now - SHOWN), end=stamp(now)),
+    )
+    for one in rules:
+        one["stretches"] = stretches([row for row in times if row["rule_id"] == one["rule_id"]], now)
+    chosen = next((row for row in rules if row["rule_id"] == rule), None)
+    return {
+        "rules": rules,
+        "tested": await _tested(look, chosen) if chosen and look.query.get("test") else None,
+        "alerts": fired,
+        "chosen": chosen,
+        "silences": SILENCES,
+        "firing": sum(row["state"] == "firing" for row in rules),
+    }
+
+
+def stretches(times: Rows, now: datetime) -> list[dict[str, Any]]:
+    """When a rule fired within what is shown, as places on a line from 0 to 100."""
+    found = []
+    for row in times:
+        began, ended = (aware(row[end]) if row[end] else now for end in ("began", "ended"))
+        x = max(0.0, 100 * (1 - (now - began) / SHOWN))
+        width = max(0.8, min(100 - x, 100 * (ended - max(began, now - SHOWN)) / SHOWN))
+        found.append({**row, "x": round(min(x, 99.2), 2), "width": round(width, 2)})
+    return found
+
+
+async def _tested(look: Look, rule: dict[str, Any]) -> dict[str, Any]:
+    """What the rule's question answers now: the rows that would make it fire."""
+    about = {"name": rule["name"], "condition": rule["condition"], "columns": [], "rows": [], "error": ""}
+    try:
+        given = json.loads(rule["parameters"] or "{}")
+        known = {parameter.name for parameter in catalog.get(rule["query"]).parameters}
+        given |= {"project": rule["project"]} if "project" in known and "project" not in given else {}
+        found = await asyncio.to_thread(matching, look.host.store, rule["query"], rule["condition"], given)
+    except (StoreError, UsageError, ValueError) as error:
+        return {**about, "error": f"The rule cannot be asked: {error}"}
+    return {**about, "columns": found.columns, "rows": [list(row) for row in found.rows[:SHOWN_ROWS]]}
+
+
+async def _silence(request: web.Request) -> web.StreamResponse:
+    """Silences a rule for a while, or wakes it."""
+    look, form = look_at(request), await request.post()
+    rule_id = request.match_info["rule"]
+    found = next((row for row in await look.ask("pages/alert_rules") if row["rule_id"] == rule_id), None)
+    if found is None:
+        raise UsageError(f"There is no alert rule {rule_id!r}.", hint="`evalspan alert list` shows them.")
+    length = str(form.get("for", ""))
+    until = datetime.now(UTC) + duration(length) if length else None
+    kept = {
+        key: value for key, value in found.items() if key not in {"state", "since", "message", "fired", "stretches"}
+    }
+    if until is not None and until - datetime.now(UTC) > timedelta(days=31):
+        raise UsageError("An alert is silenced for a month at most.", hint="Disable the rule instead.")
+    await look.insert("alert_rules", [{**kept, "silenced_until": until}])
+    return see(look.filters.url("/alerts"))
+
+
+alerts = page("/alerts", "alerts.html", "Alerts")(_show)
+routes = [*alerts.routes(), web.post("/alerts/{rule}/silence", guard.protect(answering(_silence)))]

@@ -1,0 +1,134 @@
+"""The datasets: what they hold, where each example came from, who vouches for it, how it read before, how to get it out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from ..errors import UsageError
+from ..evaluators.datasets.approval import approvers
+from ..evaluators.datasets.stored import from_items, to_items
+from ..queries.examples import add_examples, stored_examples
+from ..queries.messages import question_of
+from . import guard
+from .labels import remember_author, see
+from .page_context import Look, Rows, answering, look_at, page
+from .text_diff import difference
+
+PARTITIONS = ("golden", "regression", "adversarial", "distribution")
+REVIEWERS_NEEDED = 2
+
+
+async def _list(look: Look) -> dict[str, Any]:
+    return {"datasets": await look.ask("pages/datasets")}
+
+
+async def _one(look: Look) -> dict[str, Any]:
+    name = look.request.match_info["dataset"]
+    partition = look.query.get("partition", "")
+    wanted = partition if partition in PARTITIONS else ""
+    all_, examples, versions = await asyncio.gather(
+        look.ask("pages/datasets"),
+        look.ask("pages/examples", dataset=name, partition=wanted, q=look.query.get("q", "")),
+        look.ask("pages/example_versions", dataset=name),
+    )
+    summary = next((row for row in all_ if row["dataset"] == name), None)
+    if summary is None:
+        raise web.HTTPNotFound(text=f"No dataset {name!r} in the store. `evalspan dataset push FILE` puts one there.\n")
+    project = examples[0]["project"] if examples else look.filters.project or "default"
+    stored = await asyncio.to_thread(stored_examples, look.host.store, name, project)
+    approval = _approval(name, stored)
+    for row in examples:
+        row["question"] = question_of(_object(row["input"])) or row["input"]
+        row["about"] = _object(row.pop("metadata"))
+    return {
+        "title": name,
+        "dataset": name,
+        "summary": summary,
+        "examples": examples,
+        "partition": wanted,
+        "partitions": PARTITIONS,
+        "q": look.query.get("q", ""),
+        "changes": _changes(versions),
+        "needed": REVIEWERS_NEEDED,
+        "project": project,
+        "approval": approval,
+    }
+
+
+def _approval(name: str, stored: Rows) -> dict[str, Any]:
+    """Who vouches for each partition as it stands, and why the golden one may not gate yet."""
+    found = from_items(name, stored)
+    partitions = [one for one in PARTITIONS if found.partition(one)]
+    return {
+        "partitions": [
+            {
+                "name": one,
+                "n": len(found.partition(one)),
+                "people": approvers(found, one),
+                "hash": found.partition_hash(one),
+            }
+            for one in partitions
+        ],
+        "why_not": found.why_unapproved("golden"),
+        "golden": bool(found.partition("golden")),
+    }
+
+
+async def _approve(request: web.Request) -> web.StreamResponse:
+    """Somebody vouches for a partition as it stands: what `evalspan dataset approve` writes into a file's manifest."""
+    look, form = look_at(request), await request.post()
+    name, text = request.match_info["dataset"], {key: str(value).strip() for key, value in form.items()}
+    project = look.filters.project or text.get("project") or "default"
+    stored = await asyncio.to_thread(stored_examples, look.host.store, name, project)
+    if not stored:
+        raise UsageError(f"There is no dataset {name!r} in the store.", hint="`evalspan dataset push FILE` stores one.")
+    partition = text.get("partition", "golden")
+    if partition not in PARTITIONS:
+        raise UsageError(f"There is no partition {partition!r}.", hint=f"Choose one of {', '.join(PARTITIONS)}.")
+    found = from_items(name, stored)
+    if text.get("hash") and text["hash"] != found.partition_hash(partition):
+        raise UsageError(
+            f"The {partition} examples were edited while you looked at them.",
+            hint="Open the dataset again, look, approve.",
+        )
+    found.approve(reviewer=text.get("author", ""), partition=partition, note=text.get("note", ""))
+    await asyncio.to_thread(add_examples, look.host.store, name, to_items(found, partition), project)
+    return remember_author(see(look.filters.url(f"/datasets/{quote(name)}")), text.get("author", ""))
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _changes(versions: Rows) -> list[dict[str, Any]]:
+    """The newest versions of each example against the one before, as pieces to mark: same, taken out, put in."""
+    earlier: dict[str, dict[str, Any]] = {}
+    found = []
+    for row in reversed(versions):
+        before = earlier.get(row["example_id"])
+        earlier[row["example_id"]] = row
+        if before and (row["content_hash"] != before["content_hash"] or row["is_deleted"]):
+            pieces = difference(before["expected_output"] or "", row["expected_output"] or "")
+            found.append(
+                {"id": row["example_id"], "changed": row["changed"], "gone": row["is_deleted"], "pieces": pieces}
+            )
+    return found[::-1][:20]
+
+
+datasets = page("/datasets", "datasets.html", "Datasets")(_list)
+_DATASET = r"/datasets/{dataset:[A-Za-z0-9_\-]+(?:\.(?!json$)[A-Za-z0-9_\-]+)*}"
+dataset = page(_DATASET, "dataset.html", "Dataset")(_one)
+routes = [
+    *datasets.routes(),
+    *dataset.routes(),
+    web.post(f"{_DATASET}/approve", guard.protect(answering(_approve))),
+]

@@ -1,0 +1,87 @@
+"""The live list as server-sent events: rows of new traces, drawn as the list draws them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from ..errors import StoreError
+from . import guard
+from .filters import stamp
+from .page_context import CONFIG, Look, answering, look_at
+from .template_filters import environment
+from .traces import arrivals
+
+LISTENERS: web.AppKey[set[asyncio.Task[None]]] = web.AppKey("dashboard_listeners")
+PERIOD_S = 1.0
+# A row may become queryable a little after a younger one: each look reaches back, what was sent is remembered.
+REACH_BACK = timedelta(seconds=15)
+MOST_AT_ONCE = 30
+
+
+async def _live(request: web.Request) -> web.StreamResponse:
+    look_at(request)  # an address that cannot be read is refused before the stream begins
+    listeners = request.app[LISTENERS]
+    if len(listeners) >= request.app[CONFIG].live_listeners:
+        raise web.HTTPServiceUnavailable(
+            text="Too many live lists are open; see [dashboard] live_listeners.\n", headers={"Retry-After": "10"}
+        )
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+            **guard.HEADERS,
+        }
+    )
+    await response.prepare(request)
+    await response.write(b": listening\n\n")
+    task = asyncio.ensure_future(_follow(request, response))
+    listeners.add(task)
+    try:
+        await task
+    except (ConnectionResetError, asyncio.CancelledError):
+        task.cancel()
+    finally:
+        listeners.discard(task)
+    return response
+
+
+async def _follow(request: web.Request, response: web.StreamResponse) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=2)
+    sent: dict[str, float] = {}
+    while True:
+        await asyncio.sleep(PERIOD_S)
+        look = look_at(request)
+        after = max(began, datetime.now(UTC) - REACH_BACK)
+        try:
+            rows = await arrivals(look, stamp(after), MOST_AT_ONCE)
+        except StoreError:
+            # The store is closing or busy: the next look may succeed, and the list itself says when it is gone.
+            rows = []
+        loop_time = asyncio.get_running_loop().time()
+        for row in reversed(rows):
+            if row["trace_id"] not in sent:
+                await response.write(_event(look, row))
+            sent[row["trace_id"]] = loop_time
+        sent = {key: at for key, at in sent.items() if at > loop_time - 4 * REACH_BACK.total_seconds()}
+        if not rows:
+            await response.write(b": waiting\n\n")
+
+
+def _event(look: Look, row: dict[str, object]) -> bytes:
+    html = environment().get_template("traces_row.html").render(trace=row, filters=look.filters)
+    lines = "".join(f"data: {line}\n" for line in html.splitlines() if line.strip())
+    return f"{lines}\n".encode()
+
+
+async def stop_listening(app: web.Application) -> None:
+    """Ends the open live lists, so that the service can stop."""
+    listeners: set[asyncio.Task[None]] = app[LISTENERS]
+    for task in list(listeners):
+        task.cancel()
+
+
+routes = [web.get("/traces/live", guard.protect(answering(_live)))]

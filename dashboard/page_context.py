@@ -1,0 +1,248 @@
+"""One look at a page: reads the URL, asks the store by named query, renders HTML or its `.json` twin with the SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from ..errors import EvalspanError, UsageError
+from ..queries import catalog
+from . import guard
+from .filters import RANGES, Filters
+from .template_filters import environment
+
+if TYPE_CHECKING:
+    from ..queries.host import Host
+    from .config import DashboardConfig
+
+Rows = list[dict[str, Any]]
+HOST: web.AppKey[Host] = web.AppKey("dashboard_host")
+CONFIG: web.AppKey[DashboardConfig] = web.AppKey("dashboard_config")
+SCOPES: web.AppKey[dict[tuple[str, str], tuple[float, dict[str, list[str]]]]] = web.AppKey("dashboard_scopes")
+SCOPES_SECONDS = 30.0
+
+
+@dataclass
+class Asked:
+    """A query behind a page, as "as SQL" shows it."""
+
+    name: str
+    sql: str
+    parameters: dict[str, Any]
+
+
+@dataclass
+class Look:
+    """What a page function gets: the request, the filters and the store's answers."""
+
+    request: web.Request
+    filters: Filters
+    host: Host
+    config: DashboardConfig
+    asked: list[Asked] = field(default_factory=list)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The URL's parameters, one value a name."""
+        return dict(self.request.query)
+
+    @property
+    def author(self) -> str:
+        """The name under which this browser last labelled something."""
+        return unquote(self.request.cookies.get("author", ""))[:80]
+
+    async def ask(self, name: str, /, **parameters: Any) -> Rows:
+        """Runs the page query `name` with the global filters and `parameters`, off the event loop."""
+        query = catalog.get(name)
+        wanted = {parameter.name for parameter in query.parameters}
+        bound = {key: value for key, value in {**self.filters.parameters(), **parameters}.items() if key in wanted}
+        self.asked.append(Asked(name, query.sql, bound))
+        result = await asyncio.to_thread(lambda: query.run(self.host.store, **bound))
+        return result.dicts()
+
+    async def one(self, name: str, /, **parameters: Any) -> dict[str, Any]:
+        """The first row of an answer, empty when there is none."""
+        rows = await self.ask(name, **parameters)
+        return rows[0] if rows else {}
+
+    async def insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Writes rows through the store's writer."""
+        await asyncio.to_thread(self.host.store.insert, table, rows)
+
+
+Show = Callable[[Look], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: where it is, which template draws it, which function fills it."""
+
+    path: str
+    template: str
+    title: str
+    show: Show
+    since: str = ""
+    """The time range without one in the URL; empty for the setting's."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """The page and its `.json` twin."""
+        return [
+            web.get(self.path, guard.protect(answering(self.html))),
+            web.get(f"{self.path}.json", guard.protect(answering(self.json))),
+        ]
+
+    async def html(self, request: web.Request) -> web.Response:
+        """The page as HTML."""
+        look = look_at(request, since=self.since)
+        data, scopes = await asyncio.gather(self.show(look), _scopes(look))
+        title = data.pop("title", self.title)
+        return render(look, self.template, title=title, scopes=scopes, twin=_twin(request), **data)
+
+    async def json(self, request: web.Request) -> web.Response:
+        """The same data as JSON, with the SQL that gave it."""
+        look = look_at(request, since=self.since)
+        data = await self.show(look)
+        data.pop("title", None)
+        document = {
+            "page": self.path,
+            "range": {"from": look.filters.start, "to": look.filters.end},
+            "data": data,
+            "queries": [vars(asked) for asked in look.asked],
+        }
+        return web.json_response(plain(document))
+
+
+def page(path: str, template: str, title: str, *, since: str = "") -> Callable[[Show], Page]:
+    """Turns a function that fills a page into the page."""
+    return lambda show: Page(path, template, title, show, since)
+
+
+def look_at(request: web.Request, *, since: str = "") -> Look:
+    """The request with its filters read."""
+    host, config = request.app[HOST], request.app[CONFIG]
+    usual = since or config.since
+    filters = Filters.read(request.query, since=usual, project=guard.only_project(request))
+    return Look(request, filters, host, config)
+
+
+def render(look: Look, template: str, *, status: int = 200, **data: Any) -> web.Response:
+    """Draws a template with what every page needs around it."""
+    request = look.request
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            look=look,
+            filters=look.filters,
+            path=request.path,
+            ranges=RANGES,
+            theme=_theme(request),
+            csrf=guard.csrf_token(request),
+            signed_in=guard.signed_in(request),
+            now=datetime.now(UTC),
+            **{"scopes": {}, "twin": "", **data},
+        )
+    )
+    return web.Response(text=text, status=status, content_type="text/html")
+
+
+def refuse(request: web.Request, error: Exception) -> web.Response:
+    """An error as a page, or as JSON under a `.json` address: what is wrong and how to mend it."""
+    usage = isinstance(error, UsageError)
+    status = HTTPStatus.BAD_REQUEST if usage else HTTPStatus.SERVICE_UNAVAILABLE
+    hint = error.hint if isinstance(error, EvalspanError) else ""
+    if request.path.endswith(".json"):
+        return web.json_response({"error": str(error), "hint": hint}, status=status)
+    host, config = request.app[HOST], request.app[CONFIG]
+    look = Look(request, Filters.read({}, since=config.since), host, config)
+    return render(look, "error.html", status=status, title="Cannot show this", message=str(error), hint=hint)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: times as ISO 8601, numbers that are none as null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    return json.loads(
+        json.dumps(value, default=lambda item: plain(vars(item)) if hasattr(item, "__dict__") else str(item))
+    )
+
+
+def _twin(request: web.Request) -> str:
+    path = "/traces" if request.path == "/" else request.path
+    return f"{path}.json{'?' + request.query_string if request.query_string else ''}"
+
+
+def answering(handler: guard.Handler) -> guard.Handler:
+    """A handler whose expected errors become a page that says how to mend them."""
+
+    async def answered(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except EvalspanError as error:
+            return refuse(request, error)
+
+    return answered
+
+
+async def _scopes(look: Look) -> dict[str, list[str]]:
+    """What the global selects offer, remembered for half a minute: names change rarely."""
+    filters, remembered = look.filters, look.request.app[SCOPES]
+    key = (filters.since, filters.project)
+    found = remembered.get(key)
+    if found is None:
+        return await _ask_scopes(look, key)
+    if found[0] < monotonic() - SCOPES_SECONDS:
+        # What is known is shown at once; the names are looked up again beside the page.
+        remembered[key] = (monotonic(), found[1])
+        task = asyncio.create_task(_ask_scopes(look, key))
+        _LOOKING_UP.add(task)
+        task.add_done_callback(_looked_up)
+    return found[1]
+
+
+_LOOKING_UP: set[asyncio.Task[dict[str, list[str]]]] = set()
+"""Keeps the tasks alive until they are done."""
+
+
+def _looked_up(task: asyncio.Task[dict[str, list[str]]]) -> None:
+    _LOOKING_UP.discard(task)
+    if not task.cancelled():
+        task.exception()  # a store that closes meanwhile is no news here: the page that asks next says so
+
+
+async def _ask_scopes(look: Look, key: tuple[str, str]) -> dict[str, list[str]]:
+    query = catalog.get("pages/scopes")
+    own = guard.only_project(look.request) or ""
+    bound: dict[str, Any] = {**{name: look.filters.parameters()[name] for name in ("start", "end")}, "project": own}
+    result = await asyncio.to_thread(lambda: query.run(look.host.store, **bound))
+    row = result.dicts()[0]
+    names = {"project": row["projects"], "environment": row["environments"], "service": row["services"]}
+    if own or len(names["project"]) < 2:
+        names.pop("project")
+    look.request.app[SCOPES][key] = (monotonic(), names)
+    return names
+
+
+def _theme(request: web.Request) -> str:
+    theme = request.cookies.get("theme", "")
+    return theme if theme in {"light", "dark"} else ""

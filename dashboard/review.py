@@ -1,0 +1,140 @@
+"""The review: failures clustered, one case a screen; a kept one becomes a regression case that the gate runs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import UsageError
+from ..evaluators.datasets import Example
+from ..evaluators.datasets.review import accept
+from ..evaluators.evaluation_rows import evaluation_row
+from ..evaluators.runner import Outcome
+from ..queries.examples import add_examples
+from ..queries.failures.selection import find_failures
+from ..queries.messages import question_of
+from . import guard
+from .labels import NAME, VERSION, remember_author, see
+from .page_context import Look, answering, look_at, page
+
+ROOT_CAUSES = (
+    "the answer invents facts",
+    "the documents were not found",
+    "the documents are wrong or out of date",
+    "the system prompt asks for it",
+    "a tool failed or returned nonsense",
+    "the provider failed",
+    "the evaluator is wrong",
+)
+"""Offered, not required: the field takes any text."""
+DATASET = "regressions"
+
+
+async def _cases(look: Look) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The clusters of failures in the range, largest first, and what was decided on which trace."""
+    since = datetime.now(UTC) - look.filters.start
+    project = look.filters.project or "default"
+    found, decided = await asyncio.gather(
+        asyncio.to_thread(
+            find_failures,
+            look.host.store,
+            since=since,
+            until=look.filters.end,
+            project=project,
+            service=look.filters.service,
+            environment=look.filters.environment,
+        ),
+        look.ask("pages/reviewed"),
+    )
+    decisions = {row["trace_id"]: row for row in decided}
+    return found.cases, decisions
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    cases, decisions = await _cases(look)
+    kinds = sorted({_kind(case) for case in cases})
+    kind = look.query.get("kind", "")
+    wanted = [case for case in cases if kind in {"", _kind(case)}]
+    open_ = [case for case in wanted if case["metadata"]["source_trace_id"] not in decisions]
+    chosen = next((case for case in open_ if case["id"] == look.query.get("case")), open_[0] if open_ else None)
+    return {
+        "kinds": [(name, sum(_kind(case) == name for case in cases)) for name in kinds],
+        "kind": kind,
+        "done": len(wanted) - len(open_),
+        "total": len(wanted),
+        "queue": [{"id": case["id"], "question": question_of(case["input"]), **_counts(case)} for case in open_[:40]],
+        "case": chosen and {**chosen, "question": question_of(chosen["input"])},
+        "root_causes": ROOT_CAUSES,
+        "dataset": look.query.get("dataset", DATASET),
+    }
+
+
+def _kind(case: dict[str, Any]) -> str:
+    """What a failure is filed under: the first evaluator that failed it, or the error."""
+    failure = case["metadata"]["failure"]
+    if failure.get("error"):
+        return "error"
+    failed = [verdict["name"] for verdict in failure["evaluations"] if verdict.get("passed") == "fail"]
+    return str((failed or [verdict["name"] for verdict in failure["evaluations"]] or ["other"])[0])
+
+
+def _counts(case: dict[str, Any]) -> dict[str, Any]:
+    return {key: case["metadata"][key] for key in ("count", "estimated_count", "reason", "last_seen")}
+
+
+async def _decide(request: web.Request) -> web.StreamResponse:
+    """Keeps or skips a case, remembers who decided, goes on to the next."""
+    look, form = look_at(request), await request.post()
+    text = {key: str(value).strip() for key, value in form.items()}
+    cases, _ = await _cases(look)
+    case = next((case for case in cases if case["id"] == text.get("case")), None)
+    if case is None:
+        raise UsageError("This case is not in the range any more.", hint="Open the review again.")
+    project = look.filters.project or "default"
+    if not text.get("author"):
+        raise UsageError("A review needs its reviewer.", hint="Write your name; the browser remembers it.")
+    if text.get("decision") == "keep":
+        await _keep(look, case, text, project)
+    await _remember(look, case, "kept" if text.get("decision") == "keep" else "skipped", text["author"], project)
+    following = {"kind": text.get("kind", ""), "dataset": text.get("dataset", "")}
+    return remember_author(see(look.filters.url("/review", **following)), text["author"])
+
+
+async def _keep(look: Look, case: dict[str, Any], text: dict[str, str], project: str) -> None:
+    """Writes the case as a reviewed example. Raises DatasetError without root cause or expected output."""
+    dataset = text.get("dataset") or DATASET
+    if not NAME.fullmatch(dataset):
+        raise UsageError(f"{dataset!r} cannot name a dataset.", hint="Letters, digits, dot, dash, underscore.")
+    example = Example.from_json(case)
+    accept(
+        example,
+        reviewer=text["author"],
+        root_cause=text.get("root_cause", ""),
+        expected_output=text.get("expected") or None,
+        reference_free=text.get("reference_free") == "yes",
+    )
+    item = {**example.to_json(), "content_hash": example.content_hash}
+    await asyncio.to_thread(add_examples, look.host.store, dataset, [item], project)
+
+
+async def _remember(look: Look, case: dict[str, Any], label: str, author: str, project: str) -> None:
+    trace_id = case["metadata"]["source_trace_id"]
+    span = await look.one("pages/span", trace=trace_id, span=case["metadata"]["source_span_id"])
+    outcome = Outcome("review", VERSION, label=label)
+    row = evaluation_row(
+        outcome,
+        project=project,
+        source="human",
+        author=author,
+        span=span,
+        trace_id=trace_id,
+        evaluation_weight=0.0,  # a decision is no score: no estimate counts it
+    )
+    await look.insert("evaluations", [row])
+
+
+review = page("/review", "review.html", "Review", since="7d")(_show)
+routes = [*review.routes(), web.post("/review", guard.protect(answering(_decide)))]

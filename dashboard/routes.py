@@ -1,0 +1,107 @@
+"""Puts the dashboard together: every page's routes, the static files, sign-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from . import (
+    alerts,
+    annotate,
+    bulk_actions,
+    datasets,
+    drift,
+    experiments,
+    guard,
+    labels,
+    live,
+    review,
+    scores,
+    sessions,
+    sql,
+    status,
+    trace,
+    trace_diff,
+    traces,
+)
+from .page_context import CONFIG, HOST, SCOPES, answering, look_at, render
+
+if TYPE_CHECKING:
+    from ..queries.host import Host
+    from .config import DashboardConfig
+
+STATIC = Path(__file__).parent / "static"
+PAGES = (
+    traces,
+    live,
+    labels,
+    bulk_actions,
+    trace,
+    trace_diff,
+    sessions,
+    scores,
+    drift,
+    alerts,
+    review,
+    annotate,
+    datasets,
+    experiments,
+    sql,
+    status,
+)
+A_DAY = 86400
+
+
+def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
+    """Adds all routes of the dashboard to the service's application."""
+    app[HOST] = host
+    app[CONFIG] = config
+    app[SCOPES] = {}
+    app[drift.REPORTS] = {}
+    app[live.LISTENERS] = set()
+    app[guard.GUARD] = guard.Guard(
+        lambda key: host.keys.project(f"Bearer {key}"), keys_set=not host.keys.open, sign_in=_login
+    )
+    app.on_shutdown.append(live.stop_listening)
+    for module in PAGES:
+        app.add_routes(module.routes)
+    app.add_routes(
+        [
+            web.get("/", guard.protect(answering(traces.traces.html))),
+            web.get("/index.json", guard.protect(answering(traces.traces.json))),
+            web.get("/login", guard.protect(_login, public=True)),
+            web.post("/login", guard.protect(_sign_in, public=True)),
+            web.post("/logout", guard.protect(_sign_out)),
+            web.get(r"/static/{name:[a-z_]+(\.min)?\.(css|js|svg|woff2)}", guard.protect(_static, public=True)),
+            web.get("/favicon.ico", guard.protect(_favicon, public=True)),
+        ]
+    )
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    path = STATIC / request.match_info["name"]
+    if not path.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(path, headers={"Cache-Control": f"public, max-age={A_DAY}", **guard.HEADERS})
+
+
+async def _favicon(_: web.Request) -> web.StreamResponse:
+    return web.FileResponse(STATIC / "icon.svg", headers={"Content-Type": "image/svg+xml", **guard.HEADERS})
+
+
+async def _login(request: web.Request) -> web.StreamResponse:
+    where = request.query.get("next", "/") if request.path == "/login" else str(request.rel_url)
+    return render(look_at(request), "login.html", title="Sign in", wrong=False, next=where)
+
+
+async def _sign_in(request: web.Request) -> web.StreamResponse:
+    form = await request.post()
+    where = str(form.get("next", "/"))
+    answer = guard.start_session(request, str(form.get("key", "")).strip(), where)
+    return answer or render(look_at(request), "login.html", status=401, title="Sign in", wrong=True, next=where)
+
+
+async def _sign_out(request: web.Request) -> web.StreamResponse:
+    return guard.end_session(request)

@@ -1,0 +1,119 @@
+"""The scores: every evaluator with its interval; one of them over time, as a distribution, by slice, against people."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from .alert_thresholds import limits_of
+from .page_context import Look, Rows, page
+
+BUCKETS = (300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400)
+POINTS = 40
+"""About how many points a trend has."""
+
+
+def bucket(length: timedelta, points: int = POINTS) -> int:
+    """Seconds of one point so that a range has at most about `points`."""
+    wanted = length.total_seconds() / points
+    return next((size for size in BUCKETS if size >= wanted), BUCKETS[-1])
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    names, coverage, rules = await asyncio.gather(
+        look.ask("pages/score_names"), look.one("pages/coverage"), look.ask("pages/alert_rules")
+    )
+    chosen = _chosen(look, names)
+    detail = await _detail(look, chosen, rules) if chosen else {}
+    return {"names": names, "coverage": coverage, "chosen": chosen, **detail}
+
+
+def _chosen(look: Look, names: Rows) -> dict[str, Any] | None:
+    """The evaluator in the URL, else the one that fails most."""
+    name, source = look.query.get("name", ""), look.query.get("source", "")
+    found = [row for row in names if row["name"] == name and source in {"", row["source"]}]
+    if found:
+        return found[0]
+    return max(names, key=lambda row: (row["source"] != "human", row["failed"] or 0), default=None)
+
+
+async def _detail(look: Look, chosen: dict[str, Any], rules: Rows) -> dict[str, Any]:
+    name, source = chosen["name"], chosen["source"]
+    span = look.filters.end - look.filters.start
+    project = look.filters.project or "default"
+    trend, slices, histogram, marks, human, weeks = await asyncio.gather(
+        look.ask("pages/score_trend", name=name, source=source, bucket_s=bucket(span)),
+        look.ask("pages/score_slices", name=name, source=source),
+        look.ask("pages/score_histogram", name=name, source=source),
+        look.ask("pages/score_marks", name=name),
+        look.one("pages/judge_human", name=name),
+        look.ask("judge_agreement", metric=name, project=project),
+    )
+    return {
+        "weeks": weeks,
+        "limits": limits_of(rules, name),
+        "trend": trend,
+        "slices": _grouped(slices),
+        "histogram": histogram,
+        "marks": _changes(marks, trend),
+        "agreement": agreement(human),
+        "scale": _scale(slices),
+    }
+
+
+def _scale(slices: Rows) -> tuple[float, float]:
+    """The ends of the axis on which slices are drawn: 0 to 1 when all of them lie there."""
+    ends = [row[end] for row in slices for end in ("low", "mean", "high") if row[end] is not None]
+    least, most = min(ends, default=0.0), max(ends, default=1.0)
+    return (0.0, 1.0) if least >= 0 and most <= 1 else (least, most)
+
+
+def _grouped(slices: Rows) -> dict[str, Rows]:
+    grouped: dict[str, Rows] = {}
+    for row in slices:
+        grouped.setdefault(row["dimension"], []).append(row)
+    return {dimension: rows for dimension, rows in grouped.items() if len(rows) > 1}
+
+
+def _changes(marks: Rows, trend: Rows) -> Rows:
+    """What is new rather than rare: had it been there from the start, it would have been seen five times before."""
+    if not trend:
+        return []
+    start, end = trend[0]["time"], trend[-1]["time"]
+    settled = trend[min(1, len(trend) - 1)]["time"]
+    return [
+        mark
+        for mark in marks
+        if mark["time"] > settled
+        and mark["n"] * (mark["time"] - start) > 5 * max(end - mark["time"], timedelta(hours=1))
+    ]
+
+
+def agreement(counts: dict[str, Any]) -> dict[str, Any] | None:
+    """Agreement of evaluator and people on the spans both judged: share with interval, kappa, how failures are found."""
+    n = int(counts.get("n", 0))
+    if not n:
+        return None
+    both_fail, only_judge = int(counts["both_fail"]), int(counts["only_judge"])
+    only_human, both_pass = int(counts["only_human"]), int(counts["both_pass"])
+    same = both_fail + both_pass
+    # Here: a service whose scores nobody looks at does without scipy's 27 MB.
+    from ..evaluators.statistics import cohen_kappa, proportion_interval
+
+    interval = proportion_interval(same, n)
+    judge = [0] * (both_fail + only_judge) + [1] * (only_human + both_pass)
+    people = [0] * both_fail + [1] * only_judge + [0] * only_human + [1] * both_pass
+    return {
+        **counts,
+        "share": same / n,
+        "low": interval.low,
+        "high": interval.high,
+        "kappa": cohen_kappa(judge, people),
+        "found": both_fail / (both_fail + only_human) if both_fail + only_human else None,
+        "right": both_fail / (both_fail + only_judge) if both_fail + only_judge else None,
+    }
+
+
+scores = page("/scores", "scores.html", "Scores", since="14d")(_show)
+routes = scores.routes()

@@ -1,0 +1,138 @@
+"""The SQL page: an editor with completion, the named queries with their parameters, results as table, chart, CSV, JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+import time
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import QueryError, UsageError
+from ..queries import catalog
+from . import guard
+from .page_context import Look, answering, look_at, page, plain
+
+SHOWN_ROWS = 500
+"""Rows on the page; `.csv` and `.json` have all that the limits allow."""
+PARAMETER = "p_"
+"""What stands before a query parameter's name in the URL, so that it cannot be a filter's."""
+FUNCTIONS = (
+    "count", "countIf", "sum", "sumIf", "avg", "avgIf", "avgWeighted", "uniq", "uniqExact", "quantile", "quantiles",
+    "quantileTDigestWeighted", "argMax", "argMin", "groupArray", "groupUniqArray", "toStartOfHour", "toStartOfDay",
+    "toStartOfInterval", "toStartOfMinute", "now", "today", "toDate", "toDateTime", "dateDiff", "if", "multiIf",
+    "coalesce", "round", "length", "lower", "position", "match", "extract", "leftUTF8", "arrayJoin", "arrayMap",
+    "arrayFilter", "has", "mapKeys", "mapValues", "JSONExtractString", "JSONExtractFloat", "JSONExtractInt",
+    "mannWhitneyUTest", "kolmogorovSmirnovTest", "welchTTest", "corr", "stddevSamp", "varSamp", "topK",
+)  # fmt: skip
+
+
+async def run(look: Look, sql: str, parameters: dict[str, str]) -> Any:
+    """A statement of the reader's, read-only and within limits. Raises QueryError and UsageError."""
+    store = look.host.store
+    own = guard.only_project(look.request)
+    return await asyncio.to_thread(lambda: store.query_untrusted(sql, parameters or None, project=own))
+
+
+def plan_of(sql: str) -> str:
+    """The statement that shows how ClickHouse would run `sql`, which indexes it uses and how much it would read."""
+    return sql if re.match(r"\s*explain\b", sql, re.IGNORECASE) else f"EXPLAIN indexes = 1\n{sql}"
+
+
+def _given(look: Look) -> tuple[str, dict[str, str], Any]:
+    """The statement, its parameters and the named query it is, from the URL."""
+    named = look.query.get("named", "")
+    entry = catalog.get(named) if named else None
+    sql = look.query.get("query", "") or (entry.sql if entry else "")
+    given = {key.removeprefix(PARAMETER): value for key, value in look.query.items() if key.startswith(PARAMETER)}
+    if entry is not None:
+        usual = {parameter.name: parameter.default or "" for parameter in entry.parameters}
+        scope = look.filters.parameters()
+        given = {name: given.get(name, scope.get(name, usual[name])) for name in usual}
+    return sql, given, entry
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    sql, parameters, entry = _given(look)
+    answer: dict[str, Any] = {"columns": [], "types": [], "rows": []}
+    error = hint = ""
+    began = time.perf_counter()
+    explained = bool(look.query.get("explain"))
+    if sql and (look.query.get("query") or look.query.get("run") or not parameters or entry):
+        try:
+            result = await run(look, plan_of(sql) if explained else sql, parameters)
+            answer = {"columns": result.columns, "types": result.types, "rows": [list(row) for row in result.rows]}
+        except (QueryError, UsageError) as refused:
+            error, hint = str(refused), refused.hint
+    return {
+        "sql": sql,
+        "parameters": parameters,
+        "entry": entry,
+        "answer": answer,
+        "error": error,
+        "hint": hint,
+        "took_ms": round((time.perf_counter() - began) * 1000, 1),
+        "explained": explained,
+        "chart": _chart(answer),
+        "shown_rows": SHOWN_ROWS,
+        **await _outside(look),
+    }
+
+
+async def _outside(look: Look) -> dict[str, Any]:
+    """Named queries and words for completion."""
+    columns = await look.ask("pages/columns")
+    words = [[row["table"], "table", ""] for row in {row["table"]: row for row in columns}.values()]
+    seen: dict[str, list[str]] = {}
+    for row in columns:
+        seen.setdefault(row["name"], [row["name"], "column", f"{row['table']} · {row['type'][:28]}"])
+    words += [*seen.values(), *([name, "function", ""] for name in FUNCTIONS)]
+    queries = [catalog.get(name) for name in catalog.names()]
+    library = [{"name": query.name, "title": query.title, "answers": query.answers} for query in queries]
+    tables: dict[str, list[dict[str, str]]] = {}
+    for row in columns:
+        tables.setdefault(row["table"], []).append(row)
+    return {"words": words, "library": library, "tables": tables}
+
+
+def _chart(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """Which columns a chart can draw: the first a time, the others numbers; None when that is not so."""
+    types = answer["types"]
+    if len(answer["rows"]) < 2 or len(types) < 2 or not _bare(types[0]).startswith("Date"):
+        return None
+    numbers = [
+        at for at, kind in enumerate(types) if at and _bare(kind).startswith(("Int", "UInt", "Float", "Decimal"))
+    ]
+    return {"numbers": numbers[:6]} if numbers else None
+
+
+def _bare(kind: str) -> str:
+    return kind.removeprefix("Nullable(").removeprefix("LowCardinality(")
+
+
+sql = page("/sql", "sql.html", "SQL")(_show)
+
+
+async def _csv(request: web.Request) -> web.StreamResponse:
+    look = look_at(request)
+    statement, parameters, _ = _given(look)
+    if not statement:
+        raise UsageError("There is no query to run.", hint="Give one: /sql.csv?query=SELECT...")
+    result = await run(look, statement, parameters)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(result.columns)
+    writer.writerows([_cell(value) for value in plain(row)] for row in result.rows)
+    headers = {"Content-Disposition": 'attachment; filename="evalspan.csv"'}
+    return web.Response(text=text.getvalue(), content_type="text/csv", headers=headers)
+
+
+def _cell(value: Any) -> Any:
+    """A cell that a spreadsheet does not run: text that begins like a formula gets an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
+
+
+routes = [*sql.routes(), web.get("/sql.csv", guard.protect(answering(_csv)))]

@@ -1,0 +1,122 @@
+"""Two traces side by side: what each took and cost, span by span in reading order, what was said, how it was judged."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import UsageError
+from ..queries.messages import output_text
+from . import guard, messages
+from .labels import see
+from .page_context import Look, Rows, answering, look_at, page
+from .text_diff import difference
+from .trace import ALWAYS, HEX, interesting, spans_of, summary
+from .waterfall import Tree, rows, tree
+
+MOST_SPANS = 400
+"""Spans of each trace that are set against each other."""
+MOST_MARKED = 6000
+"""Characters of a text in which differences are marked."""
+
+
+async def _show(look: Look) -> dict[str, Any]:
+    ids = [look.request.match_info[name] for name in ("trace", "other")]
+    found = await asyncio.gather(*(spans_of(look, one) for one in ids))
+    trees = [tree(spans) for spans in found]
+    said = await asyncio.gather(*(_said(look, one, laid) for one, laid in zip(ids, trees, strict=True)))
+    scores = await look.ask("pages/trace_scores", ids=ids, **ALWAYS)
+    return {
+        "traces": [
+            {
+                "trace_id": one,
+                "name": laid.spans[laid.roots[0]]["name"],
+                "models": _models(spans),
+                **summary(laid, spans),
+            }
+            for one, laid, spans in zip(ids, trees, found, strict=True)
+        ],
+        "rows": aligned(*trees),
+        "texts": [
+            {"name": name, "pieces": difference(old[:MOST_MARKED], new[:MOST_MARKED]), "before": old[:MOST_MARKED]}
+            for name, old, new in zip(("system", "question", "answer"), *said, strict=True)
+            if old or new
+        ],
+        "scores": _scores(scores, ids),
+    }
+
+
+def aligned(before: Tree, after: Tree) -> list[dict[str, Any]]:
+    """The spans of two traces in reading order, those of the same depth and name beside each other."""
+    left, right = _flat(before), _flat(after)
+    old_keys, new_keys = ([(row["depth"], row["span"]["name"]) for row in side] for side in (left, right))
+    found: list[dict[str, Any]] = []
+    matcher = difflib.SequenceMatcher(a=old_keys, b=new_keys, autojunk=False)
+    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+        if kind == "equal":
+            found += [_pair(old, new) for old, new in zip(left[i1:i2], right[j1:j2], strict=True)]
+            continue
+        found += [_pair(row, None) for row in left[i1:i2]]
+        found += [_pair(None, row) for row in right[j1:j2]]
+    return found
+
+
+def _flat(laid: Tree) -> list[dict[str, Any]]:
+    return [row for row in rows(laid, most=MOST_SPANS) if "span" in row][:MOST_SPANS]
+
+
+def _pair(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
+    one = before or after or {}
+    pair = [row and row["span"] for row in (before, after)]
+    longer = after["span"]["duration_ns"] - before["span"]["duration_ns"] if before and after else None
+    return {"depth": one["depth"], "kind": one["kind"], "name": one["span"]["name"], "spans": pair, "longer_ns": longer}
+
+
+async def _said(look: Look, trace_id: str, laid: Tree) -> tuple[str, str, str]:
+    """System instructions, last question and answer of a trace's first model call."""
+    span = await look.one("pages/span", trace=trace_id, span=interesting(laid))
+    chat = messages.read(span["input"])
+    users = [message for message in chat if message["role"] in {"user", ""}] or chat
+    question = "\n".join(str(part.get("text", "")) for part in users[-1]["parts"]) if users else ""
+    system = messages.plain_text(span["attributes"].get("gen_ai.system_instructions", ""))
+    return system, question, output_text(span["output"]) or span["status_message"]
+
+
+def _models(spans: Rows) -> list[str]:
+    return sorted({span["request_model"] for span in spans if span["request_model"]})
+
+
+def _scores(scores: Rows, ids: list[str]) -> list[dict[str, Any]]:
+    """Each evaluator's newest judgement of either trace; two versions of one evaluator are two lines."""
+    names = sorted(
+        {(row["name"], row["evaluator_version"], row["source"]) for row in scores if row["name"] != "review"}
+    )
+    newest = {(row["name"], row["evaluator_version"], row["source"], row["trace_id"]): row for row in scores}
+    return [
+        {
+            "name": name,
+            "version": version,
+            "source": source,
+            "of": [newest.get((name, version, source, one)) for one in ids],
+        }
+        for name, version, source in names
+    ]
+
+
+async def _compare(request: web.Request) -> web.StreamResponse:
+    """From two ticked rows, or an id typed beside a trace, to the page that compares them."""
+    look, form = look_at(request), await request.post()
+    chosen = [str(value).partition(":")[0].strip().lower() for value in form.getall("trace", [])]
+    if len(chosen) != 2 or not all(HEX.fullmatch(one) for one in chosen):
+        raise UsageError(
+            f"Two traces are compared, and {len(chosen)} are named.", hint="Tick two rows in the list, or give two ids."
+        )
+    return see(look.filters.url(f"/traces/{chosen[0]}/against/{chosen[1]}"))
+
+
+_ID = "[0-9a-fA-F]{1,32}"
+diff = page(f"/traces/{{trace:{_ID}}}/against/{{other:{_ID}}}", "trace_diff.html", "Two traces")(_show)
+routes = [web.post("/traces/compare", guard.protect(answering(_compare))), *diff.routes()]

@@ -1,0 +1,1 @@
+"""Evaluators compared with human labels: drawing, annotating, label files, and whether an evaluator may gate."""

@@ -1,0 +1,305 @@
+"""Drift for people: runs the drift queries and says what moved, since when, how sure, where, and what changed then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...errors import UsageError
+from ...queries import catalog
+from .inputs import inputs_that_moved
+
+if TYPE_CHECKING:
+    from ...queries.store.client import Store
+    from ...queries.store.remote import RemoteStore
+
+# The metrics of the table `usage`: what calls cost their users.
+USAGE = ("error_rate", "latency", "ttft", "cost", "input_tokens", "output_tokens")
+DIMENSIONS = ("system_hash", "prompt_version", "request_model", "segment", "service", "environment", "prompt_name")
+LEAST = 10
+# A window should hold about this many scores for the detector's normal approximation.
+WINDOW_SCORES = 20
+WINDOWS_S = (900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400)
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One score that is not where it was; differences in the unit of the score, after minus before."""
+
+    metric: str
+    evaluator_version: str
+    direction: str
+    mean_before: float
+    mean_after: float
+    low: float
+    high: float
+    n_before: int
+    n_after: int
+    since: datetime | None
+    found_by: str
+    certainty: str
+    of: str = "evaluations"
+    dimension: str = ""
+    value: str = ""
+    traces: list[dict[str, Any]] = []
+
+
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict ("drift", "stable" or "too_thin") with everything behind it; times in UTC."""
+
+    verdict: str
+    since: datetime
+    until: datetime
+    baseline_from: datetime
+    window_s: int
+    moves: list[Move]
+    changes: list[dict[str, Any]]
+    inputs: list[str]
+    scores: list[dict[str, Any]]
+    thin: list[str]
+    notes: list[str]
+
+
+class _Period(msgspec.Struct, frozen=True):
+    since_s: int
+    until: datetime
+    metric: str
+    scope: dict[str, Any]
+    """project, service and environment."""
+
+    def parameters(self) -> dict[str, Any]:
+        return {**self.scope, "since_s": self.since_s, "until": self.until.isoformat()}
+
+
+def find_drift(
+    store: Store | RemoteStore,
+    *,
+    project: str = "default",
+    service: str = "",
+    environment: str = "",
+    metric: str = "",
+    by: str = "",
+    since: timedelta = timedelta(days=7),
+    until: datetime | None = None,
+    alpha: float = 0.05,
+    usage: bool = False,
+) -> DriftReport:
+    """Compares the scores of the last `since`, with `usage` errors, latency, tokens and cost too, with the time before.
+
+    The looks at the data share `alpha`: the e-detector over windows of the scores (shared among the metrics), the same
+    over those of usage, and one corrected comparison of the values of every dimension. Where there is nothing
+    before the period, the first half of what there is serves as the baseline, and the report says so.
+
+    Raises:
+        UsageError: an unknown metric or dimension.
+    """
+    if by and by not in DIMENSIONS:
+        raise UsageError(f"Scores cannot be split by {by!r}.", hint=f"Choose one of {', '.join(DIMENSIONS)}.")
+    scope = {"project": project, "service": service, "environment": environment}
+    period = _Period(int(since.total_seconds()), until or datetime.now(UTC), metric, scope)
+    tables = _tables(store, period, usage=usage)
+    volume = _volumes(store, period, tables)
+    notes: list[str] = []
+    leading = volume[tables[0]] or volume[tables[-1]]
+    if not any(row["n_before"] >= LEAST for row in leading):
+        halved = _halved(leading, period)
+        if halved is not None:
+            period = halved
+            volume = _volumes(store, period, tables)
+            notes.append("There is nothing before the period, so its first half is the baseline.")
+    enough = {of: [row for row in rows if min(row["n_before"], row["n_after"]) >= LEAST] for of, rows in volume.items()}
+    window_s = _window(enough[tables[0]] or enough[tables[-1]], period.since_s)
+    moves = _found(store, period, window_s, enough, alpha, [by] if by else ["system_hash", "segment"])
+    return DriftReport(
+        verdict="drift" if moves else "stable" if enough[tables[0]] else "too_thin",
+        since=period.until - timedelta(seconds=period.since_s),
+        until=period.until,
+        baseline_from=period.until - timedelta(seconds=2 * period.since_s),
+        window_s=window_s,
+        moves=moves,
+        changes=_rows(store, "changes", period),
+        inputs=inputs_that_moved(store, period.parameters()),
+        scores=[row for rows in volume.values() for row in rows],
+        thin=[
+            str(row["metric"])
+            for rows in volume.values()
+            for row in rows
+            if min(row["n_before"], row["n_after"]) < LEAST
+        ],
+        notes=notes + _version_notes(volume[tables[0]]),
+    )
+
+
+def _found(
+    store: Store | RemoteStore,
+    period: _Period,
+    window_s: int,
+    enough: dict[str, list[dict[str, Any]]],
+    alpha: float,
+    dimensions: Sequence[str],
+) -> list[Move]:
+    """What the detector finds in each table, and what the comparison of the dimensions' values finds in the first."""
+    share = alpha / (len(enough) + 1)
+    moves: list[Move] = []
+    for of, rows in enough.items():
+        if rows:
+            moves += _found_by_detector(store, period, window_s, share / len(rows), of)
+    leading = next(iter(enough))
+    if enough[leading]:
+        moves += _found_by_dimension(store, period, dimensions, share, leading)
+    return _with_traces(store, period, _told_once(moves))
+
+
+def _tables(store: Store | RemoteStore, period: _Period, *, usage: bool) -> list[str]:
+    """Where the metric is found: scores before usage when all are asked for. Raises UsageError when nowhere."""
+    if not period.metric:
+        return ["evaluations", "usage"] if usage else ["evaluations"]
+    known = {str(row["metric"]) for row in _rows(store, "score_volume", period)}
+    if period.metric in known:
+        return ["evaluations"]
+    if period.metric in USAGE:
+        return ["usage"]
+    if known:
+        names = ", ".join([*sorted(known), *USAGE])
+        raise UsageError(f"No score is named {period.metric!r}.", hint=f"There are: {names}.")
+    return ["evaluations"]
+
+
+def _volumes(store: Store | RemoteStore, period: _Period, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    return {of: _rows(store, "score_volume", period, of=of, metric=period.metric) for of in tables}
+
+
+def _rows(store: Store | RemoteStore, name: str, period: _Period, **parameters: Any) -> list[dict[str, Any]]:
+    return catalog.get(name).run(store, timeout_s=120, **period.parameters(), **parameters).dicts()
+
+
+def _halved(volume: Sequence[dict[str, Any]], period: _Period) -> _Period | None:
+    """The two halves of what there is, when all of it lies inside the period."""
+    if not any(row["n_after"] >= 2 * LEAST for row in volume):
+        return None
+    first = min(row["first_score"] for row in volume if row["n_after"])
+    last = max(row["last_score"] for row in volume if row["n_after"]) + timedelta(seconds=1)
+    half = int((last - first).total_seconds() / 2) + 1
+    return msgspec.structs.replace(period, since_s=half, until=last)
+
+
+def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
+    """The shortest window that holds enough scores of the typical metric, at least four windows a period."""
+    sizes = sorted(int(row["n_after"]) for row in enough) or [0]
+    typical = sizes[len(sizes) // 2]
+    fitting = [size for size in WINDOWS_S if since_s / 200 <= size <= since_s / 4] or [max(1, since_s // 4)]
+    return next((size for size in fitting if typical * size / since_s >= WINDOW_SCORES), fitting[-1])
+
+
+def _found_by_detector(store: Store | RemoteStore, period: _Period, window_s: int, alpha: float, of: str) -> list[Move]:
+    horizon = -(-period.since_s // window_s)
+    asked = {"metric": period.metric, "window_s": window_s, "alpha": alpha, "horizon": horizon, "min_n": 5}
+    rows = _rows(store, "e_detector", period, of=of, **asked)
+    return [
+        _move_of_windows([row for row in rows if row["metric"] == name], alpha, of)
+        for name in dict.fromkeys(row["metric"] for row in rows if row["alarm"])
+    ]
+
+
+def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Move:
+    alarmed = next(row for row in windows if row["alarm"])
+    after = [row for row in windows if row["window_start"] >= alarmed["since"]]
+    # By what the windows hold, not by how sure each is: one in which all scores are equal has no spread to be weighed by.
+    total = sum(row["effective_n"] for row in after)
+    mean = sum(row["effective_n"] * row["mean"] for row in after) / total
+    error = sum((row["effective_n"] * row["standard_error"]) ** 2 for row in after) ** 0.5 / total
+    return Move(
+        metric=alarmed["metric"],
+        evaluator_version=alarmed["evaluator_version"],
+        of=of,
+        direction=alarmed["alarm"],
+        mean_before=alarmed["baseline_mean"],
+        mean_after=mean,
+        low=mean - 1.96 * error,
+        high=mean + 1.96 * error,
+        n_before=int(alarmed["baseline_n"]),
+        n_after=sum(int(row["n"]) for row in after),
+        since=alarmed["since"],
+        found_by="e-detector",
+        certainty=f"evidence {max(row['statistic'] for row in windows):.3g}, alarm from {alarmed['threshold']:.3g} on "
+        f"(a false alarm within these windows has a probability of at most {alpha:.2g})",
+    )
+
+
+def _found_by_dimension(
+    store: Store | RemoteStore, period: _Period, dimensions: Sequence[str], q: float, of: str
+) -> list[Move]:
+    return [
+        Move(
+            metric=row["metric"],
+            evaluator_version=row["evaluator_version"],
+            of=of,
+            direction="decrease" if row["difference"] < 0 else "increase",
+            mean_before=row["mean_before"],
+            mean_after=row["mean"],
+            low=row["low"],
+            high=row["high"],
+            n_before=int(row["n_before"]),
+            n_after=int(row["n"]),
+            since=None,
+            found_by="comparison",
+            certainty=f"p {row['p_adjusted']:.2g} after correction for all comparisons",
+            dimension=dimension,
+            value=row["value"],
+        )
+        for dimension in dimensions
+        for row in _rows(store, "segments", period, of=of, metric=period.metric, by=dimension, q=q / len(dimensions))
+        if row["moved"]
+    ]
+
+
+def _told_once(moves: Sequence[Move]) -> list[Move]:
+    """Without comparisons of the whole under another name: one value that holds everything the detector saw."""
+    told: list[Move] = []
+    for move in moves:
+        same = [other for other in told if other.metric == move.metric and other.direction == move.direction]
+        if move.dimension and not move.value and same:
+            continue
+        if any(
+            other.dimension and other.n_after == move.n_after and other.mean_after == move.mean_after for other in same
+        ):
+            continue
+        told.append(move)
+    return told
+
+
+def _with_traces(store: Store | RemoteStore, period: _Period, moves: Sequence[Move]) -> list[Move]:
+    """Each finding with the five traces to read first; what was found twice shows them once."""
+    shown: set[tuple[str, str]] = set()
+    told = []
+    for move in moves:
+        if (move.metric, move.direction) in shown:
+            told.append(move)
+            continue
+        shown.add((move.metric, move.direction))
+        since = move.since or period.until - timedelta(seconds=period.since_s)
+        only: dict[str, Any] = {move.dimension: move.value} if move.dimension in ("system_hash", "segment") else {}
+        query = catalog.get("traces_to_read")
+        rows = query.run(
+            store,
+            **period.scope,
+            of=move.of,
+            metric=move.metric,
+            direction=move.direction,
+            since=since.isoformat(),
+            until=period.until.isoformat(),
+            **only,
+        )
+        told.append(msgspec.structs.replace(move, traces=rows.dicts()))
+    return told
+
+
+def _version_notes(volume: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        f"{row['metric']}: only scores of version {row['evaluator_version']!r} are compared; "
+        f"{', '.join(map(repr, row['other_versions']))} also made scores in this time."
+        for row in volume
+        if row["other_versions"]
+    ]

@@ -1,0 +1,103 @@
+"""The ruling on one case: constraints, then hallucination, then similarity, then the judge; anything unclear is no pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from ..datasets import Example
+from ..evaluator import Evaluator
+from ..runner import Outcome
+from .target import Answer
+
+Status = Literal["passed", "failed", "inconclusive"]
+
+KINDS = ("constraints", "hallucination", "similarity", "judge")
+
+# The golden bar is higher than an evaluator's own threshold (never lower).
+GOLDEN_FLOOR = {"similarity": 0.88, "judge": 4.0}
+CLASS_KINDS = {
+    "Constraints": "constraints",
+    "Hallucination": "hallucination",
+    "Grounding": "hallucination",
+    "SemanticSimilarity": "similarity",
+    "Judge": "judge",
+    "PairwiseJudge": "judge",
+}
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What became of one case, and why."""
+
+    status: Status
+    reason: str | None = None
+
+
+def kind_of(evaluator: object) -> str:
+    """Which of the four kinds an evaluator is: its own `kind`, else by its class, else by its source."""
+    own = getattr(evaluator, "kind", None)
+    if own in KINDS:
+        return str(own)
+    for cls in type(evaluator).__mro__:
+        if cls.__name__ in CLASS_KINDS:
+            return CLASS_KINDS[cls.__name__]
+    if getattr(evaluator, "source", "code") == "llm_judge":
+        return "judge"
+    name = str(getattr(evaluator, "name", "")).lower()
+    return "hallucination" if any(word in name for word in ("hallucin", "faithful", "ground")) else "reference"
+
+
+def in_order(suite: Sequence[Evaluator]) -> list[Evaluator]:
+    """The suite in the order in which its failures are named; rules of the user's own stand with similarity."""
+    rank = {"constraints": 0, "hallucination": 1, "similarity": 2, "reference": 2, "judge": 3}
+    return sorted(suite, key=lambda one: rank[kind_of(one)])
+
+
+def golden_bar(evaluator: Evaluator) -> float | None:
+    """What a golden answer must reach under a similarity or an absolute judge; None where there is no such bar."""
+    # Only for the classes that have this scale, not for user code that is merely ranked beside them.
+    cls = next((one.__name__ for one in type(evaluator).__mro__ if one.__name__ in ("SemanticSimilarity", "Judge")), "")
+    if not cls or evaluator.direction != "higher":
+        return None
+    own = getattr(evaluator, "golden_threshold", GOLDEN_FLOOR[CLASS_KINDS[cls]])
+    return max(float(own), evaluator.threshold or 0.0)
+
+
+def raise_to_golden(outcome: Outcome, evaluator: Evaluator, partition: str) -> Outcome:
+    """The outcome under the golden bar: a golden answer needs more similarity and a better judgement."""
+    bar = golden_bar(evaluator) if partition == "golden" else None
+    if bar is None or outcome.passed is not True or outcome.value is None or outcome.value >= bar:
+        return outcome
+    said = f"{outcome.value:.3g} is below the golden bar of {bar:g}"
+    return msgspec.structs.replace(outcome, passed=False, explanation=said)
+
+
+def rule(example: Example, answer: Answer, outcomes: Sequence[Outcome], suite: Sequence[Evaluator]) -> Ruling:
+    """The ruling on one answer. A failure outweighs what could not be scored, and that outweighs every pass."""
+    if answer.error is not None:
+        return Ruling("failed", answer.error)
+    by_name = {outcome.name: outcome for outcome in outcomes}
+    missing = [one.name for one in suite if one.name not in by_name]
+    ordered = [by_name[one.name] for one in in_order(suite) if one.name in by_name]
+    for outcome in ordered:
+        if outcome.passed is False and outcome.unscored is None:
+            return Ruling("failed", f"{outcome.name}: {describe(outcome)}")
+    for outcome in ordered:
+        if outcome.unscored is not None:
+            return Ruling("inconclusive", f"{outcome.name} could not score it: {outcome.unscored}")
+    if missing:
+        return Ruling("inconclusive", f"{missing[0]} gave no score")
+    if not any(outcome.passed for outcome in ordered):
+        return Ruling("inconclusive", "no evaluator of the suite says what passes: give one a threshold")
+    if example.pending:
+        return Ruling("inconclusive", "exported but not reviewed: nobody has said what a right answer is")
+    return Ruling("passed")
+
+
+def describe(outcome: Outcome) -> str:
+    """The outcome in a few words: its explanation, else its label, else its value."""
+    said = outcome.explanation or outcome.label
+    value = f"{outcome.value:.3g}" if outcome.value is not None else "no value"
+    return f"{value}, {said}" if said else value

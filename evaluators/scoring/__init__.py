@@ -1,0 +1,1 @@
+"""Scores on demand: a suite over stored outputs or over stored spans."""

@@ -1,0 +1,206 @@
+"""Scores stored spans on demand: a suite over a period, an evaluator's new version against its old, or as they arrive.
+
+The online engine does the same by rules; both write evaluations under deterministic ids, so nothing counts twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...errors import UsageError
+from ...queries.rebaselining import both_versions, scored_by_another
+from ...queries.span_scoring_store import NO_PASSAGES, Passages, Queue, Scope
+from ..arguments import span_arguments
+from ..evaluation_rows import Source, evaluation_row
+from ..evaluator import Evaluator
+from ..online import EvaluationConfig, Follower, checked, read_rules
+from ..online.worker import RuleWorker
+from ..runner import run_evaluator
+from .outputs import Scored
+
+if TYPE_CHECKING:
+    from ...queries.store.client import Store
+    from ...queries.store.remote import RemoteStore
+
+PAGE = 200
+SAY_EVERY_S, ALIVE_S = 10.0, 60.0
+
+
+async def score_spans(
+    store: Store | RemoteStore,
+    suite: Sequence[Evaluator],
+    *,
+    since: timedelta,
+    where: str = "operation = 'chat'",
+    project: str = "default",
+    fraction: float = 1.0,
+    concurrency: int = 16,
+    timeout_s: float | None = None,
+    rebaselined: frozenset[str] = frozenset(),
+    advance: Callable[[], None] = lambda: None,
+) -> list[Scored]:
+    """Scores the spans stored in the period that this suite's versions have not scored, and writes the evaluations.
+
+    `fraction` draws by the hash of the span id and weights the rows by its inverse. Evaluators in `rebaselined` take
+    only spans that an older version of theirs has scored. Raises QueryError for a condition that ClickHouse refuses.
+    """
+    queue = Queue(store)
+    queue.check_condition(where)
+    until = queue.now()
+    after = until - int(since.total_seconds() * 1000)
+    scored: list[Scored] = []
+    for one in suite:
+        condition = f"({where}) AND {scored_by_another(one.name, one.version)}" if one.name in rebaselined else where
+        done = {"names": [one.name], "versions": [one.version], "author": "", "since": 0}
+        slots = asyncio.Semaphore(concurrency)
+        while True:
+            rows = await asyncio.to_thread(
+                queue.waiting, Scope(project, condition), (after, until), fraction, done, PAGE
+            )
+            if not rows:
+                break
+            passages = await asyncio.to_thread(queue.passages, rows)
+            page = await asyncio.gather(
+                *(
+                    _score_span(
+                        one,
+                        row,
+                        passages.get((row["project"], row["trace_id"]), NO_PASSAGES),
+                        slots,
+                        timeout_s,
+                        fraction,
+                        advance,
+                    )
+                    for row in rows
+                )
+            )
+            await asyncio.to_thread(store.insert, "evaluations", [row for row, _ in page])
+            scored += [result for _, result in page]
+    return scored
+
+
+def compare_versions(
+    store: Store | RemoteStore, evaluator: Evaluator, *, since: timedelta, project: str = "default"
+) -> str:
+    """How the current version scores against the one before it on the same spans, in one line."""
+    from ..statistics import paired_difference
+
+    pairs = both_versions(store, evaluator.name, evaluator.version, int(since.total_seconds()), project)
+    if len(pairs) < 2:
+        return f"{evaluator.name}: {len(pairs)} spans have a score of both versions: too few to compare"
+    old, new = [float(pair["old"]) for pair in pairs], [float(pair["new"]) for pair in pairs]
+    result = paired_difference(new, old)
+    low, high = result.interval
+    versions = f"{pairs[0]['old_version']} -> {evaluator.version}"
+    return (
+        f"{evaluator.name} {versions} on the same {len(pairs)} spans: mean {sum(old) / len(old):.3f} -> "
+        f"{sum(new) / len(new):.3f}, difference {result.mean:+.3f} (95 % {low:+.3f} to {high:+.3f}, p {result.p:.2g}). "
+        "Scores of different versions are not compared otherwise"
+    )
+
+
+def follow(
+    store: Store | RemoteStore, options: dict[str, Any], *, shard: int, shards: int, say: Callable[[str], None]
+) -> None:
+    """Scores spans as they arrive until SIGINT or SIGTERM; by the rules of a file, or one rule made of a suite.
+
+    `say` is told what begins, what goes on and what is off. Raises UsageError with the reason when no rule can run.
+    """
+    config, ready, problems = _rules(options)
+    queue = Queue(store)
+    ready, refused = checked(ready, queue)
+    if not ready:
+        said = "; ".join(map(str, [*problems, *refused])) or "there is no rule"
+        raise UsageError(f"nothing to follow: {said}", hint="see docs/online-evaluation.md")
+    progress = Progress(say)
+    follower = Follower(store, ready, config, shard=shard, shards=shards, count=progress.count)
+    for worker in follower.workers:
+        say(beginning(queue, worker))
+    for problem in (*problems, *refused):
+        say(str(problem))
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: follower.stop())
+    follower.run()
+
+
+class Progress:
+    """Says now and then how many evaluations were written, so that silence means that there was nothing to score."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._said_at = say, 0.0
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, _: str, amount: int, *, rule: str, stage: str) -> None:
+        """Takes a worker's counts, as /metrics does in the service."""
+        self._counts[rule, stage] += amount
+        if stage in ("scored", "unscored") and time.monotonic() - self._said_at >= SAY_EVERY_S:
+            self._said_at = time.monotonic()
+            scored, unscored = (self._counts[rule, stage] for stage in ("scored", "unscored"))
+            self._say(f"rule {rule}: {scored} scored, {unscored} unscored so far")
+
+
+def beginning(queue: Queue, worker: RuleWorker) -> str:
+    """Which spans a worker is about to score, and whether somebody else is at the same work."""
+    saved = queue.load(worker.consumer)
+    rule, now = worker.rule, queue.now()
+    begin = saved[0] if saved else now if rule.backfill_ms is None else rule.backfill_ms
+    when = datetime.fromtimestamp(begin / 1000, tz=UTC)
+    delay = rule.quiet_s + (now - queue.settled(now)) / 1000
+    text = (
+        f"rule {rule.name}, share {worker.state.shard}: spans stored since {when:%Y-%m-%d %H:%M:%S} UTC where {rule.where}, "
+        f"about {delay:.0f} s after they are stored; `evalspan score --since` is for earlier ones"
+    )
+    silent_s = (now - int(saved[1].get("heartbeat_ms", 0))) / 1000 if saved else float("inf")
+    if silent_s < ALIVE_S:
+        text += (
+            f". Another process worked on this share {silent_s:.0f} s ago: if it still runs, both pay for the judges; "
+            "give them --shard 0/2 and 1/2, or the service in_service = false"
+        )
+    return text
+
+
+def _rules(options: dict[str, Any]) -> tuple[EvaluationConfig, Any, list[Any]]:
+    if not options["config_path"]:
+        rule = {
+            "name": f"score-{options['suite_name'].replace(':', '.')}"[:80],
+            "evaluators": [options["suite_name"]],
+            "where": options["where"],
+            "project": options["project"],
+            "probability": options["fraction"],
+        }
+        return EvaluationConfig(), *read_rules([rule])
+    path = Path(options["config_path"])
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("evaluation", {})
+        config = msgspec.convert(table, EvaluationConfig)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"{path}: {error}", hint="it needs [[evaluation.rules]]") from error
+    return config, *read_rules(config.rules, path=path)
+
+
+async def _score_span(
+    one: Evaluator, row: dict[str, Any], passages: Passages, slots: asyncio.Semaphore, timeout_s: float | None,
+    fraction: float, advance: Callable[[], None],
+) -> tuple[dict[str, Any], Scored]:  # fmt: skip
+    arguments = span_arguments(row, passages)
+    async with slots:
+        outcome = await run_evaluator(one, timeout_s=timeout_s, **arguments)
+    advance()
+    source: Source = getattr(one, "source", "code")
+    stored = evaluation_row(
+        outcome, project=str(row["project"]), source=source, span=row, evaluation_weight=1 / fraction
+    )
+    words = len(str(arguments.get("output") or "").split())
+    weight = float(stored["sample_weight"]) or 1.0
+    cluster = str(row.get("conversation_id") or "")
+    return stored, Scored(f"{row['trace_id']}/{row['span_id']}", "", outcome, weight, cluster, words, source)

@@ -1,0 +1,1 @@
+"""Reading text: words, languages, passages, facts and embeddings, as evaluators need them."""

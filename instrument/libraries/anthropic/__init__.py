@@ -1,0 +1,1 @@
+"""The anthropic SDK: which of its calls become spans, how its requests, responses and streams are read."""

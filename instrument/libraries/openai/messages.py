@@ -1,0 +1,119 @@
+"""OpenAI's messages, of requests and responses of either API, as GenAI messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..parts import (
+    Message,
+    Part,
+    blob,
+    field,
+    fields,
+    file,
+    message,
+    named_tool,
+    other,
+    reasoning,
+    refused,
+    text,
+    tool_call,
+    tool_response,
+    uri,
+)
+
+_PLAIN_ROLES = ("user", "assistant", "system")
+
+
+def input_message(item: Any) -> Message:
+    """One message of a chat request; a developer's message is the system's under its newer name."""
+    given = item if type(item) is dict else fields(item)
+    role = given.get("role")
+    content = given.get("content")
+    if len(given) == 2 and type(content) is str and role in _PLAIN_ROLES:
+        # Most messages are no more than this, and a long conversation has many.
+        return {"role": role, "parts": [{"type": "text", "content": content}]}
+    if role in ("tool", "function"):
+        answer = tool_response(given.get("tool_call_id"), _plain_text(content))
+        return message("tool", [answer], name=given.get("name"))
+    return message("system" if role == "developer" else role, message_parts(given), name=given.get("name"))
+
+
+def message_parts(given: dict[str, Any]) -> list[Part]:
+    """Content, refusal and tool calls of a chat message, of a request or a response, from its fields."""
+    content = given.get("content")
+    if isinstance(content, str):
+        made: list[Part] = [{"type": "text", "content": content}] if content else []
+    else:
+        made = [content_part(block) for block in content] if type(content) is list else []
+    if isinstance(thought := given.get("reasoning_content"), str) and thought:
+        made.insert(0, reasoning(thought))
+    if isinstance(refusal := given.get("refusal"), str) and refusal:
+        made.append(refused(refusal))
+    if type(calls := given.get("tool_calls")) is list:
+        made.extend(_tool_call(call) for call in calls)
+    if (function := given.get("function_call")) is not None:
+        made.append(tool_call(None, field(function, "name"), field(function, "arguments")))
+    if (audio := given.get("audio")) is not None:
+        made.append(_audio(audio))
+    return made
+
+
+def content_part(block: Any) -> Part:
+    """One block of a message's content, in the spelling of chat or of responses."""
+    kind = field(block, "type")
+    if kind in ("text", "input_text", "output_text", "summary_text"):
+        return text(field(block, "text"))
+    if kind == "refusal":
+        return refused(field(block, "refusal"))
+    if kind in ("image_url", "input_image"):
+        image = field(block, "image_url")
+        if image is None and field(block, "file_id"):
+            return file("image", field(block, "file_id"))
+        return uri("image", image if isinstance(image, str) else field(image, "url"))
+    if kind == "input_audio":
+        audio = field(block, "input_audio")
+        return blob("audio", f"audio/{field(audio, 'format') or 'wav'}", field(audio, "data"))
+    if kind in ("file", "input_file"):
+        return _file(field(block, "file") or block)
+    return text(block) if isinstance(block, str) else other(block)
+
+
+def tool_definition(tool: Any) -> dict[str, Any]:
+    """A tool's name, description and parameters, in the flat form of the conventions; the provider's own as they are."""
+    function = field(tool, "function")
+    if type(function) is dict:
+        return {"type": "function", **{key: function[key] for key in function if key != "strict"}}
+    return named_tool(tool if field(tool, "custom") is None else {**tool, **fields(field(tool, "custom"))})
+
+
+def _tool_call(call: Any) -> Part:
+    function = field(call, "function")
+    if function is not None:
+        return tool_call(field(call, "id"), field(function, "name"), field(function, "arguments"))
+    custom = field(call, "custom")
+    return tool_call(field(call, "id"), field(custom, "name"), field(custom, "input"))
+
+
+def _audio(audio: Any) -> Part:
+    if not isinstance(data := field(audio, "data"), str):
+        return file("audio", field(audio, "id"))
+    part = blob("audio", None, data)
+    if isinstance(transcript := field(audio, "transcript"), str):
+        part["transcript"] = transcript
+    return part
+
+
+def _file(source: Any) -> Part:
+    if isinstance(data := field(source, "file_data"), str):
+        part = uri("document", data) if data.startswith("data:") else blob("document", None, data)
+        return {**part, "filename": field(source, "filename")} if field(source, "filename") else part
+    if isinstance(address := field(source, "file_url"), str):
+        return uri("document", address)
+    return file("document", field(source, "file_id"))
+
+
+def _plain_text(content: Any) -> Any:
+    if type(content) is not list:
+        return content
+    return "".join(str(field(block, "text") or "") for block in content)

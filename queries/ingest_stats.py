@@ -1,0 +1,55 @@
+"""What came in lately, and from whom: the SQL of `evalspan status`, `evalspan tail` and `evalspan doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from .store.client import Result
+
+_SENDERS = """
+SELECT project, service, environment, scope_name AS instrumentation, count() AS spans, sum(sample_weight) AS stands_for,
+       countIf(operation != '') AS genai_spans, countIf(status = 'ERROR') AS errors, max(ingested_at) AS last_received
+FROM spans
+WHERE ingested_at > now() - {seconds:UInt32}
+GROUP BY project, service, environment, scope_name
+ORDER BY last_received DESC
+"""
+
+_NEW = """
+SELECT inserted_at, start_time, project, service, name, operation, request_model, input_tokens, output_tokens,
+       duration_ns / 1e9 AS duration_s, status, error_type, trace_id, span_id, output_preview
+FROM spans
+WHERE inserted_at >= {since:DateTime64(3, 'UTC')} AND NOT has({seen:Array(String)}, span_id)
+  AND ({service:String} = '' OR service = {service:String}) AND ({errors:Bool} = 0 OR status = 'ERROR')
+ORDER BY inserted_at, start_time
+LIMIT {most:UInt32}
+"""
+
+_ARRIVED = "SELECT count() FROM spans WHERE trace_id = {trace_id:String}"
+
+
+class Queryable(Protocol):
+    """The store, local or through the running service."""
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:
+        """Runs one reading statement."""
+
+
+def senders(store: Queryable, seconds: int) -> Result:
+    """Who sent spans in the last `seconds`: one row for each project, service, environment and instrumentation."""
+    return store.query(_SENDERS, {"seconds": seconds})
+
+
+def new_spans(
+    store: Queryable, since: datetime, seen: list[str], *, service: str = "", errors: bool = False, most: int = 1000
+) -> Result:
+    """Spans stored at `since` or later whose ids are not in `seen`, oldest first."""
+    parameters = {"since": since, "seen": seen, "service": service, "errors": errors, "most": most}
+    return store.query(_NEW, parameters)
+
+
+def has_arrived(store: Queryable, trace_id: str) -> bool:
+    """Whether a span of the trace can be queried."""
+    return bool(store.query(_ARRIVED, {"trace_id": trace_id}).rows[0][0])

@@ -1,0 +1,220 @@
+"""The span store as the queue of online evaluation: what waits for a rule, what was spent, how far a worker has come.
+
+Every statement is bounded by `inserted_at`, the time a row came into the table, so spans that arrive late are seen.
+A span's lot is the hash of its id in [0, 1): all rules and workers draw the same one, today and after a restart.
+"""
+
+# ruff: noqa: S608 - what is put into the text is the operator's own condition from evalspan.toml; values are parameters
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from ..errors import QueryError
+from .literals import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from .store.client import Store
+    from .store.remote import RemoteStore
+
+LONGEST_INSERT_MS = 10_000
+LOT = "(sipHash64(span_id) / 18446744073709551616.)"
+_COLUMNS = """project, trace_id, span_id, parent_span_id, start_time, duration_ns, name, status, status_message, error_type,
+    service, environment, operation, provider, request_model, response_model, agent_name, tool_name, prompt_name,
+    prompt_version, system_hash, conversation_id, user_id, input_tokens, output_tokens, cost_usd, ttft_s, input, output,
+    attributes, sample_weight"""
+
+
+class Scope(NamedTuple):
+    """Which spans a rule asks about: a project ('*' for all), a condition, and this worker's share."""
+
+    project: str
+    where: str
+    shard: int = 0
+    shards: int = 1
+
+    @property
+    def sql(self) -> str:
+        """The scope as a condition; the parameters are in `parameters`."""
+        return (
+            "({project:String} = '*' OR project = {project:String}) AND inserted_at > fromUnixTimestamp64Milli({after:Int64})"
+            " AND inserted_at <= fromUnixTimestamp64Milli({until:Int64})"
+            " AND cityHash64(trace_id, span_id) % {shards:UInt32} = {shard:UInt32}"
+        )
+
+    def parameters(self, after: int, until: int) -> dict[str, Any]:
+        """What `sql` needs: a window of milliseconds since 1970, open on the left."""
+        return {"project": self.project, "after": after, "until": until, "shard": self.shard, "shards": self.shards}
+
+
+def apart_from(where: str, project: str, taken: Sequence[tuple[str, str]]) -> str:
+    """
+    The condition without the spans of others: (project, condition) pairs, '*' for all projects.
+
+    A condition that is NULL for a span, such as one on its price when that is unknown, does not take it.
+    """
+    parts = [f"({where})"]
+    for theirs, condition in taken:
+        if "*" in (theirs, project) or theirs == project:
+            only = f"project = {literal(theirs)} AND " if project == "*" != theirs else ""
+            parts.append(f"NOT ({only}ifNull(({condition}), 0))")
+    return " AND ".join(parts)
+
+
+class Counts(NamedTuple):
+    """Spans of a window: all, those that the rule's condition matches, those whose lot is below the probability."""
+
+    seen: int
+    matched: int
+    sampled: int
+
+
+class Passages(NamedTuple):
+    """Texts of a trace that an answer can be checked against: of its retrievals, and of its tools."""
+
+    retrieved: str = ""
+    tools: str = ""
+
+
+NO_PASSAGES = Passages()
+
+
+class Queue:
+    """Reads and writes of the online workers, over an open store or through the service."""
+
+    def __init__(self, store: Store | RemoteStore) -> None:
+        self.store = store
+
+    def check_condition(self, where: str) -> None:
+        """Raises QueryError with ClickHouse's reason when the text is not one condition over the columns of spans."""
+        answer = self.store.query(f"SELECT toTypeName(any(({where}))) FROM spans WHERE 0")
+        kind = str(answer.rows[0][0]) if answer.rows else "UInt8"
+        if kind.removeprefix("Nullable(").removesuffix(")") not in ("Bool", "UInt8"):
+            raise QueryError(f"{where!r} is a {kind}, not a condition", hint="compare it with something, e.g. = 'chat'")
+
+    def now(self) -> int:
+        """The store's clock in milliseconds: workers and rows must not disagree about time."""
+        return int(self.store.query("SELECT toUnixTimestamp64Milli(now64(3))").rows[0][0])
+
+    def settled(self, now: int) -> int:
+        """Up to when rows are all visible, in milliseconds: rows are stamped before their insert is complete.
+
+        The store in this process knows the insert that is under way; of inserts elsewhere only their longest is assumed.
+        """
+        if not self.store.embedded:
+            return now - LONGEST_INSERT_MS
+        began = getattr(self.store, "insert_began_ms", None)
+        return now if began is None else min(now, began - 1)
+
+    def counts(self, scope: Scope, after: int, until: int, probability: float) -> Counts:
+        """How many spans the window holds for a rule."""
+        row = self.store.query(
+            f"SELECT count(), countIf({scope.where}), countIf(({scope.where}) AND {LOT} < {{probability:Float64}})"
+            f" FROM spans WHERE {scope.sql}",
+            {**scope.parameters(after, until), "probability": probability},
+        ).rows[0]
+        return Counts(*(int(value) for value in row))
+
+    def cutoff(self, scope: Scope, after: int, until: int, budget: int) -> float | None:
+        """The lot of the first span beyond the budget when spans are taken in the order of their lots."""
+        rows = self.store.query(
+            f"SELECT {LOT} AS lot FROM spans WHERE {scope.sql} AND ({scope.where})"
+            " ORDER BY lot LIMIT 1 OFFSET {budget:UInt64}",
+            {**scope.parameters(after, until), "budget": budget},
+        ).rows
+        return float(rows[0][0]) if rows else None
+
+    def waiting(
+        self, scope: Scope, window: tuple[int, int], cutoff: float, done: Mapping[str, Any], limit: int
+    ) -> list[dict[str, Any]]:
+        """The next spans of a plan without all their evaluations, oldest first."""
+        sql, parameters = self._waiting(scope, window, cutoff, done)
+        order = " ORDER BY inserted_at, trace_id, span_id LIMIT {limit:UInt32}"
+        return self.store.query(f"SELECT {_COLUMNS} {sql}{order}", {**parameters, "limit": limit}).dicts()
+
+    def waiting_count(self, scope: Scope, window: tuple[int, int], cutoff: float, done: Mapping[str, Any]) -> int:
+        """How many spans of a plan still wait."""
+        sql, parameters = self._waiting(scope, window, cutoff, done)
+        return int(self.store.query(f"SELECT count() {sql}", parameters).rows[0][0])
+
+    def _waiting(
+        self, scope: Scope, window: tuple[int, int], cutoff: float, done: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        sql = (
+            f"FROM spans WHERE {scope.sql} AND ({scope.where}) AND {LOT} < {{cutoff:Float64}} AND (project, trace_id, span_id)"
+            " NOT IN (SELECT project, trace_id, span_id FROM evaluations WHERE name IN {names:Array(String)}"
+            " AND evaluator_version IN {versions:Array(String)} AND author = {author:String}"
+            " AND created_at >= fromUnixTimestamp64Milli({since:Int64})"
+            " GROUP BY project, trace_id, span_id HAVING uniqExact(name) >= length({names:Array(String)}))"
+        )
+        return sql, {**scope.parameters(*window), "cutoff": cutoff, **done}
+
+    def passages(self, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Passages]:
+        """What was retrieved, and what tools returned, in the traces of these spans, by project and trace id."""
+        ids = sorted({str(row["trace_id"]) for row in rows})
+        start: list[datetime] = [row["start_time"] for row in rows]
+        if not ids:
+            return {}
+        found = self.store.query(
+            "SELECT project, trace_id, arrayStringConcat(groupArrayIf(output, operation = 'retrieval'), '\\n'),"
+            " arrayStringConcat(groupArrayIf(output, operation = 'execute_tool'), '\\n')"
+            " FROM (SELECT project, trace_id, operation, output FROM spans WHERE trace_id IN {ids:Array(String)}"
+            " AND operation IN ('retrieval', 'execute_tool') AND output != ''"
+            " AND start_time BETWEEN {low:DateTime64(3, 'UTC')} - INTERVAL 1 DAY"
+            " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY ORDER BY start_time) GROUP BY project, trace_id",
+            {"ids": ids, "low": min(start), "high": max(start)},
+        ).rows
+        return {
+            (str(project), str(trace_id)): Passages(str(retrieved), str(tools))
+            for project, trace_id, retrieved, tools in found
+        }
+
+    def spent(self, rule: str, shard: int, shards: int, since: int) -> tuple[int, float]:
+        """Evaluations that this share of a rule wrote since a time in milliseconds, and what they cost in dollars."""
+        row = self.store.query(
+            "SELECT count(), sum(ifNull(judge_cost_usd, 0)) FROM evaluations WHERE metadata['rule'] = {rule:String}"
+            " AND created_at >= fromUnixTimestamp64Milli({since:Int64})"
+            " AND cityHash64(trace_id, span_id) % {shards:UInt32} = {shard:UInt32}",
+            {"rule": rule, "since": since, "shard": shard, "shards": shards},
+        ).rows[0]
+        return int(row[0]), float(row[1])
+
+    def load(self, consumer: str) -> tuple[int, dict[str, Any]] | None:
+        """A worker's position in milliseconds and its state; None before it ever saved one."""
+        rows = self.store.query(
+            "SELECT toUnixTimestamp64Milli(position), position_key FROM cursors WHERE consumer = {consumer:String}"
+            " ORDER BY version DESC LIMIT 1",
+            {"consumer": consumer},
+        ).rows
+        return (int(rows[0][0]), msgspec.json.decode(rows[0][1] or "{}")) if rows else None
+
+    def starting_point(self, rule: str, shards: int) -> int | None:
+        """Where a new worker of a rule begins, in milliseconds; None when it is the first.
+
+        Beside workers that share in the same way it begins where they began; after ones that shared differently, where
+        the slowest of them has come to.
+        """
+        rows = self.store.query(
+            "SELECT countIf(same), minIf(started, same), count(), min(position) FROM (SELECT"
+            " toUnixTimestamp64Milli(argMax(position, version)) AS position, endsWith(consumer, {suffix:String}) AS same,"
+            " JSONExtractInt(argMax(position_key, version), 'started_ms') AS started"
+            " FROM cursors WHERE startsWith(consumer, {prefix:String}) GROUP BY consumer)",
+            {"prefix": f"online/{rule}/", "suffix": f"-{shards}"},
+        ).rows
+        same, started, others, position = (int(value) for value in rows[0])
+        return started if same else position if others else None
+
+    def consumers(self) -> list[str]:
+        """All workers of online rules that ever saved a state."""
+        rows = self.store.query("SELECT DISTINCT consumer FROM cursors WHERE startsWith(consumer, 'online/')").rows
+        return sorted(str(row[0]) for row in rows)
+
+    def save(self, consumer: str, project: str, position: int, state: Mapping[str, Any]) -> None:
+        """Keep a worker's position and state: one row, so both change together or not at all."""
+        stamp = f"{position // 1000}.{position % 1000:03d}"
+        row = {"project": project, "consumer": consumer, "position": stamp, "position_key": dict(state)}
+        self.store.insert("cursors", [row])

@@ -1,0 +1,302 @@
+"""The store: ClickHouse, embedded or a server, behind one small synchronous face; everything that reads or writes rows goes through it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+import msgspec
+
+from ...errors import StoreLocked, StoreUnreachable
+from ..literals import literal
+from ..untrusted.reader import Reader, project_filter
+from ..untrusted.sql_gate import Limits, examine
+from .config import Location, parse_dsn
+from .engine import READER_SETTINGS, closed, open_client, translated
+from .lock_file import service_of
+from .migrations import SCHEMA, bring_up_to_date
+from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
+from .row_encoding import Columns, encode_rows
+from .staging import insert_from_file, insert_through_file
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+    from .remote import RemoteStore
+
+__all__ = ["Result", "Store", "connect", "open_store"]
+
+
+class Store:
+    """
+    An open store. Safe to use from many threads; async code goes through `asyncio.to_thread`.
+
+    One client inserts spans, one everything else, and `readers` clients answer queries side by side: chDB runs one
+    statement at a time on each.
+    """
+
+    def __init__(self, location: Location, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> None:
+        self.location = location
+        self.dsn = location.shown
+        self.embedded = location.embedded
+        self.insert_began_ms: int | None = None
+        """When the insert of spans that is under way began, milliseconds since 1970: its rows are not visible yet."""
+        self._columns: dict[str, Columns] = {}
+        self._spans_lock, self._rows_lock = threading.Lock(), threading.Lock()
+        self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
+        self._readers: list[Client] = []
+        self._reader_of_strangers = Reader(location.path, location.database)
+        self._spans: Client | None = None
+        self._rows: Client = open_client(location, database=None)
+        try:
+            if migrate:
+                bring_up_to_date(self._rows, location.database, cluster=cluster)
+            self._rows.close()
+            self._rows = open_client(location, database=location.database)
+            self._spans = open_client(location, database=location.database)
+            for _ in range(max(1, readers)):
+                self._readers.append(open_client(location, database=location.database, settings=READER_SETTINGS))
+                self._free.put(self._readers[-1])
+        except BaseException:
+            self.close()
+            raise
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:
+        """
+        Runs one reading statement with ClickHouse parameters, `{name:Type}` in the text.
+
+        Raises:
+            QueryError: ClickHouse refuses it, or it takes longer than `timeout_s` seconds.
+            StoreUnreachable: the server does not answer.
+        """
+        with self._reader() as client, translated(sql):
+            return from_answer(
+                client.query(
+                    sql,
+                    parameters=dict(parameters) if parameters else None,
+                    settings={"max_execution_time": timeout_s},
+                )
+            )
+
+    def query_untrusted(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        project: str | None = None,
+    ) -> Result:
+        """
+        Runs a statement that somebody typed: one, reading, of allowed functions and tables, within limits.
+
+        With `project` only that project's rows are seen.
+
+        Raises:
+            QueryError: code 497 for what is not allowed, else what ClickHouse refuses.
+        """
+        if self.embedded:
+            return read_untrusted(self._reader_of_strangers, sql, parameters, limits, project)
+        with self._of_strangers(sql, parameters, limits, project) as (client, given):
+            return from_answer(client.query(sql, **given))
+
+    def stream_untrusted(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> Generator[bytes]:
+        """
+        The same for a statement that ends in FORMAT: its bytes as they come. Close it when it is not read to the end.
+
+        Raises:
+            QueryError: as `query_untrusted`, at the first block.
+        """
+        if self.embedded:
+            yield from stream_untrusted(self._reader_of_strangers, sql, parameters, limits)
+            return
+        with self._of_strangers(sql, parameters, limits, None) as (client, given):
+            yield from blocks_of(client.raw_stream(sql, **given))
+
+    def cancel_untrusted(self) -> None:
+        """Ends what still runs of strangers' statements in the embedded engine, which closes only after them."""
+        if self.embedded:
+            self._reader_of_strangers.cancel()
+
+    @contextmanager
+    def _of_strangers(
+        self, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None
+    ) -> Iterator[tuple[Client, dict[str, Any]]]:
+        """A client of a server, and what to give it beside a statement that passed the gate."""
+        bound = dict(parameters) if parameters else None
+        with self._reader() as client, translated(sql):
+            examine(
+                sql,
+                lambda text: client.raw_query(text, parameters=bound, fmt="TSVRaw").decode(),
+                own=self.location.database,
+            )
+            filters = project_filter(project, self.location.database) if project is not None else {}
+            yield client, {"parameters": bound, "settings": {**limits.settings(), **filters, "readonly": 1}}
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Runs one statement that changes something. Raises QueryError when ClickHouse refuses it."""
+        with self._rows_lock, translated(sql):
+            self._rows.command(sql, parameters=dict(parameters) if parameters else None)
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """
+        Inserts rows, each a mapping from column to value; columns left out take their defaults.
+
+        Dictionaries and lists for String columns are stored as JSON. Times are aware datetimes, or UTC.
+
+        Raises:
+            UsageError: there is no such table or column, or a number is NaN or infinite.
+            QueryError: ClickHouse refuses a value.
+        """
+        if not rows:
+            return
+        block = encode_rows(table, rows, self._columns_of(table))
+        with self._rows_lock, translated(f"INSERT INTO {table}"):
+            self._insert(self._rows, table, block, "JSONEachRow", {"date_time_input_format": "best_effort"})
+
+    def insert_from(self, rows: Sequence[Mapping[str, Any]], structure: str, sql: str) -> None:
+        """
+        Runs an INSERT ... SELECT that reads these rows, of that ClickHouse structure, where it says `{rows}`.
+
+        The rows travel as data: a server takes no parameter of more than 128 KiB.
+
+        Raises:
+            QueryError: ClickHouse refuses the statement or a value; nothing is inserted.
+        """
+        block = b"\n".join(msgspec.json.encode(row) for row in rows)
+        with self._rows_lock, translated(sql):
+            if self.embedded:
+                insert_from_file(self._rows, Path(self.location.path), sql, block, structure)
+            else:
+                statement = sql.replace("{rows}", f"input({literal(structure)})") + "FORMAT JSONEachRow\n"
+                self._rows.raw_insert("", insert_block=statement.encode() + block)
+
+    def insert_otlp(self, segment: bytes, *, token: str) -> None:
+        """
+        Inserts length-delimited OTLP records (see schema/otlp.proto); a token that was inserted before adds nothing.
+
+        Raises:
+            QueryError: a record is not the protobuf it should be; nothing of the segment is stored.
+        """
+        assert self._spans is not None
+        settings: dict[str, str | int] = {
+            **(OTLP_FILE if self.embedded else OTLP_TEXT),
+            "input_format_protobuf_oneof_presence": 1,
+            "insert_deduplication_token": token,
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+            "max_partitions_per_insert_block": 0,  # clocks are wrong by years on somebody's machine
+            "max_insert_threads": 1,
+            "max_threads": 1,
+            # The views are planned anew for every insert; there is nothing in them to optimise, only time to lose.
+            "query_plan_enable_optimizations": 0,
+            # Doubles within one insert and the indexes of a part this small are left to the first merge, which looks at
+            # every row anyway; readers (final = 1) see each span once before it, too.
+            "optimize_on_insert": 0,
+            "materialize_skip_indexes_on_insert": 0,
+        }
+        with self._spans_lock, translated("INSERT INTO otlp_in"):
+            self.insert_began_ms = time.time_ns() // 1_000_000
+            try:
+                self._insert(self._spans, "otlp_in", segment, "Protobuf", settings)
+            finally:
+                self.insert_began_ms = None
+
+    def _insert(self, client: Client, table: str, block: bytes, fmt: str, settings: dict[str, str | int]) -> None:
+        if self.embedded:
+            insert_through_file(client, Path(self.location.path), table, block, fmt, settings)
+        else:
+            client.raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
+
+    def close(self) -> None:
+        """Closes every client; the embedded engine stops with the last one."""
+        for client in (*self._readers, self._spans, self._rows):
+            closed(client)
+        self._readers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _columns_of(self, table: str) -> Columns:
+        if table not in self._columns:
+            found = self.query(
+                "SELECT table, name, type FROM system.columns WHERE database = {database:String}",
+                {"database": self.location.database},
+            )
+            self._columns = Columns.by_table(found.rows)
+        return Columns.of(table, self._columns)
+
+    @contextmanager
+    def _reader(self) -> Iterator[Client]:
+        client = self._free.get()
+        try:
+            yield client
+        finally:
+            self._free.put(client)
+
+
+# A server has no file of ours, so it gets the text; the embedded engine would keep a copy of the text in the directory
+# that the process happens to be in, which may be nobody's to write to.
+_PROTO = SCHEMA / "otlp.proto"
+OTLP_FILE = {"format_schema_source": "file", "format_schema": f"{_PROTO}:Request"}
+OTLP_TEXT = {
+    "format_schema_source": "string",
+    "format_schema": "\n".join(line for line in _PROTO.read_text().splitlines() if not line.startswith("//")),
+    "format_schema_message_name": "Request",
+}
+
+
+def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> Store:
+    """
+    Opens the store that a DSN names: chdb:///path in this process, or http(s)://user:password@host:port/database.
+
+    Without a DSN: EVALSPAN_STORE, else the user's data directory. `migrate` brings the schema up to date first,
+    on `cluster` when the server is part of one.
+
+    Raises:
+        UsageError: the DSN cannot be one.
+        StoreLocked: another process has the embedded store; the message names it and its HTTP ports.
+        StoreUnreachable: the server does not answer or refuses us.
+    """
+    return Store(parse_dsn(dsn), readers=readers, migrate=migrate, cluster=cluster)
+
+
+def connect(dsn: str | None = None) -> Store | RemoteStore:
+    """
+    The store for a command: through the running service when one owns it, else opened here.
+
+    Raises what `open_store` raises.
+    """
+    from .remote import RemoteStore
+
+    location = parse_dsn(dsn)
+    is_new = location.embedded and not Path(location.path).exists()
+    owner = service_of(Path(location.path)) if location.embedded else None
+    if owner is not None:
+        try:
+            return RemoteStore(owner, shown=location.shown)
+        except StoreUnreachable:
+            pass  # the service was killed and its number belongs to another process now
+    try:
+        store = open_store(dsn)
+    except StoreLocked:
+        owner = service_of(Path(location.path))  # it may have come up this moment
+        if owner is None:
+            raise
+        return RemoteStore(owner, shown=location.shown)
+    if is_new:
+        click.echo(f"{location.shown} did not exist: it is new, and empty", err=True)
+    return store

@@ -1,0 +1,118 @@
+"""The store's settings, `[store]` and `[retention]` of evalspan.toml, and what a DSN may look like."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from ...errors import UsageError
+
+DATABASE = "evalspan"
+DSN_HINT = (
+    "Write chdb:///absolute/path for the embedded store, or https://user:password@host:8443/evalspan for a server."
+)
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[store]`: where the rows are."""
+
+    dsn: str = ""
+    """chdb:///path or http(s)://user:password@host:port/database; empty: the user's data directory."""
+    readers: int = 2
+    """Queries that may run at the same moment."""
+    cluster: str = ""
+    """Name of the ClickHouse cluster; makes replicated and distributed tables. Servers only."""
+
+
+class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[retention]`: how long rows stay, in days; 0 keeps them for ever."""
+
+    spans_days: int = 30
+    evaluations_days: int = 180
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A DSN taken apart."""
+
+    embedded: bool
+    path: str = ""
+    host: str = ""
+    port: int = 0
+    secure: bool = False
+    username: str = ""
+    password: str = ""
+    database: str = DATABASE
+
+    @property
+    def shown(self) -> str:
+        """The DSN for people: without the password."""
+        if self.embedded:
+            return f"chdb://{self.path}"
+        user = f"{self.username}@" if self.username else ""
+        return f"{'https' if self.secure else 'http'}://{user}{self.host}:{self.port}/{self.database}"
+
+    def client_arguments(self) -> dict[str, Any]:
+        """What clickhouse-connect's get_client takes for a server."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "secure": self.secure,
+            "username": self.username or "default",
+            "password": self.password,
+        }
+
+
+def default_dsn() -> str:
+    """EVALSPAN_STORE, else a directory under the user's data directory."""
+    if configured := os.environ.get("EVALSPAN_STORE"):
+        return configured
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return f"chdb://{base / 'evalspan'}"
+
+
+def parse_dsn(dsn: str | None) -> Location:
+    """
+    Takes a DSN apart; None or "" means the default.
+
+    Raises:
+        UsageError: the scheme is none of ours, the path is missing, the port or the database name cannot be one.
+    """
+    text = dsn or default_dsn()
+    parts = urlsplit(text)
+    if parts.scheme == "chdb":
+        path = unquote(f"{parts.netloc}{parts.path}")
+        if not path or "?" in text:
+            raise UsageError(f"The store {text!r} names no directory.", hint=DSN_HINT)
+        return Location(embedded=True, path=str(Path(path).expanduser().resolve()))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"The store {_without_password(text)!r} has no scheme that evalspan knows.", hint=DSN_HINT)
+    secure = parts.scheme == "https"
+    try:
+        port = parts.port or (8443 if secure else 8123)
+    except ValueError as error:
+        raise UsageError(f"The port in the store's DSN is not a number up to 65535: {error}.", hint=DSN_HINT) from None
+    database = parts.path.strip("/") or DATABASE
+    if not database.replace("_", "").isalnum():
+        raise UsageError(f"{database!r} cannot be the name of a database.", hint="Use letters, digits and underscores.")
+    return Location(
+        embedded=False,
+        host=parts.hostname,
+        port=port,
+        secure=secure,
+        username=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=database,
+    )
+
+
+def _without_password(text: str) -> str:
+    before, at, after = text.rpartition("@")
+    return f"{before.partition('//')[0]}//…{at}{after}" if at else text
