@@ -29,14 +29,14 @@ SDK_FAULTS: list[Place] = [
 # Whatever is not here is made to fail. These are the guard itself, the wrappers that do no more than guarded steps around
 # the app's own call, and the checks of arguments, whose purpose is to raise at the app.
 BOUNDARIES = {
-    "guard": {"guarded"},
+    "safe_call": {"guarded"},
     "hooks": {
         *("Hooks._request", "Hooks._async_request", "Hooks._another_leaves"),
         *("parse_hook", "close_hook", "async_close_hook", "retry_hook"),
     },
     "streams": {"stream_hook", "async_stream_hook"},
     "closing": {"_Watched.__iter__", "_Watched.close", "_AsyncWatched.__aiter__", "_AsyncWatched.aclose"},
-    "native": {"leave_to_us"},
+    "native_spans": {"leave_to_us"},
     "threads": {"_start", "_submit", "in_context"},
     "decorators": {
         *("span", "observe", "_current", "_end", "_Observed.__init__", "_Observed.wrapper", "_Observed.call"),
