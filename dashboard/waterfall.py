@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
-Span = dict[str, Any]
+from ..queries.trace_tree import Span, TraceTree, begin_ns, end_ns, trace_tree
 
 WIDTH = 1000
 """Units across a lane."""
@@ -18,43 +16,33 @@ SIBLINGS = 40
 """Children shown under one span before the others are folded."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tree:
-    """A trace as a tree; spans whose parent is not in the store stand as roots and are counted in `orphans`."""
+    """A trace as a tree with the page's additions: seconds, and the spans on the critical path."""
 
     spans: dict[str, Span]
     children: dict[str, list[str]]
     roots: list[str]
     orphans: int
+    depth: dict[str, int]
     start: float
     length: float
-    critical: set[str] = field(default_factory=set)
+    critical: set[str]
 
 
 def tree(spans: Sequence[Span]) -> Tree:
-    """Builds the tree; a cycle among parents is broken at its earliest span."""
-    by_id = {span["span_id"]: span for span in spans}
-    children: dict[str, list[str]] = defaultdict(list)
-    roots: list[str] = []
-    orphans = 0
-    for span in spans:
-        parent = span["parent_span_id"]
-        if parent in by_id and parent != span["span_id"]:
-            children[parent].append(span["span_id"])
-        else:
-            roots.append(span["span_id"])
-            orphans += bool(parent)
-    reached = _reached(roots, children)
-    for span in spans:
-        if span["span_id"] not in reached:
-            roots.append(span["span_id"])
-            children[span["parent_span_id"]].remove(span["span_id"])
-            reached |= _reached([span["span_id"]], children)
-    start = min((_begin(span) for span in spans), default=0.0)
-    end = max((_end(span) for span in spans), default=0.0)
-    laid = Tree(by_id, dict(children), roots, orphans, start, max(end - start, 1e-9))
-    laid.critical = _critical(laid)
-    return laid
+    """The tree of a trace's spans, laid out in time; `queries/trace_tree.py` says what becomes of odd parents."""
+    built = trace_tree(spans)
+    return Tree(
+        built.spans,
+        built.children,
+        built.roots,
+        built.orphans,
+        built.depth,
+        built.start_ns / 1e9,
+        max(built.duration_ns / 1e9, 1e-9),
+        _critical(built),
+    )
 
 
 def rows(laid: Tree, *, under: str = "", skip: int = 0, most: int = ROWS) -> list[dict[str, Any]]:
@@ -63,7 +51,7 @@ def rows(laid: Tree, *, under: str = "", skip: int = 0, most: int = ROWS) -> lis
     A row is a span with `depth`, `x` and `width` of its bar, `children`, `critical`; or a fold with `more` and `skip`.
     """
     tops = laid.children.get(under, [])[skip:] if under else laid.roots
-    depth = _depth(laid, under) + 1 if under else 0
+    depth = laid.depth.get(under, -1) + 1
     shown = _chosen(laid, tops, most)
     found: list[dict[str, Any]] = []
     stack = _level(laid, tops, shown, depth, under, skip)
@@ -129,18 +117,19 @@ def kind(span: Span) -> str:
     return operation if operation in {"retrieval", "embeddings"} else "span"
 
 
-def _critical(laid: Tree) -> set[str]:
+def _critical(built: TraceTree) -> set[str]:
     """The chain of spans that decided when the trace ended: from the last end backwards, in every span."""
+    ends = {span_id: end_ns(span) for span_id, span in built.spans.items()}
     path: set[str] = set()
-    stack = sorted(laid.roots, key=lambda span_id: _end(laid.spans[span_id]))[-1:]
+    stack = sorted(built.roots, key=ends.__getitem__)[-1:]
     while stack:
         span_id = stack.pop()
         path.add(span_id)
-        limit = _end(laid.spans[span_id])
-        for child in sorted(laid.children.get(span_id, []), key=lambda c: _end(laid.spans[c]), reverse=True):
-            if _end(laid.spans[child]) <= limit + 1e-6:
+        limit = ends[span_id]
+        for child in sorted(built.children.get(span_id, []), key=ends.__getitem__, reverse=True):
+            if ends[child] <= limit:
                 stack.append(child)
-                limit = _begin(laid.spans[child])
+                limit = begin_ns(built.spans[child])
     return path
 
 
@@ -159,20 +148,5 @@ def _size(laid: Tree, span_id: str) -> int:
     return len(_reached(laid.children.get(span_id, []), laid.children))
 
 
-def _depth(laid: Tree, span_id: str) -> int:
-    depth = 0
-    seen: set[str] = set()
-    while span_id in laid.spans and span_id not in laid.roots and span_id not in seen:
-        seen.add(span_id)
-        span_id = laid.spans[span_id]["parent_span_id"]
-        depth += 1
-    return depth
-
-
 def _begin(span: Span) -> float:
-    start: datetime = span["start_time"]
-    return start.timestamp()
-
-
-def _end(span: Span) -> float:
-    return _begin(span) + float(span["duration_ns"]) / 1e9
+    return begin_ns(span) / 1e9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,43 +12,33 @@ import msgspec
 from ..errors import UsageError
 from . import catalog
 from .store.result import Result
+from .trace_tree import TraceTree, trace_tree
 
 if TYPE_CHECKING:
     from .store.client import Store
     from .store.remote import RemoteStore
 
 SHORTEST_PREFIX = 4
-
-
-class Node(msgspec.Struct, frozen=True):
-    """A span in its place: `rails` draws the branches that lead to it."""
-
-    row: dict[str, Any]
-    rails: str
-    below: str
+MAX_SPANS = 20_000
+"""Spans of one trace that are read: the limit of sql/trace.sql."""
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """One trace: its spans in tree order, and the evaluations of the trace and its spans."""
+    """One trace: its spans as a tree, and the evaluations of the trace and its spans."""
 
     trace_id: str
-    nodes: list[Node]
+    tree: TraceTree
     evaluations: list[dict[str, Any]]
 
     @property
     def start(self) -> datetime:
         """When the first span began."""
-        begins: list[datetime] = [node.row["start_time"] for node in self.nodes]
-        return min(begins)
+        return datetime.fromtimestamp(self.tree.start_ns / 1e9, tz=UTC)
 
     @property
     def duration_ns(self) -> int:
         """From the first span's begin to the last one's end."""
-        ends = (
-            int((node.row["start_time"] - self.start).total_seconds() * 1e9) + int(node.row["duration_ns"])
-            for node in self.nodes
-        )
-        return max(ends)
+        return self.tree.duration_ns
 
 
 def latest(
@@ -104,7 +94,7 @@ def read(store: Store | RemoteStore, trace_id: str) -> Trace:
     whole = _find(store, trace_id.strip().lower())
     rows = catalog.get("trace").run(store, trace=whole).dicts()
     evaluations = catalog.get("trace_evaluations").run(store, trace=whole).dicts()
-    return Trace(trace_id=whole, nodes=list(_tree(rows)), evaluations=evaluations)
+    return Trace(trace_id=whole, tree=trace_tree(rows), evaluations=evaluations)
 
 
 def _find(store: Store | RemoteStore, text: str) -> str:
@@ -118,29 +108,6 @@ def _find(store: Store | RemoteStore, text: str) -> str:
     if len(found) > 1:
         raise UsageError(f"{len(found)} traces begin with {text}: {', '.join(found[:3])}.", hint="Give more digits.")
     return str(found[0])
-
-
-def _tree(rows: Sequence[dict[str, Any]]) -> Iterator[Node]:
-    """Depth first; a span whose parent is not in the store stands at the top."""
-    known = {row["span_id"] for row in rows}
-    children: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        parent = row["parent_span_id"]
-        children.setdefault(parent if parent in known and parent != row["span_id"] else "", []).append(row)
-    shown: set[str] = set()
-    # A stack, not recursion: agents make chains of spans deeper than Python's. Below the tops lie all rows once more:
-    # spans that are each other's parents hang from no top.
-    stack = [(row, "", "") for row in (*reversed(rows), *reversed(children.get("", [])))]
-    while stack:
-        row, rails, below = stack.pop()
-        if row["span_id"] in shown:
-            continue
-        shown.add(row["span_id"])
-        yield Node(row=row, rails=rails, below=below)
-        inside = children.get(row["span_id"], [])
-        for number, child in enumerate(reversed(inside)):
-            last = number == 0
-            stack.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")))
 
 
 def _text(moment: datetime) -> str:

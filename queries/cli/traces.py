@@ -12,6 +12,7 @@ from .. import traces as reading
 from ..durations import duration, spelled
 from ..store.client import connect
 from ..store.result import Result
+from ..trace_tree import Row, Span, TraceTree, begin_ns, terminal_rows
 from .links import point_to
 from .output import ListsByDefault, format_option, plain, render
 from .sql import store_option
@@ -64,23 +65,25 @@ def show(trace_id: str, messages: bool, format_: str, store: str | None) -> None
     if format_ == "json":
         whole = {
             "trace_id": trace.trace_id,
-            "spans": [plain(node.row) for node in trace.nodes],
+            "spans": [plain(trace.tree.spans[span_id]) for span_id in trace.tree.order],
             "evaluations": [plain(row) for row in trace.evaluations],
         }
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n")
         return
     click.echo(f"trace {trace.trace_id}  {trace.start:%Y-%m-%d %H:%M:%S} UTC  {spelled(trace.duration_ns)}")
+    if len(trace.tree.spans) >= reading.MAX_SPANS:
+        click.echo(f"only its first {reading.MAX_SPANS:,} spans are shown; `evalspan sql` reads all", err=True)
     scores: dict[str, list[str]] = {}
     for row in trace.evaluations:
         scores.setdefault(row["span_id"], []).append(_score(row))
     if "" in scores:
         click.echo("  ".join(scores[""]))
-    for node in trace.nodes:
-        _echo_span(node, trace, scores.get(node.row["span_id"], []), messages)
+    for node in terminal_rows(trace.tree):
+        _echo_span(node, trace.tree, scores.get(node.span["span_id"], []), messages)
 
 
-def _echo_span(node: reading.Node, trace: reading.Trace, scores: list[str], messages: bool) -> None:
-    row = node.row
+def _echo_span(node: Row, tree: TraceTree, scores: list[str], messages: bool) -> None:
+    row = node.span
     facts = [spelled(row["duration_ns"])]
     if row["request_model"]:
         facts.append(row["request_model"])
@@ -92,7 +95,7 @@ def _echo_span(node: reading.Node, trace: reading.Trace, scores: list[str], mess
         facts.append(click.style(f"ERROR {row['error_type'] or row['status_message'][:80]}", fg="red"))
     name = click.style(f"{node.rails}{row['name']}", bold=True)
     width = max(1, 44 - len(node.rails) - len(row["name"]))
-    click.echo(f"{name}{' ' * width}{_bar(row, trace)}  {'  '.join([*facts, *scores])}")
+    click.echo(f"{name}{' ' * width}{_bar(row, tree)}  {'  '.join([*facts, *scores])}")
     if messages:
         for label, text in _said(row):
             first, *rest = text.strip().splitlines() or [""]
@@ -101,10 +104,9 @@ def _echo_span(node: reading.Node, trace: reading.Trace, scores: list[str], mess
                 click.echo(f"{node.below}   {'':<10} {line}")
 
 
-def _bar(row: dict[str, Any], trace: reading.Trace) -> str:
-    total = max(trace.duration_ns, 1)
-    begin: float = (row["start_time"] - trace.start).total_seconds() * 1e9
-    left = min(int(begin / total * BAR), BAR - 1)
+def _bar(row: Span, tree: TraceTree) -> str:
+    total = max(tree.duration_ns, 1)
+    left = min(int((begin_ns(row) - tree.start_ns) / total * BAR), BAR - 1)
     length: int = max(1, round(row["duration_ns"] / total * BAR))
     return ("·" * left + "█" * length)[:BAR].ljust(BAR, "·")
 
