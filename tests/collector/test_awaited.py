@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from evalspan.collector.insert.inserter import Batch, KeepAll
 from evalspan.collector.insert import span_join as awaited
+from evalspan.collector.insert.inserter import Batch, KeepAll
 from evalspan.collector.insert.pipeline import Pipeline
 from evalspan.collector.insert.span_join import Awaiting, Key
 from evalspan.collector.log import framing
