@@ -13,7 +13,7 @@ OVER_SCORES = {"score_trend", "e_detector", "confidence_band"}
 _COMPARED = re.compile(r"\b(mean|low|high)\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)")
 
 
-def limits_of(rules: Rows, score: str) -> list[dict[str, Any]]:
+def thresholds_for(rules: Rows, score: str) -> list[dict[str, Any]]:
     """The limits that enabled rules set for `score`: column, side and number, with the rules that share them."""
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for rule in rules:

@@ -14,8 +14,8 @@ from ..queries import catalog
 from ..queries.conditions import matching
 from . import guard
 from .filters import duration, stamp
-from .labels import see
-from .page_context import Look, Rows, answering, look_at, page
+from .labels import redirect
+from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .template_filters import aware
 
 SHOWN_ROWS = 50
@@ -24,20 +24,20 @@ SHOWN = timedelta(days=14)
 SILENCES = {"1h": "1 hour", "8h": "8 hours", "3d": "3 days", "7d": "7 days"}
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    rule = look.query.get("rule", "")
+async def _show(context: PageContext) -> dict[str, Any]:
+    rule = context.params.get("rule", "")
     now = datetime.now(UTC)
     rules, fired, times = await asyncio.gather(
-        look.ask("pages/alert_rules"),
-        look.ask("pages/alerts", rule=rule),
-        look.ask("pages/alert_times", start=stamp(now - SHOWN), end=stamp(now)),
+        context.query("pages/alert_rules"),
+        context.query("pages/alerts", rule=rule),
+        context.query("pages/alert_times", start=stamp(now - SHOWN), end=stamp(now)),
     )
     for one in rules:
-        one["stretches"] = stretches([row for row in times if row["rule_id"] == one["rule_id"]], now)
+        one["firing_intervals"] = firing_intervals([row for row in times if row["rule_id"] == one["rule_id"]], now)
     chosen = next((row for row in rules if row["rule_id"] == rule), None)
     return {
         "rules": rules,
-        "tested": await _tested(look, chosen) if chosen and look.query.get("test") else None,
+        "tested": await _tested(context, chosen) if chosen and context.params.get("test") else None,
         "alerts": fired,
         "chosen": chosen,
         "silences": SILENCES,
@@ -45,7 +45,7 @@ async def _show(look: Look) -> dict[str, Any]:
     }
 
 
-def stretches(times: Rows, now: datetime) -> list[dict[str, Any]]:
+def firing_intervals(times: Rows, now: datetime) -> list[dict[str, Any]]:
     """When a rule fired within what is shown, as places on a line from 0 to 100."""
     found = []
     for row in times:
@@ -56,36 +56,38 @@ def stretches(times: Rows, now: datetime) -> list[dict[str, Any]]:
     return found
 
 
-async def _tested(look: Look, rule: dict[str, Any]) -> dict[str, Any]:
+async def _tested(context: PageContext, rule: dict[str, Any]) -> dict[str, Any]:
     """What the rule's question answers now: the rows that would make it fire."""
     about = {"name": rule["name"], "condition": rule["condition"], "columns": [], "rows": [], "error": ""}
     try:
         given = json.loads(rule["parameters"] or "{}")
         known = {parameter.name for parameter in catalog.get(rule["query"]).parameters}
         given |= {"project": rule["project"]} if "project" in known and "project" not in given else {}
-        found = await asyncio.to_thread(matching, look.host.store, rule["query"], rule["condition"], given)
+        found = await asyncio.to_thread(matching, context.host.store, rule["query"], rule["condition"], given)
     except (StoreError, UsageError, ValueError) as error:
-        return {**about, "error": f"The rule cannot be asked: {error}"}
+        return {**about, "error": f"Cannot evaluate the rule: {error}"}
     return {**about, "columns": found.columns, "rows": [list(row) for row in found.rows[:SHOWN_ROWS]]}
 
 
 async def _silence(request: web.Request) -> web.StreamResponse:
     """Silences a rule for a while, or wakes it."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     rule_id = request.match_info["rule"]
-    found = next((row for row in await look.ask("pages/alert_rules") if row["rule_id"] == rule_id), None)
+    found = next((row for row in await context.query("pages/alert_rules") if row["rule_id"] == rule_id), None)
     if found is None:
         raise UsageError(f"There is no alert rule {rule_id!r}.", hint="`evalspan alert list` shows them.")
     length = str(form.get("for", ""))
     until = datetime.now(UTC) + duration(length) if length else None
     kept = {
-        key: value for key, value in found.items() if key not in {"state", "since", "message", "fired", "stretches"}
+        key: value
+        for key, value in found.items()
+        if key not in {"state", "since", "message", "fired", "firing_intervals"}
     }
     if until is not None and until - datetime.now(UTC) > timedelta(days=31):
         raise UsageError("An alert is silenced for a month at most.", hint="Disable the rule instead.")
-    await look.insert("alert_rules", [{**kept, "silenced_until": until}])
-    return see(look.filters.url("/alerts"))
+    await context.insert("alert_rules", [{**kept, "silenced_until": until}])
+    return redirect(context.filters.url("/alerts"))
 
 
 alerts = page("/alerts", "alerts.html", "Alerts")(_show)
-routes = [*alerts.routes(), web.post("/alerts/{rule}/silence", guard.protect(answering(_silence)))]
+routes = [*alerts.routes(), web.post("/alerts/{rule}/silence", guard.protect(handle_errors(_silence)))]

@@ -11,8 +11,8 @@ from aiohttp import web
 from ..errors import UsageError
 from ..queries.messages import output_text
 from . import guard, messages
-from .labels import LABELS, OVERALL, label_span, remember_author, see
-from .page_context import Look, Rows, answering, look_at, page
+from .labels import LABELS, OVERALL, label_span, redirect, remember_author
+from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .scores import agreement
 
 DRAW = 20
@@ -21,20 +21,20 @@ PICKED = "picked"
 """The value of `queue` for spans that somebody picked in the list, rather than drawn ones."""
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    name, author = look.query.get("name", OVERALL), look.author
-    by_hand = look.query.get("queue") == PICKED
+async def _show(context: PageContext) -> dict[str, Any]:
+    name, author = context.params.get("name", OVERALL), context.author
+    by_hand = context.params.get("queue") == PICKED
     drawn, picked, labels, names, human = await asyncio.gather(
-        look.ask("pages/annotation_queue", name=name, author=author, rows=DRAW),
-        look.ask("pages/queued", name=name, author=author),
-        look.ask("pages/labels", name=name),
-        look.ask("pages/score_names"),
-        look.one("pages/judge_human", name=name),
+        context.query("pages/annotation_queue", name=name, author=author, rows=DRAW),
+        context.query("pages/queued", name=name, author=author),
+        context.query("pages/labels", name=name),
+        context.query("pages/score_names"),
+        context.first_row("pages/judge_human", name=name),
     )
     queue = picked if by_hand else drawn
     waiting = [row for row in queue if not row["done"]]
     chosen = waiting[0] if waiting else None
-    span = await look.one("pages/span", trace=chosen["trace_id"], span=chosen["span_id"]) if chosen else {}
+    span = await context.first_row("pages/span", trace=chosen["trace_id"], span=chosen["span_id"]) if chosen else {}
     return {
         "name": name,
         "names": sorted({OVERALL, name, *(row["name"] for row in names)} - {"review", "queued"}),
@@ -82,20 +82,22 @@ def _between(labels: Rows) -> dict[str, Any] | None:
 
 
 async def _label(request: web.Request) -> web.StreamResponse:
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     text = {key: str(value).strip() for key, value in form.items()}
-    span = await look.one("pages/span", trace=text.get("trace", ""), span=text.get("span", ""))
+    span = await context.first_row("pages/span", trace=text.get("trace", ""), span=text.get("span", ""))
     if not span:
         raise UsageError("This span is not in the store any more.", hint="Open the page again for the next one.")
     name, author = text.get("name") or OVERALL, text.get("author", "")
     by_hand = text.get("queue") == PICKED
-    drawn = [] if by_hand else await look.ask("pages/annotation_queue", name=name, author=author, rows=DRAW)
+    drawn = [] if by_hand else await context.query("pages/annotation_queue", name=name, author=author, rows=DRAW)
     row = next((row for row in drawn if row["span_id"] == span["span_id"]), None)
     weight = row["total"] / row["drawn"] if row else 1.0
     label, note = text.get("label", ""), text.get("note", "")
-    await label_span(look, span, name=name, label=label, author=author, note=note, weight=weight)
-    return remember_author(see(look.filters.url("/annotate", name=name, queue=PICKED if by_hand else "")), author)
+    await label_span(context, span, name=name, label=label, author=author, note=note, weight=weight)
+    return remember_author(
+        redirect(context.filters.url("/annotate", name=name, queue=PICKED if by_hand else "")), author
+    )
 
 
 annotate = page("/annotate", "annotate.html", "Annotate", since="7d")(_show)
-routes = [*annotate.routes(), web.post("/annotate", guard.protect(answering(_label)))]
+routes = [*annotate.routes(), web.post("/annotate", guard.protect(handle_errors(_label)))]

@@ -13,8 +13,8 @@ from ..evaluators.evaluation_rows import evaluation_row
 from ..evaluators.runner import Outcome
 from ..queries.examples import add_examples
 from . import guard
-from .labels import NAME, OVERALL, VERSION, example_of, remember_author, see
-from .page_context import Look, answering, look_at, render
+from .labels import NAME, OVERALL, VERSION, example_of, redirect, remember_author
+from .page_context import PageContext, handle_errors, page_context, render
 from .trace import HEX
 
 QUEUED = "queued"
@@ -22,45 +22,45 @@ QUEUED = "queued"
 MOST = 200
 
 
-async def _picked(look: Look, chosen: list[str]) -> list[dict[str, Any]]:
+async def _picked(context: PageContext, chosen: list[str]) -> list[dict[str, Any]]:
     """The ticked spans, in the order of the list. Raises UsageError when none is ticked or none is left."""
     if not chosen:
         raise UsageError("No trace is chosen.", hint="Tick the boxes in the list first.")
     pairs = [value.partition(":") for value in chosen[:MOST]]
-    spans = await asyncio.gather(*(_with_input(look, trace, span) for trace, _, span in pairs))
+    spans = await asyncio.gather(*(_with_input(context, trace, span) for trace, _, span in pairs))
     found = [span for span in spans if span]
     if not found:
         raise UsageError("None of the chosen traces is in the store.", hint="Reload the list and choose again.")
     return found
 
 
-async def _with_input(look: Look, trace: str, span_id: str) -> dict[str, Any]:
+async def _with_input(context: PageContext, trace: str, span_id: str) -> dict[str, Any]:
     """The chosen span; when it has no input of its own, the trace's first that has."""
-    span = await look.one("pages/span", trace=trace, span=span_id)
+    span = await context.first_row("pages/span", trace=trace, span=span_id)
     if span and not span["input"]:
-        others = await look.ask("pages/trace", trace=trace)
+        others = await context.query("pages/trace", trace=trace)
         with_input = next((other["span_id"] for other in others if other["input_bytes"]), span_id)
-        span = await look.one("pages/span", trace=trace, span=with_input)
+        span = await context.first_row("pages/span", trace=trace, span=with_input)
     return span
 
 
 async def _to_dataset(request: web.Request) -> web.StreamResponse:
     """The chosen traces become examples of a dataset, in the partition of real traffic."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     dataset = str(form.get("dataset", "")).strip()
     if not NAME.fullmatch(dataset):
         raise UsageError(f"{dataset!r} cannot name a dataset.", hint="Letters, digits, dot, dash, underscore.")
-    spans = await _picked(look, [str(value) for value in form.getall("trace", [])])
-    project = look.filters.project or spans[0]["project"]
-    await asyncio.to_thread(add_examples, look.host.store, dataset, [example_of(span) for span in spans], project)
-    return see(look.filters.url(f"/datasets/{quote(dataset)}"))
+    spans = await _picked(context, [str(value) for value in form.getall("trace", [])])
+    project = context.filters.project or spans[0]["project"]
+    await asyncio.to_thread(add_examples, context.host.store, dataset, [example_of(span) for span in spans], project)
+    return redirect(context.filters.url(f"/datasets/{quote(dataset)}"))
 
 
 async def _to_queue(request: web.Request) -> web.StreamResponse:
     """The chosen traces wait on the annotate page for whoever judges there."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     name, author = str(form.get("name", "")).strip() or OVERALL, str(form.get("author", "")).strip()
-    spans = await _picked(look, [str(value) for value in form.getall("trace", [])])
+    spans = await _picked(context, [str(value) for value in form.getall("trace", [])])
     rows = [
         evaluation_row(
             Outcome(QUEUED, VERSION, label=name),
@@ -73,27 +73,27 @@ async def _to_queue(request: web.Request) -> web.StreamResponse:
         )
         for span in spans
     ]
-    await look.insert("evaluations", rows)
-    answer = see(look.filters.url("/annotate", name=name, queue="picked"))
+    await context.insert("evaluations", rows)
+    answer = redirect(context.filters.url("/annotate", name=name, queue="picked"))
     return remember_author(answer, author) if author else answer
 
 
 async def _to_suite(request: web.Request) -> web.StreamResponse:
     """The commands that put the chosen traces through a suite: evaluators are the reader's code, which runs where it is."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     chosen = [str(value).partition(":")[0] for value in form.getall("trace", [])][:MOST]
     ids = [one for one in chosen if HEX.fullmatch(one)]
     if not ids:
         raise UsageError("No trace is chosen.", hint="Tick the boxes in the list first.")
     listed = ", ".join(f"'{one}'" for one in ids)
-    project = f" --project {look.filters.project}" if NAME.fullmatch(look.filters.project) else ""
+    project = f" --project {context.filters.project}" if NAME.fullmatch(context.filters.project) else ""
     where = f"operation = 'chat' AND trace_id IN ({listed})"
-    command = f'evalspan score --since {look.filters.since or "30d"}{project} --suite module:suite --where "{where}"'
-    return render(look, "picked.html", title="Evaluate", traces=ids, command=command)
+    command = f'evalspan score --since {context.filters.since or "30d"}{project} --suite module:suite --where "{where}"'
+    return render(context, "picked.html", title="Evaluate", traces=ids, command=command)
 
 
 routes = [
-    web.post("/datasets/from-traces", guard.protect(answering(_to_dataset))),
-    web.post("/annotate/queue", guard.protect(answering(_to_queue))),
-    web.post("/traces/evaluate", guard.protect(answering(_to_suite))),
+    web.post("/datasets/from-traces", guard.protect(handle_errors(_to_dataset))),
+    web.post("/annotate/queue", guard.protect(handle_errors(_to_queue))),
+    web.post("/traces/evaluate", guard.protect(handle_errors(_to_suite))),
 ]

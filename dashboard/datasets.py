@@ -15,32 +15,32 @@ from ..evaluators.datasets.stored import from_items, to_items
 from ..queries.examples import add_examples, stored_examples
 from ..queries.messages import question_of
 from . import guard
-from .labels import remember_author, see
-from .page_context import Look, Rows, answering, look_at, page
+from .labels import redirect, remember_author
+from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .text_diff import difference
 
 PARTITIONS = ("golden", "regression", "adversarial", "distribution")
 REVIEWERS_NEEDED = 2
 
 
-async def _list(look: Look) -> dict[str, Any]:
-    return {"datasets": await look.ask("pages/datasets")}
+async def _list(context: PageContext) -> dict[str, Any]:
+    return {"datasets": await context.query("pages/datasets")}
 
 
-async def _one(look: Look) -> dict[str, Any]:
-    name = look.request.match_info["dataset"]
-    partition = look.query.get("partition", "")
+async def _one(context: PageContext) -> dict[str, Any]:
+    name = context.request.match_info["dataset"]
+    partition = context.params.get("partition", "")
     wanted = partition if partition in PARTITIONS else ""
     all_, examples, versions = await asyncio.gather(
-        look.ask("pages/datasets"),
-        look.ask("pages/examples", dataset=name, partition=wanted, q=look.query.get("q", "")),
-        look.ask("pages/example_versions", dataset=name),
+        context.query("pages/datasets"),
+        context.query("pages/examples", dataset=name, partition=wanted, q=context.params.get("q", "")),
+        context.query("pages/example_versions", dataset=name),
     )
     summary = next((row for row in all_ if row["dataset"] == name), None)
     if summary is None:
         raise web.HTTPNotFound(text=f"No dataset {name!r} in the store. `evalspan dataset push FILE` puts one there.\n")
-    project = examples[0]["project"] if examples else look.filters.project or "default"
-    stored = await asyncio.to_thread(stored_examples, look.host.store, name, project)
+    project = examples[0]["project"] if examples else context.filters.project or "default"
+    stored = await asyncio.to_thread(stored_examples, context.host.store, name, project)
     approval = _approval(name, stored)
     for row in examples:
         row["question"] = question_of(_object(row["input"])) or row["input"]
@@ -52,7 +52,7 @@ async def _one(look: Look) -> dict[str, Any]:
         "examples": examples,
         "partition": wanted,
         "partitions": PARTITIONS,
-        "q": look.query.get("q", ""),
+        "q": context.params.get("q", ""),
         "changes": _changes(versions),
         "needed": REVIEWERS_NEEDED,
         "project": project,
@@ -81,10 +81,10 @@ def _approval(name: str, stored: Rows) -> dict[str, Any]:
 
 async def _approve(request: web.Request) -> web.StreamResponse:
     """Somebody vouches for a partition as it stands: what `evalspan dataset approve` writes into a file's manifest."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     name, text = request.match_info["dataset"], {key: str(value).strip() for key, value in form.items()}
-    project = look.filters.project or text.get("project") or "default"
-    stored = await asyncio.to_thread(stored_examples, look.host.store, name, project)
+    project = context.filters.project or text.get("project") or "default"
+    stored = await asyncio.to_thread(stored_examples, context.host.store, name, project)
     if not stored:
         raise UsageError(f"There is no dataset {name!r} in the store.", hint="`evalspan dataset push FILE` stores one.")
     partition = text.get("partition", "golden")
@@ -94,11 +94,11 @@ async def _approve(request: web.Request) -> web.StreamResponse:
     if text.get("hash") and text["hash"] != found.partition_hash(partition):
         raise UsageError(
             f"The {partition} examples were edited while you looked at them.",
-            hint="Open the dataset again, look, approve.",
+            hint="Open the dataset again, context, approve.",
         )
     found.approve(reviewer=text.get("author", ""), partition=partition, note=text.get("note", ""))
-    await asyncio.to_thread(add_examples, look.host.store, name, to_items(found, partition), project)
-    return remember_author(see(look.filters.url(f"/datasets/{quote(name)}")), text.get("author", ""))
+    await asyncio.to_thread(add_examples, context.host.store, name, to_items(found, partition), project)
+    return remember_author(redirect(context.filters.url(f"/datasets/{quote(name)}")), text.get("author", ""))
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -130,5 +130,5 @@ dataset = page(_DATASET, "dataset.html", "Dataset")(_one)
 routes = [
     *datasets.routes(),
     *dataset.routes(),
-    web.post(f"{_DATASET}/approve", guard.protect(answering(_approve))),
+    web.post(f"{_DATASET}/approve", guard.protect(handle_errors(_approve))),
 ]

@@ -11,24 +11,24 @@ from aiohttp import web
 
 from ..evaluators.drift.report import DIMENSIONS, LEAST, DriftReport, find_drift
 from ..queries import catalog
-from .page_context import Asked, Look, Rows, page
+from .page_context import ExecutedQuery, PageContext, Rows, page
 
 BEHIND = ("score_volume", "e_detector", "segments", "changes")
 """The named queries behind the report, shown under "as SQL"."""
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    filters = look.filters
+async def _show(context: PageContext) -> dict[str, Any]:
+    filters = context.filters
     # To the minute: whoever reloads or asks for the .json sees the same report, without another run.
     until = min(filters.end, datetime.now(UTC)).replace(second=0, microsecond=0)
     since = max(until - filters.start, timedelta(minutes=1))
-    by = look.query.get("by", "")
+    by = context.params.get("by", "")
     project = filters.project or "default"
-    metric = look.query.get("metric", "")
+    metric = context.params.get("metric", "")
     by = by if by in DIMENSIONS else ""
     minutes = round(since / timedelta(minutes=1))
     report, windows = await _report(
-        look, _Asked(project, filters.service, filters.environment, metric, by, minutes, until)
+        context, _ReportKey(project, filters.service, filters.environment, metric, by, minutes, until)
     )
     period = {
         "project": project,
@@ -37,7 +37,7 @@ async def _show(look: Look) -> dict[str, Any]:
         "since_s": int((report.until - report.since).total_seconds()),
         "until": report.until.isoformat(),
     }
-    look.asked += [Asked(name, catalog.get(name).sql, period) for name in BEHIND]
+    context.executed += [ExecutedQuery(name, catalog.get(name).sql, period) for name in BEHIND]
     return {
         "report": msgspec.to_builtins(report, builtin_types=(datetime,)),
         "windows": windows,
@@ -46,7 +46,7 @@ async def _show(look: Look) -> dict[str, Any]:
     }
 
 
-class _Asked(NamedTuple):
+class _ReportKey(NamedTuple):
     """What a report depends on; `minutes` is the length of the period."""
 
     project: str
@@ -58,38 +58,38 @@ class _Asked(NamedTuple):
     until: datetime
 
 
-_Kept = dict[_Asked, tuple[DriftReport, dict[str, Rows]]]
+_Kept = dict[_ReportKey, tuple[DriftReport, dict[str, Rows]]]
 REPORTS: web.AppKey[_Kept] = web.AppKey("dashboard_drift")
-MOST_REPORTS = 30
+MAX_REPORTS = 30
 ALPHA = 0.05
 
 
-async def _report(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
+async def _report(context: PageContext, key: _ReportKey) -> tuple[DriftReport, dict[str, Rows]]:
     """The report and the detector's windows; the newest reports are kept, since each reads the whole period twice."""
-    kept = look.request.app[REPORTS]
-    if asked not in kept:
-        found = await asyncio.to_thread(_compute, look, asked)
-        while len(kept) >= MOST_REPORTS:
+    kept = context.request.app[REPORTS]
+    if key not in kept:
+        found = await asyncio.to_thread(_compute, context, key)
+        while len(kept) >= MAX_REPORTS:
             kept.pop(next(iter(kept)))
-        kept[asked] = found
-    return kept[asked]
+        kept[key] = found
+    return kept[key]
 
 
-def _compute(look: Look, asked: _Asked) -> tuple[DriftReport, dict[str, Rows]]:
-    since = timedelta(minutes=asked.minutes)
+def _compute(context: PageContext, key: _ReportKey) -> tuple[DriftReport, dict[str, Rows]]:
+    since = timedelta(minutes=key.minutes)
     scope: dict[str, Any] = {
-        "project": asked.project,
-        "service": asked.service,
-        "environment": asked.environment,
-        "metric": asked.metric,
+        "project": key.project,
+        "service": key.service,
+        "environment": key.environment,
+        "metric": key.metric,
     }
-    report = find_drift(look.host.store, **scope, by=asked.by, since=since, until=asked.until, alpha=ALPHA)
+    report = find_drift(context.host.store, **scope, by=key.by, since=since, until=key.until, alpha=ALPHA)
     length = int((report.until - report.since).total_seconds())
     period = {**scope, "since_s": length, "until": report.until.isoformat()}
-    return report, _windows(look, report, period)
+    return report, _windows(context, report, period)
 
 
-def _windows(look: Look, report: DriftReport, period: dict[str, Any]) -> dict[str, Rows]:
+def _windows(context: PageContext, report: DriftReport, period: dict[str, Any]) -> dict[str, Rows]:
     """The detector's windows of each score for the charts, under the report's own share of the error probability."""
     enough = sum(min(row["n_before"], row["n_after"]) >= LEAST for row in report.scores)
     settings = {
@@ -99,16 +99,16 @@ def _windows(look: Look, report: DriftReport, period: dict[str, Any]) -> dict[st
         "min_n": 5,
     }
     query = catalog.get("e_detector")
-    rows = query.run(look.host.store, **period, **settings).dicts()
+    rows = query.run(context.host.store, **period, **settings).dicts()
     found: dict[str, Rows] = {}
     for row in rows:
         found.setdefault(row["metric"], []).append(row)
     return found
 
 
-async def _inputs(look: Look) -> dict[str, Any]:
+async def _inputs(context: PageContext) -> dict[str, Any]:
     """Whether what users ask moved: lengths and tokens, languages and models, words. Read apart: it takes a while."""
-    filters = look.filters
+    filters = context.filters
     until = min(filters.end, datetime.now(UTC)).replace(second=0, microsecond=0)
     period = {
         "project": filters.project or "default",
@@ -116,10 +116,10 @@ async def _inputs(look: Look) -> dict[str, Any]:
         "until": until.isoformat(),
     }
     numbers, categories, words, bins = await asyncio.gather(
-        look.ask("input_drift_numbers", **period),
-        look.ask("input_drift_categories", **period),
-        look.one("input_drift_words", **period),
-        look.ask("pages/input_histograms", **period),
+        context.query("input_drift_numbers", **period),
+        context.query("input_drift_categories", **period),
+        context.first_row("input_drift_words", **period),
+        context.query("pages/input_histograms", **period),
     )
     return {"numbers": numbers, "categories": categories, "words": words, "histograms": twins(bins)}
 

@@ -6,25 +6,25 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from .page_context import Look, Rows, page
+from .page_context import PageContext, Rows, page
 from .text_diff import difference
 
 OVERALL = "pass rate"
 SHOWN_FLIPS = 30
 
 
-async def _show(look: Look) -> dict[str, Any]:
+async def _show(context: PageContext) -> dict[str, Any]:
     from ..evaluators.statistics import proportion_interval  # here: numpy and scipy are 25 MB that few services need
 
-    runs = await look.ask("pages/experiments")
+    runs = await context.query("pages/experiments")
     for run in runs:
         decided = run["n"] - run["unknown"]
         run["interval"] = proportion_interval(run["passed"], decided) if decided else None
-    asked = look.query.get("compare") or f"{look.query.get('a', '')},{look.query.get('b', '')}"
+    asked = context.params.get("compare") or f"{context.params.get('a', '')},{context.params.get('b', '')}"
     pair = [name for name in asked.split(",") if name][:2]
     if len(pair) < 2:
         return {"runs": runs, "comparison": None, "compare": pair}
-    results = await look.ask("pages/experiment_results", ids=pair)
+    results = await context.query("pages/experiment_results", ids=pair)
     return {"runs": runs, "compare": pair, "comparison": compare(results, pair[0], pair[1])}
 
 

@@ -14,7 +14,7 @@ from ..evaluators.evaluation_rows import evaluation_row
 from ..evaluators.runner import Outcome
 from ..queries.messages import input_of, output_text
 from . import guard
-from .page_context import Look, answering, look_at, render
+from .page_context import PageContext, handle_errors, page_context, render
 from .trace import ALWAYS, span_parts
 
 LABELS = {"good": True, "bad": False, "unsure": None}
@@ -27,7 +27,14 @@ AUTHOR_SECONDS = 365 * 86400
 
 
 async def label_span(
-    look: Look, span: dict[str, Any], *, name: str, label: str, author: str, note: str = "", weight: float = 1.0
+    context: PageContext,
+    span: dict[str, Any],
+    *,
+    name: str,
+    label: str,
+    author: str,
+    note: str = "",
+    weight: float = 1.0,
 ) -> None:
     """Writes one person's judgement of a span; the same person judging it again replaces it.
 
@@ -49,19 +56,19 @@ async def label_span(
         span=span,
         evaluation_weight=weight,
     )
-    await look.insert("evaluations", [row])
+    await context.insert("evaluations", [row])
 
 
 async def _annotate(request: web.Request) -> web.StreamResponse:
     """The bar under a span: writes the label, answers with the scores as they are now."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     trace_id, span_id = request.match_info["trace"], request.match_info["span"]
-    span = await look.one("pages/span", trace=trace_id, span=span_id)
+    span = await context.first_row("pages/span", trace=trace_id, span=span_id)
     if not span:
         raise web.HTTPNotFound(text=f"No span {span_id} in trace {trace_id}.\n")
     author = str(form.get("author", ""))
     await label_span(
-        look,
+        context,
         span,
         name=str(form.get("name") or OVERALL),
         label=str(form.get("label", "")),
@@ -69,13 +76,13 @@ async def _annotate(request: web.Request) -> web.StreamResponse:
         note=str(form.get("note", "")),
     )
     if request.headers.get("HX-Request") != "true":
-        return remember_author(see(f"/traces/{trace_id}?span={span_id}"), author)
-    scores = await look.ask("pages/trace_scores", ids=[trace_id], **ALWAYS)
-    answer = render(look, "span_scores.html", title="Scores", trace_id=trace_id, **span_parts(span, scores))
+        return remember_author(redirect(f"/traces/{trace_id}?span={span_id}"), author)
+    scores = await context.query("pages/trace_scores", ids=[trace_id], **ALWAYS)
+    answer = render(context, "span_scores.html", title="Scores", trace_id=trace_id, **span_parts(span, scores))
     return remember_author(answer, author)
 
 
-def see(address: str) -> web.Response:
+def redirect(address: str) -> web.Response:
     """Sends the browser on after a write."""
     return web.Response(status=303, headers={"Location": address})
 
@@ -108,5 +115,5 @@ def example_of(span: dict[str, Any], *, partition: str = "distribution", **more:
 
 
 routes = [
-    web.post("/traces/{trace:[0-9a-f]+}/spans/{span:[0-9a-f]+}/annotate", guard.protect(answering(_annotate))),
+    web.post("/traces/{trace:[0-9a-f]+}/spans/{span:[0-9a-f]+}/annotate", guard.protect(handle_errors(_annotate))),
 ]

@@ -10,19 +10,19 @@ from aiohttp import web
 from ..errors import StoreError
 from . import guard
 from .filters import stamp
-from .page_context import CONFIG, Look, answering, look_at
+from .page_context import CONFIG, PageContext, handle_errors, page_context
 from .template_filters import environment
 from .traces import arrivals
 
 LISTENERS: web.AppKey[set[asyncio.Task[None]]] = web.AppKey("dashboard_listeners")
 PERIOD_S = 1.0
-# A row may become queryable a little after a younger one: each look reaches back, what was sent is remembered.
+# A row may become queryable a little after a younger one: each query reaches back, what was sent is remembered.
 REACH_BACK = timedelta(seconds=15)
-MOST_AT_ONCE = 30
+MAX_AT_ONCE = 30
 
 
 async def _live(request: web.Request) -> web.StreamResponse:
-    look_at(request)  # an address that cannot be read is refused before the stream begins
+    page_context(request)  # an address that cannot be read is refused before the stream begins
     listeners = request.app[LISTENERS]
     if len(listeners) >= request.app[CONFIG].live_listeners:
         raise web.HTTPServiceUnavailable(
@@ -54,25 +54,25 @@ async def _follow(request: web.Request, response: web.StreamResponse) -> None:
     sent: dict[str, float] = {}
     while True:
         await asyncio.sleep(PERIOD_S)
-        look = look_at(request)
+        context = page_context(request)
         after = max(began, datetime.now(UTC) - REACH_BACK)
         try:
-            rows = await arrivals(look, stamp(after), MOST_AT_ONCE)
+            rows = await arrivals(context, stamp(after), MAX_AT_ONCE)
         except StoreError:
-            # The store is closing or busy: the next look may succeed, and the list itself says when it is gone.
+            # The store is closing or busy: the next query may succeed, and the list itself says when it is gone.
             rows = []
         loop_time = asyncio.get_running_loop().time()
         for row in reversed(rows):
             if row["trace_id"] not in sent:
-                await response.write(_event(look, row))
+                await response.write(_event(context, row))
             sent[row["trace_id"]] = loop_time
         sent = {key: at for key, at in sent.items() if at > loop_time - 4 * REACH_BACK.total_seconds()}
         if not rows:
             await response.write(b": waiting\n\n")
 
 
-def _event(look: Look, row: dict[str, object]) -> bytes:
-    html = environment().get_template("traces_row.html").render(trace=row, filters=look.filters)
+def _event(context: PageContext, row: dict[str, object]) -> bytes:
+    html = environment().get_template("traces_row.html").render(trace=row, filters=context.filters)
     lines = "".join(f"data: {line}\n" for line in html.splitlines() if line.strip())
     return f"{lines}\n".encode()
 
@@ -84,4 +84,4 @@ async def stop_listening(app: web.Application) -> None:
         task.cancel()
 
 
-routes = [web.get("/traces/live", guard.protect(answering(_live)))]
+routes = [web.get("/traces/live", guard.protect(handle_errors(_live)))]

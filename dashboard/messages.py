@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-LONGEST = 24_000
+MAX_CHARACTERS = 24_000
 """Characters of one text that a page shows; the `.json` twin has all of it."""
 _IMAGE = re.compile(r"image/(png|jpeg|gif|webp)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
@@ -147,9 +147,9 @@ def _joined(parts: list[Part]) -> str:
 
 
 def _short(text: str) -> str:
-    if len(text) <= LONGEST:
+    if len(text) <= MAX_CHARACTERS:
         return text
-    return f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} more characters: see .json"
+    return f"{text[:MAX_CHARACTERS]}\n… {len(text) - MAX_CHARACTERS:,} more characters: see .json"
 
 
 def _as_text(value: Any) -> str:

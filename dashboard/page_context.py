@@ -1,4 +1,4 @@
-"""One look at a page: reads the URL, asks the store by named query, renders HTML or its `.json` twin with the SQL."""
+"""What a page gets for one request: reads the URL, asks the store by named query, renders HTML or its `.json` twin with the SQL."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SCOPES_SECONDS = 30.0
 
 
 @dataclass
-class Asked:
-    """A query behind a page, as "as SQL" shows it."""
+class ExecutedQuery:
+    """A query that a page ran, as "as SQL" shows it."""
 
     name: str
     sql: str
@@ -42,18 +42,18 @@ class Asked:
 
 
 @dataclass
-class Look:
+class PageContext:
     """What a page function gets: the request, the filters and the store's answers."""
 
     request: web.Request
     filters: Filters
     host: Host
     config: DashboardConfig
-    asked: list[Asked] = field(default_factory=list)
+    executed: list[ExecutedQuery] = field(default_factory=list)
 
     @property
-    def query(self) -> dict[str, str]:
-        """The URL's parameters, one value a name."""
+    def params(self) -> dict[str, str]:
+        """The URL's parameters, one value per name."""
         return dict(self.request.query)
 
     @property
@@ -61,18 +61,18 @@ class Look:
         """The name under which this browser last labelled something."""
         return unquote(self.request.cookies.get("author", ""))[:80]
 
-    async def ask(self, name: str, /, **parameters: Any) -> Rows:
+    async def query(self, name: str, /, **parameters: Any) -> Rows:
         """Runs the page query `name` with the global filters and `parameters`, off the event loop."""
         query = catalog.get(name)
         wanted = {parameter.name for parameter in query.parameters}
         bound = {key: value for key, value in {**self.filters.parameters(), **parameters}.items() if key in wanted}
-        self.asked.append(Asked(name, query.sql, bound))
+        self.executed.append(ExecutedQuery(name, query.sql, bound))
         result = await asyncio.to_thread(lambda: query.run(self.host.store, **bound))
         return result.dicts()
 
-    async def one(self, name: str, /, **parameters: Any) -> dict[str, Any]:
+    async def first_row(self, name: str, /, **parameters: Any) -> dict[str, Any]:
         """The first row of an answer, empty when there is none."""
-        rows = await self.ask(name, **parameters)
+        rows = await self.query(name, **parameters)
         return rows[0] if rows else {}
 
     async def insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -80,7 +80,7 @@ class Look:
         await asyncio.to_thread(self.host.store.insert, table, rows)
 
 
-Show = Callable[[Look], Awaitable[dict[str, Any]]]
+Show = Callable[[PageContext], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -97,27 +97,27 @@ class Page:
     def routes(self) -> list[web.RouteDef]:
         """The page and its `.json` twin."""
         return [
-            web.get(self.path, guard.protect(answering(self.html))),
-            web.get(f"{self.path}.json", guard.protect(answering(self.json))),
+            web.get(self.path, guard.protect(handle_errors(self.html))),
+            web.get(f"{self.path}.json", guard.protect(handle_errors(self.json))),
         ]
 
     async def html(self, request: web.Request) -> web.Response:
         """The page as HTML."""
-        look = look_at(request, since=self.since)
-        data, scopes = await asyncio.gather(self.show(look), _scopes(look))
+        context = page_context(request, since=self.since)
+        data, scopes = await asyncio.gather(self.show(context), _scopes(context))
         title = data.pop("title", self.title)
-        return render(look, self.template, title=title, scopes=scopes, twin=_twin(request), **data)
+        return render(context, self.template, title=title, scopes=scopes, json_url=json_url(request), **data)
 
     async def json(self, request: web.Request) -> web.Response:
         """The same data as JSON, with the SQL that gave it."""
-        look = look_at(request, since=self.since)
-        data = await self.show(look)
+        context = page_context(request, since=self.since)
+        data = await self.show(context)
         data.pop("title", None)
         document = {
             "page": self.path,
-            "range": {"from": look.filters.start, "to": look.filters.end},
+            "range": {"from": context.filters.start, "to": context.filters.end},
             "data": data,
-            "queries": [vars(asked) for asked in look.asked],
+            "queries": [vars(executed) for executed in context.executed],
         }
         return web.json_response(plain(document))
 
@@ -127,36 +127,36 @@ def page(path: str, template: str, title: str, *, since: str = "") -> Callable[[
     return lambda show: Page(path, template, title, show, since)
 
 
-def look_at(request: web.Request, *, since: str = "") -> Look:
+def page_context(request: web.Request, *, since: str = "") -> PageContext:
     """The request with its filters read."""
     host, config = request.app[HOST], request.app[CONFIG]
     usual = since or config.since
     filters = Filters.read(request.query, since=usual, project=guard.only_project(request))
-    return Look(request, filters, host, config)
+    return PageContext(request, filters, host, config)
 
 
-def render(look: Look, template: str, *, status: int = 200, **data: Any) -> web.Response:
+def render(context: PageContext, template: str, *, status: int = 200, **data: Any) -> web.Response:
     """Draws a template with what every page needs around it."""
-    request = look.request
+    request = context.request
     text = (
         environment()
         .get_template(template)
         .render(
-            look=look,
-            filters=look.filters,
+            context=context,
+            filters=context.filters,
             path=request.path,
             ranges=RANGES,
             theme=_theme(request),
             csrf=guard.csrf_token(request),
             signed_in=guard.signed_in(request),
             now=datetime.now(UTC),
-            **{"scopes": {}, "twin": "", **data},
+            **{"scopes": {}, "json_url": "", **data},
         )
     )
     return web.Response(text=text, status=status, content_type="text/html")
 
 
-def refuse(request: web.Request, error: Exception) -> web.Response:
+def error_response(request: web.Request, error: Exception) -> web.Response:
     """An error as a page, or as JSON under a `.json` address: what is wrong and how to mend it."""
     usage = isinstance(error, UsageError)
     status = HTTPStatus.BAD_REQUEST if usage else HTTPStatus.SERVICE_UNAVAILABLE
@@ -164,8 +164,8 @@ def refuse(request: web.Request, error: Exception) -> web.Response:
     if request.path.endswith(".json"):
         return web.json_response({"error": str(error), "hint": hint}, status=status)
     host, config = request.app[HOST], request.app[CONFIG]
-    look = Look(request, Filters.read({}, since=config.since), host, config)
-    return render(look, "error.html", status=status, title="Cannot show this", message=str(error), hint=hint)
+    context = PageContext(request, Filters.read({}, since=config.since), host, config)
+    return render(context, "error.html", status=status, title="Cannot show this", message=str(error), hint=hint)
 
 
 def plain(value: Any) -> Any:
@@ -187,59 +187,60 @@ def plain(value: Any) -> Any:
     )
 
 
-def _twin(request: web.Request) -> str:
+def json_url(request: web.Request) -> str:
+    """The address of a page's `.json` twin, with the page's parameters."""
     path = "/traces" if request.path == "/" else request.path
     return f"{path}.json{'?' + request.query_string if request.query_string else ''}"
 
 
-def answering(handler: guard.Handler) -> guard.Handler:
+def handle_errors(handler: guard.Handler) -> guard.Handler:
     """A handler whose expected errors become a page that says how to mend them."""
 
     async def answered(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except EvalspanError as error:
-            return refuse(request, error)
+            return error_response(request, error)
 
     return answered
 
 
-async def _scopes(look: Look) -> dict[str, list[str]]:
+async def _scopes(context: PageContext) -> dict[str, list[str]]:
     """What the global selects offer, remembered for half a minute: names change rarely."""
-    filters, remembered = look.filters, look.request.app[SCOPES]
+    filters, remembered = context.filters, context.request.app[SCOPES]
     key = (filters.since, filters.project)
     found = remembered.get(key)
     if found is None:
-        return await _ask_scopes(look, key)
+        return await _query_scopes(context, key)
     if found[0] < monotonic() - SCOPES_SECONDS:
         # What is known is shown at once; the names are looked up again beside the page.
         remembered[key] = (monotonic(), found[1])
-        task = asyncio.create_task(_ask_scopes(look, key))
-        _LOOKING_UP.add(task)
-        task.add_done_callback(_looked_up)
+        task = asyncio.create_task(_query_scopes(context, key))
+        _SCOPE_TASKS.add(task)
+        task.add_done_callback(_scopes_done)
     return found[1]
 
 
-_LOOKING_UP: set[asyncio.Task[dict[str, list[str]]]] = set()
+_SCOPE_TASKS: set[asyncio.Task[dict[str, list[str]]]] = set()
 """Keeps the tasks alive until they are done."""
 
 
-def _looked_up(task: asyncio.Task[dict[str, list[str]]]) -> None:
-    _LOOKING_UP.discard(task)
+def _scopes_done(task: asyncio.Task[dict[str, list[str]]]) -> None:
+    _SCOPE_TASKS.discard(task)
     if not task.cancelled():
         task.exception()  # a store that closes meanwhile is no news here: the page that asks next says so
 
 
-async def _ask_scopes(look: Look, key: tuple[str, str]) -> dict[str, list[str]]:
+async def _query_scopes(context: PageContext, key: tuple[str, str]) -> dict[str, list[str]]:
     query = catalog.get("pages/scopes")
-    own = guard.only_project(look.request) or ""
-    bound: dict[str, Any] = {**{name: look.filters.parameters()[name] for name in ("start", "end")}, "project": own}
-    result = await asyncio.to_thread(lambda: query.run(look.host.store, **bound))
+    own = guard.only_project(context.request) or ""
+    bound: dict[str, Any] = {**{name: context.filters.parameters()[name] for name in ("start", "end")}, "project": own}
+    result = await asyncio.to_thread(lambda: query.run(context.host.store, **bound))
     row = result.dicts()[0]
     names = {"project": row["projects"], "environment": row["environments"], "service": row["services"]}
     if own or len(names["project"]) < 2:
         names.pop("project")
-    look.request.app[SCOPES][key] = (monotonic(), names)
+    context.request.app[SCOPES][key] = (monotonic(), names)
     return names
 
 

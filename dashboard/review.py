@@ -17,8 +17,8 @@ from ..queries.examples import add_examples
 from ..queries.failures.selection import find_failures
 from ..queries.messages import question_of
 from . import guard
-from .labels import NAME, VERSION, remember_author, see
-from .page_context import Look, answering, look_at, page
+from .labels import NAME, VERSION, redirect, remember_author
+from .page_context import PageContext, handle_errors, page, page_context
 
 ROOT_CAUSES = (
     "the answer invents facts",
@@ -33,33 +33,33 @@ ROOT_CAUSES = (
 DATASET = "regressions"
 
 
-async def _cases(look: Look) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+async def _cases(context: PageContext) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """The clusters of failures in the range, largest first, and what was decided on which trace."""
-    since = datetime.now(UTC) - look.filters.start
-    project = look.filters.project or "default"
+    since = datetime.now(UTC) - context.filters.start
+    project = context.filters.project or "default"
     found, decided = await asyncio.gather(
         asyncio.to_thread(
             find_failures,
-            look.host.store,
+            context.host.store,
             since=since,
-            until=look.filters.end,
+            until=context.filters.end,
             project=project,
-            service=look.filters.service,
-            environment=look.filters.environment,
+            service=context.filters.service,
+            environment=context.filters.environment,
         ),
-        look.ask("pages/reviewed"),
+        context.query("pages/reviewed"),
     )
     decisions = {row["trace_id"]: row for row in decided}
     return found.cases, decisions
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    cases, decisions = await _cases(look)
+async def _show(context: PageContext) -> dict[str, Any]:
+    cases, decisions = await _cases(context)
     kinds = sorted({_kind(case) for case in cases})
-    kind = look.query.get("kind", "")
+    kind = context.params.get("kind", "")
     wanted = [case for case in cases if kind in {"", _kind(case)}]
     open_ = [case for case in wanted if case["metadata"]["source_trace_id"] not in decisions]
-    chosen = next((case for case in open_ if case["id"] == look.query.get("case")), open_[0] if open_ else None)
+    chosen = next((case for case in open_ if case["id"] == context.params.get("case")), open_[0] if open_ else None)
     return {
         "kinds": [(name, sum(_kind(case) == name for case in cases)) for name in kinds],
         "kind": kind,
@@ -68,7 +68,7 @@ async def _show(look: Look) -> dict[str, Any]:
         "queue": [{"id": case["id"], "question": question_of(case["input"]), **_counts(case)} for case in open_[:40]],
         "case": chosen and {**chosen, "question": question_of(chosen["input"])},
         "root_causes": ROOT_CAUSES,
-        "dataset": look.query.get("dataset", DATASET),
+        "dataset": context.params.get("dataset", DATASET),
     }
 
 
@@ -87,23 +87,23 @@ def _counts(case: dict[str, Any]) -> dict[str, Any]:
 
 async def _decide(request: web.Request) -> web.StreamResponse:
     """Keeps or skips a case, remembers who decided, goes on to the next."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     text = {key: str(value).strip() for key, value in form.items()}
-    cases, _ = await _cases(look)
+    cases, _ = await _cases(context)
     case = next((case for case in cases if case["id"] == text.get("case")), None)
     if case is None:
         raise UsageError("This case is not in the range any more.", hint="Open the review again.")
-    project = look.filters.project or "default"
+    project = context.filters.project or "default"
     if not text.get("author"):
         raise UsageError("A review needs its reviewer.", hint="Write your name; the browser remembers it.")
     if text.get("decision") == "keep":
-        await _keep(look, case, text, project)
-    await _remember(look, case, "kept" if text.get("decision") == "keep" else "skipped", text["author"], project)
+        await _keep(context, case, text, project)
+    await _remember(context, case, "kept" if text.get("decision") == "keep" else "skipped", text["author"], project)
     following = {"kind": text.get("kind", ""), "dataset": text.get("dataset", "")}
-    return remember_author(see(look.filters.url("/review", **following)), text["author"])
+    return remember_author(redirect(context.filters.url("/review", **following)), text["author"])
 
 
-async def _keep(look: Look, case: dict[str, Any], text: dict[str, str], project: str) -> None:
+async def _keep(context: PageContext, case: dict[str, Any], text: dict[str, str], project: str) -> None:
     """Writes the case as a reviewed example. Raises DatasetError without root cause or expected output."""
     dataset = text.get("dataset") or DATASET
     if not NAME.fullmatch(dataset):
@@ -117,12 +117,12 @@ async def _keep(look: Look, case: dict[str, Any], text: dict[str, str], project:
         reference_free=text.get("reference_free") == "yes",
     )
     item = {**example.to_json(), "content_hash": example.content_hash}
-    await asyncio.to_thread(add_examples, look.host.store, dataset, [item], project)
+    await asyncio.to_thread(add_examples, context.host.store, dataset, [item], project)
 
 
-async def _remember(look: Look, case: dict[str, Any], label: str, author: str, project: str) -> None:
+async def _remember(context: PageContext, case: dict[str, Any], label: str, author: str, project: str) -> None:
     trace_id = case["metadata"]["source_trace_id"]
-    span = await look.one("pages/span", trace=trace_id, span=case["metadata"]["source_span_id"])
+    span = await context.first_row("pages/span", trace=trace_id, span=case["metadata"]["source_span_id"])
     outcome = Outcome("review", VERSION, label=label)
     row = evaluation_row(
         outcome,
@@ -133,8 +133,8 @@ async def _remember(look: Look, case: dict[str, Any], label: str, author: str, p
         trace_id=trace_id,
         evaluation_weight=0.0,  # a decision is no score: no estimate counts it
     )
-    await look.insert("evaluations", [row])
+    await context.insert("evaluations", [row])
 
 
 review = page("/review", "review.html", "Review", since="7d")(_show)
-routes = [*review.routes(), web.post("/review", guard.protect(answering(_decide)))]
+routes = [*review.routes(), web.post("/review", guard.protect(handle_errors(_decide)))]

@@ -26,7 +26,7 @@ from . import (
     trace_diff,
     traces,
 )
-from .page_context import CONFIG, HOST, SCOPES, answering, look_at, render
+from .page_context import CONFIG, HOST, SCOPES, handle_errors, page_context, render
 
 if TYPE_CHECKING:
     from ..queries.host import Host
@@ -69,8 +69,8 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
         app.add_routes(module.routes)
     app.add_routes(
         [
-            web.get("/", guard.protect(answering(traces.traces.html))),
-            web.get("/index.json", guard.protect(answering(traces.traces.json))),
+            web.get("/", guard.protect(handle_errors(traces.traces.html))),
+            web.get("/index.json", guard.protect(handle_errors(traces.traces.json))),
             web.get("/login", guard.protect(_login, public=True)),
             web.post("/login", guard.protect(_sign_in, public=True)),
             web.post("/logout", guard.protect(_sign_out)),
@@ -93,14 +93,14 @@ async def _favicon(_: web.Request) -> web.StreamResponse:
 
 async def _login(request: web.Request) -> web.StreamResponse:
     where = request.query.get("next", "/") if request.path == "/login" else str(request.rel_url)
-    return render(look_at(request), "login.html", title="Sign in", wrong=False, next=where)
+    return render(page_context(request), "login.html", title="Sign in", wrong=False, next=where)
 
 
 async def _sign_in(request: web.Request) -> web.StreamResponse:
     form = await request.post()
     where = str(form.get("next", "/"))
     answer = guard.start_session(request, str(form.get("key", "")).strip(), where)
-    return answer or render(look_at(request), "login.html", status=401, title="Sign in", wrong=True, next=where)
+    return answer or render(page_context(request), "login.html", status=401, title="Sign in", wrong=True, next=where)
 
 
 async def _sign_out(request: web.Request) -> web.StreamResponse:

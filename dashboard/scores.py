@@ -6,8 +6,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from .alert_thresholds import limits_of
-from .page_context import Look, Rows, page
+from .alert_thresholds import thresholds_for
+from .page_context import PageContext, Rows, page
 
 BUCKETS = (300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400)
 POINTS = 40
@@ -20,39 +20,39 @@ def bucket(length: timedelta, points: int = POINTS) -> int:
     return next((size for size in BUCKETS if size >= wanted), BUCKETS[-1])
 
 
-async def _show(look: Look) -> dict[str, Any]:
+async def _show(context: PageContext) -> dict[str, Any]:
     names, coverage, rules = await asyncio.gather(
-        look.ask("pages/score_names"), look.one("pages/coverage"), look.ask("pages/alert_rules")
+        context.query("pages/score_names"), context.first_row("pages/coverage"), context.query("pages/alert_rules")
     )
-    chosen = _chosen(look, names)
-    detail = await _detail(look, chosen, rules) if chosen else {}
+    chosen = _chosen(context, names)
+    detail = await _detail(context, chosen, rules) if chosen else {}
     return {"names": names, "coverage": coverage, "chosen": chosen, **detail}
 
 
-def _chosen(look: Look, names: Rows) -> dict[str, Any] | None:
+def _chosen(context: PageContext, names: Rows) -> dict[str, Any] | None:
     """The evaluator in the URL, else the one that fails most."""
-    name, source = look.query.get("name", ""), look.query.get("source", "")
+    name, source = context.params.get("name", ""), context.params.get("source", "")
     found = [row for row in names if row["name"] == name and source in {"", row["source"]}]
     if found:
         return found[0]
     return max(names, key=lambda row: (row["source"] != "human", row["failed"] or 0), default=None)
 
 
-async def _detail(look: Look, chosen: dict[str, Any], rules: Rows) -> dict[str, Any]:
+async def _detail(context: PageContext, chosen: dict[str, Any], rules: Rows) -> dict[str, Any]:
     name, source = chosen["name"], chosen["source"]
-    span = look.filters.end - look.filters.start
-    project = look.filters.project or "default"
+    span = context.filters.end - context.filters.start
+    project = context.filters.project or "default"
     trend, slices, histogram, marks, human, weeks = await asyncio.gather(
-        look.ask("pages/score_trend", name=name, source=source, bucket_s=bucket(span)),
-        look.ask("pages/score_slices", name=name, source=source),
-        look.ask("pages/score_histogram", name=name, source=source),
-        look.ask("pages/score_marks", name=name),
-        look.one("pages/judge_human", name=name),
-        look.ask("judge_agreement", metric=name, project=project),
+        context.query("pages/score_trend", name=name, source=source, bucket_s=bucket(span)),
+        context.query("pages/score_slices", name=name, source=source),
+        context.query("pages/score_histogram", name=name, source=source),
+        context.query("pages/score_marks", name=name),
+        context.first_row("pages/judge_human", name=name),
+        context.query("judge_agreement", metric=name, project=project),
     )
     return {
         "weeks": weeks,
-        "limits": limits_of(rules, name),
+        "limits": thresholds_for(rules, name),
         "trend": trend,
         "slices": _grouped(slices),
         "histogram": histogram,

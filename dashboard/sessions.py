@@ -6,18 +6,23 @@ from typing import Any
 
 from ..queries.messages import output_text
 from . import messages
-from .page_context import Look, page
+from .page_context import PageContext, page
 from .trace import ALWAYS
 
 
-async def _list(look: Look) -> dict[str, Any]:
-    return {"sessions": await look.ask("pages/sessions", q=look.query.get("q", "")), "q": look.query.get("q", "")}
+async def _list(context: PageContext) -> dict[str, Any]:
+    return {
+        "sessions": await context.query("pages/sessions", q=context.params.get("q", "")),
+        "q": context.params.get("q", ""),
+    }
 
 
-async def _one(look: Look) -> dict[str, Any]:
-    session = look.request.match_info["session"]
-    turns = await look.ask("pages/session", session=session)
-    scores = await look.ask("pages/trace_scores", ids=[turn["trace_id"] for turn in turns], **ALWAYS) if turns else []
+async def _one(context: PageContext) -> dict[str, Any]:
+    session = context.request.match_info["session"]
+    turns = await context.query("pages/session", session=session)
+    scores = (
+        await context.query("pages/trace_scores", ids=[turn["trace_id"] for turn in turns], **ALWAYS) if turns else []
+    )
     for turn in turns:
         turn["asked"] = _last_question(turn.pop("input"))
         turn["answered"] = output_text(turn.pop("output"))

@@ -14,7 +14,7 @@ from aiohttp import web
 from ..errors import QueryError, UsageError
 from ..queries import catalog
 from . import guard
-from .page_context import Look, answering, look_at, page, plain
+from .page_context import PageContext, handle_errors, page, page_context, plain
 
 SHOWN_ROWS = 500
 """Rows on the page; `.csv` and `.json` have all that the limits allow."""
@@ -30,10 +30,10 @@ FUNCTIONS = (
 )  # fmt: skip
 
 
-async def run(look: Look, sql: str, parameters: dict[str, str]) -> Any:
+async def run(context: PageContext, sql: str, parameters: dict[str, str]) -> Any:
     """A statement of the reader's, read-only and within limits. Raises QueryError and UsageError."""
-    store = look.host.store
-    own = guard.only_project(look.request)
+    store = context.host.store
+    own = guard.only_project(context.request)
     return await asyncio.to_thread(lambda: store.query_untrusted(sql, parameters or None, project=own))
 
 
@@ -42,28 +42,28 @@ def plan_of(sql: str) -> str:
     return sql if re.match(r"\s*explain\b", sql, re.IGNORECASE) else f"EXPLAIN indexes = 1\n{sql}"
 
 
-def _given(look: Look) -> tuple[str, dict[str, str], Any]:
+def _given(context: PageContext) -> tuple[str, dict[str, str], Any]:
     """The statement, its parameters and the named query it is, from the URL."""
-    named = look.query.get("named", "")
+    named = context.params.get("named", "")
     entry = catalog.get(named) if named else None
-    sql = look.query.get("query", "") or (entry.sql if entry else "")
-    given = {key.removeprefix(PARAMETER): value for key, value in look.query.items() if key.startswith(PARAMETER)}
+    sql = context.params.get("query", "") or (entry.sql if entry else "")
+    given = {key.removeprefix(PARAMETER): value for key, value in context.params.items() if key.startswith(PARAMETER)}
     if entry is not None:
         usual = {parameter.name: parameter.default or "" for parameter in entry.parameters}
-        scope = look.filters.parameters()
+        scope = context.filters.parameters()
         given = {name: given.get(name, scope.get(name, usual[name])) for name in usual}
     return sql, given, entry
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    sql, parameters, entry = _given(look)
+async def _show(context: PageContext) -> dict[str, Any]:
+    sql, parameters, entry = _given(context)
     answer: dict[str, Any] = {"columns": [], "types": [], "rows": []}
     error = hint = ""
     began = time.perf_counter()
-    explained = bool(look.query.get("explain"))
-    if sql and (look.query.get("query") or look.query.get("run") or not parameters or entry):
+    explained = bool(context.params.get("explain"))
+    if sql and (context.params.get("query") or context.params.get("run") or not parameters or entry):
         try:
-            result = await run(look, plan_of(sql) if explained else sql, parameters)
+            result = await run(context, plan_of(sql) if explained else sql, parameters)
             answer = {"columns": result.columns, "types": result.types, "rows": [list(row) for row in result.rows]}
         except (QueryError, UsageError) as refused:
             error, hint = str(refused), refused.hint
@@ -78,13 +78,13 @@ async def _show(look: Look) -> dict[str, Any]:
         "explained": explained,
         "chart": _chart(answer),
         "shown_rows": SHOWN_ROWS,
-        **await _outside(look),
+        **await _outside(context),
     }
 
 
-async def _outside(look: Look) -> dict[str, Any]:
+async def _outside(context: PageContext) -> dict[str, Any]:
     """Named queries and words for completion."""
-    columns = await look.ask("pages/columns")
+    columns = await context.query("pages/columns")
     words = [[row["table"], "table", ""] for row in {row["table"]: row for row in columns}.values()]
     seen: dict[str, list[str]] = {}
     for row in columns:
@@ -117,11 +117,11 @@ sql = page("/sql", "sql.html", "SQL")(_show)
 
 
 async def _csv(request: web.Request) -> web.StreamResponse:
-    look = look_at(request)
-    statement, parameters, _ = _given(look)
+    context = page_context(request)
+    statement, parameters, _ = _given(context)
     if not statement:
         raise UsageError("There is no query to run.", hint="Give one: /sql.csv?query=SELECT...")
-    result = await run(look, statement, parameters)
+    result = await run(context, statement, parameters)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(result.columns)
@@ -135,4 +135,4 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
 
 
-routes = [*sql.routes(), web.get("/sql.csv", guard.protect(answering(_csv)))]
+routes = [*sql.routes(), web.get("/sql.csv", guard.protect(handle_errors(_csv)))]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import QueryError
 from . import guard
-from .page_context import Look, Rows, page
+from .page_context import PageContext, Rows, page
 from .scores import bucket
 
 DROPS = {
@@ -22,18 +22,18 @@ DROPS = {
 """The counters that mean something did not arrive, and what each means."""
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    span = look.filters.end - look.filters.start
-    everything = guard.only_project(look.request) is None
+async def _show(context: PageContext) -> dict[str, Any]:
+    span = context.filters.end - context.filters.start
+    everything = guard.only_project(context.request) is None
     ingest, sampling, funnel, tables, rules = await asyncio.gather(
-        look.ask("pages/ingest", bucket_s=bucket(span, 48)),
-        look.ask("pages/sampling"),
-        look.ask("pages/funnel"),
+        context.query("pages/ingest", bucket_s=bucket(span, 48)),
+        context.query("pages/sampling"),
+        context.query("pages/funnel"),
         # What the whole store holds is not one project's to see.
-        _tables(look) if everything else _none(),
-        look.ask("evaluation_funnel") if everything else _none(),
+        _tables(context) if everything else _none(),
+        context.query("evaluation_funnel") if everything else _none(),
     )
-    telemetry = look.host.telemetry
+    telemetry = context.host.telemetry
     return {
         "counters": {
             "accepted": telemetry.total("spans_accepted_total"),
@@ -43,24 +43,24 @@ async def _show(look: Look) -> dict[str, Any]:
             "insert_seconds": telemetry.total("insert_seconds_total"),
         },
         "backlog_bytes": telemetry.value("log_backlog_bytes"),
-        "drops": _drops(look),
+        "drops": _drops(context),
         "ingest": ingest,
         "sampling": sampling,
         "funnel": funnel,
         "tables": tables,
         "rules": rules,
-        "disk": _disk(look) if everything else {},
-        "ready": not look.host.problem(),
-        "trouble": look.host.problem(),
-        "spans_days": look.host.retention.spans_days,
+        "disk": _disk(context) if everything else {},
+        "ready": not context.host.problem(),
+        "trouble": context.host.problem(),
+        "spans_days": context.host.retention.spans_days,
     }
 
 
-def _drops(look: Look) -> list[dict[str, Any]]:
+def _drops(context: PageContext) -> list[dict[str, Any]]:
     found = [
         {"what": meaning, "reason": labels.get("reason", ""), "n": value}
         for name, meaning in DROPS.items()
-        for labels, value in look.host.telemetry.counted(name)
+        for labels, value in context.host.telemetry.counted(name)
     ]
     return sorted(found, key=lambda row: -row["n"])
 
@@ -70,16 +70,16 @@ async def _none() -> Rows:
     return []
 
 
-async def _tables(look: Look) -> Rows:
+async def _tables(context: PageContext) -> Rows:
     try:
-        return await look.ask("pages/disk")
+        return await context.query("pages/disk")
     except QueryError:
         # A server may not show its system tables to us; the rest of the page still holds.
         return []
 
 
-def _disk(look: Look) -> dict[str, Any]:
-    store = look.host.store
+def _disk(context: PageContext) -> dict[str, Any]:
+    store = context.host.store
     if not store.embedded:
         return {}
     usage = shutil.disk_usage(Path(store.location.path))

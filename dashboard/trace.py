@@ -10,7 +10,7 @@ from aiohttp import web
 
 from . import guard, messages
 from .filters import stamp
-from .page_context import Look, Rows, answering, look_at, page, render
+from .page_context import PageContext, Rows, handle_errors, page, page_context, render
 from .waterfall import ROWS, Tree, rows, tree
 
 ALWAYS = {"start": "1970-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
@@ -20,9 +20,9 @@ HIDDEN = {"gen_ai.system_instructions"}
 """Attributes that the messages already show."""
 
 
-async def spans_of(look: Look, trace_id: str) -> Rows:
+async def spans_of(context: PageContext, trace_id: str) -> Rows:
     """The spans of a trace in order; 404 with the likely reasons when there are none."""
-    found = await look.ask("pages/trace", trace=trace_id)
+    found = await context.query("pages/trace", trace=trace_id)
     if not found:
         raise web.HTTPNotFound(
             text=f"No trace {trace_id} in the store: not sampled, past its retention, of another project, "
@@ -31,17 +31,17 @@ async def spans_of(look: Look, trace_id: str) -> Rows:
     return found
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    trace_id = look.request.match_info["trace"]
-    spans = await spans_of(look, trace_id)
+async def _show(context: PageContext) -> dict[str, Any]:
+    trace_id = context.request.match_info["trace"]
+    spans = await spans_of(context, trace_id)
     laid = tree(spans)
-    chosen = look.query.get("span", "")
+    chosen = context.params.get("span", "")
     if chosen not in laid.spans:
         chosen = interesting(laid)
     scores, span, near = await asyncio.gather(
-        look.ask("pages/trace_scores", ids=[trace_id], **ALWAYS),
-        look.one("pages/span", trace=trace_id, span=chosen),
-        look.one("pages/neighbours", trace=trace_id, at=stamp_ns(spans[0]), **ALWAYS),
+        context.query("pages/trace_scores", ids=[trace_id], **ALWAYS),
+        context.first_row("pages/span", trace=trace_id, span=chosen),
+        context.first_row("pages/neighbours", trace=trace_id, at=stamp_ns(spans[0]), **ALWAYS),
     )
     return {
         "title": laid.spans[laid.roots[0]]["name"] or trace_id[:8],
@@ -127,29 +127,30 @@ trace = page("/traces/{trace:[0-9a-fA-F]{1,32}}", "trace.html", "Trace")(_show)
 
 async def _span(request: web.Request) -> web.StreamResponse:
     """The right side alone, for a click in the waterfall."""
-    look = look_at(request)
+    context = page_context(request)
     trace_id, span_id = request.match_info["trace"], request.match_info["span"]
     span, scores = await asyncio.gather(
-        look.one("pages/span", trace=trace_id, span=span_id), look.ask("pages/trace_scores", ids=[trace_id], **ALWAYS)
+        context.first_row("pages/span", trace=trace_id, span=span_id),
+        context.query("pages/trace_scores", ids=[trace_id], **ALWAYS),
     )
     if not span:
         raise web.HTTPNotFound(text=f"No span {span_id} in trace {trace_id}.\n")
-    return render(look, "span.html", title="Span", trace_id=trace_id, **span_parts(span, scores))
+    return render(context, "span.html", title="Span", trace_id=trace_id, **span_parts(span, scores))
 
 
 async def _folded(request: web.Request) -> web.StreamResponse:
     """Rows that the page left folded: the children of `under` from the `skip`-th on."""
-    look = look_at(request)
-    laid = tree(await spans_of(look, request.match_info["trace"]))
-    under, number = look.query.get("under", ""), look.query.get("skip", "0")
+    context = page_context(request)
+    laid = tree(await spans_of(context, request.match_info["trace"]))
+    under, number = context.params.get("under", ""), context.params.get("skip", "0")
     skip = int(number) if number.isdecimal() else 0
     found = rows(laid, under=under, skip=skip) if under else rows(laid)[skip:]
-    return render(look, "trace_rows.html", title="Spans", trace_id=request.match_info["trace"], rows=found, span={})
+    return render(context, "trace_rows.html", title="Spans", trace_id=request.match_info["trace"], rows=found, span={})
 
 
 _TRACE = "/traces/{trace:[0-9a-fA-F]{1,32}}"
 routes = [
     *trace.routes(),
-    web.get(f"{_TRACE}/rows", guard.protect(answering(_folded))),
-    web.get(f"{_TRACE}/spans/{{span:[0-9a-fA-F]{{1,16}}}}", guard.protect(answering(_span))),
+    web.get(f"{_TRACE}/rows", guard.protect(handle_errors(_folded))),
+    web.get(f"{_TRACE}/spans/{{span:[0-9a-fA-F]{{1,16}}}}", guard.protect(handle_errors(_span))),
 ]

@@ -11,24 +11,24 @@ from aiohttp import web
 from ..errors import UsageError
 from ..queries.messages import output_text
 from . import guard, messages
-from .labels import see
-from .page_context import Look, Rows, answering, look_at, page
+from .labels import redirect
+from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .text_diff import difference
 from .trace import ALWAYS, HEX, interesting, spans_of, summary
 from .waterfall import Tree, rows, tree
 
-MOST_SPANS = 400
+MAX_SPANS = 400
 """Spans of each trace that are set against each other."""
-MOST_MARKED = 6000
+MAX_MARKED = 6000
 """Characters of a text in which differences are marked."""
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    ids = [look.request.match_info[name] for name in ("trace", "other")]
-    found = await asyncio.gather(*(spans_of(look, one) for one in ids))
+async def _show(context: PageContext) -> dict[str, Any]:
+    ids = [context.request.match_info[name] for name in ("trace", "other")]
+    found = await asyncio.gather(*(spans_of(context, one) for one in ids))
     trees = [tree(spans) for spans in found]
-    said = await asyncio.gather(*(_said(look, one, laid) for one, laid in zip(ids, trees, strict=True)))
-    scores = await look.ask("pages/trace_scores", ids=ids, **ALWAYS)
+    said = await asyncio.gather(*(_texts(context, one, laid) for one, laid in zip(ids, trees, strict=True)))
+    scores = await context.query("pages/trace_scores", ids=ids, **ALWAYS)
     return {
         "traces": [
             {
@@ -41,7 +41,7 @@ async def _show(look: Look) -> dict[str, Any]:
         ],
         "rows": aligned(*trees),
         "texts": [
-            {"name": name, "pieces": difference(old[:MOST_MARKED], new[:MOST_MARKED]), "before": old[:MOST_MARKED]}
+            {"name": name, "pieces": difference(old[:MAX_MARKED], new[:MAX_MARKED]), "before": old[:MAX_MARKED]}
             for name, old, new in zip(("system", "question", "answer"), *said, strict=True)
             if old or new
         ],
@@ -65,7 +65,7 @@ def aligned(before: Tree, after: Tree) -> list[dict[str, Any]]:
 
 
 def _flat(laid: Tree) -> list[dict[str, Any]]:
-    return [row for row in rows(laid, most=MOST_SPANS) if "span" in row][:MOST_SPANS]
+    return [row for row in rows(laid, most=MAX_SPANS) if "span" in row][:MAX_SPANS]
 
 
 def _pair(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
@@ -75,9 +75,9 @@ def _pair(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[s
     return {"depth": one["depth"], "kind": one["kind"], "name": one["span"]["name"], "spans": pair, "longer_ns": longer}
 
 
-async def _said(look: Look, trace_id: str, laid: Tree) -> tuple[str, str, str]:
+async def _texts(context: PageContext, trace_id: str, laid: Tree) -> tuple[str, str, str]:
     """System instructions, last question and answer of a trace's first model call."""
-    span = await look.one("pages/span", trace=trace_id, span=interesting(laid))
+    span = await context.first_row("pages/span", trace=trace_id, span=interesting(laid))
     chat = messages.read(span["input"])
     users = [message for message in chat if message["role"] in {"user", ""}] or chat
     question = "\n".join(str(part.get("text", "")) for part in users[-1]["parts"]) if users else ""
@@ -108,15 +108,15 @@ def _scores(scores: Rows, ids: list[str]) -> list[dict[str, Any]]:
 
 async def _compare(request: web.Request) -> web.StreamResponse:
     """From two ticked rows, or an id typed beside a trace, to the page that compares them."""
-    look, form = look_at(request), await request.post()
+    context, form = page_context(request), await request.post()
     chosen = [str(value).partition(":")[0].strip().lower() for value in form.getall("trace", [])]
     if len(chosen) != 2 or not all(HEX.fullmatch(one) for one in chosen):
         raise UsageError(
             f"Two traces are compared, and {len(chosen)} are named.", hint="Tick two rows in the list, or give two ids."
         )
-    return see(look.filters.url(f"/traces/{chosen[0]}/against/{chosen[1]}"))
+    return redirect(context.filters.url(f"/traces/{chosen[0]}/against/{chosen[1]}"))
 
 
 _ID = "[0-9a-fA-F]{1,32}"
 diff = page(f"/traces/{{trace:{_ID}}}/against/{{other:{_ID}}}", "trace_diff.html", "Two traces")(_show)
-routes = [web.post("/traces/compare", guard.protect(answering(_compare))), *diff.routes()]
+routes = [web.post("/traces/compare", guard.protect(handle_errors(_compare))), *diff.routes()]

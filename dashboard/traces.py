@@ -11,7 +11,7 @@ from aiohttp import web
 
 from . import guard
 from .filters import stamp
-from .page_context import Look, Rows, answering, look_at, page, render
+from .page_context import PageContext, Rows, handle_errors, page, page_context, render
 
 NARROW = ("name", "model", "operation", "version", "hash", "status", "error", "session", "user", "q", "attribute")
 """The parameters of the URL that narrow the list, besides `failed` and `slower_ms`."""
@@ -23,9 +23,9 @@ BEFORE, AFTER = timedelta(hours=1), timedelta(hours=6)
 """How far the spans of one trace may lie from its entry to count in the list."""
 
 
-def narrowed(look: Look) -> dict[str, Any]:
+def narrowed(context: PageContext) -> dict[str, Any]:
     """The list's own filters, as parameters of its queries."""
-    query = look.query
+    query = context.params
     chosen: dict[str, Any] = {name: query.get(name, "") for name in NARROW}
     try:
         chosen["slower_ms"] = max(0.0, float(query.get("slower_ms") or 0))
@@ -36,30 +36,30 @@ def narrowed(look: Look) -> dict[str, Any]:
     return chosen
 
 
-async def entries(look: Look, rows: int, *, every: int = 0) -> Rows:
+async def entries(context: PageContext, rows: int, *, every: int = 0) -> Rows:
     """The newest traces with totals and scores; `every` = 1 takes traces without a root, too."""
-    chosen = narrowed(look)
+    chosen = narrowed(context)
     found: Rows = []
-    for start in _starts(look):
-        found = await look.ask("pages/traces", **{**chosen, "rows": rows, "every": every, "start": start})
+    for start in _starts(context):
+        found = await context.query("pages/traces", **{**chosen, "rows": rows, "every": every, "start": start})
         if len(found) >= rows:
             break
-    return await with_totals(look, found)
+    return await with_totals(context, found)
 
 
-async def arrivals(look: Look, after: str, most: int) -> Rows:
+async def arrivals(context: PageContext, after: str, most: int) -> Rows:
     """The traces that were stored since `after`, with totals and scores."""
-    every = int(look.query.get("every") == "1")
-    found = await look.ask("pages/traces", **narrowed(look), rows=most, every=every, after=after)
-    return await with_totals(look, found)
+    every = int(context.params.get("every") == "1")
+    found = await context.query("pages/traces", **narrowed(context), rows=most, every=every, after=after)
+    return await with_totals(context, found)
 
 
-def _starts(look: Look) -> list[str]:
-    starts = [look.filters.end - back for back in LOOK_BACK]
-    return [stamp(start) for start in starts if start > look.filters.start] + [stamp(look.filters.start)]
+def _starts(context: PageContext) -> list[str]:
+    starts = [context.filters.end - back for back in LOOK_BACK]
+    return [stamp(start) for start in starts if start > context.filters.start] + [stamp(context.filters.start)]
 
 
-async def with_totals(look: Look, found: Rows) -> Rows:
+async def with_totals(context: PageContext, found: Rows) -> Rows:
     """Adds to each row what its whole trace holds and how it was judged."""
     if not found:
         return []
@@ -67,8 +67,8 @@ async def with_totals(look: Look, found: Rows) -> Rows:
     earliest = stamp(min(row["start_time"] for row in found) - BEFORE)
     latest = stamp(max(row["start_time"] for row in found) + AFTER)
     totals, scores = await asyncio.gather(
-        look.ask("pages/trace_totals", ids=ids, start=earliest, end=latest),
-        look.ask("pages/list_scores", ids=ids, start=earliest, end=latest),
+        context.query("pages/trace_totals", ids=ids, start=earliest, end=latest),
+        context.query("pages/list_scores", ids=ids, start=earliest, end=latest),
     )
     total_of = {row["trace_id"]: row for row in totals}
     for row in found:
@@ -87,38 +87,40 @@ def _worst(scores: Any) -> Rows:
     return sorted(kept.values(), key=lambda score: (rank[score["passed"]], score["name"]))
 
 
-async def _show(look: Look) -> dict[str, Any]:
-    rows = look.config.rows
-    found = await entries(look, rows)
+async def _show(context: PageContext) -> dict[str, Any]:
+    rows = context.config.rows
+    found = await entries(context, rows)
     rootless = not found
     if rootless:
         # Spans whose root went to another collector are still worth a line each.
-        found = await entries(look, rows, every=1)
-    chosen = {name: value for name, value in look.query.items() if name in (*NARROW, "failed", "slower_ms") and value}
-    waiting = not found and not chosen and await _nothing_at_all(look)
+        found = await entries(context, rows, every=1)
+    chosen = {
+        name: value for name, value in context.params.items() if name in (*NARROW, "failed", "slower_ms") and value
+    }
+    waiting = not found and not chosen and await _nothing_at_all(context)
     return {
         "traces": found,
         "chosen": chosen,
         "waiting": waiting,
-        "older": _older(look, found, rows),
+        "older": _older(context, found, rows),
         "rootless": int(rootless),
     }
 
 
-def _older(look: Look, found: Rows, rows: int) -> str:
+def _older(context: PageContext, found: Rows, rows: int) -> str:
     if len(found) < rows:
         return ""
     kept = {
-        **look.query,
+        **context.params,
         "since": "",
         "to": found[-1]["start_time"].isoformat(),
-        "from": look.filters.start.isoformat(),
+        "from": context.filters.start.isoformat(),
     }
-    return look.filters.url("/traces", **kept)
+    return context.filters.url("/traces", **kept)
 
 
-async def _nothing_at_all(look: Look) -> bool:
-    row = await look.one("pages/scopes", start="1970-01-01 00:00:00", end="2100-01-01 00:00:00")
+async def _nothing_at_all(context: PageContext) -> bool:
+    row = await context.first_row("pages/scopes", start="1970-01-01 00:00:00", end="2100-01-01 00:00:00")
     return not row.get("spans")
 
 
@@ -127,13 +129,15 @@ traces = page("/traces", "traces.html", "Traces")(_show)
 
 async def _facets(request: web.Request) -> web.StreamResponse:
     """Facets and outliers, asked for by the page once it stands: they scan the whole range."""
-    look = look_at(request)
-    chosen = narrowed(look)
+    context = page_context(request)
+    chosen = narrowed(context)
     facets, failing, points = await asyncio.gather(
-        look.ask("pages/trace_facets"), look.ask("pages/failing"), look.ask("pages/outliers", **chosen, every=0)
+        context.query("pages/trace_facets"),
+        context.query("pages/failing"),
+        context.query("pages/outliers", **chosen, every=0),
     )
     rows = facets + [{"facet": "failed", "value": row["name"], "n": row["n"]} for row in failing]
-    return render(look, "traces_facets.html", title="Facets", facets=_grouped(rows), strip=_strip(points))
+    return render(context, "traces_facets.html", title="Facets", facets=_grouped(rows), strip=_strip(points))
 
 
 FACETS = {
@@ -170,4 +174,4 @@ def _strip(points: Rows) -> list[dict[str, Any]]:
     ]
 
 
-routes = [*traces.routes(), web.get("/traces/facets", guard.protect(answering(_facets)))]
+routes = [*traces.routes(), web.get("/traces/facets", guard.protect(handle_errors(_facets)))]

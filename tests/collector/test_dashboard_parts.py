@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evalspan.dashboard import messages
-from evalspan.dashboard.alert_thresholds import limits_of
-from evalspan.dashboard.alerts import stretches
+from evalspan.dashboard.alert_thresholds import thresholds_for
+from evalspan.dashboard.alerts import firing_intervals
 from evalspan.dashboard.experiments import compare
 from evalspan.dashboard.filters import Filters
 from evalspan.dashboard.guard import local_path
@@ -189,7 +189,7 @@ def test_the_limits_of_a_score_are_those_of_its_own_enabled_rules_once_each() ->
         rule("mean < 0.2", query="usage_trend"),
         {**rule("low > 0.99"), "parameters": "not json"},
     ]
-    found = limits_of(rules, "tone")
+    found = thresholds_for(rules, "tone")
     assert [(limit["column"], limit["sign"], limit["value"], len(limit["rules"])) for limit in found] == [
         ("high", "<", 0.8, 2),
         ("low", ">", 0.99, 1),
@@ -203,7 +203,7 @@ def test_the_line_of_an_alert_shows_when_it_fired_and_never_leaves_its_frame() -
         return {"state": "firing", "began": began.replace(tzinfo=None), "ended": ended}
 
     times = [fired(7, 7), fired(3.5, None), fired(30, 20), fired(0.0001, None)]
-    found = [(one["x"], one["width"]) for one in stretches(times, NOON)]
+    found = [(one["x"], one["width"]) for one in firing_intervals(times, NOON)]
     assert found[:3] == [(50.0, 50.0), (75.0, 25.0), (0.0, pytest.approx(28.57))]
     assert all(x >= 0 and x + width <= 100.01 for x, width in found)
 

@@ -6,10 +6,10 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- column spans -- model calls kept
--- column stands_for -- model calls they stand for, by sample weight
+-- column estimated_calls -- model calls they are estimated to stand for, by sample weight
 -- column evaluated -- model calls kept that have at least one evaluation
 -- method: sets of 64-bit hashes of the ids: half the time, and a false match about once in 10^13 calls.
-SELECT count() AS spans, sum(sample_weight) AS stands_for,
+SELECT count() AS spans, sum(sample_weight) AS estimated_calls,
     countIf(cityHash64(trace_id, span_id) IN (SELECT cityHash64(trace_id, span_id) FROM evaluations WHERE source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND ({project:String} = '' OR project = {project:String})
         AND ({environment:String} = '' OR environment = {environment:String})

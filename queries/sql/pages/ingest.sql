@@ -1,5 +1,5 @@
 -- title: Spans over time
--- answers: How many spans arrived, how many failed, how many do they stand for?
+-- answers: How many spans arrived, how many failed, how many do they are estimated to stand for?
 -- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
 -- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
 -- param project String = '' -- one project, '' for all
@@ -8,9 +8,9 @@
 -- param bucket_s UInt32 = 3600 -- seconds of one bar
 -- column time -- start of the bucket, by start of the span
 -- column kept -- spans stored
--- column stands_for -- spans they stand for
+-- column estimated_calls -- spans they are estimated to stand for
 -- column errors -- weighted spans with status ERROR
-SELECT toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS kept, sum(sample_weight) AS stands_for,
+SELECT toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS kept, sum(sample_weight) AS estimated_calls,
     sumIf(sample_weight, status = 'ERROR') AS errors, sum(cost_usd * sample_weight) AS cost_usd
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}

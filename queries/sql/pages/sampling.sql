@@ -7,9 +7,9 @@
 -- param service String = '' -- one service, '' for all
 -- column rule -- the rule that kept them
 -- column kept -- spans stored
--- column stands_for -- spans they stand for
+-- column estimated_calls -- spans they are estimated to stand for
 -- column coverage -- kept / stands for
-SELECT if(sample_rule = '', 'everything', sample_rule) AS rule, count() AS kept, sum(sample_weight) AS stands_for, kept / stands_for AS coverage,
+SELECT if(sample_rule = '', 'everything', sample_rule) AS rule, count() AS kept, sum(sample_weight) AS estimated_calls, kept / estimated_calls AS coverage,
     min(sample_weight) AS least_weight, max(sample_weight) AS most_weight
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
