@@ -68,6 +68,21 @@ OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
 REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+# Parts of the two totals, by modality (conventions v0.1.0)
+TEXT_INPUT_TOKENS = "gen_ai.usage.text.input_tokens"
+AUDIO_INPUT_TOKENS = "gen_ai.usage.audio.input_tokens"
+IMAGE_INPUT_TOKENS = "gen_ai.usage.image.input_tokens"
+VIDEO_INPUT_TOKENS = "gen_ai.usage.video.input_tokens"
+TEXT_OUTPUT_TOKENS = "gen_ai.usage.text.output_tokens"
+AUDIO_OUTPUT_TOKENS = "gen_ai.usage.audio.output_tokens"
+IMAGE_OUTPUT_TOKENS = "gen_ai.usage.image.output_tokens"
+# What a price depends on beside tokens; the conventions have no names for it
+CACHE_WRITE_1H_TOKENS = "evalspan.usage.cache_write_1h.input_tokens"  # the part of the cache writes kept for an hour
+CACHED_AUDIO_TOKENS = "evalspan.usage.cache_read.audio.input_tokens"  # the part of the cached tokens that is audio
+WEB_SEARCHES = "evalspan.usage.web_searches"  # run by the provider during the call
+FILE_SEARCHES = "evalspan.usage.file_searches"  # of the provider's own storage
+SERVICE_TIER = "evalspan.service_tier"  # what served the call: standard, flex, priority, batch, fast
+REPORTED_COST_USD = "evalspan.reported_cost_usd"  # what a gateway says that the call cost
 
 # Scores
 EVALUATION_EVENT = "gen_ai.evaluation.result"
@@ -79,6 +94,8 @@ EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 CONTENT_EVENT = "gen_ai.client.inference.operation.details"
 
 # Ours
+ROLE = "evalspan.role"  # call, agent, tool, retrieval, workflow or other; written by the collector
+REPLACES = "evalspan.replaces"  # spans of the trace whose role this one changes, "SPAN_ID=ROLE"; by the collector
 COST_USD = "evalspan.cost_usd"
 TAG_PREFIX = "evalspan.tag."
 TRUNCATED = "evalspan.truncated"  # names of the attributes that were cut
