@@ -19,7 +19,9 @@ from ..errors import UsageError
 from .suggest import did_you_mean
 
 Direction = Literal["higher", "lower"]
-ARGUMENTS = ("input", "output", "expected", "context", "span", "example")
+Unit = Literal["span", "trace", "conversation"]
+UNITS: tuple[Unit, ...] = ("span", "trace", "conversation")
+ARGUMENTS = ("input", "output", "expected", "context", "span", "trace", "conversation", "example")
 
 
 class EvaluationWarning(UserWarning):
@@ -77,6 +79,8 @@ class Evaluator(Protocol):
         expected: Any = None,
         context: Any = None,
         span: Any = None,
+        trace: Any = None,
+        conversation: Any = None,
         example: Any = None,
     ) -> Score | Unscored:
         """The score of one output; may raise, `run_evaluator` is the safety valve."""
@@ -96,6 +100,7 @@ class FunctionEvaluator:
         direction: Direction = "higher",
         threshold: float | None = None,
         inline: bool = False,
+        unit: Unit | None = None,
     ) -> None:
         self.function = function
         self.name = name
@@ -104,6 +109,8 @@ class FunctionEvaluator:
         self.threshold = threshold
         self.inline = inline
         self._wanted = _wanted_arguments(function, name)
+        self.unit: Unit = unit or _unit_of(self._wanted)
+        _check_unit(self.unit, self._wanted, name)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
 
@@ -125,6 +132,7 @@ class FunctionEvaluator:
             direction=self.direction,
             threshold=self.threshold if threshold is None else threshold,
             inline=self.inline,
+            unit=self.unit,
         )
 
     async def evaluate(self, **arguments: Any) -> Score | Unscored:
@@ -152,6 +160,7 @@ def evaluator(
     direction: Direction = "higher",
     threshold: float | None = None,
     inline: bool = False,
+    unit: Unit | None = None,
 ) -> Callable[[Callable[..., Any]], FunctionEvaluator]: ...
 def evaluator(
     function: Callable[..., Any] | None = None,
@@ -162,11 +171,15 @@ def evaluator(
     direction: Direction = "higher",
     threshold: float | None = None,
     inline: bool = False,
+    unit: Unit | None = None,
 ) -> Any:
     """Makes an evaluator of a sync or async function, partial or callable object.
 
-    Its parameters are any of `input, output, expected, context, span, example`; others need defaults. It returns a
-    bool, a number, a `Score` or `Unscored(reason)`. With `threshold`, a value that reaches it in `direction` passes.
+    Its parameters are any of `input, output, expected, context, span, trace, conversation, example`; others need
+    defaults. It returns a bool, a number, a `Score` or `Unscored(reason)`. With `threshold`, a value that reaches it in
+    `direction` passes. `unit` is what it judges: "span", "trace" or "conversation"; left out, it follows from a
+    parameter `trace` or `conversation`. Of a trace, `input, output, context` are its question, its final answer and all
+    that the answer could rest on.
     `version` defaults to a fingerprint of the function's source, so that edited code is a new metric. `inline` runs a
     sync function in the event loop instead of a thread: for functions far below a millisecond only.
 
@@ -176,6 +189,10 @@ def evaluator(
         raise UsageError(f"evaluator direction {direction!r} is unknown", hint='use "higher" or "lower"')
     if threshold is not None and not math.isfinite(threshold):
         raise UsageError(f"evaluator threshold {threshold!r} is not a finite number", hint="leave it out for none")
+    if unit is not None and unit not in UNITS:
+        raise UsageError(
+            f"evaluator unit {unit!r} is unknown{did_you_mean(str(unit), UNITS)}", hint=f"units: {', '.join(UNITS)}"
+        )
 
     def decorate(inner: Callable[..., Any]) -> FunctionEvaluator:
         own = name or _name_of(inner)
@@ -186,9 +203,16 @@ def evaluator(
             direction=direction,
             threshold=threshold,
             inline=inline,
+            unit=unit,
         )
 
     return decorate if function is None else decorate(function)
+
+
+def unit_of(evaluator: Any) -> Unit:
+    """What an evaluator judges: "span" (one call or answer), "trace" or "conversation"."""
+    unit: Unit = getattr(evaluator, "unit", "span")
+    return unit
 
 
 def as_score(result: Any, *, direction: Direction = "higher", threshold: float | None = None) -> Score | Unscored:
@@ -282,6 +306,26 @@ def _name_of(function: Any) -> str:
     # A functools.partial or a callable object has no __name__ of its own.
     inner = getattr(function, "func", function)
     return getattr(inner, "__name__", None) or type(inner).__name__
+
+
+def _unit_of(wanted: tuple[str, ...]) -> Unit:
+    """The unit that the parameters name; a function that takes everything judges spans unless it says otherwise."""
+    if wanted == ARGUMENTS or not {"trace", "conversation"} & set(wanted):
+        return "span"
+    return "conversation" if "conversation" in wanted else "trace"
+
+
+def _check_unit(unit: Unit, wanted: tuple[str, ...], name: str) -> None:
+    """A parameter of another unit would always be None: the score would rest on nothing."""
+    if wanted == ARGUMENTS:
+        return
+    foreign = {"span": ("trace", "conversation"), "trace": ("span", "conversation"), "conversation": ("span", "trace")}
+    empty = [argument for argument in foreign[unit] if argument in wanted]
+    if empty:
+        raise UsageError(
+            f"evaluator {name!r} judges a {unit}, but has a parameter {empty[0]!r}, which only a {empty[0]} fills",
+            hint="one evaluator judges one unit: leave that parameter out, or write unit= for the other",
+        )
 
 
 def _wanted_arguments(function: Callable[..., Any], name: str) -> tuple[str, ...]:

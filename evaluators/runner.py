@@ -44,6 +44,8 @@ async def run_evaluator(
     expected: Any = None,
     context: Any = None,
     span: Any = None,
+    trace: Any = None,
+    conversation: Any = None,
     example: Any = None,
     timeout_s: float | None = None,
 ) -> Outcome:
@@ -58,8 +60,11 @@ async def run_evaluator(
         # What runs inline cannot be interrupted, so a timer for it would only cost time.
         limit = asyncio.timeout(None if getattr(evaluator, "inline", False) else timeout_s)
         async with limit:
+            # What existed before traces did need not know them: an evaluator of spans is not handed any.
+            unit = getattr(evaluator, "unit", "span")
+            more = {"trace": trace} if unit == "trace" else {"conversation": conversation} if unit != "span" else {}
             raw = await evaluator.evaluate(
-                input=input, output=output, expected=expected, context=context, span=span, example=example
+                input=input, output=output, expected=expected, context=context, span=span, example=example, **more
             )
         result = as_score(raw, direction=evaluator.direction, threshold=evaluator.threshold)
     except TimeoutError as error:

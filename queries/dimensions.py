@@ -13,7 +13,7 @@ _AT_ONCE = 1_000
 
 _SPANS = """
 SELECT trace_id, span_id, parent_span_id, start_time, service, environment, request_model, prompt_name, prompt_version,
-       system_hash, sample_weight
+       system_hash, conversation_id, sample_weight
 FROM spans
 WHERE project = {project:String} AND trace_id IN {trace_ids:Array(String)}
   AND (span_id IN {span_ids:Array(String)} OR parent_span_id = '')

@@ -27,8 +27,9 @@ def fresh(store: Store):  # type: ignore[no-untyped-def]
     client.close()
 
 
-def test_numbers_are_consecutive_and_every_table_of_the_design_is_made(store: Store) -> None:
-    assert [migration.number for migration in migrations()] == list(range(1, len(migrations()) + 1))
+def test_numbers_are_unique_and_every_table_of_the_design_is_made(store: Store) -> None:
+    numbers = [migration.number for migration in migrations()]
+    assert numbers == sorted(set(numbers))
     tables = {row[0] for row in store.query("SHOW TABLES").rows}
     wanted = "spans evaluations examples experiments experiment_results alert_rules alerts cursors"
     assert set(wanted.split()) <= tables
@@ -49,7 +50,7 @@ def test_a_migration_that_adds_a_column_reaches_old_rows(fresh) -> None:  # type
     client, database = fresh
     bring_up_to_date(client, database)
     client.command("INSERT INTO evaluations (name) VALUES ('old')")
-    number = len(migrations()) + 1
+    number = migrations()[-1].number + 1
     added = Migration(
         number,
         f"{number:03d}_more",
