@@ -6,6 +6,7 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param by String = system_hash -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param after String = '' -- the value that is new
 -- param before String = '' -- the value it replaced, empty for all others
@@ -14,6 +15,7 @@
 -- param alpha Float64 = 0.05 -- error probability of each claim, and of the interval
 -- param margin Float64 = 0.3 -- the smallest drop that matters, in the unit of the score
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out
 -- column n_before -- scores before
 -- column n_after -- scores after
@@ -51,15 +53,15 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
-        FROM {of:Identifier}
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
@@ -100,7 +102,7 @@ WITH
     ),
     compared AS
     (
-        SELECT name AS metric, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after, rank_p, superiority,
+        SELECT name.1 AS metric, name.2 AS unit, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after, rank_p, superiority,
             mean_after - mean_before AS difference, sqrt(after_error + before_error) AS standard_error,
             if(standard_error = 0, toFloat64(n_before + n_after - 2), pow(after_error + before_error, 2)
                 / (pow(after_error, 2) / greatest(effective_n_after - 1, 1) + pow(before_error, 2) / greatest(effective_n_before - 1, 1))) AS df,
@@ -122,11 +124,11 @@ WITH
                 harmless AND p < level, 'trivial', harmless, 'no_change', 'inconclusive') AS conclusion
         FROM compared
     )
-SELECT metric, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after,
+SELECT metric, unit, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after,
     difference, standard_error, difference - half AS low, difference + half AS high,
     if(standard_error = 0, NULL, difference / standard_error) AS t, df, p, rank_p, superiority,
     (normal_quantile(level / 2) + normal_quantile(0.2)) * spread * sqrt(1 / effective_n_before + 1 / effective_n_after) AS minimum_detectable_effect,
     conclusion,
     multiIf(worse, 'block_deployment', conclusion = 'inconclusive', 'collect_more_data', 'proceed') AS recommendation
 FROM tested
-ORDER BY metric
+ORDER BY metric, unit

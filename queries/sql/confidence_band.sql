@@ -6,12 +6,14 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param window_s UInt32 = 86400 -- length of a window in seconds
 -- param alpha Float64 = 0.05 -- probability that the band ever misses
 -- param rho Float64 = 0.1 -- where the band is tightest: about 8 / rho^2 scores
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out
 -- column window_start -- start of the window
 -- column n -- scores since the start of the period
@@ -26,12 +28,12 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
-        FROM {of:Identifier}
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
@@ -52,7 +54,7 @@ WITH
         FROM centred GROUP BY name, window
         WINDOW until_here AS (PARTITION BY name ORDER BY window ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
     )
-SELECT name AS metric, version_used AS evaluator_version, window AS window_start, n, pow(total, 2) / squared_weights AS effective_n,
+SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, window AS window_start, n, pow(total, 2) / squared_weights AS effective_n,
     middle + shift AS mean, sqrt(greatest(0, second - shift * shift) * n / greatest(n - 1, 1)) AS sd,
     mean - radius AS low, mean + radius AS high
 FROM
@@ -62,4 +64,4 @@ FROM
             * sqrt(2 * (worth * r + 1) / (pow(worth, 2) * r) * log(sqrt(worth * r + 1) / {alpha:Float64})) AS radius
     FROM running
 )
-ORDER BY metric, window_start
+ORDER BY metric, unit, window_start

@@ -5,9 +5,11 @@
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 2419200 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version
 -- column labels -- calls with a label and a score
 -- column unlabelled -- calls with a score only
@@ -25,11 +27,11 @@ WITH
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     judged AS
     (
-        SELECT name, evaluator_version, source, trace_id, span_id, span_time, created_at, sample_weight,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, source, if(s.unit = 'conversation', s.conversation_id, s.trace_id) AS trace_id, span_id, span_time, created_at, sample_weight,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
-        FROM evaluations
+        FROM evaluations AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = '' AND sample_weight > 0
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String}) AND experiment_id = '' AND sample_weight > 0
             AND span_time >= since_time AND span_time < until_time AND (score IS NOT NULL OR passed != 'unknown')
     ),
     human AS (SELECT name, trace_id, span_id, avg(y) AS label, any(sample_weight) AS label_weight FROM judged WHERE source = 'human' GROUP BY name, trace_id, span_id),
@@ -60,8 +62,8 @@ WITH
             arraySum(x -> x.2 * pow(x.1 - f_unlabelled, 2), others) / sumIf(v, NOT labelled) * unlabelled / (unlabelled - 1) AS unlabelled_variance
         FROM joined GROUP BY name HAVING labels >= 2 AND unlabelled >= 2
     )
-SELECT name AS metric, version_used AS evaluator_version, labels, unlabelled, f_unlabelled AS evaluator_mean, tuning,
+SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, labels, unlabelled, f_unlabelled AS evaluator_mean, tuning,
     tuning * f_unlabelled + rectifier AS mean, sqrt(tuning * tuning * unlabelled_variance / many + rectifier_variance / n) AS standard_error,
     mean - 1.959963984540054 * standard_error AS low, mean + 1.959963984540054 * standard_error AS high
 FROM tuned
-ORDER BY metric
+ORDER BY metric, unit

@@ -6,6 +6,7 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
@@ -14,6 +15,7 @@
 -- param allowance Float64 = 0.5 -- slack per window, in standard deviations of the baseline's window means
 -- param decision Float64 = 5 -- alarm above this, in the same unit
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out
 -- column window_start -- start of the window
 -- column n -- scores in the window
@@ -31,12 +33,12 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
-        FROM {of:Identifier}
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
@@ -64,8 +66,8 @@ WITH
                 s.3, [(toFloat64(0), toFloat64(0))])) AS sums_of
         FROM windows INNER JOIN baselines USING (name) WHERE watched GROUP BY name
     )
-SELECT name AS metric, evaluator_version, s[i].1 AS window_start, s[i].2 AS n, s[i].3 AS mean,
+SELECT name.1 AS metric, name.2 AS unit, evaluator_version, s[i].1 AS window_start, s[i].2 AS n, s[i].3 AS mean,
     target AS baseline_mean, spread AS baseline_sd, sums_of[i].1 AS high, sums_of[i].2 AS low,
     multiIf(high > {decision:Float64} * spread AND high > low, 'increase', low > {decision:Float64} * spread, 'decrease', '') AS alarm
 FROM series ARRAY JOIN arrayEnumerate(s) AS i
-ORDER BY metric, window_start
+ORDER BY metric, unit, window_start

@@ -7,6 +7,7 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
@@ -17,6 +18,7 @@
 -- param direction String = both -- decrease, increase or both
 -- param same_hour UInt8 = 0 -- 1 compares every score with the same hour of day in the baseline
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out, so a new version starts anew
 -- column window_start -- start of the window
 -- column n -- scores in the window
@@ -47,13 +49,13 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             if({same_hour:UInt8} = 1, toHour(span_time), 0) AS hour
-        FROM {of:Identifier}
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
@@ -139,11 +141,11 @@ WITH
     sided AS (SELECT *, if(evidence[1][first_alarm] >= evidence[2][first_alarm], 'decrease', 'increase') AS side FROM watched_series),
     -- the change is where the patient bet's sum of log payoffs was lowest before the alarm
     dated AS (SELECT *, arrayPushFront(arrayPopBack(arrayCumSum(z -> z / 2 - 0.125, arraySlice(if(side = 'decrease', below, above), 1, first_alarm))), 0) AS sums FROM sided)
-SELECT name AS metric, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
+SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
     s[position].4 AS mean, s[position].5 AS standard_error, base_n AS baseline_n, base_mean AS baseline_mean, floor AS baseline_low, ceiling AS baseline_high,
     position, evidence[1][position] AS decrease, evidence[2][position] AS increase, statistics[position] AS statistic,
     {horizon:UInt32} / ({alpha:Float64} - spent) AS threshold,
     if(first_alarm > 0 AND position >= first_alarm, side, '') AS alarm,
     if(first_alarm > 0 AND position >= first_alarm, s[indexOf(sums, arrayMin(sums))].1, NULL) AS since
 FROM dated ARRAY JOIN arrayEnumerate(s) AS position
-ORDER BY metric, window_start
+ORDER BY metric, unit, window_start

@@ -5,10 +5,12 @@
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 7776000 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param window_s UInt32 = 604800 -- length of a window in seconds
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the evaluator's version
 -- column window_start -- start of the window, by the time of the label
 -- column pairs -- calls with a score and at least one label (several labels of one call averaged)
@@ -28,22 +30,22 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     human AS
     (
-        SELECT name, trace_id, span_id, max(created_at) AS labelled_at, groupUniqArray(author) AS authors,
+        SELECT (s.name, toString(s.unit)) AS name, if(s.unit = 'conversation', s.conversation_id, s.trace_id) AS trace_id, span_id, max(created_at) AS labelled_at, groupUniqArray(author) AS authors,
             avg(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS label,
             if(countIf(passed = 'unknown') = count(), NULL, countIf(passed = 'pass') >= countIf(passed = 'fail')) AS good
-        FROM evaluations
+        FROM evaluations AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String}) AND source = 'human' AND experiment_id = ''
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String}) AND source = 'human' AND experiment_id = ''
             AND created_at >= until_time - toIntervalSecond({since_s:UInt32}) AND created_at < until_time
         GROUP BY name, trace_id, span_id HAVING label IS NOT NULL
     ),
     machine AS
     (
-        SELECT name, evaluator_version, trace_id, span_id,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, if(s.unit = 'conversation', s.conversation_id, s.trace_id) AS trace_id, span_id,
             coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, if(passed = 'unknown', NULL, passed = 'pass') AS ok
-        FROM evaluations
+        FROM evaluations AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String}) AND source IN ('code', 'llm_judge') AND experiment_id = ''
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String}) AND source IN ('code', 'llm_judge') AND experiment_id = ''
             AND (name, trace_id, span_id) IN (SELECT name, trace_id, span_id FROM human) AND y IS NOT NULL
     ),
     pairs_of AS
@@ -62,9 +64,9 @@ WITH
             if(min(h) = max(h) OR min(m) = max(m), NULL, corrStable(h, m)) AS correlation, max(labelled_at) AS newest
         FROM pairs_of GROUP BY name, evaluator_version, window
     )
-SELECT name AS metric, evaluator_version, window AS window_start, pairs, people, mean_human, mean_evaluator,
+SELECT name.1 AS metric, name.2 AS unit, evaluator_version, window AS window_start, pairs, people, mean_human, mean_evaluator,
     mean_evaluator - mean_human AS difference, standard_error, if(verdicts = 0, NULL, summed.agreement) AS agreement,
     if(verdicts = 0 OR a IN (0, 1) OR b IN (0, 1), NULL, (summed.agreement - by_chance) / (1 - by_chance)) AS kappa, correlation,
     max(newest) OVER (PARTITION BY name) AS newest_label, dateDiff('second', newest_label, until_time) / 86400 AS age_days
 FROM summed
-ORDER BY metric, evaluator_version, window_start
+ORDER BY metric, unit, evaluator_version, window_start

@@ -5,12 +5,14 @@
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all that give labels
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of what is compared with, just before the period, 0 for as long as the period
 -- param categories UInt32 = 50 -- the most frequent labels, the others count as one
 -- param q Float64 = 0.05 -- share of false findings among the findings
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; labels of other versions are left out
 -- column n_before -- labels before
 -- column n_after -- labels in the period
@@ -38,10 +40,10 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     given AS
     (
-        SELECT name, evaluator_version, label, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched
-        FROM evaluations
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, label, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched
+        FROM evaluations AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String}) AND span_time >= baseline_time AND span_time < until_time
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String}) AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0 AND label != ''
     ),
     labelled AS
@@ -86,8 +88,8 @@ WITH
             chi_square_tail(chi_square, labels_seen - 1) AS chi_square_p
         FROM distances
     )
-SELECT name AS metric, evaluator_version, rows_before AS n_before, rows_after AS n_after, worth_before AS effective_n_before, worth_after AS effective_n_after,
+SELECT name.1 AS metric, name.2 AS unit, evaluator_version, rows_before AS n_before, rows_after AS n_after, worth_before AS effective_n_before, worth_after AS effective_n_after,
     labels_seen, psi, psi_p, js_distance, chi_square, chi_square_p, sqrt(chi_square / (worth_before + worth_after)) AS cramers_v, gained, lost,
     min(chi_square_p * tests / place) OVER (ORDER BY chi_square_p DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) <= {q:Float64} AS moved
 FROM (SELECT *, row_number() OVER (ORDER BY chi_square_p) AS place, count() OVER () AS tests FROM tested)
-ORDER BY moved DESC, js_distance DESC, metric
+ORDER BY moved DESC, js_distance DESC, metric, unit

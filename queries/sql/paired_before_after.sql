@@ -5,12 +5,14 @@
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param by String = system_hash -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param after String -- the value that is new
 -- param before String -- the value it replaced
 -- param since_s UInt32 = 1209600 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column pairs -- inputs that both answered, several answers to one input averaged
 -- column mean_before -- mean over these inputs
 -- column mean_after -- mean over these inputs
@@ -38,16 +40,16 @@ WITH
     ),
     scored AS
     (
-        SELECT name, evaluator_version, trace_id, span_id,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, trace_id, span_id,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value,
             span_time, created_at
-        FROM evaluations
+        FROM evaluations AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND (score IS NOT NULL OR passed != 'unknown')
     ),
@@ -67,10 +69,10 @@ WITH
             countIf(d < 0) AS worse, countIf(d > 0) AS better
         FROM paired GROUP BY name
     )
-SELECT name AS metric, pairs, mean_before, mean_after, difference, standard_error,
+SELECT name.1 AS metric, name.2 AS unit, pairs, mean_before, mean_after, difference, standard_error,
     difference - 1.959963984540054 * standard_error AS low, difference + 1.959963984540054 * standard_error AS high,
     multiIf(standard_error IS NULL, NULL, difference = 0, 1, standard_error = 0, pow(2, 1 - toFloat64(pairs)), erfc(abs(difference) / standard_error / sqrt(2))) AS p,
     worse, better,
     least(1, 2 * arraySum(k -> exp(lgamma(worse + better + 1) - lgamma(k + 1) - lgamma(worse + better - k + 1) - (worse + better) * log(2)), range(least(worse, better) + 1))) AS sign_p
 FROM summed
-ORDER BY metric
+ORDER BY metric, unit

@@ -6,12 +6,14 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param by String = '' -- empty for no split, or service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param window_s UInt32 = 86400 -- length of a window in seconds
 -- param source String = '' -- code, llm_judge, human, user_feedback or sdk; empty for all but human
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the evaluator's version
 -- column value -- the dimension's value, empty without a split
 -- column window_start -- start of the window
@@ -38,7 +40,7 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     judged AS
     (
-        SELECT name, evaluator_version, sample_weight AS w, passed, error,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, sample_weight AS w, passed, error,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             score IS NOT NULL OR passed != 'unknown' AS scored,
             ifNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))), 0) AS y,
@@ -46,9 +48,9 @@ WITH
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
-        FROM {of:Identifier}
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND sample_weight > 0
             AND if({source:String} = '', source != 'human', toString(source) = {source:String})
@@ -68,7 +70,7 @@ WITH
             topKIf(1)(error, NOT scored) AS reasons
         FROM judged GROUP BY name, evaluator_version, value, window
     )
-SELECT name AS metric, evaluator_version, value, window AS window_start, n, if(n = 0, 0, kish) AS effective_n,
+SELECT name.1 AS metric, name.2 AS unit, evaluator_version, value, window AS window_start, n, if(n = 0, 0, kish) AS effective_n,
     if(n = 0, NULL, average) AS mean,
     if(n < 2, NULL, sqrt(squares * n / (n - 1)) / total) AS standard_error,
     mean - z * standard_error AS low, mean + z * standard_error AS high,
@@ -79,4 +81,4 @@ SELECT name AS metric, evaluator_version, value, window AS window_start, n, if(n
     if(pass_n = 0, NULL, least(1, (rate * pass_kish + zz / 2) / (pass_kish + zz) + z / (pass_kish + zz) * sqrt(pass_kish * rate * (1 - rate) + zz / 4))) AS pass_high,
     evaluations, share_unscored, if(empty(reasons), '', reasons[1]) AS unscored_reason
 FROM windows
-ORDER BY metric, evaluator_version, value, window_start
+ORDER BY metric, unit, evaluator_version, value, window_start

@@ -6,10 +6,12 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version
 -- column other_versions -- versions with scores in baseline or period that are left out
 -- column n_before -- scores of the newest version in the baseline
@@ -26,11 +28,11 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     judged AS
     (
-        SELECT name, evaluator_version AS one_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version AS one_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             score IS NOT NULL OR passed != 'unknown' AS scored
-        FROM {of:Identifier}
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= baseline_time AND span_time < until_time AND experiment_id = '' AND source != 'human' AND sample_weight > 0
     ),
     newest AS
@@ -38,7 +40,7 @@ WITH
         SELECT name, argMax(one_version, last) AS evaluator_version
         FROM (SELECT name, one_version, (max(span_time), max(created_at)) AS last FROM judged GROUP BY name, one_version) GROUP BY name
     )
-SELECT name AS metric, evaluator_version,
+SELECT name.1 AS metric, name.2 AS unit, evaluator_version,
     arraySort(groupUniqArrayIf(one_version, one_version != evaluator_version)) AS other_versions,
     countIf(scored AND NOT watched AND one_version = evaluator_version) AS n_before,
     countIf(scored AND watched AND one_version = evaluator_version) AS n_after,
@@ -48,4 +50,4 @@ SELECT name AS metric, evaluator_version,
     maxIf(span_time, scored AND one_version = evaluator_version) AS last_score
 FROM judged INNER JOIN newest USING (name)
 GROUP BY name, evaluator_version
-ORDER BY metric
+ORDER BY metric, unit

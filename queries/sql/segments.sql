@@ -6,6 +6,7 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param by String = segment -- service, environment, request_model, prompt_name, prompt_version, system_hash or segment
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
@@ -13,6 +14,7 @@
 -- param min_n UInt32 = 10 -- values with fewer scores in the period are left out
 -- param q Float64 = 0.05 -- share of false findings among the findings
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out
 -- column value -- the dimension's value
 -- column is_new -- 1 if it has fewer than min_n scores before; then it is compared with all scores before
@@ -37,15 +39,15 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     scored AS
     (
-        SELECT name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
                 {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
                 {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
-        FROM {of:Identifier}
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
@@ -83,7 +85,7 @@ WITH
     ),
     compared AS
     (
-        SELECT name AS metric, evaluator_version, value, own.1 < {min_n:UInt32} AS is_new, a.1 AS n, a.2 AS effective_n, a.3 AS share, a.4 AS mean, sqrt(a.5) AS own_error,
+        SELECT name.1 AS metric, name.2 AS unit, evaluator_version, value, own.1 < {min_n:UInt32} AS is_new, a.1 AS n, a.2 AS effective_n, a.3 AS share, a.4 AS mean, sqrt(a.5) AS own_error,
             if(is_new, whole, own) AS b, b.1 AS n_before, b.2 AS mean_before, mean - mean_before AS difference, sqrt(a.5 + b.3) AS standard_error,
             multiIf(n_before < {min_n:UInt32} OR difference = 0, 1, standard_error = 0, 0, erfc(abs(difference) / standard_error / sqrt(2))) AS p
         FROM sides WHERE a.1 >= {min_n:UInt32}
@@ -93,8 +95,8 @@ WITH
         SELECT *, least(1, min(p * tests / place) OVER (ORDER BY p DESC, place DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS p_adjusted
         FROM (SELECT *, row_number() OVER (ORDER BY p) AS place, count() OVER () AS tests FROM compared)
     )
-SELECT metric, evaluator_version, value, is_new, n, effective_n, share, mean,
+SELECT metric, unit, evaluator_version, value, is_new, n, effective_n, share, mean,
     mean - 1.959963984540054 * own_error AS low, mean + 1.959963984540054 * own_error AS high,
     n_before, mean_before, difference, standard_error, p, p_adjusted, p_adjusted <= {q:Float64} AS moved
 FROM adjusted
-ORDER BY metric, p, value
+ORDER BY metric, unit, p, value
