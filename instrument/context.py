@@ -16,6 +16,8 @@ from .safe_call import guarded
 
 _KEY = create_key("evalspan.attributes")
 # What `context(..., baggage=True)` sends along; nothing else is ever read from a caller's baggage.
+# Names under which spans have been started in this process: `coverage` says by them whether a call was seen.
+scopes_seen: set[str] = set()
 _CARRIED = (semconv.CONVERSATION_ID, semconv.USER_ID, semconv.PROMPT_NAME, semconv.PROMPT_VERSION)
 
 
@@ -99,10 +101,12 @@ def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | boo
 
 def add_context_attributes(span: Span, parent_context: Context | None) -> None:
     """Adds the context's attributes to a span that has just started, where it has not set them itself."""
+    scope = span.instrumentation_scope
+    if scope is not None:
+        scopes_seen.add(scope.name)
     found = current_attributes(parent_context)
     if not found:
         return
-    scope = span.instrumentation_scope
     if scope is not None and scope.name.startswith("evalspan"):
         return
     if span.is_recording():

@@ -16,7 +16,12 @@ from ..errors import UsageError
 from . import config as settings
 from .config import InstrumentConfig, RedactOption
 from .content import ContentPolicy
+from .foreign_spans import ForeignContent
+from .frameworks.activation import Activation, activate, deactivate
+from .frameworks.coverage import LibraryCoverage, coverage
+from .frameworks.selection import FrameworksOption, select
 from .libraries.call_span import Tracing
+from .libraries.coexistence import switched_on
 from .libraries.hooks import HOOKS
 from .metrics import ClientMetrics, make_meter_provider
 from .provider import EXIT_SECONDS, BoundedProcessor, find_or_make, fitting_bytes
@@ -47,6 +52,8 @@ class Handle:
         self._processor = processor
         self._stopped = False
         self._logger_provider = logger_provider
+        self.activation: Activation | None = None
+        self.foreign_content: ForeignContent | None = None
         self._events: Events | None = None
         self._events_lock = threading.Lock()
         self._meter_provider = make_meter_provider(config, self.resource) if provider is not None else None
@@ -60,6 +67,11 @@ class Handle:
     def dropped(self) -> int:
         """Spans dropped because the queue was full."""
         return self._processor.dropped if self._processor is not None else 0
+
+    def coverage(self) -> dict[str, LibraryCoverage]:
+        """Every LLM library that is installed here, by name: its release, who traces it, whether a call was seen."""
+        ours = {name: switched_on(name) for name, hooks in HOOKS.items() if hooks.tracing is not None}
+        return coverage(self.activation, ours)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Sends every ended span now; False when that took longer than `timeout_s` seconds or did not arrive."""
@@ -117,6 +129,7 @@ def init(
     tracer_provider: Any = None,
     logger_provider: Any = None,
     instrument: Iterable[str] = ("openai", "anthropic"),
+    frameworks: FrameworksOption = "auto",
     environment: str | None = None,
     threads: bool = True,
     max_content_bytes: int | None = None,
@@ -138,6 +151,8 @@ def init(
         tracer_provider: use this one; without `endpoint` (or its variables) its own exports are all there is.
         logger_provider: send scores and content events through this one.
         instrument: the SDKs to trace.
+        frameworks: "auto" traces every framework that the app imports by the best of its instrumentors that are
+            installed; a list of names leaves the others alone, False all. Default: EVALSPAN_FRAMEWORKS, else "auto".
         environment: `deployment.environment.name` of the spans, for a provider that is made here.
         threads: whether threads and thread pools inherit the context of whoever starts or feeds them.
         max_content_bytes: longest content attribute in bytes of JSON; longer ones are cut, visibly. Default 262,144.
@@ -145,7 +160,7 @@ def init(
     Raises ConfigError or UsageError for a value that cannot be.
     """
     global _handle
-    libraries = _libraries(instrument)
+    libraries, chosen = _libraries(instrument), select(frameworks)
     with _lock:
         if (running := current()) is not None:
             return running
@@ -162,6 +177,8 @@ def init(
         provider, processor = find_or_make(config, tracer_provider, environment=environment)
         _handle = Handle(config, provider, processor, logger_provider)
         _handle.tracing = switch_on(libraries, config, provider, _handle.events)
+        _handle.foreign_content = add_foreign_content(provider, _handle.tracing.policy)
+        _handle.activation = activate(chosen, config, provider)
         if threads:
             carry_context()
         # At exit no thread can be started any more, so this closes directly; the processor keeps to its own limit.
@@ -196,6 +213,15 @@ def switch_on(
     return tracing(SCOPE)
 
 
+def add_foreign_content(provider: Any, policy: ContentPolicy) -> ForeignContent | None:
+    """Puts our content policy on the spans of other instrumentations, where the provider takes processors."""
+    if not hasattr(provider, "add_span_processor"):
+        return None
+    processor = ForeignContent(policy)
+    provider.add_span_processor(processor)
+    return processor
+
+
 def uninstrument() -> None:
     """Takes the hooks out of both SDKs and stops our export; `init` can be called again."""
     handle = _handle
@@ -209,6 +235,9 @@ def take_out_hooks() -> None:
     global _handle
     for hooks in HOOKS.values():
         hooks.deactivate()
+    deactivate()
+    if _handle is not None and _handle.foreign_content is not None:
+        _handle.foreign_content.active = False
     stop_carrying()
     _handle = None
 

@@ -1,0 +1,208 @@
+"""Our content policy on the spans of other instrumentations: masked, bounded or without content before any export."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import Status
+
+from . import semconv
+from .content import CONTENT_ATTRIBUTES, ContentPolicy, shorten, to_json
+from .safe_call import guarded
+
+log = logging.getLogger(__name__)
+
+# What the dialects call their content, beside the names of the conventions.
+_CONTENT = CONTENT_ATTRIBUTES | {
+    "input.value",
+    "output.value",
+    "llm.prompts",
+    "llm.tools",
+    "llm.function_call",
+    "llm.prompt_template.template",
+    "llm.prompt_template.variables",
+    "tool.parameters",
+    "gen_ai.prompt",
+    "gen_ai.completion",
+    "gen_ai.retrieval.query",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+    "pydantic_ai.all_messages",
+    "pydantic_ai.new_messages",
+    "all_messages_events",
+    "final_result",
+    "tool_arguments",
+    "tool_response",
+    "model_request_parameters",
+    "request_data",
+    "response_data",
+    "events",
+    "mlflow.spanInputs",
+    "mlflow.spanOutputs",
+    "langfuse.observation.input",
+    "langfuse.observation.output",
+    "langfuse.trace.input",
+    "langfuse.trace.output",
+    "crew_agents",
+    "crew_tasks",
+    "crew_inputs",
+    "formatted_task",
+    "system_prompt",
+}
+_CONTENT_BELOW = (
+    "llm.input_messages.",
+    "llm.output_messages.",
+    "llm.prompts.",
+    "llm.choices.",
+    "llm.tools.",
+    "llm.request.functions.",
+    "retrieval.documents.",
+    "reranker.",
+    "embedding.embeddings.",
+    "gen_ai.prompt.",
+    "gen_ai.completion.",
+    "ai.prompt",
+    "ai.response.text",
+    "ai.response.object",
+    "ai.response.toolCalls",
+    "ai.response.reasoning",
+    "ai.toolCall.args",
+    "ai.toolCall.result",
+)
+# Parts of an event of the older conventions, such as gen_ai.user.message, gen_ai.choice and gen_ai.tool.message.
+_EVENT_CONTENT = frozenset(("content", "message", "tool_calls", "arguments", "result", "body", "parts"))
+_GENAI = ("gen_ai.", "openinference.", "llm.", "traceloop.", "pydantic_ai.", "ai.", "logfire.", "langfuse.", "mlflow.")
+# Identifiers and vocabulary: what spans are looked up by is not masked, as with spans of ours.
+_STRUCTURE = re.compile(
+    r"(^|[._])(id|ids|name|names|type|types|model|version|kind|role|roles|reason|reasons|provider|system|encoding"
+    r"|mime_type|scope|status|format|formats|tier|fingerprint|address|parent|schema)$"
+)
+
+
+def is_content(name: str) -> bool:
+    """Whether an attribute of this name holds inputs, outputs, instructions, documents or definitions, in any dialect."""
+    return name in _CONTENT or name.startswith(_CONTENT_BELOW)
+
+
+class ForeignContent(SpanProcessor):
+    """Applies the policy as a span ends: before `on_end` of every processor, whichever was added first."""
+
+    def __init__(self, policy: ContentPolicy) -> None:
+        self._policy = policy
+        self.active = True
+
+    def _on_ending(self, span: Span) -> None:
+        if not self.active:
+            return
+        try:
+            self._apply(span)
+        except Exception:
+            # What could not be masked does not leave.
+            log.debug("the content of a span could not be masked; it is withheld", exc_info=True)
+            guarded(_withhold, span)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Nothing is left to do."""
+
+    def _apply(self, span: Any) -> None:
+        scope = span.instrumentation_scope
+        if scope is not None and (scope.name == "evalspan" or scope.name.startswith("evalspan.")):
+            return
+        attributes = span._attributes  # noqa: SLF001 - ended spans can be changed in no public way
+        genai = any(name.startswith(_GENAI) for name in attributes)
+        cleaned = self._cleaned(attributes, genai=genai)
+        if cleaned is not None:
+            span._attributes = _bounded(attributes, cleaned)  # noqa: SLF001
+        if genai:
+            self._clean_events(span)
+            if self._policy.redactor is not None and span.status.description:
+                masked = self._policy.redactor.text(span.status.description)
+                span._status = Status(span.status.status_code, masked)  # noqa: SLF001
+
+    def _clean_events(self, span: Any) -> None:
+        events = list(span._events)  # noqa: SLF001
+        changed = False
+        for index, event in enumerate(events):
+            cleaned = self._cleaned(event.attributes or {}, genai=True, event=event.name.startswith("gen_ai."))
+            if cleaned is not None:
+                events[index] = Event(event.name, cleaned, event.timestamp)
+                changed = True
+        if changed:
+            span._events = events  # noqa: SLF001
+
+    def _cleaned(self, attributes: Mapping[str, Any], *, genai: bool, event: bool = False) -> dict[str, Any] | None:
+        """The attributes as they may leave; None when they may leave as they are."""
+        changed: dict[str, Any] = {}
+        dropped, cut = [], []
+        for name, value in attributes.items():
+            content = is_content(name) or (event and name in _EVENT_CONTENT)
+            if content and not self._policy.on_span:
+                dropped.append(name)
+            elif isinstance(value, str):
+                allowed, shortened = self._text(name, value, masked=content or genai)
+                if allowed != value:
+                    changed[name] = allowed
+                if shortened:
+                    cut.append(name)
+            elif isinstance(value, (tuple, list, Mapping)) and genai and self._policy.redactor is not None:
+                allowed_value = _like(value, self._policy.redactor.value(value))
+                if allowed_value != value and not _STRUCTURE.search(name):
+                    changed[name] = allowed_value
+        if not changed and not dropped:
+            return None
+        result = {**{name: value for name, value in attributes.items() if name not in dropped}, **changed}
+        if cut:
+            result[semconv.TRUNCATED] = sorted({*result.get(semconv.TRUNCATED, ()), *cut})
+        return result
+
+    def _text(self, name: str, text: str, *, masked: bool) -> tuple[str, bool]:
+        """One text masked and bounded, and whether it was cut; JSON stays JSON."""
+        redactor = self._policy.redactor if masked and not _STRUCTURE.search(name) else None
+        too_long = (
+            len(text) * 4 > self._policy.max_bytes and len(text.encode(errors="replace")) > self._policy.max_bytes
+        )
+        if redactor is None and not too_long:
+            return text, False
+        decoded = _decoded(text)
+        if decoded is None:
+            text = redactor.text(text) if redactor is not None else text
+            return shorten(text, self._policy.max_bytes) if too_long else (text, False)
+        allowed = redactor.value(decoded) if redactor is not None else decoded
+        if not too_long and allowed == decoded:
+            return text, False
+        return to_json(allowed, self._policy.max_bytes)
+
+
+def _like(value: Any, masked: Any) -> Any:
+    return tuple(masked) if isinstance(value, tuple) else masked
+
+
+def _withhold(span: Any) -> None:
+    before = span._attributes  # noqa: SLF001
+    span._attributes = _bounded(before, {name: value for name, value in before.items() if not is_content(name)})  # noqa: SLF001
+    span._events = []  # noqa: SLF001
+
+
+def _decoded(text: str) -> Any:
+    """The list or object that the text is, None where it is none."""
+    if not text.startswith(("[", "{")):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _bounded(before: Any, attributes: dict[str, Any]) -> BoundedAttributes:
+    return BoundedAttributes(
+        maxlen=getattr(before, "maxlen", None),
+        attributes=attributes,
+        immutable=True,
+        max_value_len=getattr(before, "max_value_len", None),
+    )

@@ -1,0 +1,94 @@
+"""Which LLM libraries are installed, who traces each, and whether a call was seen: the same for code and `doctor`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import msgspec
+
+from ..context import scopes_seen
+from .activation import ITSELF, Activation, to_install
+from .installed import installed_for, version_of
+from .table import FRAMEWORKS, OUR_SDKS, Framework
+
+_OURS = "evalspan"
+
+
+class LibraryCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one installed LLM library."""
+
+    name: str
+    version: str
+    imported: bool
+    traced_by: str | None
+    """`evalspan`, `itself`, the package of an instrumentor, or None."""
+    call_seen: bool
+    """Whether a span of it has been started in this process."""
+    note: str = ""
+    """What is missing, and how to get it."""
+
+
+def coverage(activation: Activation | None, our_sdks: Mapping[str, str | None]) -> dict[str, LibraryCoverage]:
+    """Every LLM library that is installed here, by name.
+
+    `our_sdks` says for openai and anthropic who else has a switched-on instrumentor, where ours is on.
+    """
+    found: dict[str, LibraryCoverage] = {}
+    for name in OUR_SDKS:
+        version = version_of(name)
+        if version is None:
+            continue
+        other = our_sdks.get(name)
+        traced_by = (other or _OURS) if name in our_sdks else None
+        found[name] = LibraryCoverage(
+            name=name,
+            version=version,
+            imported=name in sys.modules,
+            traced_by=traced_by,
+            call_seen=_seen((other,) if other else (f"{_OURS}.{name}",)),
+            note="" if traced_by else f"init(instrument=...) leaves {name} out",
+        )
+    for framework in FRAMEWORKS:
+        version = version_of(framework.package)
+        if version is not None:
+            found[framework.name] = _framework(framework, version, activation)
+    return found
+
+
+def _framework(framework: Framework, version: str, activation: Activation | None) -> LibraryCoverage:
+    state = activation.states.get(framework.name) if activation is not None else None
+    imported = framework.module in sys.modules
+    if state is None:
+        traced_by, note = None, "init(frameworks=...) leaves it out"
+    elif state.imported:
+        traced_by, note = state.traced_by, state.note
+        if traced_by is None:
+            note = f"{note}: {to_install(framework)}" if note else to_install(framework)
+    else:
+        traced_by, note = _expected(framework)
+    return LibraryCoverage(
+        name=framework.name,
+        version=version,
+        imported=imported,
+        traced_by=traced_by,
+        call_seen=bool(state and state.scopes) and _seen(state.scopes if state else ()),
+        note=note,
+    )
+
+
+def _expected(framework: Framework) -> tuple[str | None, str]:
+    """Who will trace it once it is imported."""
+    if framework.native:
+        return ITSELF, "once it is imported"
+    for candidate in installed_for(framework):
+        return str(candidate), "once it is imported"
+    return None, to_install(framework)
+
+
+def _seen(beginnings: tuple[str, ...]) -> bool:
+    return any(
+        scope == begin or scope.startswith((f"{begin}.", f"{begin} ", f"{begin}-"))
+        for begin in beginnings
+        for scope in scopes_seen
+    )
