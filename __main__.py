@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
 from . import __version__
-from .errors import EvalspanError, UsageError
+from .errors import EvalspanError, UsageError, nearest
 
 # verb -> (where it lives, what it does). The help text stands here so that `evalspan --help` imports none of them.
 VERBS: dict[str, tuple[str, str]] = {
@@ -71,8 +70,8 @@ class LazyVerbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Adds a suggestion to click's own refusal of an unknown verb."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], VERBS, n=1)
-            hint = f"Did you mean `evalspan {near[0]}`?" if near else "`evalspan --help` lists the commands."
+            near = nearest(args[0], VERBS)
+            hint = f"Did you mean `evalspan {near}`?" if near else "`evalspan --help` lists the commands."
             raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -14,6 +14,8 @@ EvalspanError                     exit 1
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class EvalspanError(Exception):
     """Something a person can act on: the message says what, where and why, `hint` says the fix."""
@@ -73,3 +75,23 @@ class NotArrived(EvalspanError):
     """What was sent did not become queryable in time."""
 
     exit_code = 6
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that a mistyped one is most like; None when none is near. `cutoff` is difflib's ratio."""
+    from difflib import get_close_matches  # only an error needs it
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint for a mistyped name: the nearest known one, else all of them."""
+    names = list(known)
+    near = nearest(word, names)
+    return f"Did you mean {near!r}?" if near else f"There are: {', '.join(names)}."
+
+
+def or_did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The same as the end of a sentence that lists the names itself; empty when none is near."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""

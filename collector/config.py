@@ -9,14 +9,13 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
 
 from ..dashboard.config import DashboardConfig
-from ..errors import ConfigError
+from ..errors import ConfigError, did_you_mean, nearest
 from ..evaluators.online.config import EvaluationConfig
 from ..queries.host.auth import AuthConfig
 from ..queries.store.config import RetentionConfig, StoreConfig
@@ -99,12 +98,12 @@ def _overlay_file(path: Path | None, values: dict[str, dict[str, Any]], origins:
     for table, content in tree.items():
         if table not in TABLES or not isinstance(content, dict):
             where = f"{path}:{_line(text, None, table)}"
-            raise ConfigError(f"{where}: there is no table [{table}].", hint=_suggested(table, list(TABLES)))
+            raise ConfigError(f"{where}: there is no table [{table}].", hint=did_you_mean(table, list(TABLES)))
         for key, value in content.items():
             where = f"{path}:{_line(text, table, key)}"
             known = TABLES[table].__struct_fields__
             if key not in known:
-                raise ConfigError(f"{where}: [{table}] has no key {key!r}.", hint=_suggested(key, known))
+                raise ConfigError(f"{where}: [{table}] has no key {key!r}.", hint=did_you_mean(key, known))
             values[table][key] = value
             origins[f"{table}.{key}"] = where
 
@@ -120,12 +119,12 @@ def _overlay_environment(
         if not name.startswith("EVALSPAN_") or not key:
             continue
         if table not in TABLES:  # the instrumentation has variables of its own; a near miss is none of them
-            if near := get_close_matches(table, TABLES, n=1, cutoff=0.8):
-                raise ConfigError(f"{name}: there is no table [{table}].", hint=f"Did you mean {near[0]!r}?")
+            if near := nearest(table, TABLES, cutoff=0.8):
+                raise ConfigError(f"{name}: there is no table [{table}].", hint=f"Did you mean {near!r}?")
             continue
         known = TABLES[table].__struct_fields__
         if key not in known:
-            raise ConfigError(f"{name}: [{table}] has no key {key!r}.", hint=_suggested(key, known))
+            raise ConfigError(f"{name}: [{table}] has no key {key!r}.", hint=did_you_mean(key, known))
         values[table][key] = _from_text(text)
         origins[f"{table}.{key}"] = name
 
@@ -156,11 +155,6 @@ def _converted(
         raise ConfigError(
             f"{where}: {shown}: {message}.", hint="`evalspan config show` lists keys and values."
         ) from error
-
-
-def _suggested(name: str, known: Any) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
 
 
 def _line(text: str, table: str | None, key: str) -> int:

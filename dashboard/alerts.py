@@ -12,8 +12,9 @@ from aiohttp import web
 from ..errors import StoreError, UsageError
 from ..queries import catalog
 from ..queries.conditions import matching
+from ..queries.durations import parse_duration
 from . import guard
-from .filters import duration, stamp
+from .filters import stamp
 from .labels import redirect
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .template_filters import aware
@@ -77,7 +78,7 @@ async def _silence(request: web.Request) -> web.StreamResponse:
     if found is None:
         raise UsageError(f"There is no alert rule {rule_id!r}.", hint="`evalspan alert list` shows them.")
     length = str(form.get("for", ""))
-    until = datetime.now(UTC) + duration(length) if length else None
+    until = datetime.now(UTC) + parse_duration(length) if length else None
     kept = {
         key: value
         for key, value in found.items()

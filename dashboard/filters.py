@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from ..errors import UsageError
+from ..queries.durations import parse_duration
 
 RANGES = {
     "15m": "15 minutes",
@@ -25,7 +25,6 @@ GLOBAL = ("since", "from", "to", "project", "environment", "service")
 AHEAD = timedelta(minutes=5)
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """What times of spans lie between: ClickHouse's have nanoseconds, which end in 2262."""
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True)
@@ -87,17 +86,9 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-def duration(text: str) -> timedelta:
-    """`90m`, `24h`, `7d` as a timedelta; raises UsageError."""
-    match = re.fullmatch(r"(\d{1,5})([smhdw])", text)
-    if not match or not int(match[1]):
-        raise UsageError(f"{text!r} is no time range.", hint="Write a number and a unit: 15m, 24h, 7d.")
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
-
-
 def before(end: datetime, since: str) -> datetime:
     """The moment that long before `end`, no earlier than anything that can be stored; raises UsageError."""
-    return FIRST if end - FIRST < duration(since) else end - duration(since)
+    return FIRST if end - FIRST < parse_duration(since) else end - parse_duration(since)
 
 
 def instant(text: str) -> datetime:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from aiohttp import web
 
 from ..errors import EvalspanError, UsageError
 from ..queries import catalog
+from ..queries.plain_json import plain_json
 from . import guard
 from .filters import RANGES, Filters
 from .template_filters import environment
@@ -119,7 +118,7 @@ class Page:
             "data": data,
             "queries": [vars(executed) for executed in context.executed],
         }
-        return web.json_response(plain(document))
+        return web.json_response(plain_json(document))
 
 
 def page(path: str, template: str, title: str, *, since: str = "") -> Callable[[Show], Page]:
@@ -166,25 +165,6 @@ def error_response(request: web.Request, error: Exception) -> web.Response:
     host, config = request.app[HOST], request.app[CONFIG]
     context = PageContext(request, Filters.read({}, since=config.since), host, config)
     return render(context, "error.html", status=status, title="Cannot show this", message=str(error), hint=hint)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: times as ISO 8601, numbers that are none as null."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    if isinstance(value, date):
-        return value.isoformat()
-    return json.loads(
-        json.dumps(value, default=lambda item: plain(vars(item)) if hasattr(item, "__dict__") else str(item))
-    )
 
 
 def json_url(request: web.Request) -> str:

@@ -13,8 +13,9 @@ from aiohttp import web
 
 from ..errors import QueryError, UsageError
 from ..queries import catalog
+from ..queries.plain_json import plain_json
 from . import guard
-from .page_context import PageContext, handle_errors, page, page_context, plain
+from .page_context import PageContext, handle_errors, page, page_context
 
 SHOWN_ROWS = 500
 """Rows on the page; `.csv` and `.json` have all that the limits allow."""
@@ -125,7 +126,7 @@ async def _csv(request: web.Request) -> web.StreamResponse:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(result.columns)
-    writer.writerows([_cell(value) for value in plain(row)] for row in result.rows)
+    writer.writerows([_cell(value) for value in plain_json(row)] for row in result.rows)
     headers = {"Content-Disposition": 'attachment; filename="evalspan.csv"'}
     return web.Response(text=text.getvalue(), content_type="text/csv", headers=headers)
 

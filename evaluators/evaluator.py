@@ -10,13 +10,13 @@ import functools
 import hashlib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, overload, runtime_checkable
 
 import msgspec
 
-from ..errors import UsageError
-from .suggest import did_you_mean
+from ..errors import UsageError, or_did_you_mean
+from ..queries.plain_json import plain_json
 
 Direction = Literal["higher", "lower"]
 Unit = Literal["span", "trace", "conversation"]
@@ -224,13 +224,13 @@ def as_score(result: Any, *, direction: Direction = "higher", threshold: float |
         return Unscored(f"returned {type(result).__name__}, not a bool, a number, a Score or Unscored")
     value = _number(score.value)
     if value is None or not math.isfinite(value):
-        return Unscored(f"the score {score.value!r} is not a finite number", plain(score.details))
+        return Unscored(f"the score {score.value!r} is not a finite number", plain_json(score.details))
     if score.passed is not None and not _is_verdict(score.passed):
-        return Unscored(f"passed is {score.passed!r}, not True, False or None", plain(score.details))
+        return Unscored(f"passed is {score.passed!r}, not True, False or None", plain_json(score.details))
     passed = None if score.passed is None else bool(score.passed)
     if passed is None and threshold is not None:
         passed = value >= threshold if direction == "higher" else value <= threshold
-    return Score(value, score.label, passed, score.explanation, plain(score.details))
+    return Score(value, score.label, passed, score.explanation, plain_json(score.details))
 
 
 def reason_of(error: BaseException) -> str:
@@ -241,21 +241,6 @@ def reason_of(error: BaseException) -> str:
 def fingerprint(*parts: str) -> str:
     """Twelve hex digits over the parts: a version that changes when any of them does."""
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:12]
-
-
-def plain(value: Any) -> Any:
-    """The same data without numpy or other library types, so that it can be written as JSON."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if value is None or type(value) in (str, bool, int, float):
-        return value
-    if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return plain(value.tolist())
-    if isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
-    return value if isinstance(value, str | int | float) else str(value)
 
 
 def source_of(function: Any) -> str:
@@ -338,6 +323,6 @@ def _wanted_arguments(function: Callable[..., Any], name: str) -> tuple[str, ...
         elif parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL:
             raise UsageError(
                 f"evaluator {name!r} has a parameter {parameter.name!r} that nothing can fill",
-                hint=f"the parameters are {', '.join(ARGUMENTS)}{did_you_mean(parameter.name, ARGUMENTS)}",
+                hint=f"the parameters are {', '.join(ARGUMENTS)}{or_did_you_mean(parameter.name, ARGUMENTS)}",
             )
     return tuple(wanted)

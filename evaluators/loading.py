@@ -9,10 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, or_did_you_mean
 from .evaluator import Evaluator
 from .runner import check_suite
-from .suggest import did_you_mean
 
 
 def load_object(reference: str) -> Any:
@@ -30,7 +29,7 @@ def load_object(reference: str) -> Any:
             known = [known for known in dir(found) if not known.startswith("_")]
             raise UsageError(
                 f"{place!r} ({getattr(module, '__file__', 'built in')}) has no {part!r}",
-                hint=f"define it there{did_you_mean(part, known)}",
+                hint=f"define it there{or_did_you_mean(part, known)}",
             )
         found = getattr(found, part)
     return found
@@ -59,7 +58,7 @@ def _module(place: str, reference: str) -> ModuleType:
         files = [path.stem for path in Path(here).glob("*.py")]
         raise UsageError(
             f"no module {error.name!r} in {here} or on the import path",
-            hint=f"run it from the folder that holds {place.split('.', maxsplit=1)[0]}.py{did_you_mean(place, files)}",
+            hint=f"run it from the folder that holds {place.split('.', maxsplit=1)[0]}.py{or_did_you_mean(place, files)}",
         ) from error
     except UsageError:
         raise
@@ -74,7 +73,7 @@ def _module(place: str, reference: str) -> ModuleType:
 def _file_module(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
-        near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.py")])
+        near = or_did_you_mean(path.name, [other.name for other in path.parent.glob("*.py")])
         raise UsageError(f"no file {path}", hint=f"check the path{near}")
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):

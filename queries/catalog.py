@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import UsageError
-from .store.row_encoding import did_you_mean
+from ..errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from .store.client import Result, Store
-    from .store.remote import RemoteStore
+    from .store.client import Result
+    from .store.protocol import StoreClient
 
 FOLDER = Path(__file__).parent / "sql"
 
@@ -54,7 +53,7 @@ class Query(msgspec.Struct, frozen=True):
     method: str = ""
     source: str = ""
 
-    def run(self, store: Store | RemoteStore, /, *, timeout_s: float = 30, **parameters: Any) -> Result:
+    def run(self, store: StoreClient, /, *, timeout_s: float = 30, **parameters: Any) -> Result:
         """
         Runs on a store; parameters left out take the file's defaults.
 

@@ -11,14 +11,14 @@ from ..errors import QueryError, UsageError
 from . import catalog
 
 if TYPE_CHECKING:
-    from .store.client import Result, Store
-    from .store.remote import RemoteStore
+    from .store.client import Result
+    from .store.protocol import StoreClient
 
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|`[^`]*`")
 
 
 def matching(
-    store: Store | RemoteStore, name: str, condition: str, parameters: Mapping[str, Any], *, timeout_s: float = 30
+    store: StoreClient, name: str, condition: str, parameters: Mapping[str, Any], *, timeout_s: float = 30
 ) -> Result:
     """The rows of a named query for which a SQL condition over its columns holds.
 
@@ -32,7 +32,7 @@ def matching(
     return store.query(sql, query.bound(parameters), timeout_s=timeout_s)
 
 
-def try_out(store: Store | RemoteStore, name: str, condition: str, parameters: Mapping[str, Any]) -> None:
+def try_out(store: StoreClient, name: str, condition: str, parameters: Mapping[str, Any]) -> None:
     """Asks ClickHouse whether query, parameters and condition fit together, without running them.
 
     Raises what `matching` raises.

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
 HELD = (
     "SELECT concat(example_id, ' in dataset ', dataset) AS name, input FROM examples WHERE project = {project:String}"
@@ -31,7 +30,7 @@ ORDER BY dataset, partition
 """
 
 
-def held_inputs(store: Store | RemoteStore, project: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def held_inputs(store: StoreClient, project: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and input of every stored example."""
     for name, given in store.query(HELD, {"project": project}).rows:
         decoded = msgspec.json.decode(given)
@@ -39,7 +38,7 @@ def held_inputs(store: Store | RemoteStore, project: str) -> Iterator[tuple[str,
             yield name, decoded
 
 
-def stored_examples(store: Store | RemoteStore, dataset: str, project: str = "default") -> list[dict[str, Any]]:
+def stored_examples(store: StoreClient, dataset: str, project: str = "default") -> list[dict[str, Any]]:
     """A stored dataset as the objects of a dataset file; empty when there is none of that name."""
     found = store.query(ROWS, {"project": project, "dataset": dataset}).dicts()
     return [
@@ -56,9 +55,7 @@ def stored_examples(store: Store | RemoteStore, dataset: str, project: str = "de
     ]
 
 
-def store_examples(
-    store: Store | RemoteStore, dataset: str, items: list[dict[str, Any]], project: str = "default"
-) -> int:
+def store_examples(store: StoreClient, dataset: str, items: list[dict[str, Any]], project: str = "default") -> int:
     """Writes the objects of a dataset file as rows; what the store held under the name and is gone is deleted.
 
     Each item may carry `content_hash`. Returns how many rows were deleted.
@@ -71,9 +68,7 @@ def store_examples(
     return len(gone)
 
 
-def add_examples(
-    store: Store | RemoteStore, dataset: str, items: list[dict[str, Any]], project: str = "default"
-) -> None:
+def add_examples(store: StoreClient, dataset: str, items: list[dict[str, Any]], project: str = "default") -> None:
     """Writes the objects of a dataset file as rows beside what the store holds; an id that is there is replaced."""
     store.insert("examples", [_row(dataset, item, project) for item in items])
 

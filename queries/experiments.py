@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
 ONE = """
 SELECT experiment_id, name, config
@@ -38,15 +37,13 @@ LIMIT {limit:UInt32}
 """
 
 
-def store_experiment(
-    store: Store | RemoteStore, experiment: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
-) -> None:
+def store_experiment(store: StoreClient, experiment: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
     """Writes one run; written again under the same id it replaces itself."""
     store.insert("experiment_results", results)
     store.insert("experiments", [experiment])  # last: a run is on record when its results are
 
 
-def stored_experiment(store: Store | RemoteStore, key: str, project: str = "default") -> tuple[str, list[str]] | None:
+def stored_experiment(store: StoreClient, key: str, project: str = "default") -> tuple[str, list[str]] | None:
     """The record (JSON) and the results (JSON each) of the newest run with this id or name, None when there is none."""
     found = store.query(ONE, {"project": project, "key": key}).dicts()
     if not found:

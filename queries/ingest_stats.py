@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
 
-from .store.client import Result
+from .store.protocol import StoreClient
+from .store.result import Result
 
 _SENDERS = """
 SELECT project, service, environment, scope_name AS instrumentation, count() AS spans, sum(sample_weight) AS stands_for,
@@ -30,26 +29,19 @@ LIMIT {most:UInt32}
 _ARRIVED = "SELECT count() FROM spans WHERE trace_id = {trace_id:String}"
 
 
-class Queryable(Protocol):
-    """The store, local or through the running service."""
-
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:
-        """Runs one reading statement."""
-
-
-def senders(store: Queryable, seconds: int) -> Result:
+def senders(store: StoreClient, seconds: int) -> Result:
     """Who sent spans in the last `seconds`: one row for each project, service, environment and instrumentation."""
     return store.query(_SENDERS, {"seconds": seconds})
 
 
 def new_spans(
-    store: Queryable, since: datetime, seen: list[str], *, service: str = "", errors: bool = False, most: int = 1000
+    store: StoreClient, since: datetime, seen: list[str], *, service: str = "", errors: bool = False, most: int = 1000
 ) -> Result:
     """Spans stored at `since` or later whose ids are not in `seen`, oldest first."""
     parameters = {"since": since, "seen": seen, "service": service, "errors": errors, "most": most}
     return store.query(_NEW, parameters)
 
 
-def has_arrived(store: Queryable, trace_id: str) -> bool:
+def has_arrived(store: StoreClient, trace_id: str) -> bool:
     """Whether a span of the trace can be queried."""
     return bool(store.query(_ARRIVED, {"trace_id": trace_id}).rows[0][0])

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .literals import literal
 
 if TYPE_CHECKING:
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
 _MACHINES = "source IN ('code', 'llm_judge')"
 
@@ -23,7 +22,7 @@ def scored_by_another(name: str, version: str) -> str:
 
 
 def both_versions(
-    store: Store | RemoteStore, name: str, version: str, since_s: int, project: str = "default"
+    store: StoreClient, name: str, version: str, since_s: int, project: str = "default"
 ) -> list[dict[str, Any]]:
     """For each span with both: `old` and `new` score and `old_version`, the newest version other than this one."""
     return store.query(

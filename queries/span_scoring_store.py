@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
 LONGEST_INSERT_MS = 10_000
 LOT = "(sipHash64(span_id) / 18446744073709551616.)"
@@ -86,7 +85,7 @@ NO_PASSAGES = Passages()
 class Queue:
     """Reads and writes of the online workers, over an open store or through the service."""
 
-    def __init__(self, store: Store | RemoteStore) -> None:
+    def __init__(self, store: StoreClient) -> None:
         self.store = store
 
     def check_condition(self, where: str) -> None:

@@ -15,8 +15,7 @@ from .store.result import Result
 from .trace_tree import TraceTree, trace_tree
 
 if TYPE_CHECKING:
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
 SHORTEST_PREFIX = 4
 MAX_SPANS = 20_000
@@ -41,9 +40,7 @@ class Trace(msgspec.Struct, frozen=True):
         return self.tree.duration_ns
 
 
-def latest(
-    store: Store | RemoteStore, *, since: timedelta, rows: int = 20, filters: Mapping[str, Any] | None = None
-) -> Result:
+def latest(store: StoreClient, *, since: timedelta, rows: int = 20, filters: Mapping[str, Any] | None = None) -> Result:
     """The newest traces with their totals; `filters` are parameters of the query pages/traces."""
     start = datetime.now(UTC) - since
     given = {name: value for name, value in (filters or {}).items() if value}
@@ -84,7 +81,7 @@ def _with_totals(row: dict[str, Any], totals: dict[str, Any]) -> dict[str, Any]:
     return {**row, **totals, "tokens": tokens}
 
 
-def read(store: Store | RemoteStore, trace_id: str) -> Trace:
+def read(store: StoreClient, trace_id: str) -> Trace:
     """
     One trace by its id, or by the beginning of it.
 
@@ -97,7 +94,7 @@ def read(store: Store | RemoteStore, trace_id: str) -> Trace:
     return Trace(trace_id=whole, tree=trace_tree(rows), evaluations=evaluations)
 
 
-def _find(store: Store | RemoteStore, text: str) -> str:
+def _find(store: StoreClient, text: str) -> str:
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_PREFIX},32}}", text):
         raise UsageError(
             f"{text!r} is not a trace id.", hint=f"Give at least its first {SHORTEST_PREFIX} hexadecimal digits."

@@ -15,8 +15,7 @@ from .messages import input_of, output_text, question_of
 from .near_duplicates import clusters
 
 if TYPE_CHECKING:
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
 STRATA = {
     "": "''",
@@ -58,7 +57,7 @@ SELECT * FROM (
 
 
 def sample_traffic(
-    store: Store | RemoteStore,
+    store: StoreClient,
     *,
     size: int,
     since: timedelta,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ...errors import ConfigError, EvalspanError
+from ...errors import ConfigError, EvalspanError, did_you_mean
 
 Severity = Literal["high", "medium", "low", "info"]
 
@@ -250,18 +249,13 @@ def _read(
 def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any]) -> None:
     for key in values:
         if key not in kind.__struct_fields__:
-            near = get_close_matches(key, kind.__struct_fields__, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(kind.__struct_fields__)}"
-            raise ConfigError(f"unknown field `{key}`", hint=hint)
+            raise ConfigError(f"unknown field `{key}`", hint=did_you_mean(key, kind.__struct_fields__))
 
 
 def _refuse_unknown_kind(kind: Any) -> None:
     known = ("webhook", "slack", "email", "command", "log")
     if isinstance(kind, str) and kind not in known:
-        near = get_close_matches(kind, known, n=1)
-        raise ConfigError(
-            f"kind = {kind!r} is unknown", hint=f"did you mean {near[0]!r}?" if near else ", ".join(known)
-        )
+        raise ConfigError(f"kind = {kind!r} is unknown", hint=did_you_mean(kind, known))
 
 
 def place(path: Path | None, table: str, index: int, key: str = "name") -> str:

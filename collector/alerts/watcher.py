@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ...errors import EvalspanError
-from ...evaluators.suggest import did_you_mean
+from ...errors import EvalspanError, or_did_you_mean
 from ...queries import catalog
 from ...queries.conditions import check_condition, matching, try_out
 from ...queries.host.clock import Clock
@@ -52,7 +51,7 @@ def refused(
             if rule.telemetry:
                 field = "telemetry"
                 if rule.telemetry not in HELP:
-                    near = did_you_mean(rule.telemetry, HELP)
+                    near = or_did_you_mean(rule.telemetry, HELP)
                     raise EvalspanError(f"the service counts no {rule.telemetry!r}{near}", hint="/metrics has them all")
             if rule.query:
                 field = "query"

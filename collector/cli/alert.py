@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from ...errors import UsageError
-from ...evaluators.cli.drift import duration
 from ...queries import catalog
 from ...queries.cli.links import point_to
 from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
+from ...queries.durations import parse_duration
 from ...queries.store.client import connect
 from ..alerts.config import AlertRule, read_rules, read_sinks
 from ..alerts.notices import notice_of
@@ -60,7 +60,7 @@ def history(project: str, rule: str, since: str, dsn: str | None, format_: str) 
     """The alerts that were raised, newest first."""
     store = connect(dsn)
     try:
-        seconds = int(duration(since).total_seconds())
+        seconds = int(parse_duration(since, name="--since").total_seconds())
         render(catalog.get("alert_history").run(store, project=project, rule=rule, since_s=seconds), format_)
     finally:
         store.close()
@@ -72,7 +72,7 @@ def history(project: str, rule: str, since: str, dsn: str | None, format_: str) 
 @_store_option
 def silence(name: str, length: str, dsn: str | None) -> None:
     """Send nothing of a rule for a while; its alerts are still recorded."""
-    until = None if length == "0" else datetime.now(UTC) + duration(length)
+    until = None if length == "0" else datetime.now(UTC) + parse_duration(length)
     store = connect(dsn)
     try:
         rules = {row["rule"]: row for row in catalog.get("alert_overview").run(store).dicts()}

@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from ...queries.cli.output import format_option, render
+from ...queries.durations import parse_duration
 from ...queries.ingest_stats import senders
 from ...queries.store.client import Result, connect
 from ...queries.store.config import parse_dsn
 from ...queries.store.lock_file import Owner, service_of
 from ..metrics_client import counters
 from ..online.terminal import say_funnel
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.command()
@@ -36,7 +35,7 @@ def status(store: str | None, since: str, only_counters: bool, format_: str) -> 
         render(Result(["counter", "labels", "value"], ["String", "String", "Float64"], counted), format_)
         return
     with connect(store) as opened:
-        render(senders(opened, _seconds(since)), format_)
+        render(senders(opened, int(parse_duration(since, name="--since").total_seconds())), format_)
         say_funnel(opened)
     _say(owner, counted)
 
@@ -50,10 +49,3 @@ def _say(owner: Owner | None, counted: list[tuple[str, str, float]]) -> None:
     for name, labels, value in counted:
         if value and any(word in name for word in worth):
             click.echo(f"  {name}{f' ({labels})' if labels else ''}: {value:g}", err=True)
-
-
-def _seconds(text: str) -> int:
-    number, unit = text[:-1], text[-1:]
-    if unit not in _SECONDS or not number.isdigit():
-        raise click.BadParameter(f"{text!r} is not a duration such as 30m, 24h or 7d", param_hint="--since")
-    return int(number) * _SECONDS[unit]

@@ -9,9 +9,9 @@ from typing import Any
 
 from ...errors import CollectorUnreachable, EvalspanError
 from ...queries import catalog
-from ...queries.store.client import Store, connect
+from ...queries.store.client import connect
 from ...queries.store.lock_file import service_of
-from ...queries.store.remote import RemoteStore
+from ...queries.store.protocol import StoreClient
 from ..metrics_client import counters
 
 RULE = "answers"
@@ -50,6 +50,6 @@ def _not_inserted(store: Path) -> float:
     return sum(value for name, _, value in counters(owner) if name == "log_backlog_bytes")
 
 
-def _funnel(store: Store | RemoteStore) -> dict[str, Any]:
+def _funnel(store: StoreClient) -> dict[str, Any]:
     rows = catalog.get("evaluation_funnel").run(store, rule=RULE).dicts()
     return rows[0] if rows else {}

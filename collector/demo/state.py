@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ...errors import UsageError
+from ...queries.atomic_write import write_atomically
 
 
 class State(msgspec.Struct):
@@ -55,6 +56,4 @@ class StateFile:
 
     def save(self, state: State) -> None:
         """Replaces the file atomically."""
-        draft = self._path.with_suffix(".tmp")
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
-        draft.replace(self._path)
+        write_atomically(self._path, msgspec.json.format(msgspec.json.encode(state), indent=1))

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ...queries import catalog
-from ...queries.store.client import Store, connect
-from ...queries.store.remote import RemoteStore
+from ...queries.store.client import connect
+from ...queries.store.protocol import StoreClient
 from .found import Raised
 
 RULES = ("quality_dropped", "new_prompt", "answers_changed")
@@ -72,7 +72,7 @@ def wait_for_alerts(store: Path, check: Callable[[], None]) -> list[Raised]:
             time.sleep(1)
 
 
-def raised(store: Store | RemoteStore, project: str = "default") -> list[Raised]:
+def raised(store: StoreClient, project: str = "default") -> list[Raised]:
     """The newest alert of each rule and label, in the order of the rules."""
     newest: dict[str, dict[str, Any]] = {}
     for row in catalog.get("alert_history").run(store, project=project).dicts():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...instrument import semconv
 from . import langfuse, logfire, mlflow, openinference, openllmetry
-from .attributes import STATUS_ERROR, SpanAttributes, as_json, plain
+from .attributes import STATUS_ERROR, SpanAttributes, any_value, as_json
 from .messages import messages
 from .vocabulary import put_error, put_messages
 
@@ -143,7 +143,7 @@ def _message_events(span: SpanAttributes) -> None:
     for event in span.span.events:
         if event.name not in _MESSAGE_EVENTS:
             continue
-        values = {pair.key: plain(pair.value) for pair in event.attributes}
+        values = {pair.key: any_value(pair.value) for pair in event.attributes}
         if event.name == _CHOICE:
             outputs += messages(values.get("message") or values.get("content"), role="assistant")
         elif event.name in _TOLD:

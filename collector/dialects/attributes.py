@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 STATUS_ERROR = 2
 
 
-def plain(value: AnyValue) -> Any:
-    """The Python value of an OTLP attribute, nested ones included; None when unset."""
+def any_value(value: AnyValue) -> Any:
+    """The Python value of an OTLP attribute, nested ones included; bytes as base64, as OTLP/JSON has them; None when unset."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
-        return [plain(item) for item in value.array_value.values]
+        return [any_value(item) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return {pair.key: plain(pair.value) for pair in value.kvlist_value.values}
+        return {pair.key: any_value(pair.value) for pair in value.kvlist_value.values}
     if kind == "bytes_value":
-        return value.bytes_value.hex()
+        return base64.b64encode(value.bytes_value).decode()
     return getattr(value, kind) if kind else None
 
 
@@ -70,7 +71,7 @@ class SpanAttributes:
         if key in self._put:
             return self._put[key]
         found = None if key in self._taken else self._values.get(key)
-        return default if found is None else plain(found)
+        return default if found is None else any_value(found)
 
     def take(self, *keys: str) -> Any:
         """The first value among these keys; all of them are removed from the span."""
@@ -79,7 +80,7 @@ class SpanAttributes:
             if key in self._values:
                 self._taken.add(key)
                 if result is None:
-                    result = plain(self._values[key])
+                    result = any_value(self._values[key])
         return result
 
     def put(self, key: str, value: Any) -> None:

@@ -6,13 +6,13 @@ of every attribute of every span would cost more than the parse.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from ..dialects.attributes import any_value
 
 FOUND = 395
 """ClickHouse's code for throwIf, which the decoder's view calls at the second level."""
@@ -24,7 +24,7 @@ def flatten(request: ExportTraceServiceRequest) -> bool:
     for attributes in _attributes(request):
         for attribute in attributes:
             if any(item.WhichOneof("value") in ("array_value", "kvlist_value") for item in _items(attribute.value)):
-                attribute.value.string_value = msgspec.json.encode(_plain(attribute.value)).decode()
+                attribute.value.string_value = msgspec.json.encode(any_value(attribute.value)).decode()
                 found = True
     return found
 
@@ -44,14 +44,3 @@ def _items(value: AnyValue) -> Iterable[AnyValue]:
     if kind == "array_value":
         return value.array_value.values
     return [pair.value for pair in value.kvlist_value.values] if kind == "kvlist_value" else ()
-
-
-def _plain(value: AnyValue) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_plain(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
-    if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()
-    return getattr(value, kind) if kind else None

@@ -9,11 +9,10 @@ import click
 from ...queries import catalog
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 
-def say_funnel(store: Store | RemoteStore) -> None:
+def say_funnel(store: StoreClient) -> None:
     """What became of the spans of each rule, on stderr; nothing when there are no rules."""
     for row in catalog.get("evaluation_funnel").run(store).dicts():
         counts = ", ".join(

@@ -16,6 +16,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from ...evaluators.evaluation_rows import evaluation_row
 from ...evaluators.runner import Outcome
 from ...instrument import semconv
+from ..dialects.attributes import any_value, as_json
 from .message_events import EVENTS as CONTENT_EVENTS
 from .rejection import Refused
 
@@ -137,7 +138,7 @@ class Event(NamedTuple):
 def events(body: bytes, project: str) -> Iterator[Event]:
     """The evaluation results of a checked request."""
     for resource_logs in ExportLogsServiceRequest.FromString(body).resource_logs:
-        resource = {item.key: _plain(item.value) for item in resource_logs.resource.attributes}
+        resource = {item.key: _scalar(item.value) for item in resource_logs.resource.attributes}
         for scope_logs in resource_logs.scope_logs:
             for record in scope_logs.log_records:
                 nanoseconds = record.time_unix_nano or record.observed_time_unix_nano or time.time_ns()
@@ -173,12 +174,10 @@ def _event_name(record: LogRecord) -> str:
 
 
 def _attributes(record: LogRecord) -> dict[str, Any]:
-    return {item.key: _plain(item.value) for item in record.attributes}
+    return {item.key: _scalar(item.value) for item in record.attributes}
 
 
-def _plain(value: AnyValue) -> Any:
-    """A scalar as Python has it; anything nested as its text."""
-    kind = value.WhichOneof("value")
-    if kind in ("string_value", "bool_value", "int_value", "double_value"):
-        return getattr(value, kind)
-    return str(value) if kind else None
+def _scalar(value: AnyValue) -> Any:
+    """A scalar as Python has it; anything nested as its JSON text."""
+    found = any_value(value)
+    return as_json(found) if isinstance(found, list | dict) else found

@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from ...instrument import semconv
-from ..dialects.attributes import parsed, plain
+from ..dialects.attributes import any_value, parsed
 from ..dialects.messages import Message, messages
 
 DETAILS = "gen_ai.client.inference.operation.details"
@@ -38,9 +38,9 @@ def said(body: bytes, project: str) -> Iterator[Said]:
 
 
 def _messages(record: LogRecord) -> tuple[list[Message], list[Message]]:
-    attributes = {item.key: plain(item.value) for item in record.attributes}
+    attributes = {item.key: any_value(item.value) for item in record.attributes}
     name = record.event_name or str(attributes.get("event.name") or "")
-    body = plain(record.body)
+    body = any_value(record.body)
     if name == DETAILS:
         told = {**(body if isinstance(body, dict) else {}), **attributes}
         instructions = parsed(told.get(semconv.SYSTEM_INSTRUCTIONS))

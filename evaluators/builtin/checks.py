@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ...errors import UsageError
-from ..suggest import did_you_mean
+from ...errors import UsageError, or_did_you_mean
 from ..text.facts import prices
 from ..text.languages import LANGUAGES, likely_languages
 from ..text.passages import passage_text
@@ -99,7 +98,7 @@ class InLanguage(msgspec.Struct, frozen=True):
         if self.language not in LANGUAGES:
             raise UsageError(
                 f"language {self.language!r} cannot be recognised",
-                hint=f"one of {', '.join(sorted(LANGUAGES))}{did_you_mean(self.language, LANGUAGES)}",
+                hint=f"one of {', '.join(sorted(LANGUAGES))}{or_did_you_mean(self.language, LANGUAGES)}",
             )
 
     def __call__(self, output: str) -> Verdict:

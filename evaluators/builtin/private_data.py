@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ...errors import UsageError
-from ..suggest import did_you_mean
+from ...errors import UsageError, or_did_you_mean
 from .checks import Verdict, fold
 
 _PATTERNS = {
@@ -40,7 +39,7 @@ class NoPersonalData(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         for kind in self.kinds:
             if kind not in _PATTERNS:
-                near = did_you_mean(kind, _PATTERNS)
+                near = or_did_you_mean(kind, _PATTERNS)
                 raise UsageError(f"personal data of kind {kind!r} is unknown", hint=f"{', '.join(_PATTERNS)}{near}")
 
     def __call__(self, output: str) -> tuple[bool, str | None]:

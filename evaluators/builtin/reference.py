@@ -10,9 +10,8 @@ import warnings
 from collections import Counter
 from typing import Any
 
-from ...errors import UsageError
+from ...errors import UsageError, or_did_you_mean
 from ..evaluator import EvaluationWarning, Score, Unscored, evaluator
-from ..suggest import did_you_mean
 from ..text.tokens import Tokenizer, squad_tokens, unicode_tokens
 
 TOKENIZERS: dict[str, Tokenizer] = {"squad": squad_tokens, "unicode": unicode_tokens}
@@ -79,7 +78,7 @@ def _tokenizer(tokenizer: str | Tokenizer) -> Tokenizer:
     if tokenizer not in TOKENIZERS:
         raise UsageError(
             f"token_f1 has no tokenizer {tokenizer!r}",
-            hint=f"use one of {', '.join(TOKENIZERS)} or a callable{did_you_mean(tokenizer, TOKENIZERS)}",
+            hint=f"use one of {', '.join(TOKENIZERS)} or a callable{or_did_you_mean(tokenizer, TOKENIZERS)}",
         )
     return TOKENIZERS[tokenizer]
 

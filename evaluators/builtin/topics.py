@@ -22,8 +22,7 @@ from ..text.embeddings import Embedder, EndpointEmbedder, LocalEmbedder
 from ..text.passages import passage_text
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 Matrix = npt.NDArray[np.float32]
 LEAST_TEXTS, MOST_TEXTS, MOST_READ = 50, 2_000, 20_000
@@ -74,7 +73,7 @@ async def learn_topics(texts: Sequence[str], embedder: Embedder, *, count: int =
 
 
 def inputs_of(
-    store: Store | RemoteStore, since_s: int, *, project: str = "default", service: str = "", environment: str = ""
+    store: StoreClient, since_s: int, *, project: str = "default", service: str = "", environment: str = ""
 ) -> list[str]:
     """The inputs of at most 2,000 stored calls of the last `since_s` seconds, evenly over that time."""
     given = {"project": project, "service": service, "environment": environment, "since_s": since_s, "limit": MOST_READ}

@@ -13,8 +13,7 @@ from ..evaluation_rows import evaluation_row
 from ..runner import Outcome
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 WEEKLY = 20
 PPI_LABELS = 40
@@ -62,7 +61,7 @@ def week_of(text: str, now: datetime | None = None) -> tuple[datetime, datetime]
 
 
 def draw(
-    store: Store | RemoteStore,
+    store: StoreClient,
     *,
     metric: str,
     author: str,
@@ -142,7 +141,7 @@ def texts_of(messages: str) -> list[tuple[str, str]]:
 
 
 def agreement_report(
-    store: Store | RemoteStore,
+    store: StoreClient,
     *,
     metric: str = "",
     project: str = "default",

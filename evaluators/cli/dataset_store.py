@@ -21,15 +21,23 @@ from .dataset_options import file_argument, project_option, store_option
 @store_option
 def sample(file: str, size: int, since: str, where: str, by: str, seed: int, project: str, dsn: str | None) -> None:
     """Draw the distribution partition from stored traffic, with the weight of each case; replaces an earlier draw."""
+    from ...queries.durations import parse_duration
     from ...queries.store.client import connect
     from ...queries.traffic_sample import sample_traffic
     from ..datasets import Dataset, Example
-    from .export import duration
 
     path = Path(file)
     found = Dataset.load(path) if path.exists() else Dataset(path.stem)
     with connect(dsn) as store:
-        cases = sample_traffic(store, size=size, since=duration(since), where=where, by=by, seed=seed, project=project)
+        cases = sample_traffic(
+            store,
+            size=size,
+            since=parse_duration(since, name="--since"),
+            where=where,
+            by=by,
+            seed=seed,
+            project=project,
+        )
     if not cases:
         raise UsageError(f"no stored model call of the last {since} matches", hint="widen --since or --where")
     for old in found.partition("distribution"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,20 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from ...errors import UsageError
 from ...queries.cli.links import point_to
 from ...queries.cli.output import format_option, render
+from ...queries.durations import parse_duration
 from ...queries.store.client import Result, connect
 from ..drift.report import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
 from ..drift.units import in_unit
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 EXIT_DRIFT, EXIT_TOO_THIN = 3, 4
 _MEANS = {"latency": " (geometric mean)", "ttft": " (geometric mean)", "cost": " a call", "error_rate": " of the calls"}
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @click.command()
@@ -68,10 +65,14 @@ def drift(
     store = connect(dsn)
     try:
         if learn_topics is not None:
-            _learn(store, duration(since), learn_topics, embedder, options)
+            _learn(store, parse_duration(since, name="--since"), learn_topics, embedder, options)
             return
         report = find_drift(
-            store, since=duration(since), until=until.replace(tzinfo=UTC) if until else None, usage=True, **options
+            store,
+            since=parse_duration(since, name="--since"),
+            until=until.replace(tzinfo=UTC) if until else None,
+            usage=True,
+            **options,
         )
         ends = {"to": f"{report.until:%Y-%m-%dT%H:%M:%S}", "from": f"{report.since:%Y-%m-%dT%H:%M:%S}"}
         named = {name: options[name] for name in ("metric", "by", "project")}
@@ -87,7 +88,7 @@ def drift(
     ctx.exit({"drift": EXIT_DRIFT, "too_thin": EXIT_TOO_THIN}.get(report.verdict, 0))
 
 
-def _learn(store: Store | RemoteStore, since: timedelta, path: Path, embedder: str, options: dict[str, Any]) -> None:
+def _learn(store: StoreClient, since: timedelta, path: Path, embedder: str, options: dict[str, Any]) -> None:
     from ..builtin.topics import embedder_of, inputs_of, learn_topics
 
     scope = {name: options[name] for name in ("project", "service", "environment")}
@@ -97,14 +98,6 @@ def _learn(store: Store | RemoteStore, since: timedelta, path: Path, embedder: s
     click.echo(f"{len(topics.names)} topics of {topics.learned_from} different inputs in {path}:", err=True)
     click.echo("\n".join(f"{number:02d} {name}" for number, name in enumerate(topics.names, start=1)))
     click.echo(f'name them online with evaluators = ["module:TOPICS"], TOPICS = InputTopic({str(path)!r})', err=True)
-
-
-def duration(text: str) -> timedelta:
-    """A length of time such as 90m, 24h, 7d or 2w. Raises UsageError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text.strip())
-    if not found or float(found[1]) <= 0:
-        raise UsageError(f"{text!r} is not a length of time.", hint="Write 90m, 24h, 7d or 2w.")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
 
 
 def _as_rows(report: DriftReport) -> Result:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import UsageError
+from ...queries.durations import parse_duration
 
 if TYPE_CHECKING:
     from ...queries.failures.selection import Found
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 FORMATS = ("jsonl", "parquet", "promptfoo", "inspect", "openai-evals", "huggingface", "pytest")
 RULES = ("api_key", "email", "iban", "card", "phone")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @click.group()
@@ -61,7 +57,7 @@ def failures(
     from ...queries.failures.selection import find_failures
     from ...queries.store.client import connect
 
-    window = duration(since)
+    window = parse_duration(since, name="--since")
     path = Path(destination)
     with connect(dsn) as store:
         known = [*_held_by_files(against, path, format_), *_held_by_store(store, project)]
@@ -74,14 +70,6 @@ def failures(
         click.echo(f"  next: evalspan dataset review {path}", err=True)
 
 
-def duration(text: str) -> timedelta:
-    """90m, 24h, 7d, 2w as a time span. Raises UsageError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
-    if not match or float(match[1]) <= 0:
-        raise UsageError(f"--since {text!r} is not a duration", hint="write 90m, 24h, 7d or 2w")
-    return timedelta(seconds=float(match[1]) * SECONDS[match[2]])
-
-
 def _held_by_files(against: tuple[str, ...], path: Path, format_: str) -> list[tuple[str, str]]:
     from ...queries.messages import question_of
     from ..datasets import Dataset
@@ -90,7 +78,7 @@ def _held_by_files(against: tuple[str, ...], path: Path, format_: str) -> list[t
     return [(f"{one.id} in {file}", question_of(one.input)) for file in files for one in Dataset.load(file)]
 
 
-def _held_by_store(store: Store | RemoteStore, project: str) -> list[tuple[str, str]]:
+def _held_by_store(store: StoreClient, project: str) -> list[tuple[str, str]]:
     from ...queries.examples import held_inputs
     from ...queries.messages import question_of
 

@@ -147,7 +147,7 @@ def parse_margins(given: tuple[str, ...]) -> dict[str, float]:
 
 
 def _write(report: GateReport, options: dict[str, Any]) -> None:
-    from ...queries.exports.atomic_write import write_atomically
+    from ...queries.atomic_write import write_atomically
     from ..reports.github import in_github, workflow_commands, write_step_summary
     from ..reports.junit import junit_xml
     from ..reports.markdown import markdown

@@ -113,14 +113,14 @@ def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) ->
 
 
 def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[str, Any]) -> list[Summary]:
+    from ...queries.durations import parse_duration
     from ...queries.store.client import connect
     from ..scoring.spans import compare_versions, score_spans
-    from .drift import duration
 
     with connect(options["dsn"]) as store, progress(None, "score") as advance:
         scored = asyncio.run(
             score_spans(
-                store, suite, since=duration(options["since"]), where=options["where"], project=options["project"],
+                store, suite, since=parse_duration(options["since"], name="--since"), where=options["where"], project=options["project"],
                 fraction=options["fraction"], concurrency=options["concurrency"], timeout_s=options["timeout_s"],
                 rebaselined=frozenset(rebaselined), advance=advance,
             )
@@ -131,7 +131,10 @@ def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[st
         for one in suite:
             if one.name in rebaselined:
                 click.echo(
-                    compare_versions(store, one, since=duration(options["since"]), project=options["project"]), err=True
+                    compare_versions(
+                        store, one, since=parse_duration(options["since"], name="--since"), project=options["project"]
+                    ),
+                    err=True,
                 )
     return found
 
@@ -152,8 +155,8 @@ def _follow(options: dict[str, Any]) -> None:
 
 
 def _chosen(reference: str | None, only: tuple[str, ...]) -> tuple[list[Evaluator], set[str]]:
+    from ...errors import or_did_you_mean
     from ..loading import load_suite
-    from ..suggest import did_you_mean
 
     if not reference:
         raise UsageError("score needs a suite", hint="--suite module:evaluators, for example --suite checks:SUITE")
@@ -163,7 +166,8 @@ def _chosen(reference: str | None, only: tuple[str, ...]) -> tuple[list[Evaluato
         if name not in [one.name for one in suite]:
             known = [one.name for one in suite]
             raise UsageError(
-                f"{reference} has no evaluator {name!r}", hint=f"it has {', '.join(known)}{did_you_mean(name, known)}"
+                f"{reference} has no evaluator {name!r}",
+                hint=f"it has {', '.join(known)}{or_did_you_mean(name, known)}",
             )
     chosen = [one for one in suite if not names or one.name in names]
     return chosen, {name.removesuffix("@new") for name in only if name.endswith("@new")}

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ...errors import DatasetError
-from ...queries.exports.atomic_write import jsonl, write_atomically
+from ...queries.atomic_write import jsonl, write_atomically
 from . import approval, rules
 from .example import PARTITIONS, Example
 from .files import read_examples

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
-from ...errors import DatasetError
+from ...errors import DatasetError, or_did_you_mean
 
 PARTITIONS = ("golden", "regression", "adversarial", "distribution")
 
@@ -51,10 +50,9 @@ class Example(msgspec.Struct, kw_only=False):
         if not isinstance(self.id, str) or not self.id.strip():
             raise DatasetError("an example needs an id, a non-empty text", hint='add "id": "a-unique-name"')
         if self.partition not in PARTITIONS:
-            near = get_close_matches(str(self.partition), PARTITIONS, n=1)
             raise DatasetError(
                 f"example {self.id!r}: there is no partition {self.partition!r}",
-                hint=(f"did you mean {near[0]!r}? " if near else "") + f"partitions: {', '.join(PARTITIONS)}",
+                hint=f"partitions: {', '.join(PARTITIONS)}{or_did_you_mean(str(self.partition), PARTITIONS)}",
             )
         if not isinstance(self.input, dict):
             raise DatasetError(
@@ -126,10 +124,9 @@ class Example(msgspec.Struct, kw_only=False):
         name = item.get("id", "without id")
         unknown = [key for key in fields if key not in cls.__struct_fields__]
         if unknown:
-            near = get_close_matches(unknown[0], cls.__struct_fields__, n=1)
             raise DatasetError(
                 f"example {name!r}: unknown field {unknown[0]!r}",
-                hint=(f"did you mean {near[0]!r}? " if near else "") + "anything of your own goes under metadata",
+                hint=f"anything of your own goes under metadata{or_did_you_mean(unknown[0], cls.__struct_fields__)}",
             )
         missing = [key for key in ("id", "partition", "input") if key not in fields]
         if missing:

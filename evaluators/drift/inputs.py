@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ...queries import catalog
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 WORDS_P = 0.02
 TOPICS = "input_topic"
 
 
-def inputs_that_moved(store: Store | RemoteStore, period: Mapping[str, Any]) -> list[str]:
+def inputs_that_moved(store: StoreClient, period: Mapping[str, Any]) -> list[str]:
     """What moved in lengths, languages, tags and words, each with its size and certainty."""
     told = [
         f"{row['feature']}: median {row['median_before']:g} before, {row['median_after']:g} after "
@@ -48,5 +47,5 @@ def _topics(shares: list[tuple[str, float, float]]) -> str:
     return ", ".join(f"{label!r} ({before:.0%} to {after:.0%})" for label, before, after in shares[:3])
 
 
-def _rows(store: Store | RemoteStore, name: str, period: Mapping[str, Any], **parameters: Any) -> list[dict[str, Any]]:
+def _rows(store: StoreClient, name: str, period: Mapping[str, Any], **parameters: Any) -> list[dict[str, Any]]:
     return catalog.get(name).run(store, timeout_s=120, **period, **parameters).dicts()

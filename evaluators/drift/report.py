@@ -13,8 +13,7 @@ from ...queries import catalog
 from .inputs import inputs_that_moved
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 # The metrics of the table `usage`: what calls cost their users.
 USAGE = ("error_rate", "latency", "ttft", "cost", "input_tokens", "output_tokens")
@@ -74,7 +73,7 @@ class _Period(msgspec.Struct, frozen=True):
 
 
 def find_drift(
-    store: Store | RemoteStore,
+    store: StoreClient,
     *,
     project: str = "default",
     service: str = "",
@@ -133,7 +132,7 @@ def find_drift(
 
 
 def _found(
-    store: Store | RemoteStore,
+    store: StoreClient,
     period: _Period,
     window_s: int,
     enough: dict[str, list[dict[str, Any]]],
@@ -152,7 +151,7 @@ def _found(
     return _with_traces(store, period, _told_once(moves))
 
 
-def _tables(store: Store | RemoteStore, period: _Period, *, usage: bool) -> list[str]:
+def _tables(store: StoreClient, period: _Period, *, usage: bool) -> list[str]:
     """Where the metric is found: scores before usage when all are asked for. Raises UsageError when nowhere."""
     if not period.metric:
         return ["evaluations", "usage"] if usage else ["evaluations"]
@@ -167,11 +166,11 @@ def _tables(store: Store | RemoteStore, period: _Period, *, usage: bool) -> list
     return ["evaluations"]
 
 
-def _volumes(store: Store | RemoteStore, period: _Period, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def _volumes(store: StoreClient, period: _Period, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     return {of: _rows(store, "score_volume", period, of=of, metric=period.metric) for of in tables}
 
 
-def _rows(store: Store | RemoteStore, name: str, period: _Period, **parameters: Any) -> list[dict[str, Any]]:
+def _rows(store: StoreClient, name: str, period: _Period, **parameters: Any) -> list[dict[str, Any]]:
     return catalog.get(name).run(store, timeout_s=120, **period.parameters(), **parameters).dicts()
 
 
@@ -193,7 +192,7 @@ def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
     return next((size for size in fitting if typical * size / since_s >= WINDOW_SCORES), fitting[-1])
 
 
-def _found_by_detector(store: Store | RemoteStore, period: _Period, window_s: int, alpha: float, of: str) -> list[Move]:
+def _found_by_detector(store: StoreClient, period: _Period, window_s: int, alpha: float, of: str) -> list[Move]:
     horizon = -(-period.since_s // window_s)
     asked = {"metric": period.metric, "window_s": window_s, "alpha": alpha, "horizon": horizon, "min_n": 5}
     rows = _rows(store, "e_detector", period, of=of, **asked)
@@ -229,7 +228,7 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Mo
 
 
 def _found_by_dimension(
-    store: Store | RemoteStore, period: _Period, dimensions: Sequence[str], q: float, of: str
+    store: StoreClient, period: _Period, dimensions: Sequence[str], q: float, of: str
 ) -> list[Move]:
     return [
         Move(
@@ -270,7 +269,7 @@ def _told_once(moves: Sequence[Move]) -> list[Move]:
     return told
 
 
-def _with_traces(store: Store | RemoteStore, period: _Period, moves: Sequence[Move]) -> list[Move]:
+def _with_traces(store: StoreClient, period: _Period, moves: Sequence[Move]) -> list[Move]:
     """Each finding with the five traces to read first; what was found twice shows them once."""
     shown: set[tuple[str, str]] = set()
     told = []

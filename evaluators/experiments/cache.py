@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ...queries.exports.atomic_write import write_atomically
+from ...queries.atomic_write import write_atomically
 from ..runner import Outcome
 from .fingerprint import Touched, file_hash, listening, project_fingerprint
 from .target import Answer, Target

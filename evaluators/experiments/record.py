@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from ...queries.exports.atomic_write import write_atomically
+from ...queries.atomic_write import write_atomically
 from ..runner import Outcome
 from .case_verdict import Status
 from .target import Identity

@@ -11,13 +11,12 @@ from ...errors import UsageError
 from .record import CaseResult, Experiment, load_experiment
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 PASSED = {True: "pass", False: "fail", None: "unknown"}
 
 
-def save_to_store(store: Store | RemoteStore, run: Experiment, *, project: str = "default", verdict: str = "") -> None:
+def save_to_store(store: StoreClient, run: Experiment, *, project: str = "default", verdict: str = "") -> None:
     """Writes the run into `experiments` and `experiment_results`."""
     from ...queries.experiments import store_experiment
 

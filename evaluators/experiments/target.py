@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ...errors import UsageError
-from ..evaluator import plain, reason_of
+from ...errors import UsageError, or_did_you_mean
+from ...queries.plain_json import plain_json
+from ..evaluator import reason_of
 from ..loading import load_object
-from ..suggest import did_you_mean
 from .fingerprint import watching
 
 
@@ -160,7 +160,7 @@ def identity_of(function: Any, reference: str, model: str = "", prompt_version: 
         reference,
         model or _text(getattr(function, "model", "")),
         prompt_version or _text(getattr(function, "prompt_version", "")),
-        plain(parameters) if isinstance(parameters, Mapping) else {},
+        plain_json(parameters) if isinstance(parameters, Mapping) else {},
     )
 
 
@@ -174,8 +174,8 @@ def _as_answer(result: Any, latency_s: float, at: str) -> Answer:
     if isinstance(result, str):
         return Answer(result, latency_s=latency_s, timestamp=at)
     if isinstance(result, Mapping) and isinstance(result.get("output"), str):
-        details = {str(key): plain(value) for key, value in result.items() if key not in ("output", "context")}
-        return Answer(result["output"], plain(result.get("context")), None, latency_s, at, details)
+        details = {str(key): plain_json(value) for key, value in result.items() if key not in ("output", "context")}
+        return Answer(result["output"], plain_json(result.get("context")), None, latency_s, at, details)
     return Answer(None, error=_complaint(result), latency_s=latency_s, timestamp=at)
 
 
@@ -184,7 +184,7 @@ def _complaint(result: Any) -> str:
         return f'The target returned {type(result).__name__}, not a text or {{"output": text}}'
     if "output" in result:
         return f"The target's output is {type(result['output']).__name__}, not a text"
-    near = did_you_mean("output", [str(key) for key in result])
+    near = or_did_you_mean("output", [str(key) for key in result])
     return f'The target returned an object without "output"{near}: it has {", ".join(map(str, result)) or "nothing"}'
 
 

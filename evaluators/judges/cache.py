@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 
+from ...errors import UsageError
+from ...queries.atomic_write import write_atomically
 from .providers import Reply, Request
 
 
@@ -37,11 +38,8 @@ class AnswerCache:
         """Keeps an answer. A full or read-only disk costs the cache, not the judgement."""
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(msgspec.json.encode(reply))
-            Path(file.name).replace(path)
-        except OSError:
+            write_atomically(path, msgspec.json.encode(reply), durable=False)
+        except (OSError, UsageError):
             return
 
     def _path(self, key: str) -> Path:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from ...errors import UsageError
+from ...errors import UsageError, or_did_you_mean
 from ..evaluator import fingerprint
-from ..suggest import did_you_mean
 
 FOLDER = Path(__file__).with_name("prompts")
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -67,7 +66,7 @@ def _read(source: str | Path) -> Prompt:
     if not path.is_file():
         raise UsageError(
             f"no judge prompt {str(source)!r}",
-            hint=f"a file, or one of {', '.join(shipped_prompts())}{did_you_mean(str(source), shipped_prompts())}",
+            hint=f"a file, or one of {', '.join(shipped_prompts())}{or_did_you_mean(str(source), shipped_prompts())}",
         )
     head, *parts = re.split(r"^=== (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     sections = {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
@@ -86,7 +85,7 @@ def _fill(text: str, values: Mapping[str, str], name: str) -> str:
         if match[1] not in values:
             raise UsageError(
                 f"the judge prompt {name!r} has a slot {match.group()} that nothing fills",
-                hint=f"the slots are {', '.join(values)}{did_you_mean(match[1], values)}",
+                hint=f"the slots are {', '.join(values)}{or_did_you_mean(match[1], values)}",
             )
         return values[match[1]]
 

@@ -15,8 +15,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from ...errors import EvalspanError, UsageError
-from ..suggest import did_you_mean
+from ...errors import EvalspanError, UsageError, or_did_you_mean
 
 _LOOPBACK_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")
 
@@ -156,7 +155,7 @@ def connect(provider: str, *, base_url: str | None = None, api_key: str | None =
     if provider not in DIALECTS:
         raise UsageError(
             f"no judge provider {provider!r}",
-            hint=f"use openai (with base_url for compatible servers) or anthropic{did_you_mean(provider, tuple(DIALECTS))}",
+            hint=f"use openai (with base_url for compatible servers) or anthropic{or_did_you_mean(provider, tuple(DIALECTS))}",
         )
     return Endpoint(provider, base_url, api_key)
 

@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...errors import ConfigError, EvalspanError
+from ...errors import ConfigError, EvalspanError, or_did_you_mean
 from ..evaluator import Evaluator
 from ..loading import load_object
 from ..runner import check_suite
-from ..suggest import did_you_mean
 
 
 class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -163,7 +162,9 @@ def _rule(values: dict[str, Any]) -> EvaluationRule:
     known = EvaluationRule.__struct_fields__
     for key in values:
         if key not in known:
-            raise ConfigError(f"unknown field `{key}`", hint=did_you_mean(key, known).strip("; ") or ", ".join(known))
+            raise ConfigError(
+                f"unknown field `{key}`", hint=or_did_you_mean(key, known).strip("; ") or ", ".join(known)
+            )
     if isinstance(values.get("evaluators"), str):
         values = {**values, "evaluators": [values["evaluators"]]}
     if isinstance(values.get("backfill_from"), date):  # TOML has dates of its own

@@ -14,8 +14,7 @@ from .config import EvaluationConfig, Problem, ReadyRule
 from .worker import Count, RuleWorker
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 _log = logging.getLogger(__name__)
 _STORE_AWAY_S = 5.0
@@ -44,7 +43,7 @@ class Follower:
 
     def __init__(
         self,
-        store: Store | RemoteStore,
+        store: StoreClient,
         rules: Sequence[ReadyRule],
         config: EvaluationConfig | None = None,
         *,

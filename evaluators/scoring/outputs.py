@@ -13,10 +13,9 @@ from typing import Any
 
 import msgspec
 
-from ...errors import UsageError
+from ...errors import UsageError, or_did_you_mean
 from ..evaluator import Evaluator
 from ..runner import Outcome, run_evaluator
-from ..suggest import did_you_mean
 
 _FIELDS = ("input", "output", "expected", "context", "span", "example")
 # What experiments, datasets and other tools call the same things.
@@ -189,7 +188,7 @@ def _stored(line: bytes, place: str, number: str) -> Stored:
             if name not in record and other in record:
                 record[name] = record[other]
     if "output" not in record:
-        raise UsageError(f"{place} has no output{did_you_mean('output', record)}", hint='each line needs "output"')
+        raise UsageError(f"{place} has no output{or_did_you_mean('output', record)}", hint='each line needs "output"')
     metadata = record.get("metadata") if isinstance(record.get("metadata"), dict) else {}
     arguments = {name: record.get(name) for name in _FIELDS}
     arguments["context"] = record.get("context") or (metadata or {}).get("context")

@@ -29,15 +29,14 @@ from ..runner import run_evaluator
 from .outputs import Scored
 
 if TYPE_CHECKING:
-    from ...queries.store.client import Store
-    from ...queries.store.remote import RemoteStore
+    from ...queries.store.protocol import StoreClient
 
 PAGE = 200
 SAY_EVERY_S, ALIVE_S = 10.0, 60.0
 
 
 async def score_spans(
-    store: Store | RemoteStore,
+    store: StoreClient,
     suite: Sequence[Evaluator],
     *,
     since: timedelta,
@@ -89,9 +88,7 @@ async def score_spans(
     return scored
 
 
-def compare_versions(
-    store: Store | RemoteStore, evaluator: Evaluator, *, since: timedelta, project: str = "default"
-) -> str:
+def compare_versions(store: StoreClient, evaluator: Evaluator, *, since: timedelta, project: str = "default") -> str:
     """How the current version scores against the one before it on the same spans, in one line."""
     from ..statistics import paired_difference
 
@@ -109,9 +106,7 @@ def compare_versions(
     )
 
 
-def follow(
-    store: Store | RemoteStore, options: dict[str, Any], *, shard: int, shards: int, say: Callable[[str], None]
-) -> None:
+def follow(store: StoreClient, options: dict[str, Any], *, shard: int, shards: int, say: Callable[[str], None]) -> None:
     """Scores spans as they arrive until SIGINT or SIGTERM; by the rules of a file, or one rule made of a suite.
 
     `say` is told what begins, what goes on and what is off. Raises UsageError with the reason when no rule can run.

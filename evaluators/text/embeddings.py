@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ...errors import UsageError
 from ...instrument.suppression import suppress
+from ...queries.atomic_write import write_atomically
 from ..judges.providers import stable_address
 
 Vector = npt.NDArray[np.float32]
@@ -148,11 +149,7 @@ class CachedEmbedder:
     def _keep(self, text: str, vector: Vector) -> None:
         self._known[text] = vector
         if self.folder is not None:
-            path = self._path(text)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{id(vector)}")
-            vector.tofile(partial)
-            partial.replace(path)
+            write_atomically(self._path(text), vector.tobytes(), durable=False)
 
     def _path(self, text: str) -> Path:
         assert self.folder is not None

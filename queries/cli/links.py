@@ -7,13 +7,14 @@ from urllib.parse import urlencode
 
 import click
 
+from ..store.protocol import StoreClient
 from ..store.remote import RemoteStore
 
 if TYPE_CHECKING:
-    from ..store.client import Store
+    pass
 
 
-def point_to(store: Store | RemoteStore, path: str, **query: str) -> None:
+def point_to(store: StoreClient, path: str, **query: str) -> None:
     """Says on stderr which page shows the same; says nothing when no service runs, for nothing would answer there."""
     if not isinstance(store, RemoteStore) or not store.owner.http:
         return

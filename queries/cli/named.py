@@ -13,8 +13,7 @@ from .output import ListsByDefault, format_option, render
 from .sql import parse_parameters, store_option
 
 if TYPE_CHECKING:
-    from ..store.client import Store
-    from ..store.remote import RemoteStore
+    from ..store.protocol import StoreClient
 
 
 @click.group(cls=ListsByDefault)
@@ -69,7 +68,7 @@ def run(name: str, parameters: tuple[str, ...], format_: str, store: str | None)
             click.echo(_why_nothing(opened, query, given), err=True)
 
 
-def _why_nothing(store: Store | RemoteStore, query: catalog.Query, given: Mapping[str, Any]) -> str:
+def _why_nothing(store: StoreClient, query: catalog.Query, given: Mapping[str, Any]) -> str:
     """What is missing when a query has no rows, as far as a look at the store can say."""
     values = query.bound(given)
     project = values.get("project", "")

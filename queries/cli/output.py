@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any, TextIO
-from uuid import UUID
 
 import click
 import msgspec
 
+from ..plain_json import plain_json
 from ..store.client import Result
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
@@ -55,37 +51,18 @@ def render(result: Result, format_: str = "table", *, file: TextIO | None = None
         _markdown(result, out)
 
 
-def plain(value: Any) -> Any:
-    """A cell as JSON has it: times as ISO 8601 with Z, decimals and big integers as numbers, NaN as null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, (UUID, IPv4Address, IPv6Address)):
-        return str(value)
-    return value if value is None or isinstance(value, (str, int, bool)) else str(value)
-
-
 def _json(value: Any, indent: int = 0) -> str:
-    text = msgspec.json.encode(plain(value))
+    text = msgspec.json.encode(plain_json(value))
     return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
 
 def _csv_cell(value: Any) -> Any:
-    simple = plain(value)
+    simple = plain_json(value)
     return _json(simple) if isinstance(simple, (dict, list)) else simple
 
 
 def _text(value: Any) -> str:
-    simple = plain(value)
+    simple = plain_json(value)
     if simple is None:
         return "NULL"
     if isinstance(simple, bool):

@@ -16,8 +16,7 @@ from ..untrusted.suggestions import Vocabulary, vocabulary, with_suggestion
 from .output import FORMATS, render
 
 if TYPE_CHECKING:
-    from ..store.client import Store
-    from ..store.remote import RemoteStore
+    from ..store.protocol import StoreClient
 
 HELP = r"""\d            the tables            \d TABLE      a table's columns
 \n            the named queries     \f FORMAT     table, json, jsonl, csv or markdown
@@ -28,7 +27,7 @@ A statement ends with ; or an empty line."""
 class Prompt:
     """Reads statements from the terminal and runs them until the user leaves."""
 
-    def __init__(self, store: Store | RemoteStore, format_: str, timeout_s: float) -> None:
+    def __init__(self, store: StoreClient, format_: str, timeout_s: float) -> None:
         self._store, self._format, self._timeout_s = store, format_, timeout_s
         self._known: Vocabulary = vocabulary(store)
 

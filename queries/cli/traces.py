@@ -9,12 +9,13 @@ import click
 import msgspec
 
 from .. import traces as reading
-from ..durations import duration, spelled
+from ..durations import format_duration, parse_duration
+from ..plain_json import plain_json
 from ..store.client import connect
 from ..store.result import Result
 from ..trace_tree import Row, Span, TraceTree, begin_ns, terminal_rows
 from .links import point_to
-from .output import ListsByDefault, format_option, plain, render
+from .output import ListsByDefault, format_option, render
 from .sql import store_option
 
 BAR = 24
@@ -41,7 +42,7 @@ def traces() -> None:
 def list_(since: str, limit: int, store: str | None, format_: str, **filters: Any) -> None:
     """The newest traces with their totals."""
     with connect(store) as opened:
-        found = reading.latest(opened, since=duration(since), rows=limit, filters=filters)
+        found = reading.latest(opened, since=parse_duration(since, name="--since"), rows=limit, filters=filters)
         point_to(opened, "/traces", since=since, **filters)
     if format_ != "table":
         render(found, format_)
@@ -65,12 +66,12 @@ def show(trace_id: str, messages: bool, format_: str, store: str | None) -> None
     if format_ == "json":
         whole = {
             "trace_id": trace.trace_id,
-            "spans": [plain(trace.tree.spans[span_id]) for span_id in trace.tree.order],
-            "evaluations": [plain(row) for row in trace.evaluations],
+            "spans": [plain_json(trace.tree.spans[span_id]) for span_id in trace.tree.order],
+            "evaluations": [plain_json(row) for row in trace.evaluations],
         }
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n")
         return
-    click.echo(f"trace {trace.trace_id}  {trace.start:%Y-%m-%d %H:%M:%S} UTC  {spelled(trace.duration_ns)}")
+    click.echo(f"trace {trace.trace_id}  {trace.start:%Y-%m-%d %H:%M:%S} UTC  {format_duration(trace.duration_ns)}")
     if len(trace.tree.spans) >= reading.MAX_SPANS:
         click.echo(f"only its first {reading.MAX_SPANS:,} spans are shown; `evalspan sql` reads all", err=True)
     scores: dict[str, list[str]] = {}
@@ -84,7 +85,7 @@ def show(trace_id: str, messages: bool, format_: str, store: str | None) -> None
 
 def _echo_span(node: Row, tree: TraceTree, scores: list[str], messages: bool) -> None:
     row = node.span
-    facts = [spelled(row["duration_ns"])]
+    facts = [format_duration(row["duration_ns"])]
     if row["request_model"]:
         facts.append(row["request_model"])
     if row["input_tokens"] or row["output_tokens"]:
@@ -158,7 +159,7 @@ def _shown(found: Result) -> Result:
                 name,
                 row["service"],
                 row["input"][:60],
-                spelled(row["duration_ns"]),
+                format_duration(row["duration_ns"]),
                 row["spans"],
                 row["tokens"],
                 cost,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from .atomic_write import jsonl, write_atomically
+from ..atomic_write import jsonl, write_atomically
 from .messages import conversation
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .atomic_write import jsonl, write_atomically
+from ..atomic_write import jsonl, write_atomically
 from .messages import conversation
 
 

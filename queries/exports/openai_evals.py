@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from .atomic_write import jsonl, write_atomically
+from ..atomic_write import jsonl, write_atomically
 from .messages import conversation
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from .atomic_write import write_atomically
+from ..atomic_write import write_atomically
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:

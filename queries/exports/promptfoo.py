@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .atomic_write import write_atomically
+from ..atomic_write import write_atomically
 
 _TEMPLATE = re.compile(r"\{[{%#]")
 LIKENESS = 0.5  # ROUGE-N recall that still counts as the expected answer

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from .atomic_write import jsonl, write_atomically
+from ..atomic_write import jsonl, write_atomically
 
 SOURCE = '''"""Regression cases from production failures. Yours to edit.
 

@@ -19,8 +19,7 @@ from ...errors import QueryError
 from .cases import case_of, one_per_cluster, split
 
 if TYPE_CHECKING:
-    from ..store.client import Store
-    from ..store.remote import RemoteStore
+    from ..store.protocol import StoreClient
 
 TRACES_AT_ONCE = 1000
 HEX = re.compile("[0-9a-f]{1,64}")
@@ -119,7 +118,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_failures(
-    store: Store | RemoteStore,
+    store: StoreClient,
     *,
     since: timedelta,
     where: str = "",
@@ -182,7 +181,7 @@ def _condition(where: str) -> str:
     return own if JUDGEMENT.search(re.sub(r"'[^']*'", "''", where)) else f"{USUAL_FAILURES} AND {own}"
 
 
-def _judged(store: Store | RemoteStore, where: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+def _judged(store: StoreClient, where: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         return store.query(JUDGED_SPANS.replace("{condition}", _condition(where)), parameters).dicts()
     except QueryError as error:
@@ -196,7 +195,7 @@ def _judged(store: Store | RemoteStore, where: str, parameters: dict[str, Any]) 
 
 
 def _of_traces(
-    store: Store | RemoteStore,
+    store: StoreClient,
     parameters: Mapping[str, Any],
     sql: str,
     by_trace: Mapping[str, Sequence[Mapping[str, Any]]],

@@ -45,10 +45,10 @@ async def send(
     headers: dict[str, str],
     *,
     threads: Executor,
-    spelled: Callable[[QueryError], str],
+    written_error: Callable[[QueryError], str],
 ) -> web.StreamResponse:
     """
-    Sends what the statement yields. `spelled` writes an error as ClickHouse does.
+    Sends what the statement yields. `written_error` writes an error as ClickHouse does.
 
     Raises:
         QueryError: the statement fails before anything was sent.
@@ -67,7 +67,7 @@ async def send(
             return web.Response(body=body, headers=headers)
         await response.prepare(request)
         try:
-            async for chunk in _with_error(begun, source, tag, spelled):
+            async for chunk in _with_error(begun, source, tag, written_error):
                 await _write(response, packer.compress(chunk) if packer else chunk)
             if packer:
                 await _write(response, packer.flush())
@@ -120,7 +120,7 @@ class _Source:
 
 
 async def _with_error(
-    begun: list[bytes], source: _Source, tag: str, spelled: Callable[[QueryError], str]
+    begun: list[bytes], source: _Source, tag: str, written_error: Callable[[QueryError], str]
 ) -> AsyncIterator[bytes]:
     for chunk in begun:
         yield chunk
@@ -128,7 +128,7 @@ async def _with_error(
         while (more := await source.next()) is not None:
             yield more
     except QueryError as error:
-        message = spelled(error)
+        message = written_error(error)
         # How ClickHouse tells of an error after the answer has begun: the header named the tag.
         yield f"\r\n__exception__\r\n{tag}\r\n{message}{len(message.encode())} {tag}\r\n__exception__\r\n".encode()
 

@@ -201,7 +201,7 @@ class SqlPort:
         reply = await asyncio.get_running_loop().run_in_executor(
             self._threads, lambda: self._run(statement, session, project, name, owner=owner)
         )
-        return await send(request, statement, reply, headers, threads=self._threads, spelled=self._message)
+        return await send(request, statement, reply, headers, threads=self._threads, written_error=self._message)
 
     def _run(self, statement: Statement, session: Session, project: str | None, name: str, *, owner: bool) -> Reply:
         database = statement.database or session.database

@@ -28,7 +28,7 @@ from .staging import insert_from_file, insert_through_file
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-    from .remote import RemoteStore
+    from .protocol import StoreClient
 
 __all__ = ["Result", "Store", "connect", "open_store"]
 
@@ -274,7 +274,7 @@ def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True
     return Store(parse_dsn(dsn), readers=readers, migrate=migrate, cluster=cluster)
 
 
-def connect(dsn: str | None = None) -> Store | RemoteStore:
+def connect(dsn: str | None = None) -> StoreClient:
     """
     The store for a command: through the running service when one owns it, else opened here.
 

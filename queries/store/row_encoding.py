@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
-from ...errors import UsageError
+from ...errors import UsageError, did_you_mean
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
@@ -53,13 +52,6 @@ def encode_rows(table: str, rows: Sequence[Mapping[str, Any]], columns: Columns)
             line[name] = _plain(value, columns.types[name], f"{table}, row {number}, column {name}")
         lines.append(_encoder.encode(line))
     return b"\n".join(lines) + b"\n"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest known name as a hint, else all of them."""
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(names))}."
 
 
 def _plain(value: Any, kind: str, where: str) -> Any:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...errors import QueryError
+from ...errors import QueryError, nearest
 from ..store.config import DATABASE
 from .sql_gate import ACCESS_DENIED
 
 if TYPE_CHECKING:
-    from ..store.client import Store
-    from ..store.remote import RemoteStore
+    from ..store.protocol import StoreClient
 
 UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE = 46, 47, 60
 _UNKNOWN = re.compile(r"(?:identifier|[Ff]unction with name|expression identifier|column)\s+[`'](?P<name>[^`']+)[`']")
@@ -41,7 +39,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
         return [*self.tables, *self.columns, *_KEYWORDS, *self.functions]
 
 
-def vocabulary(store: Store | RemoteStore) -> Vocabulary:
+def vocabulary(store: StoreClient) -> Vocabulary:
     """Asks the store for its tables, columns and functions."""
     tables: dict[str, dict[str, str]] = {}
     found = store.query(
@@ -55,7 +53,7 @@ def vocabulary(store: Store | RemoteStore) -> Vocabulary:
     return Vocabulary(tables=tables, functions=[row[0] for row in functions])
 
 
-def with_suggestion(error: QueryError, sql: str, store: Store | RemoteStore) -> QueryError:
+def with_suggestion(error: QueryError, sql: str, store: StoreClient) -> QueryError:
     """The same error, with the place marked and the nearest known name, when it is about an unknown name."""
     found = _UNKNOWN.search(str(error)) or _NOT_ALLOWED.search(str(error))
     if error.code not in (UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, ACCESS_DENIED) or not found:
@@ -72,8 +70,8 @@ def with_suggestion(error: QueryError, sql: str, store: Store | RemoteStore) -> 
         mentioned = [table for table in known.tables if re.search(rf"\b{table}\b", sql)] or ["spans"]
         candidates = [column for table in mentioned for column in known.tables.get(table, {})]
         kind, all_ = "column", f"`\\d {mentioned[0]}` at the prompt, or DESCRIBE TABLE {mentioned[0]}, lists them."
-    near = get_close_matches(name, candidates, n=1, cutoff=0.55)
-    hint = f"Did you mean `{near[0]}`? {all_}" if near else all_
+    near = nearest(name, candidates, cutoff=0.55)
+    hint = f"Did you mean `{near}`? {all_}" if near else all_
     return QueryError(f"There is no {kind} `{name}`.\n{_marked(sql, name)}", hint=hint, code=error.code)
 
 

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("instrument", "collector", "evaluators", "queries")
+FOLDERS = ("instrument", "queries", "evaluators", "dashboard", "collector")
 # Folders without code that could be imported by their names: unlisted, each costs whoever installs from source a page of
 # warnings.
 DATA = {

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from evalspan.errors import UsageError
 from evalspan.evaluators.cli import drift as command
 from evalspan.evaluators.drift.report import find_drift
+from evalspan.queries.durations import parse_duration
 from evalspan.queries.store.client import Store
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
@@ -144,7 +145,7 @@ def test_unknown_names_are_refused_with_the_known_ones(store: Store) -> None:
     with pytest.raises(UsageError):
         find_drift(store, project="drift-names", by="colour")
     with pytest.raises(UsageError):
-        command.duration("7 days")
+        parse_duration("7 days")
 
 
 def calls(project: str, slower: float = 1.0, failing: float = 0.02, n: int = 600) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import pytest
 from evalspan.errors import QueryError, UsageError
 from evalspan.evaluators.cli import export
 from evalspan.evaluators.datasets import Dataset
+from evalspan.queries.durations import parse_duration
 from evalspan.queries.failures.selection import Found, find_failures
 from evalspan.queries.near_duplicates import clusters
 
@@ -210,7 +211,7 @@ class _Open:
 @pytest.mark.parametrize("text", ["", "24", "h", "-1h", "0h", "1y", "1h; DROP TABLE spans"])
 def test_a_duration_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="duration"):
-        export.duration(text)
+        parse_duration(text)
 
 
 def test_clusters_do_not_chain_and_lose_nothing() -> None:

@@ -25,7 +25,7 @@ from evalspan.queries.cli.named import queries
 from evalspan.queries.cli.prompt import Prompt
 from evalspan.queries.cli.sql import sql
 from evalspan.queries.cli.traces import traces
-from evalspan.queries.durations import duration, spelled
+from evalspan.queries.durations import format_duration, parse_duration
 from evalspan.queries.store.client import Store
 from evalspan.queries.untrusted.reader import trailing_format
 
@@ -224,11 +224,11 @@ def test_a_trace_whose_spans_are_each_others_parents_does_not_hang(store: Store)
 
 
 def test_lengths_of_time_are_read_and_written() -> None:
-    assert [duration(text).total_seconds() for text in ("30s", "1.5h", "7d", "2w")] == [30, 5400, 604800, 1209600]
+    assert [parse_duration(text).total_seconds() for text in ("30s", "1.5h", "7d", "2w")] == [30, 5400, 604800, 1209600]
     for wrong in ("", "7", "0d", "-1h", "week"):
         with pytest.raises(UsageError):
-            duration(wrong)
-    assert [spelled(n) for n in (850_000, 12_300_000, 1_840_000_000, 185_000_000_000)] == [
+            parse_duration(wrong)
+    assert [format_duration(n) for n in (850_000, 12_300_000, 1_840_000_000, 185_000_000_000)] == [
         "850µs",
         "12ms",
         "1.84s",

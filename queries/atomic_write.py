@@ -1,4 +1,4 @@
-"""Puts a file in its place whole or not at all: the last step of every export and of a dataset's `save`."""
+"""Puts a file in its place whole or not at all: exports, datasets, reports, caches."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from ...errors import UsageError
+from ..errors import UsageError
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Writes the file whole or not at all: a crash or a full disk leaves the old one as it was.
 
-    Raises UsageError when there is no writing there, or something that is no file: a device such as /dev/null would be
+    `durable` waits until the disk has it; a cache can do without. Raises UsageError when there is no writing there, or something that is no file: a device such as /dev/null would be
     replaced by one.
     """
     try:
@@ -32,7 +32,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
