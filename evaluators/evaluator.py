@@ -191,7 +191,7 @@ def evaluator(
         raise UsageError(f"evaluator threshold {threshold!r} is not a finite number", hint="leave it out for none")
     if unit is not None and unit not in UNITS:
         raise UsageError(
-            f"evaluator unit {unit!r} is unknown{did_you_mean(str(unit), UNITS)}", hint=f"units: {', '.join(UNITS)}"
+            f"evaluator unit {unit!r} is unknown{or_did_you_mean(str(unit), UNITS)}", hint=f"units: {', '.join(UNITS)}"
         )
 
     def decorate(inner: Callable[..., Any]) -> FunctionEvaluator:
