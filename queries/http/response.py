@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from aiohttp import web
 
 from ...errors import QueryError
-from ..untrusted.reader import Reply
+from ..untrusted.execution import Reply
 from .blocks import BlockCompressor
 from .compression import Compressor, compressor
 from .native import at_revision

@@ -13,8 +13,11 @@ from aiohttp import web
 
 from ...errors import EvalspanError, QueryError, UsageError
 from ..host.auth import is_loopback
-from ..untrusted.reader import TOO_MANY_QUERIES, Reader, Reply, check_settings
-from ..untrusted.sql_gate import ACCESS_DENIED, Limits
+from ..untrusted.execution import Reply
+from ..untrusted.reader import TOO_MANY_QUERIES, UntrustedReader
+from ..untrusted.sql_gate import Limits
+from ..untrusted.statement_settings import check_settings
+from ..untrusted.syntax_tree import ACCESS_DENIED
 from .request import AUTHENTICATION_FAILED, LONGEST_BODY, Statement, credentials, read_statement
 from .response import send
 from .sessions import Session, Sessions, assigned, used
@@ -87,7 +90,7 @@ class SqlPort:
         location = host.store.location
         self._host = host
         self._database = location.database
-        self._reader = Reader(location.path, location.database, slots=SLOTS)
+        self._reader = UntrustedReader(location.path, location.database)
         self._sessions = Sessions()
         # More threads than slots: a statement that waits for its turn must not keep another from being read out.
         self._threads = ThreadPoolExecutor(4 * SLOTS, thread_name_prefix="sql")

@@ -15,8 +15,9 @@ import msgspec
 
 from ...errors import StoreLocked, StoreUnreachable
 from ..literals import literal
-from ..untrusted.reader import Reader, project_filter
-from ..untrusted.sql_gate import Limits, examine
+from ..untrusted.reader import UntrustedReader
+from ..untrusted.sql_gate import Limits, Names, examine
+from ..untrusted.tenancy import TenantViews, confine
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
@@ -51,7 +52,9 @@ class Store:
         self._spans_lock, self._rows_lock = threading.Lock(), threading.Lock()
         self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
         self._readers: list[Client] = []
-        self._reader_of_strangers = Reader(location.path, location.database)
+        self._untrusted = UntrustedReader(location.path, location.database)
+        self._tenants = TenantViews(location.database, cluster=cluster)
+        self._tenant_clients: dict[str, Client] = {}
         self._spans: Client | None = None
         self._rows: Client = open_client(location, database=None)
         try:
@@ -101,9 +104,9 @@ class Store:
             QueryError: code 497 for what is not allowed, else what ClickHouse refuses.
         """
         if self.embedded:
-            return read_untrusted(self._reader_of_strangers, sql, parameters, limits, project)
-        with self._of_strangers(sql, parameters, limits, project) as (client, given):
-            return from_answer(client.query(sql, **given))
+            return read_untrusted(self._untrusted, sql, parameters, limits, project)
+        with self._untrusted_session(sql, parameters, limits, project) as (client, confined, given):
+            return from_answer(client.query(confined, **given))
 
     def stream_untrusted(
         self,
@@ -119,30 +122,45 @@ class Store:
             QueryError: as `query_untrusted`, at the first block.
         """
         if self.embedded:
-            yield from stream_untrusted(self._reader_of_strangers, sql, parameters, limits)
+            yield from stream_untrusted(self._untrusted, sql, parameters, limits)
             return
-        with self._of_strangers(sql, parameters, limits, None) as (client, given):
-            yield from blocks_of(client.raw_stream(sql, **given))
+        with self._untrusted_session(sql, parameters, limits, None) as (client, checked, given):
+            yield from blocks_of(client.raw_stream(checked, **given))
 
     def cancel_untrusted(self) -> None:
-        """Ends what still runs of strangers' statements in the embedded engine, which closes only after them."""
+        """Ends what still runs of untrusted statements in the embedded engine, which closes only after them."""
         if self.embedded:
-            self._reader_of_strangers.cancel()
+            self._untrusted.cancel()
 
     @contextmanager
-    def _of_strangers(
+    def _untrusted_session(
         self, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None
-    ) -> Iterator[tuple[Client, dict[str, Any]]]:
-        """A client of a server, and what to give it beside a statement that passed the gate."""
+    ) -> Iterator[tuple[Client, str, dict[str, Any]]]:
+        """A client of a server, the statement as it may run there, and what to give beside it."""
         bound = dict(parameters) if parameters else None
+        names = Names(self.location.database)
         with self._reader() as client, translated(sql):
-            examine(
-                sql,
-                lambda text: client.raw_query(text, parameters=bound, fmt="TSVRaw").decode(),
-                own=self.location.database,
-            )
-            filters = project_filter(project, self.location.database) if project is not None else {}
-            yield client, {"parameters": bound, "settings": {**limits.settings(), **filters, "readonly": 1}}
+            if project is not None:
+                names = names.confined(self._tenants.ensure(project, self._execute))
+                client = self._tenant_client(names.tenant)  # noqa: PLW2901 - the reader is held as its place
+                texts = {name: str(value) for name, value in (parameters or {}).items()}
+                sql = confine(sql, texts, names.own, names.tenant)
+            examine(sql, lambda text: client.raw_query(text, parameters=bound, fmt="TSVRaw").decode(), names)
+            analyzer = {"enable_analyzer": 1} if project is not None else {}
+            yield client, sql, {"parameters": bound, "settings": {**limits.settings(), **analyzer, "readonly": 1}}
+
+    def _execute(self, statement: str) -> str:
+        with self._rows_lock:
+            if statement.startswith("SELECT"):
+                return self._rows.raw_query(statement, fmt="TSVRaw").decode()
+            self._rows.command(statement)
+        return ""
+
+    def _tenant_client(self, database: str) -> Client:
+        """A server's client whose unqualified tables are the project's views."""
+        if database not in self._tenant_clients:
+            self._tenant_clients[database] = open_client(self.location, database=database, settings=READER_SETTINGS)
+        return self._tenant_clients[database]
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs one statement that changes something. Raises QueryError when ClickHouse refuses it."""
@@ -220,7 +238,7 @@ class Store:
 
     def close(self) -> None:
         """Closes every client; the embedded engine stops with the last one."""
-        for client in (*self._readers, self._spans, self._rows):
+        for client in (*self._readers, *self._tenant_clients.values(), self._spans, self._rows):
             closed(client)
         self._readers.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC
@@ -13,9 +14,11 @@ from ...errors import QueryError
 from ..untrusted.sql_gate import Limits
 
 if TYPE_CHECKING:
-    from ..untrusted.reader import Reader, Reply
+    from ..untrusted.execution import Reply
+    from ..untrusted.reader import UntrustedReader
 
 BLOCK = 1 << 20
+_PARAMETER = re.compile(r"\{\s*\w+\s*:[^{}]+\}")
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ def from_answer(answer: Any) -> Result:
 
 
 def read_untrusted(
-    reader: Reader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None = None
+    reader: UntrustedReader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None = None
 ) -> Result:
     """Runs SQL from outside through the gate and reads the answer. Raises QueryError as the gate and the engine do."""
     from clickhouse_connect.driver.ctypes import RespBuffCls
@@ -61,7 +64,7 @@ def read_untrusted(
 
 
 def stream_untrusted(
-    reader: Reader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits
+    reader: UntrustedReader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits
 ) -> Generator[bytes]:
     """The same, as bytes in the format that the statement names, as they come. Close it when it is not read to the end."""
     with closing(_Source(_started(reader, sql, parameters, limits).chunks)) as source:
@@ -76,11 +79,13 @@ def blocks_of(stream: Any) -> Generator[bytes]:
 
 
 def _started(
-    reader: Reader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None = None
+    reader: UntrustedReader, sql: str, parameters: Mapping[str, Any] | None, limits: Limits, project: str | None = None
 ) -> Reply:
     from clickhouse_connect.driver.binding import bind_query
 
-    bound, texts = bind_query(sql, dict(parameters) if parameters else None, UTC)
+    # A statement without `{name:Type}` would have its `%` taken for Python's formatting.
+    given = dict(parameters) if parameters and _PARAMETER.search(sql) else None
+    bound, texts = bind_query(sql, given, UTC)
     return reader.run(
         bound.decode() if isinstance(bound, bytes) else bound,
         format_="Native",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ...errors import QueryError
-from .sql_gate import complete_tree, refused
+from .syntax_tree import complete_tree, refused
 
 BAD_ARGUMENTS = 36
 MOST_TABLES = 16

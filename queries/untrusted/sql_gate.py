@@ -7,16 +7,16 @@ What is not on a list is refused, so a new engine's additions stay out until the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from ...errors import QueryError
+from .statement_size import check_size
+from .syntax_tree import Node, complete_tree, refused
+from .tenancy import CATALOGUE, PREFIX
 
-ACCESS_DENIED = 497
 LONGEST_SQL = 262_144
 ENGINE_FUNCTIONS = "SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions"
 
@@ -39,6 +39,40 @@ class Limits(msgspec.Struct, frozen=True):
             "max_threads": str(self.threads),
             "result_overflow_mode": "throw",
         }
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What a statement may name: everything of the store, or what one project's key may."""
+
+    own: str
+    """The database of the tables."""
+    tenant: str = ""
+    """The database of one project's views, "" for a reader who may see all projects."""
+
+    def confined(self, tenant: str) -> Names:
+        """The names of a project's key."""
+        return Names(self.own, tenant)
+
+    @property
+    def current(self) -> str:
+        """The database in which unqualified tables are looked up."""
+        return self.tenant or self.own
+
+    def refusal(self, name: str, *, is_table: bool) -> str:
+        """Why a dotted name is not allowed, "" when it is. A column's name may begin like a database's."""
+        database, _, table = name.partition(".")
+        if self.tenant:
+            if database in (self.tenant, CATALOGUE):
+                return ""
+            if database == self.own or database.startswith(PREFIX):
+                return f"There is no access to {name}."
+        if database == "system" and table.partition(".")[0] not in (_KEY_SYSTEM if self.tenant else _SYSTEM_TABLES):
+            return f"The table {name} is not allowed."
+        if database in _CATALOGUES and self.tenant and table.partition(".")[0].lower() not in _KEY_CATALOGUE:
+            return f"The table {name} is not allowed."
+        if is_table and database not in {self.own, "default", "system", *_CATALOGUES}:
+            return f"There is no access to the database {database}."
+        return ""
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -73,112 +107,67 @@ _SYSTEM_TABLES = {
     "time_zones", "aggregate_function_combinators", "collations", "contributors", "licenses", "completions",
     "data_skipping_indices", "projections", "constraints",
 }  # fmt: skip
+# What tells nothing about the other projects; tables, columns and databases come from the catalogue (tenancy.py).
+_KEY_SYSTEM = _SYSTEM_TABLES - {
+    "tables", "columns", "databases", "parts", "parts_columns", "data_skipping_indices", "projections", "completions",
+}  # fmt: skip
+_KEY_CATALOGUE = {"character_sets", "collations", "engines", "key_column_usage", "referential_constraints"}
+# EXPLAIN with options, or ESTIMATE, shows parts and marks of the whole table.
+_KEY_EXPLAIN = {"EXPLAIN", "EXPLAIN AST", "EXPLAIN SYNTAX", "EXPLAIN QUERY TREE", "EXPLAIN PIPELINE"}
 _COMBINATORS = (
     "OrDefault", "OrNull", "SimpleState", "MergeState", "ForEach", "Distinct", "Resample", "ArgMin", "ArgMax", "Array",
     "State", "Merge", "Map", "If",
 )  # fmt: skip
 _CATALOGUES = {"information_schema", "INFORMATION_SCHEMA"}
 
-_NODE = re.compile(r"^( *)(\S+)(?: (.*))?$")
-_CHILDREN = re.compile(r" \(children (\d+)\)$")
-_ALIAS = re.compile(r" \(alias (.*)\)$")
+
+def check_length(sql: str) -> None:
+    """Raises QueryError for a statement that is too long to be looked at."""
+    if len(sql) > LONGEST_SQL:
+        raise refused(f"The statement is longer than {LONGEST_SQL} characters.")
 
 
-def examine(sql: str, engine: Callable[[str], str], *, own: str) -> Examined:
+def examine(sql: str, engine: Callable[[str], str], names: Names) -> Examined:
     """
     Refuses what may not run, and says what the rest is.
 
     `engine` answers a question as plain text, with the statement's parameters bound and no setting that could cut
-    the answer; `own` is the database of the spans, in which unqualified tables are looked up.
+    the answer.
 
     Raises:
         QueryError: code 497 with what is not allowed; or the engine's own error for SQL that cannot be read.
     """
-    if len(sql) > LONGEST_SQL:
-        raise refused(f"The statement is longer than {LONGEST_SQL} characters.")
+    check_length(sql)
     tree = complete_tree(engine(f"EXPLAIN AST {sql}"))
     if tree[0].kind not in _STATEMENTS:
         raise refused(f"{tree[0].kind} is not a statement that only reads.")
-    output_format = ""
+    check_size(sql, tree)
     lambdas = {node.alias for node in tree if node.kind == "Function" and node.text == "lambda"}
-    for node in tree:
+    for place, node in enumerate(tree):
         if node.kind == "ColumnsApplyTransformer":
             raise refused("APPLY is not allowed: call the function on each column.")
         if node.kind not in _NODES:
             raise refused(f"{node.kind} is not allowed here.")
         if node.kind == "Function":
             _examine_function(node.text, lambdas, engine)
-        elif node.kind in ("Identifier", "TableIdentifier"):
-            _examine_name(node, own)
-            if node.depth == 1 and node.kind == "Identifier" and tree[0].kind == "SelectWithUnionQuery":
-                output_format = node.text
+        elif node.kind in ("Identifier", "TableIdentifier") and "." in node.text:
+            if refusal := names.refusal(node.text, is_table=node.kind == "TableIdentifier"):
+                raise refused(refusal)
+        elif (
+            node.kind == "Explain" and names.tenant and (node.text not in _KEY_EXPLAIN or tree[place + 1].kind == "Set")
+        ):
+            raise refused("EXPLAIN with options shows the whole table, of which a key sees a part: leave them out.")
     tables = {node.text for node in tree if node.kind == "TableIdentifier"}
     return Examined(
-        output_format=output_format,
+        output_format=_output_format(tree),
         selects=tree[0].kind.startswith("Select"),
         about_settings=tables == {"system.settings"} and not any(node.kind == "Function" for node in tree),
     )
 
 
-def refused(message: str) -> QueryError:
-    """The error of everything that this gate does not let through."""
-    return QueryError(
-        message, hint="Only reading the store is possible here: docs/sql.md has the list.", code=ACCESS_DENIED
-    )
-
-
-class _Node(msgspec.Struct, frozen=True):
-    depth: int
-    kind: str
-    text: str
-    alias: str
-    children: int
-
-
-def complete_tree(text: str) -> list[_Node]:
-    """The nodes of what EXPLAIN AST printed. Raises QueryError when it is not a whole tree."""
-    tree = list(_nodes(text))
-    if not _complete(tree):
-        raise refused("The statement's syntax tree cannot be read: more than one FORMAT clause?")
-    return tree
-
-
-def _nodes(tree: str) -> Iterator[_Node]:
-    for line in tree.splitlines():
-        found = _NODE.match(line)
-        if found:
-            text = f" {found.group(3) or ''}"
-            children = _CHILDREN.search(text)
-            text = text[: children.start()] if children else text
-            alias = _ALIAS.search(text)
-            yield _Node(
-                depth=len(found.group(1)),
-                kind=found.group(2),
-                text=(text[: alias.start()] if alias else text).strip(),
-                alias=alias.group(1) if alias else "",
-                children=int(children.group(1)) if children else 0,
-            )
-
-
-def _complete(tree: list[_Node]) -> bool:
-    """Whether every node has as many children as it says: a cut or reformatted tree shows nothing reliable."""
-    if not tree or tree[0].depth != 0:
-        return False
-    missing: list[int] = []  # children still to come, by depth
-    for node in tree:
-        if node.depth > len(missing):
-            return False
-        if any(missing[node.depth :]):
-            return False
-        del missing[node.depth :]
-        if missing:
-            missing[-1] -= 1
-            if missing[-1] < 0:
-                return False
-        elif node is not tree[0]:
-            return False
-        missing.append(node.children)
-    return not any(missing)
+def _output_format(tree: list[Node]) -> str:
+    named = [node.text for node in tree if node.depth == 1 and node.kind == "Identifier"]
+    return named[-1] if named and tree[0].kind == "SelectWithUnionQuery" else ""
 
 
 def _examine_function(name: str, lambdas: set[str], engine: Callable[[str], str]) -> None:
@@ -201,16 +190,6 @@ def _without_combinators(name: str) -> Iterator[str]:
 
 def _engine_functions(engine: Callable[[str], str]) -> frozenset[str]:
     return frozenset(engine(ENGINE_FUNCTIONS).lower().split())
-
-
-def _examine_name(node: _Node, own: str) -> None:
-    first, dot, rest = node.text.partition(".")
-    if not dot:
-        return
-    if first == "system" and rest.partition(".")[0] not in _SYSTEM_TABLES:
-        raise refused(f"The table {node.text} is not allowed.")
-    if node.kind == "TableIdentifier" and first not in {own, "default", "system", *_CATALOGUES}:
-        raise refused(f"There is no access to the database {first}.")
 
 
 @cache

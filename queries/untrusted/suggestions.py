@@ -9,7 +9,7 @@ import msgspec
 
 from ...errors import QueryError, nearest
 from ..store.config import DATABASE
-from .sql_gate import ACCESS_DENIED
+from .syntax_tree import ACCESS_DENIED
 
 if TYPE_CHECKING:
     from ..store.protocol import StoreClient

@@ -9,8 +9,9 @@ import pytest
 from evalspan.errors import QueryError
 from evalspan.queries import catalog
 from evalspan.queries.store.client import Store
-from evalspan.queries.untrusted.reader import _WITH_PROJECT
-from evalspan.queries.untrusted.sql_gate import _TABLE_FUNCTIONS, ACCESS_DENIED, Limits, _functions
+from evalspan.queries.untrusted.sql_gate import _TABLE_FUNCTIONS, Limits, _functions
+from evalspan.queries.untrusted.syntax_tree import ACCESS_DENIED
+from evalspan.queries.untrusted.tenancy import TENANT_TABLES
 
 from .attacks import ATTACKS, BURNING
 
@@ -112,13 +113,18 @@ def test_parameters_are_values_and_names_of_allowed_tables(store: Store) -> None
         assert "root:" not in str(refusal.value)
 
 
-def test_every_table_with_a_project_is_among_those_that_keys_divide(store: Store) -> None:
+def test_a_table_is_visible_to_keys_only_when_it_is_listed_and_has_a_project(store: Store) -> None:
     found = store.query(
-        "SELECT c.table FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table"
-        " WHERE c.database = 'evalspan' AND c.name = 'project' AND t.engine LIKE '%MergeTree'"
+        "SELECT c.table, t.engine FROM system.columns AS c JOIN system.tables AS t"
+        " ON t.database = c.database AND t.name = c.table WHERE c.database = 'evalspan' AND c.name = 'project'"
     )
-    assert {row[0] for row in found.rows} == set(_WITH_PROJECT)
-    assert store.query("SELECT count() FROM otlp_in").rows == [(0,)]  # the landing table keeps nothing
+    visible = {table for table, engine in found.rows if engine.endswith("MergeTree") or engine == "View"}
+    assert visible == set(TENANT_TABLES)
+    every = store.query("SELECT name FROM system.tables WHERE database = 'evalspan'")
+    for table in {row[0] for row in every.rows} - visible:
+        for sql in (f"SELECT * FROM {table}", f"SELECT * FROM evalspan.`{table}`", f"SELECT 1 WHERE 1 IN {table}"):
+            with pytest.raises(QueryError):
+                store.query_untrusted(sql, project="gate-lists")
 
 
 def test_one_project_never_sees_the_rows_of_another(store: Store) -> None:
@@ -135,7 +141,6 @@ def test_one_project_never_sees_the_rows_of_another(store: Store) -> None:
         f"SELECT DISTINCT project FROM evaluations WHERE project = '{other}' OR 1",
         "WITH evaluations AS (SELECT project FROM evalspan.evaluations) SELECT DISTINCT project FROM evaluations",
         "SELECT * FROM (SELECT DISTINCT project FROM evaluations SETTINGS additional_table_filters = {})",
-        "SELECT DISTINCT project FROM evaluations PREWHERE 1",
         "SELECT any(project) FROM evalspan.`evaluations` FINAL",
     ):
         assert store.query_untrusted(sql, project=mine).rows == [(mine,)], sql

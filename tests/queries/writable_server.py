@@ -14,7 +14,6 @@ import os
 import re
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,8 +26,8 @@ from evalspan.queries.host.auth import AuthConfig, KeyRing
 from evalspan.queries.http.request import Statement, credentials
 from evalspan.queries.http.server import SqlPort
 from evalspan.queries.http.sessions import Session
+from evalspan.queries.untrusted.execution import STREAMED, QueryExecution, Rejoined, Reply, Statistics, engine_errors
 from evalspan.queries.untrusted.external_tables import fill
-from evalspan.queries.untrusted.reader import _STREAMED, Reply, Statistics, _refusals, _Rejoined, _Turn
 
 INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s+.+?)\s+FORMAT\s+(\w+)\s*?(?:\n|\s*$)(.*)$", re.IGNORECASE | re.DOTALL)
 STREAM = re.compile(r"\binput\('([^']*)'\)")  # chDB finds no rows in the data behind such a statement
@@ -64,22 +63,24 @@ class WritableServer(SqlPort):
         return False  # the session's handle keeps what SET and USE say
 
     def _run(self, statement: Statement, session: Session, project: str | None, name: str, *, owner: bool) -> Reply:
-        turn = _SessionTurn(self._handle_of(session, kept=bool(statement.session)), kept=bool(statement.session))
+        execution = _SessionExecution(
+            self._handle_of(session, kept=bool(statement.session)), kept=bool(statement.session)
+        )
         try:
-            with _refusals():
+            with engine_errors():
                 if statement.database not in ("", "__default__"):
-                    turn.handle.query(f"USE `{statement.database}`")
+                    execution.handle.query(f"USE `{statement.database}`")
                 for name, value in statement.settings.items():
                     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-                    turn.handle.query(f"SET {name} = '{escaped}'")
-                turn.settings = list(statement.settings)
+                    execution.handle.query(f"SET {name} = '{escaped}'")
+                execution.settings = list(statement.settings)
                 for table in statement.tables:
-                    turn.tables.append(table.name)
-                    turn.handle.query(f"CREATE TEMPORARY TABLE {table.name} ({table.structure})")
-                    fill(turn.handle, table)
-                return _reply(turn, statement, readonly=project == "reader")
+                    execution.tables.append(table.name)
+                    execution.handle.query(f"CREATE TEMPORARY TABLE {table.name} ({table.structure})")
+                    fill(execution.handle, table)
+                return _reply(execution, statement, readonly=project == "reader")
         except BaseException:
-            turn.end()
+            execution.end()
             raise
 
     def _handle_of(self, session: Session, *, kept: bool) -> Any:
@@ -89,13 +90,11 @@ class WritableServer(SqlPort):
         return handle
 
 
-class _SessionTurn(_Turn):
-    """A statement's turn on a handle that a session may keep."""
+class _SessionExecution(QueryExecution):
+    """A statement on a handle that a session may keep."""
 
     def __init__(self, handle: Any, *, kept: bool) -> None:
-        slots = threading.BoundedSemaphore(1)
-        slots.acquire()
-        super().__init__(handle, slots, 1 << 40)
+        super().__init__(handle, lambda: None, 1 << 40)
         self._kept = kept
         self.settings: list[str] = []
         self.tables: list[str] = []
@@ -111,7 +110,7 @@ class _SessionTurn(_Turn):
         self.settings, self.tables = [], []
 
 
-def _reply(turn: _SessionTurn, statement: Statement, *, readonly: bool) -> Reply:
+def _reply(execution: _SessionExecution, statement: Statement, *, readonly: bool) -> Reply:
     raw = b"\n".join(part for part in (statement.query.encode(), statement.body) if part)
     insert = INSERT.match(raw)
     shown = not insert and RESULT.match(COMMENT.sub("", raw[:100_000].decode(errors="replace")))
@@ -124,18 +123,20 @@ def _reply(turn: _SessionTurn, statement: Statement, *, readonly: bool) -> Reply
             file.write(data)
             file.flush()
             streamed, reads = STREAM.subn(rf"file('{file.name}', '{kind.decode()}', '\1')", into.decode())
-            turn.handle.query(streamed if reads else f"{streamed} FROM INFILE '{file.name}' FORMAT {kind.decode()}")
-        turn.end()
+            execution.handle.query(
+                streamed if reads else f"{streamed} FROM INFILE '{file.name}' FORMAT {kind.decode()}"
+            )
+        execution.end()
         return Reply("", iter(()), Statistics(), complete=True)
     text = statement.sql
     named = FORMAT.search(text[-300:])
     chosen = named.group(1) if named else statement.format
-    if shown and chosen in _STREAMED and text.lstrip()[:6].upper() in ("SELECT", "WITH"):
-        chunks = turn.stream(text, statement.format, statement.parameters)
-        return Reply(chosen, _Rejoined(next(chunks, b""), chunks), turn.statistics, complete=False)
-    body = turn.whole(text, statement.format, statement.parameters)
-    turn.end()
-    return Reply(chosen if shown else "", iter([body] if body else []), turn.statistics, complete=True)
+    if shown and chosen in STREAMED and text.lstrip()[:6].upper() in ("SELECT", "WITH"):
+        chunks = execution.stream(text, statement.format, statement.parameters)
+        return Reply(chosen, Rejoined(next(chunks, b""), chunks), execution.statistics, complete=False)
+    body = execution.read_all(text, statement.format, statement.parameters)
+    execution.end()
+    return Reply(chosen if shown else "", iter([body] if body else []), execution.statistics, complete=True)
 
 
 async def main(server: WritableServer, port: int) -> None:
