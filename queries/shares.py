@@ -20,7 +20,8 @@ class Shares:
 
     def __init__(self, what: str, *, total: int, total_setting: str, part: int, part_setting: str) -> None:
         """`what` is the plural for messages; `total` is for all projects together, `part` for one of them. Who belongs to
-        no project, "", is bound by the total alone."""
+        no project, "", is bound by the total alone.
+        """
         self._what = what
         self._total, self._total_setting = total, total_setting
         self._part, self._part_setting = min(part, total), part_setting
