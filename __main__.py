@@ -1,4 +1,4 @@
-"""The terminal face of evalspan: assembles the four folders' verbs, each loaded only when it is called."""
+"""The terminal face of evalspan: assembles the folders' commands, each loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 from . import __version__
 from .errors import EvalspanError, UsageError, nearest
 
-# verb -> (where it lives, what it does). The help text stands here so that `evalspan --help` imports none of them.
-VERBS: dict[str, tuple[str, str]] = {
+# command -> (where it lives, what it does). The help text stands here so that `evalspan --help` imports none of them.
+COMMANDS: dict[str, tuple[str, str]] = {
     "serve": (
         "collector.cli.serve:serve",
         "Receive spans, store them, evaluate them, show them: everything in one process.",
@@ -48,29 +48,29 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 
-class LazyVerbs(click.Group):
+class LazyCommands(click.Group):
     """A click group whose commands are imported when they are called, not when help is printed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The verbs in the order of the table above."""
-        return list(VERBS)
+        """The commands in the order of the table above."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command, imported now."""
-        if cmd_name not in VERBS:
+        if cmd_name not in COMMANDS:
             return None
-        home, attribute = VERBS[cmd_name][0].split(":")
+        home, attribute = COMMANDS[cmd_name][0].split(":")
         command = getattr(import_module(f"evalspan.{home}"), attribute)
         assert isinstance(command, click.Command)
-        _take_no_input(command)
+        _add_common_options(command)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Adds a suggestion to click's own refusal of an unknown verb."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = nearest(args[0], VERBS)
+        """Adds a suggestion to click's own refusal of an unknown command."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = nearest(args[0], COMMANDS)
             hint = f"Did you mean `evalspan {near}`?" if near else "`evalspan --help` lists the commands."
             raise click.UsageError(f"No such command {args[0]!r}. {hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -87,12 +87,12 @@ class LazyVerbs(click.Group):
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Lists the verbs without importing them."""
+        """Lists the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, what) for verb, (_, what) in VERBS.items()])
+            formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
 
 
-@click.command(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="evalspan")
 @click.option("--traceback", is_flag=True, help="Show the Python traceback of an error.")
 @click.pass_context
@@ -129,14 +129,20 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _take_no_input(command: click.Command) -> None:
-    """Every verb takes --no-input, so that a script may always say it; verbs that can ask have their own."""
+def _add_common_options(command: click.Command) -> None:
+    """Every command takes --no-input and --config, so that a script may always say them; some have their own."""
+    from .queries.cli.options import config_option
+
     if isinstance(command, click.Group):
         for one in command.commands.values():
-            _take_no_input(one)
-    elif not any("--no-input" in parameter.opts for parameter in command.params):
-        help_ = "Never ask; this verb never does."
+            _add_common_options(one)
+        return
+    has = {option for parameter in command.params for option in parameter.opts}
+    if "--no-input" not in has:
+        help_ = "No effect here; accepted for scripts."
         command.params.append(click.Option(["--no-input"], is_flag=True, expose_value=False, help=help_))
+    if "--config" not in has and not command.context_settings.get("ignore_unknown_options"):
+        command.params.append(config_option())
 
 
 def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:

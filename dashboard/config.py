@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -12,7 +14,7 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Serve the pages at `/`; the OTLP and SQL ports work without them."""
     since: str = "24h"
     """The time range of a page that is opened without one, such as `1h`, `24h` or `7d`."""
-    rows: int = 50
+    rows: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     """Rows of a list before "older" is offered."""
-    live_listeners: int = 20
+    live_listeners: Annotated[int, msgspec.Meta(ge=0)] = 20
     """Open live lists at one time; each asks the store once a second."""

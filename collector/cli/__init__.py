@@ -1,1 +1,1 @@
-"""The collector's verbs in the terminal, one a file."""
+"""The collector's commands in the terminal, one a file."""

@@ -12,6 +12,7 @@ import click
 from ...errors import UsageError
 from ...queries import catalog
 from ...queries.cli.links import point_to
+from ...queries.cli.options import project_option, store_option
 from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
 from ...queries.durations import parse_duration
@@ -22,7 +23,6 @@ from ..alerts.sinks import Sink
 from ..alerts.watcher import parameters_of
 from ..config import load_config
 
-_store_option = click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
 _config_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
 
 
@@ -33,7 +33,7 @@ def alert() -> None:
 
 @alert.command("list")
 @click.option("--project", default="", help="Only this project.")
-@_store_option
+@store_option
 @format_option
 @click.pass_context
 def list_(ctx: click.Context, project: str, dsn: str | None, format_: str) -> None:
@@ -45,16 +45,16 @@ def list_(ctx: click.Context, project: str, dsn: str | None, format_: str) -> No
     finally:
         store.close()
     if not found.rows:
-        click.echo("no rules yet: `evalspan serve` writes them here when it starts", err=True)
+        click.echo(f"no rules yet in {store.described}: `evalspan serve` writes them when it starts", err=True)
     render(found, format_)
     ctx.exit(3 if any(row["firing"] for row in found.dicts()) else 0)
 
 
 @alert.command()
-@click.option("--project", default="default", show_default=True)
+@project_option
 @click.option("--rule", default="", help="Only this rule.")
 @click.option("--since", default="7d", show_default=True, help="Length of the period: 24h, 7d.")
-@_store_option
+@store_option
 @format_option
 def history(project: str, rule: str, since: str, dsn: str | None, format_: str) -> None:
     """The alerts that were raised, newest first."""
@@ -69,7 +69,7 @@ def history(project: str, rule: str, since: str, dsn: str | None, format_: str) 
 @alert.command()
 @click.argument("name")
 @click.option("--for", "length", default="1h", show_default=True, help="For how long: 90m, 2h, 1d; 0 ends a silence.")
-@_store_option
+@store_option
 def silence(name: str, length: str, dsn: str | None) -> None:
     """Send nothing of a rule for a while; its alerts are still recorded."""
     until = None if length == "0" else datetime.now(UTC) + parse_duration(length)
@@ -90,7 +90,7 @@ def silence(name: str, length: str, dsn: str | None) -> None:
 @click.argument("name")
 @click.option("--send", is_flag=True, help="Also send a notice of the first row, or an empty one, to the rule's sinks.")
 @_config_option
-@_store_option
+@store_option
 @format_option
 @click.pass_context
 def test(ctx: click.Context, name: str, send: bool, path: Path | None, dsn: str | None, format_: str) -> None:

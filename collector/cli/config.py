@@ -13,8 +13,9 @@ import msgspec
 from ...errors import ConfigError
 from ...queries.cli.output import format_option, render
 from ...queries.host.auth import refuse_open_door
+from ...queries.settings import Mistake, refuse
 from ...queries.store.client import Result
-from ..config import TABLES, Config, load_config
+from ..config import TABLES, Config, check_config, load_config
 
 _file_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
 
@@ -39,15 +40,20 @@ def show(path: Path | None, origin: bool, format_: str) -> None:
 @config.command()
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 def check(path: Path | None) -> None:
-    """Say whether the settings can be used; exit 2 with file, line and the nearest name when not."""
-    loaded = load_config(path)
-    refuse_open_door(loaded.receive.host, loaded.auth)
+    """Say whether the settings can be used; exit 2 with everything that is wrong: file, line, the nearest name."""
+    loaded, mistakes = check_config(path)
+    try:
+        refuse_open_door(loaded.receive.host, loaded.auth)
+    except ConfigError as error:
+        mistakes.append(Mistake("", str(error), error.hint))
+    refuse(mistakes)
     problems = _problems(loaded)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         raise ConfigError(f"{len(problems)} of the rules and sinks cannot work.", hint="The others would run.")
-    click.echo(f"fine: {len(loaded.origins)} values are not defaults")
+    known = [name for name in loaded.origins if name.split(".")[0] in TABLES]
+    click.echo(f"configuration valid ({len(known)} values set)")
 
 
 def _problems(loaded: Config) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
@@ -56,6 +56,7 @@ def _sentences(kind: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _type(annotation: Any) -> str:
+    annotation = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     text = (
         annotation.__name__
         if isinstance(annotation, type) and not hasattr(annotation, "__origin__")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ...queries.cli.options import store_option
 from ...queries.cli.output import format_option, render
 from ...queries.durations import parse_duration
 from ...queries.ingest_stats import senders
@@ -17,32 +18,32 @@ from ..online.terminal import say_funnel
 
 
 @click.command()
-@click.option("--store", metavar="DSN", help="The store, or that of the running service.  [EVALSPAN_STORE]")
+@store_option
 @click.option("--since", default="24h", show_default=True, help="How far back: 30m, 24h, 7d.")
 @click.option(
     "--counters", "only_counters", is_flag=True, help="The running service's counters instead of the senders."
 )
 @format_option
-def status(store: str | None, since: str, only_counters: bool, format_: str) -> None:
+def status(dsn: str | None, since: str, only_counters: bool, format_: str) -> None:
     """What arrived from whom, what was dropped and why.
 
     Rows of senders go to stdout; the running service's refusals and backlog to stderr, or to stdout with --counters.
     """
-    location = parse_dsn(store)
+    location = parse_dsn(dsn)
     owner = service_of(Path(location.path)) if location.embedded else None
     counted = counters(owner) if owner is not None else []
     if only_counters:
         render(Result(["counter", "labels", "value"], ["String", "String", "Float64"], counted), format_)
         return
-    with connect(store) as opened:
+    with connect(dsn) as opened:
         render(senders(opened, int(parse_duration(since, name="--since").total_seconds())), format_)
         say_funnel(opened)
-    _say(owner, counted)
+    _say(owner, location.described, counted)
 
 
-def _say(owner: Owner | None, counted: list[tuple[str, str, float]]) -> None:
+def _say(owner: Owner | None, store: str, counted: list[tuple[str, str, float]]) -> None:
     if owner is None:
-        click.echo("no `evalspan serve` runs on this store", err=True)
+        click.echo(f"no `evalspan serve` runs on {store}", err=True)
         return
     click.echo(f"service: process {owner.pid}, OTLP at {owner.http}, SQL at {owner.sql}", err=True)
     worth = ("rejected", "sampled_out", "failures", "quarantined", "damaged", "backlog", "duplicate")

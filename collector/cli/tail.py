@@ -9,26 +9,29 @@ from typing import Any
 
 import click
 
+from ...queries.cli.options import store_option
 from ...queries.cli.output import render
 from ...queries.ingest_stats import new_spans
 from ...queries.store.client import Result, connect
+from ...queries.store.remote import RemoteStore
 
 # Two inserts may end in the other order than they took their time: what came so long before is looked at again.
 _OVERLAP = timedelta(seconds=5)
 
 
 @click.command()
-@click.option("--store", metavar="DSN", help="The store, or that of the running service.  [EVALSPAN_STORE]")
+@store_option
 @click.option("--service", default="", help="Only spans of this service.")
 @click.option("--errors", is_flag=True, help="Only spans that failed.")
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many spans.")
 @click.option("--every", default=1.0, show_default=True, type=click.FloatRange(0.1, 60), help="Seconds between looks.")
 @click.option("--format", "format_", type=click.Choice(["line", "jsonl"]), default="line", show_default=True)
-def tail(store: str | None, service: str, errors: bool, limit: int | None, every: float, format_: str) -> None:
+def tail(dsn: str | None, service: str, errors: bool, limit: int | None, every: float, format_: str) -> None:
     """Follow spans as they are stored; Ctrl-C ends it."""
     newest, seen, left = datetime.now(UTC), OrderedDict[str, datetime](), limit
-    click.echo("waiting for spans; Ctrl-C ends", err=True)
-    with connect(store) as opened:
+    with connect(dsn) as opened:
+        served = "" if isinstance(opened, RemoteStore) else "; no `evalspan serve` runs on it"
+        click.echo(f"waiting for spans in {opened.described}{served}; Ctrl-C ends", err=True)
         while left is None or left > 0:
             since = newest - _OVERLAP
             result = new_spans(opened, since, list(seen), service=service, errors=errors, most=min(left or 1000, 1000))

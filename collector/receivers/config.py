@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 
@@ -10,33 +12,33 @@ class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     """Address to bind. Anything but this machine's own needs `[auth] keys`."""
-    port: int = 4318
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 4318
     """OTLP/HTTP, the dashboard and health; 0 picks a free one."""
-    grpc_port: int = 4317
+    grpc_port: Annotated[int, msgspec.Meta(ge=-1, le=65535)] = 4317
     """OTLP/gRPC; 0 picks a free one, -1 switches it off."""
-    sql_port: int = 8123
+    sql_port: Annotated[int, msgspec.Meta(ge=-1, le=65535)] = 8123
     """ClickHouse's HTTP protocol, read-only; 0 picks a free one, -1 switches it off."""
-    max_body_bytes: int = 20 * 1024 * 1024
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=1)] = 20 * 1024 * 1024
     """Longest request, before and after decompression; longer ones get 413."""
-    max_attribute_bytes: int = 1024 * 1024
+    max_attribute_bytes: Annotated[int, msgspec.Meta(ge=1)] = 1024 * 1024
     """Longest attribute; longer ones are cut and named in the span's evalspan.truncated."""
-    max_inflight_bytes: int = 256 * 1024 * 1024
+    max_inflight_bytes: Annotated[int, msgspec.Meta(ge=1)] = 256 * 1024 * 1024
     """Requests held in memory at the same moment; beyond it new ones get 503."""
-    header_timeout_s: float = 15.0
+    header_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0
     """Seconds a new connection has for its first request's header."""
-    body_timeout_s: float = 30.0
+    body_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     """Seconds a request has for its body."""
     log_path: str = ""
     """Directory of the durable log; empty: `log` in the embedded store's directory, else the user's data directory."""
-    log_bytes: int = 512 * 1024 * 1024
+    log_bytes: Annotated[int, msgspec.Meta(ge=1)] = 512 * 1024 * 1024
     """Most bytes that may wait for the store; beyond it senders get 503 with Retry-After."""
-    segment_bytes: int = 48 * 1024 * 1024
+    segment_bytes: Annotated[int, msgspec.Meta(ge=1)] = 48 * 1024 * 1024
     """Largest single insert."""
-    flush_ms: int = 500
+    flush_ms: Annotated[int, msgspec.Meta(ge=0)] = 500
     """Milliseconds until a span is on its way into the store when the store keeps up; in a stream of spans twice as many."""
-    sync_ms: int = 10
+    sync_ms: Annotated[int, msgspec.Meta(ge=0)] = 10
     """Milliseconds that requests wait for others to share one sync with."""
-    keep_inserted_s: float = 10.0
+    keep_inserted_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     """Seconds that inserted segments stay until the store's files are synced too (power loss); embedded store only."""
-    drain_s: float = 30.0
+    drain_s: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     """Seconds that a stop waits for the log to get into the store; the rest is inserted at the next start."""

@@ -1,1 +1,1 @@
-"""The evaluators' verbs in the terminal, one a file."""
+"""The evaluators' commands in the terminal, one a file."""

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from ...errors import UsageError
+from ...queries.cli.options import project_option, store_option
 from ...queries.store.client import connect
 from ..calibration.annotation import GOOD_FROM, WEEKLY, Draw, Scale, agreement_report, draw, label_row, texts_of
 
@@ -28,8 +29,8 @@ _MORE = ", n note first, s skip, u undo, q quit"
 @click.option("--count", type=click.IntRange(1), default=WEEKLY, show_default=True, help="Calls a week.")
 @click.option("--report", is_flag=True, help="Show agreement, its age and trend instead.")
 @click.option("--list", "list_", is_flag=True, help="Print the draw as JSON lines instead, still blind.")
-@click.option("--project", default="default", show_default=True)
-@click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
+@project_option
+@store_option
 @click.option("--no-input", is_flag=True, help="Never ask.")
 def annotate(
     metric: str,
@@ -57,7 +58,8 @@ def annotate(
         drawn = draw(store, metric=metric, author=author or getpass.getuser(), project=project, **draw_by)
         if not drawn.calls:
             raise UsageError(
-                f"There are no calls in the week of {drawn.since:%Y-%m-%d}.", hint="--week this, or another one."
+                f"There are no calls in the week of {drawn.since:%Y-%m-%d} in {store.described}.",
+                hint="--week this, or another one.",
             )
         if list_:
             _list(drawn)

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from ...errors import UsageError
+from ...queries.cli.options import project_option, store_option
 from ..calibration.calibrate import LEAST_LABELS, Calibration, Pair, Rate, calibrate, corrected_rate
 
 EXIT = {"may_gate": 0, "may_not_gate": 3, "too_few_labels": 4}
@@ -29,8 +30,8 @@ _WORDS |= {"unsupported": False, "false": False, "no": False, "reasonable_infere
 @click.option("--target-precision", type=click.FloatRange(0, 1, min_open=True), help="Choose the threshold for this.")
 @click.option("--at-least", type=click.FloatRange(0, 1), default=0.6, show_default=True, help="For the verdict.")
 @click.option("--least-labels", type=click.IntRange(1), default=LEAST_LABELS, show_default=True)
-@click.option("--project", default="default", show_default=True)
-@click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
+@project_option
+@store_option
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_context
 def calibrate_command(

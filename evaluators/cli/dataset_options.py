@@ -13,10 +13,6 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 format_option = click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
 file_argument = click.argument("file", type=click.Path(dir_okay=False))
-store_option = click.option(
-    "--store", "dsn", envvar="EVALSPAN_STORE", metavar="DSN", help="chdb:///PATH or http(s)://user:password@host/db."
-)
-project_option = click.option("--project", default="default", show_default=True)
 
 
 def show(columns: tuple[str, ...], rows: list[tuple[Any, ...]], format_: str) -> None:
@@ -34,4 +30,4 @@ def whoever_runs_this() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError) as error:
-        raise UsageError("who are you?", hint="--reviewer NAME") from error
+        raise UsageError("cannot determine the reviewer's name", hint="--reviewer NAME") from error

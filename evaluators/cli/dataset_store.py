@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from ...errors import UsageError
-from .dataset_options import file_argument, project_option, store_option
+from ...queries.cli.options import project_option, store_option
+from .dataset_options import file_argument
 
 
 @click.command()
@@ -39,7 +40,9 @@ def sample(file: str, size: int, since: str, where: str, by: str, seed: int, pro
             project=project,
         )
     if not cases:
-        raise UsageError(f"no stored model call of the last {since} matches", hint="widen --since or --where")
+        raise UsageError(
+            f"no stored model call of the last {since} matches in {store.described}", hint="widen --since or --where"
+        )
     for old in found.partition("distribution"):
         found.remove(old.id)
     for case in cases:
@@ -67,7 +70,7 @@ def push(file: str, name: str, project: str, dsn: str | None) -> None:
 
     found = Dataset.load(file)
     items = to_items(found)
-    with connect(dsn) as store:
+    with connect(dsn, create=True) as store:
         gone = store_examples(store, name or found.name, items, project)
     click.echo(f"{len(items)} examples stored as {name or found.name}, {gone} deleted", err=True)
 
@@ -87,7 +90,7 @@ def pull(name: str, file: str, project: str, dsn: str | None) -> None:
     with connect(dsn) as store:
         items = stored_examples(store, name, project)
     if not items:
-        raise UsageError(f"the store has no dataset {name!r}", hint="`evalspan dataset push` stores one")
+        raise UsageError(f"{store.described} has no dataset {name!r}", hint="`evalspan dataset push` stores one")
     path = Path(file)
     fresh = from_items(name, items)
     if path.exists():

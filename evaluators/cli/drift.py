@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from ...queries.cli.links import point_to
+from ...queries.cli.options import project_option, store_option
 from ...queries.cli.output import format_option, render
 from ...queries.durations import parse_duration
 from ...queries.store.client import Result, connect
@@ -31,11 +32,11 @@ _MEANS = {"latency": " (geometric mean)", "ttft": " (geometric mean)", "cost": "
 @click.option("--by", default="", help=f"Also compare the values of a dimension: {', '.join(DIMENSIONS)}.")
 @click.option("--since", "since", default="7d", show_default=True, help="Length of the period: 90m, 24h, 7d, 2w.")
 @click.option("--until", default=None, type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]))
-@click.option("--project", default="default", show_default=True)
+@project_option
 @click.option("--service", default="", help="Only this service.")
 @click.option("--environment", default="", help="Only this environment.")
 @click.option("--alpha", default=0.05, show_default=True, type=click.FloatRange(0, 0.5, min_open=True))
-@click.option("--store", "dsn", default=None, envvar="EVALSPAN_STORE", help="DSN of the store.")
+@store_option
 @click.option(
     "--learn-topics",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -76,6 +77,8 @@ def drift(
         )
         ends = {"to": f"{report.until:%Y-%m-%dT%H:%M:%S}", "from": f"{report.since:%Y-%m-%dT%H:%M:%S}"}
         named = {name: options[name] for name in ("metric", "by", "project")}
+        if report.verdict == "too_thin":
+            click.echo(f"read {store.described}", err=True)
         point_to(store, "/drift", **named, **(ends if until else {"since": since}))
     finally:
         store.close()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import UsageError
-from .dataset_options import PARTITION_NAMES, format_option, project_option, show, store_option
+from ...queries.cli.options import project_option, store_option
+from .dataset_options import PARTITION_NAMES, format_option, show
 
 if TYPE_CHECKING:
     from ..experiments.compare import Comparison
@@ -44,6 +45,7 @@ def run(format_: str, **options: Any) -> None:
 
     A run that was interrupted goes on where it stopped, from the cache.
     """
+    from ...queries.store.config import explicit_dsn
     from ..experiments.identity import record_of
     from ..experiments.run import RunSettings, run_cases
     from ..experiments.target import load_target
@@ -52,6 +54,7 @@ def run(format_: str, **options: Any) -> None:
     from ..reports.progress import case_progress
     from .gate import load_dataset
 
+    options["dsn"] = explicit_dsn(options["dsn"])
     found = load_dataset(options["dataset_name"], options["dsn"], options["project"])
     with importing() as loaded:
         target = load_target(options["target"], model=options["model"], prompt_version=options["prompt_version"])
@@ -113,10 +116,12 @@ def compare(
     dsn: str | None,
 ) -> None:
     """Compare two runs case by case. Exit 0 no worse, 3 worse, 4 not enough data to tell."""
+    from ...queries.store.config import explicit_dsn
     from ..experiments.compare import compare_runs, stale_reasons
     from ..experiments.stored import find_experiment
     from .gate import parse_margins
 
+    dsn = explicit_dsn(dsn)
     old = find_experiment(baseline, dsn=dsn, project=project)
     new = find_experiment(candidate, dsn=dsn, project=project)
     chosen = partitions or PARTITION_NAMES
@@ -151,7 +156,7 @@ def _keep(record: Experiment, options: dict[str, Any]) -> None:
         from ...queries.store.client import connect
         from ..experiments.stored import save_to_store
 
-        with connect(options["dsn"]) as store:
+        with connect(options["dsn"], create=True) as store:
             save_to_store(store, record, project=options["project"])
             point_to(store, "/experiments", project=options["project"])
         click.echo(f"stored as experiment {record.experiment_id}", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...queries.cli.options import project_option, store_option
 from ...queries.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def export() -> None:
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="jsonl", show_default=True)
 @click.option("--against", multiple=True, metavar="FILE", help="Datasets that hold some of the cases already.")
 @click.option("--redact", "rules", default=",".join(RULES), show_default=True, help='What is masked; "" for nothing.')
-@click.option("--project", default="default", show_default=True)
+@project_option
 @click.option("--limit", default=10_000, show_default=True, type=click.IntRange(1), help="At most so many judgements.")
-@click.option("--store", "dsn", envvar="EVALSPAN_STORE", metavar="DSN", help="chdb:///PATH or http(s)://...")
+@store_option
 def failures(
     since: str,
     where: str,
@@ -64,6 +65,8 @@ def failures(
         found = find_failures(
             store, since=window, where=where, project=project, limit=limit, known=known, redact=_redactor(rules)
         )
+        if not found.cases:
+            click.echo(f"no new failures in {store.described}", err=True)
     written = _write(found, path, format_)
     click.echo(_summary(found, written, path, since), err=True)
     if format_ == "jsonl" and found.cases:

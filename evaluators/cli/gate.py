@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +71,7 @@ def gate(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _request(options: dict[str, Any]) -> GateRequest:
+    from ...queries.store.config import explicit_dsn
     from ..experiments.run import RunSettings
     from ..experiments.stored import find_experiment
     from ..gate.decide import Policy
@@ -79,7 +79,7 @@ def _request(options: dict[str, Any]) -> GateRequest:
 
     baseline = options["baseline"]
     # Names are looked up in the store of the environment too; writing there takes --store.
-    dsn = options["dsn"] or os.environ.get("EVALSPAN_STORE")
+    dsn = explicit_dsn(options["dsn"])
     return GateRequest(
         dataset=load_dataset(options["dataset_name"], dsn),
         target=options["target"],
@@ -175,7 +175,7 @@ def _store(report: GateReport, dsn: str) -> None:
     from ..experiments.stored import save_to_store
 
     record = msgspec.convert({**report.experiment, "results": msgspec.to_builtins(report.results)}, Experiment)
-    with connect(dsn) as store:
+    with connect(dsn, create=True) as store:
         save_to_store(store, record, verdict=report.verdict)
         point_to(store, "/experiments")
     click.echo(f"stored as experiment {record.experiment_id}", err=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import UsageError
+from ...queries.cli.options import project_option, store_option
 
 if TYPE_CHECKING:
     from ..evaluator import Evaluator
@@ -47,8 +48,8 @@ INCONCLUSIVE = 4
     show_default=True,
     help="Share of the spans, drawn by hash.",
 )
-@click.option("--project", default="default", show_default=True)
-@click.option("--store", "dsn", help="The span store; default: the running service, or EVALSPAN_STORE.")
+@project_option
+@store_option
 @click.option("--follow", is_flag=True, help="Keep scoring spans as they arrive.")
 @click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="With --follow: this process's share.")
 @click.option(
@@ -127,7 +128,7 @@ def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[st
         )  # fmt: skip
         found = _show(scored, options["format_"]) if scored else []
         if not scored:
-            click.echo("no span waits for these evaluators in this period", err=True)
+            click.echo(f"no span in {store.described} waits for these evaluators in this period", err=True)
         for one in suite:
             if one.name in rebaselined:
                 click.echo(

@@ -1,1 +1,1 @@
-"""The store's verbs in the terminal, one a file."""
+"""The store's commands in the terminal, one a file."""

@@ -8,7 +8,7 @@ from ...errors import StoreLocked
 from ..store.config import parse_dsn
 from ..store.engine import open_client
 from ..store.migrations import bring_up_to_date, migrations, pending
-from .sql import store_option
+from .options import store_option
 
 
 @click.command()
@@ -16,9 +16,9 @@ from .sql import store_option
 @click.option("--check", is_flag=True, help="Only say what is missing; exit 1 if anything is.")
 @click.option("--cluster", default="", help="Make replicated and distributed tables on this ClickHouse cluster.")
 @click.pass_context
-def migrate(ctx: click.Context, store: str | None, check: bool, cluster: str) -> None:
+def migrate(ctx: click.Context, dsn: str | None, check: bool, cluster: str) -> None:
     """Bring the store's schema up to date. `evalspan serve` does this by itself when it starts."""
-    location = parse_dsn(store)
+    location = parse_dsn(dsn)
     try:
         client = open_client(location, database=None)
     except StoreLocked as error:

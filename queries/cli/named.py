@@ -9,8 +9,9 @@ import click
 
 from .. import catalog
 from ..store.client import Result, connect
+from .options import store_option
 from .output import ListsByDefault, format_option, render
-from .sql import parse_parameters, store_option
+from .sql import parse_parameters
 
 if TYPE_CHECKING:
     from ..store.protocol import StoreClient
@@ -56,12 +57,12 @@ def show(name: str, only_sql: bool) -> None:
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 @format_option
 @store_option
-def run(name: str, parameters: tuple[str, ...], format_: str, store: str | None) -> None:
+def run(name: str, parameters: tuple[str, ...], format_: str, dsn: str | None) -> None:
     """Run a query: `evalspan queries run score_trend metric=faithfulness`."""
     query = catalog.get(name)
     given = parse_parameters(parameters)
     query.bound(given)  # refuse before the store is opened
-    with connect(store) as opened:
+    with connect(dsn) as opened:
         result = query.run(opened, timeout_s=30, **given)
         render(result, format_)
         if not result.rows:
@@ -83,7 +84,9 @@ def _why_nothing(store: StoreClient, query: catalog.Query, given: Mapping[str, A
     }
     where = f" of the project {project!r}" if project else ""
     if not counts["spans"] and not counts["evaluations"]:
-        return f"Nothing: the store has no spans and no scores{where} yet. `evalspan doctor` checks the way here."
+        return (
+            f"Nothing: {store.described} has no spans and no scores{where} yet. `evalspan doctor` checks the way here."
+        )
     if "FROM evaluations" in query.sql.replace("{of:Identifier}", str(values.get("of"))) and not counts["evaluations"]:
         return f"Nothing: {counts['spans']} spans{where} are stored, but no scores. `evalspan score --since 24h` makes some."
     narrowing = [

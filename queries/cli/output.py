@@ -22,7 +22,7 @@ format_option = click.option(
 
 
 class ListsByDefault(click.Group):
-    """A verb whose first question is what there is: without a command of its own it is `list`."""
+    """A command whose first question is what there is: without a command of its own it is `list`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts `list` before options that are not the group's own."""

@@ -16,11 +16,8 @@ from ..store.client import connect
 from ..untrusted.reader import trailing_format
 from ..untrusted.sql_gate import Limits
 from ..untrusted.suggestions import with_suggestion
+from .options import store_option
 from .output import format_option, render
-
-store_option = click.option(
-    "--store", envvar="EVALSPAN_STORE", metavar="DSN", help="chdb:///PATH or http(s)://user:password@host:port/db."
-)
 
 
 @click.command()
@@ -40,7 +37,7 @@ def sql(
     timeout_s: float,
     no_input: bool,
     format_: str,
-    store: str | None,
+    dsn: str | None,
 ) -> None:
     """Run SQL on the tables spans, evaluations, examples, experiments, experiment_results, alerts.
 
@@ -53,7 +50,7 @@ def sql(
     """
     text = _statement(query, file, no_input=no_input)
     given = parse_parameters(parameters)
-    with connect(store) as opened:
+    with connect(dsn) as opened:
         if not text:
             from .prompt import Prompt
 

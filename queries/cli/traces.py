@@ -15,8 +15,8 @@ from ..store.client import connect
 from ..store.result import Result
 from ..trace_tree import Row, Span, TraceTree, begin_ns, terminal_rows
 from .links import point_to
+from .options import store_option
 from .output import ListsByDefault, format_option, render
-from .sql import store_option
 
 BAR = 24
 
@@ -39,16 +39,16 @@ def traces() -> None:
 @click.option("-q", "--text", "q", default="", help="Only traces with this text in input or output.")
 @format_option
 @store_option
-def list_(since: str, limit: int, store: str | None, format_: str, **filters: Any) -> None:
+def list_(since: str, limit: int, dsn: str | None, format_: str, **filters: Any) -> None:
     """The newest traces with their totals."""
-    with connect(store) as opened:
+    with connect(dsn) as opened:
         found = reading.latest(opened, since=parse_duration(since, name="--since"), rows=limit, filters=filters)
         point_to(opened, "/traces", since=since, **filters)
     if format_ != "table":
         render(found, format_)
         return
     if not found.rows:
-        click.echo(f"no traces in the last {since}; --since 30d looks further back", err=True)
+        click.echo(f"no traces in the last {since} in {opened.described}; --since 30d looks further back", err=True)
         return
     render(_shown(found), "table")
 
@@ -58,9 +58,9 @@ def list_(since: str, limit: int, store: str | None, format_: str, **filters: An
 @click.option("--messages/--no-messages", default=True, help="With what was said.  [default: with]")
 @click.option("--format", "format_", type=click.Choice(["tree", "json"]), default="tree", show_default=True)
 @store_option
-def show(trace_id: str, messages: bool, format_: str, store: str | None) -> None:
+def show(trace_id: str, messages: bool, format_: str, dsn: str | None) -> None:
     """Show one trace; the beginning of its id is enough."""
-    with connect(store) as opened:
+    with connect(dsn) as opened:
         trace = reading.read(opened, trace_id)
         point_to(opened, f"/traces/{trace.trace_id}")
     if format_ == "json":

@@ -11,8 +11,8 @@ Case = dict[str, Any]
 Writer = Callable[[Path, Sequence[Case]], list[Path]]
 
 _WRITERS = {
-    "parquet": "columns",
-    "huggingface": "folder",
+    "parquet": "parquet",
+    "huggingface": "huggingface",
     "promptfoo": "promptfoo",
     "inspect": "inspect_ai",
     "openai-evals": "openai_evals",

@@ -45,6 +45,7 @@ class Store:
     def __init__(self, location: Location, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> None:
         self.location = location
         self.dsn = location.shown
+        self.described = location.described
         self.embedded = location.embedded
         self.insert_began_ms: int | None = None
         """When the insert of spans that is under way began, milliseconds since 1970: its rows are not visible yet."""
@@ -292,20 +293,26 @@ def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True
     return Store(parse_dsn(dsn), readers=readers, migrate=migrate, cluster=cluster)
 
 
-def connect(dsn: str | None = None) -> StoreClient:
+def connect(dsn: str | None = None, *, create: bool = False) -> StoreClient:
     """
     The store for a command: through the running service when one owns it, else opened here.
 
-    Raises what `open_store` raises.
+    Raises what `open_store` raises, and StoreUnreachable when an embedded store is not there and `create` is not set:
+    whoever only reads makes none.
     """
     from .remote import RemoteStore
 
     location = parse_dsn(dsn)
     is_new = location.embedded and not Path(location.path).exists()
+    if is_new and not create:
+        raise StoreUnreachable(
+            f"There is no store yet at {location.described}.",
+            hint="`evalspan serve` makes it and fills it; --store, EVALSPAN_STORE or [store] dsn name another one.",
+        )
     owner = service_of(Path(location.path)) if location.embedded else None
     if owner is not None:
         try:
-            return RemoteStore(owner, shown=location.shown)
+            return RemoteStore(owner, shown=location.shown, described=location.described)
         except StoreUnreachable:
             pass  # the service was killed and its number belongs to another process now
     try:
@@ -314,7 +321,7 @@ def connect(dsn: str | None = None) -> StoreClient:
         owner = service_of(Path(location.path))  # it may have come up this moment
         if owner is None:
             raise
-        return RemoteStore(owner, shown=location.shown)
+        return RemoteStore(owner, shown=location.shown, described=location.described)
     if is_new:
         click.echo(f"{location.shown} did not exist: it is new, and empty", err=True)
     return store

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from ...errors import UsageError
+from ..settings import read_table
 
 DATABASE = "evalspan"
 DSN_HINT = (
@@ -23,7 +24,7 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     dsn: str = ""
     """chdb:///path or http(s)://user:password@host:port/database; empty: the user's data directory."""
-    readers: int = 2
+    readers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     """Queries that may run at the same moment."""
     cluster: str = ""
     """Name of the ClickHouse cluster; makes replicated and distributed tables. Servers only."""
@@ -32,8 +33,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[retention]`: how long rows stay, in days; 0 keeps them for ever."""
 
-    spans_days: int = 30
-    evaluations_days: int = 180
+    spans_days: Annotated[int, msgspec.Meta(ge=0)] = 30
+    evaluations_days: Annotated[int, msgspec.Meta(ge=0)] = 180
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -47,6 +48,13 @@ class Location(msgspec.Struct, frozen=True):
     username: str = ""
     password: str = ""
     database: str = DATABASE
+    origin: str = ""
+    """Where the DSN was set: --store, EVALSPAN_STORE, evalspan.toml:2, default."""
+
+    @property
+    def described(self) -> str:
+        """The store and the setting that names it, for messages that have nothing to show."""
+        return f"{self.shown} ({self.origin})"
 
     @property
     def shown(self) -> str:
@@ -67,10 +75,25 @@ class Location(msgspec.Struct, frozen=True):
         }
 
 
-def default_dsn() -> str:
-    """EVALSPAN_STORE, else a directory under the user's data directory."""
-    if configured := os.environ.get("EVALSPAN_STORE"):
-        return configured
+def configured_dsn() -> tuple[str, str]:
+    """The DSN without a flag, and where it was set: EVALSPAN_STORE, `[store] dsn`, else the user's data directory.
+
+    Raises:
+        ConfigError: the settings file cannot be read, or `[store]` in it is wrong.
+    """
+    store, sources = read_table("store", StoreConfig)
+    if store.dsn:
+        return store.dsn, sources.origins.get("store.dsn", "default")
+    return _default_dsn(), "default"
+
+
+def explicit_dsn(flag: str | None) -> str | None:
+    """The store that somebody named, by flag, variable or file; None where only the default is left."""
+    dsn, origin = configured_dsn()
+    return flag or (None if origin == "default" else dsn)
+
+
+def _default_dsn() -> str:
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
@@ -85,13 +108,13 @@ def parse_dsn(dsn: str | None) -> Location:
     Raises:
         UsageError: the scheme is none of ours, the path is missing, the port or the database name cannot be one.
     """
-    text = dsn or default_dsn()
+    text, origin = (dsn, "--store") if dsn else configured_dsn()
     parts = urlsplit(text)
     if parts.scheme == "chdb":
         path = unquote(f"{parts.netloc}{parts.path}")
         if not path or "?" in text:
             raise UsageError(f"The store {text!r} names no directory.", hint=DSN_HINT)
-        return Location(embedded=True, path=str(Path(path).expanduser().resolve()))
+        return Location(embedded=True, path=str(Path(path).expanduser().resolve()), origin=origin)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"The store {_without_password(text)!r} has no scheme that evalspan knows.", hint=DSN_HINT)
     secure = parts.scheme == "https"
@@ -110,6 +133,7 @@ def parse_dsn(dsn: str | None) -> Location:
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         database=database,
+        origin=origin,
     )
 
 

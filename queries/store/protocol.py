@@ -15,6 +15,8 @@ class StoreClient(Protocol):
 
     location: Location
     dsn: str
+    described: str
+    """The DSN without its password, and the setting that names it."""
     embedded: bool
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:

@@ -24,7 +24,7 @@ class RemoteStore:
 
     embedded = False
 
-    def __init__(self, owner: Owner, *, shown: str) -> None:
+    def __init__(self, owner: Owner, *, shown: str, described: str = "") -> None:
         """
         Raises:
             StoreUnreachable: the service does not answer.
@@ -32,6 +32,7 @@ class RemoteStore:
         sql = urlsplit(owner.sql)
         self.owner = owner
         self.dsn = shown
+        self.described = described or shown
         self.location = Location(
             embedded=False,
             host=sql.hostname or "127.0.0.1",

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import evalspan
-from evalspan.__main__ import VERBS, cli
+from evalspan.__main__ import COMMANDS, cli
 from evalspan.errors import StoreUnreachable
 
 ROOT = Path(__file__).parents[2]
@@ -50,13 +50,13 @@ def test_help_imports_none_of_the_verbs() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('evalspan.') and '.cli' in m))"
     )
     assert done.stdout.strip().endswith("[]"), done.stderr
-    for verb in VERBS:
-        assert verb in done.stdout
+    for name in COMMANDS:
+        assert name in done.stdout
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help(verb: str) -> None:
-    done = run(verb, "--help")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    done = run(name, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage: evalspan" in done.stdout
 
@@ -71,7 +71,7 @@ def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
         yield from leaves(inner, *path, name)
 
 
-def test_every_verb_takes_no_input_and_none_shows_clicks_marks() -> None:
+def test_every_command_takes_no_input_and_none_shows_clicks_marks() -> None:
     for path in leaves(cli):
         said = CliRunner().invoke(cli, [*path, "--help"]).stdout
         assert "--no-input" in said, path
