@@ -110,6 +110,7 @@ def test_every_command_that_may_take_a_store_takes_a_settings_file() -> None:
     context = click.Context(cli)
     for name in COMMANDS:
         command = cli.get_command(context, name)
+        assert command is not None
         leaves = command.commands.values() if isinstance(command, click.Group) else [command]
         for leaf in leaves:
             options = {option for parameter in leaf.params for option in parameter.opts}
