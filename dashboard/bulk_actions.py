@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ..errors import UsageError
 from ..evaluators.evaluation_rows import evaluation_row
-from ..evaluators.runner import Outcome
+from ..evaluators.runner import EvaluationResult
 from ..queries.examples import add_examples
 from . import guard
 from .labels import NAME, OVERALL, VERSION, example_of, redirect, remember_author
@@ -63,7 +63,7 @@ async def _to_queue(request: web.Request) -> web.StreamResponse:
     spans = await _picked(context, [str(value) for value in form.getall("trace", [])])
     rows = [
         evaluation_row(
-            Outcome(QUEUED, VERSION, label=name),
+            EvaluationResult(QUEUED, VERSION, label=name),
             project=span["project"],
             source="human",
             # One pick a criterion: the author is part of the row's identity.

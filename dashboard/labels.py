@@ -11,7 +11,7 @@ from aiohttp import web
 from ..errors import UsageError
 from ..evaluators.datasets import Example
 from ..evaluators.evaluation_rows import evaluation_row
-from ..evaluators.runner import Outcome
+from ..evaluators.runner import EvaluationResult
 from ..queries.messages import input_of, output_text
 from . import guard
 from .page_context import PageContext, handle_errors, page_context, render
@@ -47,7 +47,7 @@ async def label_span(
         raise UsageError("A label needs its author.", hint="Write your name beside it; the browser remembers it.")
     passed = LABELS[label]
     value = None if passed is None else float(passed)
-    outcome = Outcome(name, VERSION, value=value, label=label, passed=passed, explanation=note or None)
+    outcome = EvaluationResult(name, VERSION, value=value, label=label, passed=passed, explanation=note or None)
     row = evaluation_row(
         outcome,
         project=span["project"],

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..evaluators.datasets import Example
 from ..evaluators.datasets.review import accept
 from ..evaluators.evaluation_rows import evaluation_row
-from ..evaluators.runner import Outcome
+from ..evaluators.runner import EvaluationResult
 from ..queries.examples import add_examples
 from ..queries.failures.selection import find_failures
 from ..queries.messages import question_of
@@ -123,7 +123,7 @@ async def _keep(context: PageContext, case: dict[str, Any], text: dict[str, str]
 async def _remember(context: PageContext, case: dict[str, Any], label: str, author: str, project: str) -> None:
     trace_id = case["metadata"]["source_trace_id"]
     span = await context.first_row("pages/span", trace=trace_id, span=case["metadata"]["source_span_id"])
-    outcome = Outcome("review", VERSION, label=label)
+    outcome = EvaluationResult("review", VERSION, label=label)
     row = evaluation_row(
         outcome,
         project=project,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .builtin.topics import InputTopic as InputTopic
     from .judges.judge import Judge as Judge
     from .judges.pairwise import PairwiseJudge as PairwiseJudge
-    from .runner import Outcome as Outcome
+    from .runner import EvaluationResult as EvaluationResult
     from .runner import run_evaluator as run_evaluator
     from .runner import run_suite as run_suite
 
@@ -30,7 +30,7 @@ _HOMES = {
     "Hallucination": "builtin.hallucination",
     "InputTopic": "builtin.topics",
     "Judge": "judges.judge",
-    "Outcome": "runner",  # with asyncio, half of the import time
+    "EvaluationResult": "runner",  # with asyncio, half of the import time
     "PairwiseJudge": "judges.pairwise",
     "SemanticSimilarity": "builtin.similarity",
     "exact_match": "builtin.reference",

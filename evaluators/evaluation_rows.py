@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from .evaluator import Unit
-from .runner import Outcome
+from .runner import EvaluationResult
 
 Source = Literal["code", "llm_judge", "human", "user_feedback", "sdk"]
 # Any fixed UUID serves; ids are only ever compared with each other.
@@ -55,7 +55,7 @@ def evaluation_id(
 
 
 def evaluation_row(
-    outcome: Outcome,
+    outcome: EvaluationResult,
     *,
     project: str = "default",
     source: Source = "code",
@@ -122,7 +122,7 @@ def _dimensions(span: Mapping[str, Any], span_time: datetime | None, segment: st
     return copied if time is None else {**copied, "span_time": time}
 
 
-def _judgement(outcome: Outcome) -> dict[str, Any]:
+def _judgement(outcome: EvaluationResult) -> dict[str, Any]:
     return {
         "score": outcome.value,
         "label": outcome.label or "",

@@ -6,6 +6,7 @@ raises, hangs or is not a finite number is Unscored with its reason, never a pas
 
 from __future__ import annotations
 
+import enum
 import functools
 import hashlib
 import inspect
@@ -16,9 +17,16 @@ from typing import Any, Literal, Protocol, overload, runtime_checkable
 import msgspec
 
 from ..errors import UsageError, or_did_you_mean
-from ..queries.plain_json import plain_json
+from ..queries.plain_json import plain_json, plain_text
 
 Direction = Literal["higher", "lower"]
+MAX_REASON = 10_000
+TRANSIENT_ERRORS = frozenset(
+    {
+        "APIConnectionError", "APITimeoutError", "RateLimitError", "InternalServerError", "ServiceUnavailableError",
+        "JudgeUnavailable",
+    }
+)  # fmt: skip
 Unit = Literal["span", "trace", "conversation"]
 UNITS: tuple[Unit, ...] = ("span", "trace", "conversation")
 ARGUMENTS = ("input", "output", "expected", "context", "span", "trace", "conversation", "example")
@@ -44,11 +52,25 @@ class Score(msgspec.Struct, frozen=True):
         return float(self.value)
 
 
+class UnscoredCause(enum.Enum):
+    """Why there is no score, for whoever has to decide what happens next; the reason in words stands beside it."""
+
+    NOT_APPLICABLE = "not_applicable"
+    """There is nothing of this kind to judge: no answer, no context, no checkable claim."""
+    TRANSIENT = "transient"
+    """What is needed was unreachable or overloaded: the same evaluation may succeed later."""
+    OVER_BUDGET = "over_budget"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    """The evaluator is broken, or its judge gave no verdict."""
+
+
 class Unscored(msgspec.Struct, frozen=True):
     """Could not be judged, and why: counted beside the scores, never a pass and never a zero."""
 
     reason: str
     details: dict[str, Any] = {}
+    cause: UnscoredCause = UnscoredCause.NOT_APPLICABLE
 
 
 @runtime_checkable
@@ -218,24 +240,48 @@ def unit_of(evaluator: Any) -> Unit:
 def as_score(result: Any, *, direction: Direction = "higher", threshold: float | None = None) -> Score | Unscored:
     """What a function returned, as a Score with `passed` settled by the threshold, or Unscored with the reason."""
     if isinstance(result, Unscored):
-        return result
+        return Unscored(plain_text(result.reason), _plain_details(result.details), result.cause)
     score = result if isinstance(result, Score) else _bare_score(result)
     if score is None:
-        return Unscored(f"returned {type(result).__name__}, not a bool, a number, a Score or Unscored")
+        return _broken(f"returned {type(result).__name__}, not a bool, a number, a Score or Unscored")
     value = _number(score.value)
     if value is None or not math.isfinite(value):
-        return Unscored(f"the score {score.value!r} is not a finite number", plain_json(score.details))
+        return _broken(f"the score {plain_text(repr(score.value))} is not a finite number", score.details)
     if score.passed is not None and not _is_verdict(score.passed):
-        return Unscored(f"passed is {score.passed!r}, not True, False or None", plain_json(score.details))
+        return _broken(f"passed is {plain_text(repr(score.passed))}, not True, False or None", score.details)
     passed = None if score.passed is None else bool(score.passed)
     if passed is None and threshold is not None:
         passed = value >= threshold if direction == "higher" else value <= threshold
-    return Score(value, score.label, passed, score.explanation, plain_json(score.details))
+    return Score(
+        value, _optional_text(score.label), passed, _optional_text(score.explanation), _plain_details(score.details)
+    )
 
 
 def reason_of(error: BaseException) -> str:
-    """Why something is Unscored, when the reason is an exception."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Why something is Unscored, when the reason is an exception; an error that cannot be printed is known by type."""
+    try:
+        said = plain_text(str(error))
+    except Exception:  # noqa: BLE001 - the code under test may have any __str__
+        said = ""
+    return f"{type(error).__name__}: {said[:MAX_REASON]}" if said else type(error).__name__
+
+
+def cause_of(error: BaseException) -> UnscoredCause:
+    """What kind of reason an exception is: as it says itself, else by what connections raise."""
+    own = getattr(error, "cause", None)
+    if isinstance(own, UnscoredCause):
+        return own
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        return UnscoredCause.TRANSIENT if status in (408, 409, 425, 429) or status >= 500 else UnscoredCause.ERROR
+    # Errors of SDKs are known by name: importing every SDK to name their classes would cost more than it tells.
+    passing = isinstance(error, ConnectionError | TimeoutError) or type(error).__name__ in TRANSIENT_ERRORS
+    return UnscoredCause.TRANSIENT if passing else UnscoredCause.ERROR
+
+
+def unscored_by(error: BaseException, details: dict[str, Any] | None = None) -> Unscored:
+    """The result of an evaluation that ended in an exception."""
+    return Unscored(reason_of(error), details or {}, cause_of(error))
 
 
 def fingerprint(*parts: str) -> str:
@@ -267,6 +313,20 @@ def source_of(function: Any) -> str:
     return source + repr([value for value in bound if isinstance(value, str | int | float | tuple | None)])
 
 
+def _broken(reason: str, details: Any = None) -> Unscored:
+    return Unscored(reason, _plain_details(details), UnscoredCause.ERROR)
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else plain_text(value)
+
+
+def _plain_details(details: Any) -> dict[str, Any]:
+    """The details as JSON data, whatever the evaluator put there."""
+    made = plain_json(details) if details else {}
+    return made if isinstance(made, dict) else {"details": made}
+
+
 def _bare_score(result: Any) -> Score | None:
     number = _number(result)
     if number is None:
@@ -283,7 +343,7 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - any object may come here, with any __float__; 10**400 overflows
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import traceback
 from importlib import import_module, util
@@ -71,21 +72,22 @@ def _module(place: str, reference: str) -> ModuleType:
 
 
 def _file_module(path: Path) -> ModuleType:
+    """The file as a module under a private name: `statistics.py` of the user must not become everybody's `statistics`."""
     path = path.resolve()
     if not path.is_file():
         near = or_did_you_mean(path.name, [other.name for other in path.parent.glob("*.py")])
         raise UsageError(f"no file {path}", hint=f"check the path{near}")
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
-    spec = util.spec_from_file_location(path.stem, path)
+    name = f"_evalspan_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module  # pickle and dataclasses look a module up by its name
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        sys.modules.pop(path.stem, None)
+        sys.modules.pop(name, None)
         raise
     return module

@@ -1,12 +1,13 @@
 """Runs evaluators: in the loop or a thread, under a time limit, with the safety valve; hands outcomes to all who ask.
 
-An Outcome is what experiments, the gate, online evaluation and `evalspan score` store.
+An EvaluationResult is what experiments, the gate, online evaluation and `evalspan score` store.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,12 +15,12 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
-from .evaluator import Evaluator, Score, Unscored, as_score, reason_of
+from .evaluator import Evaluator, Score, Unscored, UnscoredCause, as_score, unscored_by
 
 TIMEOUT_S = 60.0
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class EvaluationResult(msgspec.Struct, frozen=True):
     """What became of one evaluator on one output: a value, or `unscored` with the reason; never both."""
 
     name: str
@@ -31,6 +32,8 @@ class Outcome(msgspec.Struct, frozen=True):
     explanation: str | None = None
     details: dict[str, Any] = {}
     unscored: str | None = None
+    cause: UnscoredCause | None = None
+    """The kind of reason, None when scored."""
     cost_usd: float | None = None
     """Dollars spent on this judgement; None when nothing was spent or the price is unknown."""
     latency_s: float = 0.0
@@ -48,7 +51,7 @@ async def run_evaluator(
     conversation: Any = None,
     example: Any = None,
     timeout_s: float | None = None,
-) -> Outcome:
+) -> EvaluationResult:
     """The outcome of one evaluator; an exception, a timeout or a NaN is unscored with its reason, never a pass.
 
     `timeout_s` defaults to the evaluator's own `timeout_s` (judges have one), else to 60 seconds.
@@ -68,14 +71,16 @@ async def run_evaluator(
             )
         result = as_score(raw, direction=evaluator.direction, threshold=evaluator.threshold)
     except TimeoutError as error:
-        said = f"timed out after {timeout_s:g} s" if limit.expired() else reason_of(error)
-        result = Unscored(said)
+        timed_out = Unscored(f"timed out after {timeout_s:g} s", {}, UnscoredCause.TIMEOUT)
+        result = timed_out if limit.expired() else unscored_by(error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the safety valve: a broken evaluator is a reason, not a crash
-        result = Unscored(reason_of(error))
+        result = unscored_by(error)
     return _outcome(evaluator, result, time.perf_counter() - started)
 
 
-async def run_suite(suite: Sequence[Evaluator], *, timeout_s: float | None = None, **arguments: Any) -> list[Outcome]:
+async def run_suite(
+    suite: Sequence[Evaluator], *, timeout_s: float | None = None, **arguments: Any
+) -> list[EvaluationResult]:
     """The outcomes of all evaluators on one output, at the same time, in the suite's order."""
     if all(getattr(one, "inline", False) for one in suite):  # nothing to wait for: no task for each
         return [await run_evaluator(one, timeout_s=timeout_s, **arguments) for one in suite]
@@ -137,19 +142,20 @@ def _is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
 
 
-def _outcome(evaluator: Evaluator, result: Score | Unscored, latency_s: float) -> Outcome:
+def _outcome(evaluator: Evaluator, result: Score | Unscored, latency_s: float) -> EvaluationResult:
     cost = result.details.get("cost_usd")
-    cost_usd = float(cost) if isinstance(cost, int | float) else None
+    cost_usd = float(cost) if isinstance(cost, int | float) and math.isfinite(cost) else None
     if isinstance(result, Unscored):
-        return Outcome(
+        return EvaluationResult(
             evaluator.name,
             evaluator.version,
             details=result.details,
             unscored=result.reason or "no reason given",
+            cause=result.cause,
             cost_usd=cost_usd,
             latency_s=latency_s,
         )
-    return Outcome(
+    return EvaluationResult(
         evaluator.name,
         evaluator.version,
         result.value,
@@ -157,7 +163,6 @@ def _outcome(evaluator: Evaluator, result: Score | Unscored, latency_s: float) -
         result.passed,
         result.explanation,
         result.details,
-        None,
-        cost_usd,
-        latency_s,
+        cost_usd=cost_usd,
+        latency_s=latency_s,
     )

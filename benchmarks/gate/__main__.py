@@ -1,26 +1,32 @@
-"""Times `evalspan gate` as a process over 200 examples and a target that takes 200 ms: uncached, cached, and its start.
+"""Times `evalspan gate` as a process over 200 examples and a model that takes 200 ms: uncached, cached, and its start.
 
 To reach: 5 s uncached with concurrency 20 (2 s are the target's own), 3 s cached, 1 s to start. Exits 1 when missed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from evalspan.evaluators.datasets import Dataset, Example
 
 APP = """
-import time
+import os
+from openai import OpenAI
 from evalspan.evaluators import Constraints, evaluator, token_f1
 
+client = OpenAI(base_url=os.environ["MODEL_URL"], api_key="x")
+
 def answer(input):
-    time.sleep(0.2)
-    return f"answer {input['n']}"
+    messages = [{"role": "user", "content": str(input["n"])}]
+    return client.chat.completions.create(model="m", messages=messages).choices[0].message.content
 
 @evaluator(name="right", version="1")
 def right(output, input):
@@ -30,8 +36,30 @@ suite = [Constraints(name="style").add("short", lambda output: len(output) < 200
 """
 
 
-def timed(folder: Path, *arguments: str) -> float:
-    environment = {**os.environ, "EVALSPAN_CACHE_DIR": str(folder / "cache")}
+class Model(BaseHTTPRequestHandler):
+    """Answers each chat request after 200 ms."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        time.sleep(0.2)
+        message = {"role": "assistant", "content": f"answer {asked['messages'][0]['content']}"}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        made = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+        body = json.dumps(made).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def timed(folder: Path, url: str, *arguments: str) -> float:
+    environment = {**os.environ, "EVALSPAN_CACHE": str(folder / "cache"), "MODEL_URL": url}
     started = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "evalspan", "gate", *arguments],
@@ -69,15 +97,19 @@ def main() -> int:
             "20",
             "--report",
         ]
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
         found = {
-            "start (--help)": (timed(folder, "--help"), 1.0),
-            "200 uncached, 200 ms each, 20 at once": (timed(folder, *run, "first.json"), 5.0),
-            "200 cached": (timed(folder, *run, "second.json"), 3.0),
+            "start (--help)": (timed(folder, url, "--help"), 1.0),
+            "200 uncached, 200 ms each, 20 at once": (timed(folder, url, *run, "first.json"), 5.0),
+            "200 cached": (timed(folder, url, *run, "second.json"), 3.0),
         }
-        same = (folder / "first.json").read_bytes() == (folder / "second.json").read_bytes()
+        reports = [json.loads((folder / name).read_bytes()) for name in ("first.json", "second.json")]
+        same = len({tuple(one["status"] for one in report["results"]) for report in reports}) == 1
     for what, (seconds, reach) in found.items():
         print(f"{what:<40} {seconds:6.2f} s   to reach {reach:g} s")
-    print(f"the second report is {'the same' if same else 'ANOTHER'}")
+    print(f"the second report has {'the same verdicts' if same else 'OTHER VERDICTS'}")
     return int(not same or any(seconds > reach for seconds, reach in found.values()))
 
 

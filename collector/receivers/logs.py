@@ -14,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from ...evaluators.evaluation_rows import evaluation_row
-from ...evaluators.runner import Outcome
+from ...evaluators.runner import EvaluationResult
 from ...instrument import semconv
 from ..dialects.attributes import any_value, as_json
 from .message_events import EVENTS as CONTENT_EVENTS
@@ -110,7 +110,7 @@ class Event(NamedTuple):
         attributes = self.attributes
         label = str(attributes.get(semconv.EVALUATION_LABEL) or "")
         source = attributes.get(semconv.EVALUATION_SOURCE)
-        outcome = Outcome(
+        outcome = EvaluationResult(
             name=str(attributes[semconv.EVALUATION_NAME]),
             version=str(attributes.get(_VERSION) or ""),
             value=attributes.get(semconv.EVALUATION_SCORE),

@@ -20,7 +20,7 @@ from ..text.passages import passage_text
 Check = Callable[..., Any]
 
 
-class Leniency(msgspec.Struct, frozen=True):
+class Tolerance(msgspec.Struct, frozen=True):
     """How a set of constraints fares on outputs that are known to be bad."""
 
     outputs: int
@@ -113,7 +113,7 @@ class Constraints:
             details={"all_passed": not failed, "constraints": results},
         )
 
-    def leniency(self, known_bad: Iterable[str]) -> Leniency:
+    def leniency(self, known_bad: Iterable[str]) -> Tolerance:
         """Runs the set on outputs that are known to be bad: a set that passes them all says nothing about quality.
 
         Raises UsageError when there are none.
@@ -124,7 +124,7 @@ class Constraints:
         broken = {name for score in scores for name, one in score.details["constraints"].items() if not one["passed"]}
         caught = sum(score.passed is False for score in scores)
         never = tuple(name for name in self._checks if name not in broken)
-        return Leniency(len(scores), caught, never, self._warning(len(scores), caught, never))
+        return Tolerance(len(scores), caught, never, self._warning(len(scores), caught, never))
 
     def _warning(self, outputs: int, caught: int, never: tuple[str, ...]) -> str | None:
         if caught == outputs:

@@ -11,13 +11,13 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
-from ..evaluator import Direction, Score, Unscored, fingerprint, reason_of
+from ..evaluator import Direction, Score, Unscored, fingerprint, unscored_by
 from ..judges.connection import Connection, caller_for
-from ..judges.families import family_warning
-from ..judges.fencing import orders_in, without_orders
-from ..judges.material import asked_text, shown, subject_of
+from ..judges.fencing import find_injections, strip_injections
+from ..judges.material import asked_text, render_material, subject_of
 from ..judges.prompts import Prompt, load_prompt
 from ..judges.providers import Message, Request
+from ..judges.self_preference import self_preference_warning
 from ..judges.structured import Unusable, Verdict, add_costs, ask_structured, parse_json, schema_of
 from ..text.facts import facts
 from ..text.passages import passage_text
@@ -105,16 +105,16 @@ class Hallucination:
         if not text.strip():
             return Unscored("no checkable claim: the output is empty")
         # Where the output speaks to the judge, it is also judged without those sentences, and all claims count.
-        texts = [text, without_orders(text)] if orders_in(text) else [text]
+        texts = [text, strip_injections(text)] if find_injections(text) else [text]
         try:
             verdicts = [await self._ask(asked_text(input), passages, one) for one in texts]
         except Unusable as error:
-            return Unscored(reason_of(error), {"cost_usd": error.cost_usd, "judge_model": self.model})
+            return unscored_by(error, {"cost_usd": error.cost_usd, "judge_model": self.model})
         except Exception as error:  # noqa: BLE001 - whatever the judge's endpoint did, there is no score
-            return Unscored(reason_of(error), {"judge_model": self.model})
+            return unscored_by(error, {"judge_model": self.model})
         claims = dict.fromkeys(claim for verdict in verdicts for claim in verdict.value.claims)
         checked = [check_claim(claim, passages) for claim in claims]
-        kinship = family_warning(self.model, subject_of(span, self.subject_model))
+        self_preference = self_preference_warning(self.model, subject_of(span, self.subject_model))
         details = {
             "claims": checked,
             "calibration": self.calibration or "uncalibrated",
@@ -122,7 +122,7 @@ class Hallucination:
             "prompt": f"{self.prompt.name} {self.prompt.version} ({self.prompt.fingerprint})",
             "repaired": any(verdict.repaired for verdict in verdicts),
             "orders_to_the_judge": len(texts) > 1,
-            "warnings": [kinship] if kinship else [],
+            "warnings": [self_preference] if self_preference else [],
             "cost_usd": add_costs(*(verdict.cost_usd for verdict in verdicts)),
         }
         return _score(checked, details)
@@ -131,7 +131,7 @@ class Hallucination:
 
     async def _ask(self, question: str, passages: str, text: str) -> Verdict:
         def build(nonce: str) -> Request:
-            material = shown(nonce, question=question, context=passages, response=text)
+            material = render_material(nonce, question=question, context=passages, response=text)
             system, user = self.prompt.render(nonce=nonce, material=material)
             return Request(
                 self.model, system, (Message("user", user),), 0.0, self._max_tokens, "claims", schema_of(Claims)

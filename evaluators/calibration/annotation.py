@@ -10,7 +10,7 @@ import msgspec
 from ...errors import UsageError
 from ...queries import catalog
 from ..evaluation_rows import evaluation_row
-from ..runner import Outcome
+from ..runner import EvaluationResult
 
 if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
@@ -111,7 +111,7 @@ def draw(
 def label_row(draw: Draw, call: dict[str, Any], *, score: float, passed: bool, note: str = "") -> dict[str, Any]:
     """A label as a row of `evaluations`; labelling again overwrites one's own label, never another's."""
     probability = float(call["probability"])
-    outcome = Outcome(name=draw.metric, version="human", value=score, passed=passed, explanation=note or None)
+    outcome = EvaluationResult(name=draw.metric, version="human", value=score, passed=passed, explanation=note or None)
     return evaluation_row(
         outcome,
         project=draw.project,

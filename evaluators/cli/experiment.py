@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
+from .cache_options import cache_from, cache_options
 from .dataset_options import PARTITION_NAMES, format_option, show
 
 if TYPE_CHECKING:
@@ -27,15 +29,14 @@ def experiment() -> None:
 @click.option("--name", default="", help="Under which the run is found again; default: the target.")
 @click.option("--partition", "partitions", multiple=True, type=click.Choice(PARTITION_NAMES))
 @click.option("--repeats", default=1, show_default=True, type=click.IntRange(1, 100), help="Answers per case.")
-@click.option("--model", default="", help="Which model answers; lets answers from the network be cached.")
+@click.option("--model", default="", help="Which model answers, for the record.")
 @click.option("--prompt-version", default="")
 @click.option("--concurrency", default=5, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0.001), help="Seconds; default 60, judges their own.")
 @click.option(
     "--budget", default=1200.0, show_default=True, type=click.FloatRange(0.001), help="Seconds for all cases."
 )
-@click.option("--cache/--no-cache", default=True, show_default=True)
-@click.option("--cache-dir", default="", metavar="DIR")
+@cache_options
 @click.option("--out", default="", metavar="FILE", help="Write the record: a baseline for the gate.")
 @format_option
 @project_option
@@ -43,20 +44,31 @@ def experiment() -> None:
 def run(format_: str, **options: Any) -> None:
     """Run the cases and record what came out. Says nothing about good enough: that is the gate's.
 
-    A run that was interrupted goes on where it stopped, from the cache.
+    A run that was interrupted does not pay again for what its models answered: that comes from the cache.
     """
+    from ..experiments.stdout_guard import data_stdout
+
+    with data_stdout() as out, cache_from(options):
+        record = _run(options)
+        with redirect_stdout(out):
+            _keep(record, options)
+            _print_run(record, format_)
+            out.flush()
+
+
+def _run(options: dict[str, Any]) -> Experiment:
     from ...queries.store.config import explicit_dsn
     from ..experiments.identity import record_of
     from ..experiments.run import RunSettings, run_cases
     from ..experiments.target import load_target
-    from ..gate.run import importing, open_cache
+    from ..gate.run import importing
     from ..loading import load_suite
     from ..reports.progress import case_progress
     from .gate import load_dataset
 
     options["dsn"] = explicit_dsn(options["dsn"])
     found = load_dataset(options["dataset_name"], options["dsn"], options["project"])
-    with importing() as loaded:
+    with importing():
         target = load_target(options["target"], model=options["model"], prompt_version=options["prompt_version"])
         suite = load_suite(options["suite"])
     chosen = options["partitions"] or PARTITION_NAMES
@@ -73,12 +85,9 @@ def run(format_: str, **options: Any) -> None:
         golden_budget_s=options["budget"],
         budget_s=options["budget"],
     )
-    cache = open_cache(options["cache_dir"] if options["cache"] else None, target, suite, loaded)
     with case_progress(len(examples) * settings.repeats, "experiment") as advance:
-        results = run_cases(examples, target, suite, settings, cache=cache, progress=advance)
-    record = record_of(found, target, suite, results, name=options["name"])
-    _keep(record, options)
-    _print_run(record, format_)
+        results = run_cases(examples, target, suite, settings, progress=advance)
+    return record_of(found, target, suite, results, name=options["name"])
 
 
 @experiment.command("list")

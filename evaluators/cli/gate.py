@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .cache_options import cache_from, cache_options
 
 if TYPE_CHECKING:
     from ..datasets import Dataset
@@ -33,7 +36,7 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
     show_default=True,
     help="What a case does that occurs in one of them.",
 )
-@click.option("--model", default="", help="Which model answers; lets answers from the network be cached.")
+@click.option("--model", default="", help="Which model answers, for the record.")
 @click.option("--prompt-version", default="", help="Which prompt version is under test.")
 @click.option("--concurrency", default=5, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0.001), help="Seconds; default 60, judges their own.")
@@ -45,8 +48,7 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 )
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1, 50), help="Runs at the threshold.")
 @click.option("--max-baseline-age", default=90.0, show_default=True, help="In days.")
-@click.option("--cache/--no-cache", default=True, show_default=True, help="Reuse answers where nothing changed.")
-@click.option("--cache-dir", default="", metavar="DIR", help="Default: EVALSPAN_CACHE_DIR or the user's cache.")
+@cache_options
 @click.option("--store", "dsn", default="", metavar="DSN", help="Also store the run there.")
 @click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML.")
 @click.option("--report", "report_path", type=click.Path(dir_okay=False), help="Write the report: .json or .md.")
@@ -58,15 +60,19 @@ def gate(ctx: click.Context, /, **options: Any) -> None:
     Golden cases must all pass, on a set that two people approved; regression cases must all pass; the others must not
     be worse than --baseline by more than the margin. What is missing, crashed or unmeasured is never a pass.
     """
+    from ..experiments.stdout_guard import data_stdout
     from ..gate.run import run_gate
     from ..reports.progress import case_progress
 
-    request = _request(options)
-    with case_progress(len(request.dataset), "gate") as advance:
-        report = run_gate(request, advance)
-    _write(report, options)
-    if options["dsn"]:
-        _store(report, options["dsn"])
+    with data_stdout() as out, cache_from(options):
+        request = _request(options)
+        with case_progress(len(request.dataset), "gate") as advance:
+            report = run_gate(request, advance)
+        with redirect_stdout(out):
+            _write(report, options)
+            if options["dsn"]:
+                _store(report, options["dsn"])
+            out.flush()
     ctx.exit(report.exit_code)
 
 
@@ -104,7 +110,6 @@ def _request(options: dict[str, Any]) -> GateRequest:
         repeats=options["repeats"],
         model=options["model"],
         prompt_version=options["prompt_version"],
-        cache_directory=options["cache_dir"] if options["cache"] else None,
     )
 
 

@@ -13,6 +13,7 @@ import click
 
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
+from .cache_options import cache_from, cache_options
 
 if TYPE_CHECKING:
     from ..evaluator import Evaluator
@@ -56,6 +57,7 @@ INCONCLUSIVE = 4
     "--config", "config_path", type=click.Path(dir_okay=False), help="With --follow: take the rules from here."
 )
 @click.option("--prompts", is_flag=True, help="Print the prompts of the suite's judges and stop.")
+@cache_options
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.pass_context
 def score(ctx: click.Context, /, **options: Any) -> None:
@@ -69,6 +71,11 @@ def score(ctx: click.Context, /, **options: Any) -> None:
     evalspan score --since 24h --suite checks:SUITE --fraction 0.1
     evalspan score --since 7d --suite checks:SUITE --evaluator tone@new
     """
+    with cache_from(options):
+        _score(ctx, options)
+
+
+def _score(ctx: click.Context, options: dict[str, Any]) -> None:
     if options["follow"]:
         _follow(options)
         return

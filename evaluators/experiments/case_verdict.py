@@ -1,7 +1,8 @@
-"""The ruling on one case: constraints, then hallucination, then similarity, then the judge; anything unclear is no pass."""
+"""The verdict on one case: constraints, then hallucination, then similarity, then the judge; anything unclear is no pass."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,7 +10,7 @@ import msgspec
 
 from ..datasets import Example
 from ..evaluator import Evaluator
-from ..runner import Outcome
+from ..runner import EvaluationResult
 from .target import Answer
 
 Status = Literal["passed", "failed", "inconclusive"]
@@ -28,11 +29,27 @@ CLASS_KINDS = {
 }
 
 
-class Ruling(msgspec.Struct, frozen=True):
+class CaseCause(enum.Enum):
+    """What decided a case that did not pass."""
+
+    NO_ANSWER = "no_answer"
+    FAILED = "failed"
+    UNSCORED = "unscored"
+    NOT_REVIEWED = "not_reviewed"
+    NO_THRESHOLD = "no_threshold"
+    OVER_BUDGET = "over_budget"
+    """The time budget of the run did not reach it."""
+    UNSTABLE = "unstable"
+    """Its repeats at the threshold disagree."""
+
+
+class CaseVerdict(msgspec.Struct, frozen=True):
     """What became of one case, and why."""
 
     status: Status
     reason: str | None = None
+    cause: CaseCause | None = None
+    """None for a passed case."""
 
 
 def kind_of(evaluator: object) -> str:
@@ -65,7 +82,7 @@ def golden_bar(evaluator: Evaluator) -> float | None:
     return max(float(own), evaluator.threshold or 0.0)
 
 
-def raise_to_golden(outcome: Outcome, evaluator: Evaluator, partition: str) -> Outcome:
+def raise_to_golden(outcome: EvaluationResult, evaluator: Evaluator, partition: str) -> EvaluationResult:
     """The outcome under the golden bar: a golden answer needs more similarity and a better judgement."""
     bar = golden_bar(evaluator) if partition == "golden" else None
     if bar is None or outcome.passed is not True or outcome.value is None or outcome.value >= bar:
@@ -74,29 +91,34 @@ def raise_to_golden(outcome: Outcome, evaluator: Evaluator, partition: str) -> O
     return msgspec.structs.replace(outcome, passed=False, explanation=said)
 
 
-def rule(example: Example, answer: Answer, outcomes: Sequence[Outcome], suite: Sequence[Evaluator]) -> Ruling:
-    """The ruling on one answer. A failure outweighs what could not be scored, and that outweighs every pass."""
+def judge_case(
+    example: Example, answer: Answer, outcomes: Sequence[EvaluationResult], suite: Sequence[Evaluator]
+) -> CaseVerdict:
+    """The verdict on one answer. A failure outweighs what could not be scored, and that outweighs every pass."""
     if answer.error is not None:
-        return Ruling("failed", answer.error)
+        return CaseVerdict("failed", answer.error, CaseCause.NO_ANSWER)
     by_name = {outcome.name: outcome for outcome in outcomes}
     missing = [one.name for one in suite if one.name not in by_name]
     ordered = [by_name[one.name] for one in in_order(suite) if one.name in by_name]
     for outcome in ordered:
         if outcome.passed is False and outcome.unscored is None:
-            return Ruling("failed", f"{outcome.name}: {describe(outcome)}")
+            return CaseVerdict("failed", f"{outcome.name}: {describe(outcome)}", CaseCause.FAILED)
     for outcome in ordered:
         if outcome.unscored is not None:
-            return Ruling("inconclusive", f"{outcome.name} could not score it: {outcome.unscored}")
+            reason = f"{outcome.name} could not score it: {outcome.unscored}"
+            return CaseVerdict("inconclusive", reason, CaseCause.UNSCORED)
     if missing:
-        return Ruling("inconclusive", f"{missing[0]} gave no score")
+        return CaseVerdict("inconclusive", f"{missing[0]} gave no score", CaseCause.UNSCORED)
     if not any(outcome.passed for outcome in ordered):
-        return Ruling("inconclusive", "no evaluator of the suite says what passes: give one a threshold")
+        reason = "no evaluator of the suite says what passes: give one a threshold"
+        return CaseVerdict("inconclusive", reason, CaseCause.NO_THRESHOLD)
     if example.pending:
-        return Ruling("inconclusive", "exported but not reviewed: nobody has said what a right answer is")
-    return Ruling("passed")
+        reason = "exported but not reviewed: nobody has said what a right answer is"
+        return CaseVerdict("inconclusive", reason, CaseCause.NOT_REVIEWED)
+    return CaseVerdict("passed")
 
 
-def describe(outcome: Outcome) -> str:
+def describe(outcome: EvaluationResult) -> str:
     """The outcome in a few words: its explanation, else its label, else its value."""
     said = outcome.explanation or outcome.label
     value = f"{outcome.value:.3g}" if outcome.value is not None else "no value"

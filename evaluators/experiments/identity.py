@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 from ..datasets import Dataset
 from ..evaluator import Evaluator
-from .case_verdict import golden_bar, in_order, kind_of
+from .case_verdict import CaseCause, golden_bar, in_order, kind_of
 from .record import CaseResult, Experiment, Metric
-from .run import NOT_REACHED
 from .target import Target
 
 
@@ -19,7 +18,6 @@ def record_of(
     dataset: Dataset, target: Target, suite: Sequence[Evaluator], results: list[CaseResult], *, name: str = ""
 ) -> Experiment:
     """The record of a run. Its id is a hash of what ran and what came out: the same run from the cache has the same."""
-    late = NOT_REACHED.split("{", maxsplit=1)[0]
     sha = git_sha()
     digest = hashlib.sha256(f"{name}|{target.identity}|{dataset.content_hash}|{sha}".encode())
     for result in results:
@@ -35,7 +33,7 @@ def record_of(
         git_sha=sha,
         started_at=max((result.timestamp for result in results), default=""),
         repeats=len({result.repeat for result in results}) or 1,
-        over_budget=[one.example_id for one in results if (one.failure_reason or "").startswith(late)],
+        over_budget=[one.example_id for one in results if one.cause is CaseCause.OVER_BUDGET],
         profile=profile_of(results),
         results=results,
     )

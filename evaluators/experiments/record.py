@@ -9,8 +9,8 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries.atomic_write import write_atomically
-from ..runner import Outcome
-from .case_verdict import Status
+from ..runner import EvaluationResult
+from .case_verdict import CaseCause, Status
 from .target import Identity
 
 SCHEMA = "evalspan.experiment/1"
@@ -28,7 +28,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     prompt_version: str
     model_output: str | None
     context: Any = None
-    metrics: list[Outcome]
+    metrics: list[EvaluationResult]
     latency_ms: float
     timestamp: str
     """When the answer was given: of a cached one, when it was given first."""
@@ -36,6 +36,8 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool | None
     """None: inconclusive, which is not a pass."""
     failure_reason: str | None
+    cause: CaseCause | None = None
+    """What kind of reason that is; None for a passed case."""
     root_cause: str = ""
     tags: list[str] = []
     trace_id: str = ""
@@ -44,7 +46,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = ""
     """Cases of one cluster (a conversation, a document) are not independent; '' stands alone."""
 
-    def metric(self, name: str) -> Outcome | None:
+    def metric(self, name: str) -> EvaluationResult | None:
         """The outcome of one evaluator."""
         return next((outcome for outcome in self.metrics if outcome.name == name), None)
 

@@ -1,23 +1,26 @@
-"""Runs cases: bounded concurrency, cached where nothing changed, within a time budget; every case leaves a result."""
+"""Runs cases: bounded concurrency, within a time budget; every case leaves a result.
+
+The target and the evaluators always run. What may come from the cache are the answers of models that they ask.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
 
 import msgspec
 
+from ...instrument.libraries.request_replay import ReplayScope, replaying
 from ..datasets import Example
 from ..evaluator import Evaluator
-from ..runner import Outcome, run_evaluator
-from .cache import Cache, key_of
-from .case_verdict import raise_to_golden, rule
-from .fingerprint import watching
+from ..response_cache import ResponseCache, open_cache
+from ..runner import EvaluationResult, run_evaluator
+from .block_os_exit import block_os_exit
+from .case_verdict import CaseCause, CaseVerdict, judge_case, raise_to_golden
 from .record import CaseResult
-from .target import Answer, DaemonThreads, Target, no_way_out
+from .stdout_guard import stdout_to_stderr
+from .target import Answer, DaemonThreads, Target
 
 NOT_REACHED = "not run: the time budget of {0:g} s was used up"
 
@@ -44,12 +47,14 @@ def run_cases(
     suite: Sequence[Evaluator],
     settings: RunSettings | None = None,
     *,
-    cache: Cache | None = None,
     progress: Callable[[CaseResult], None] | None = None,
 ) -> list[CaseResult]:
-    """One result per example and repeat, in order. What the target prints goes to stderr: stdout is for data."""
-    run = _Run(target, suite, settings or RunSettings(), cache, progress or (lambda _: None))
-    with cache.open() if cache else nullcontext(), redirect_stdout(sys.stderr), watching("ours"), no_way_out():
+    """One result per example and repeat, in order. What the target prints goes to stderr: stdout is for data.
+
+    Model answers are replayed from the cache that `use_cache` and EVALSPAN_CACHE name, unless it is off.
+    """
+    run = _Run(target, suite, settings or RunSettings(), open_cache("requests"), progress or (lambda _: None))
+    with stdout_to_stderr(), block_os_exit():
         return asyncio.run(run.all(examples))
 
 
@@ -59,7 +64,7 @@ class _Run:
         target: Target,
         suite: Sequence[Evaluator],
         settings: RunSettings,
-        cache: Cache | None,
+        cache: ResponseCache | None,
         progress: Callable[[CaseResult], None],
     ) -> None:
         self.target, self.suite, self.settings = target, suite, settings
@@ -113,45 +118,52 @@ class _Run:
         return result
 
     async def _answer(self, example: Example, repeat: int) -> Answer:
-        key = key_of("answer", example.input, repeat)
-        kept = self.cache.answer(key) if self.cache else None
-        if kept is not None:
-            return kept
+        scope = self._scope(repeat)
         async with self.asking:
-            answer = await self.target.answer(example.input, self.settings.timeout_s)
-        if self.cache:
-            self.cache.keep(key, answer)
-        return answer
+            with replaying(scope):
+                answer = await self.target.answer(example.input, self.settings.timeout_s)
+        if scope is None or self.cache is None or answer.error is not None:
+            return answer
+        scope.commit(self.cache.put)
+        if not scope.replayed_at:
+            return answer
+        return msgspec.structs.replace(
+            answer,
+            # As it was when the model was really asked: a replay says nothing about the target's speed.
+            latency_s=answer.latency_s + scope.replayed_s,
+            timestamp=answer.timestamp if scope.sent else scope.replayed_at,
+            cached=not scope.sent,
+        )
 
-    async def _scores(self, example: Example, answer: Answer, repeat: int) -> list[Outcome]:
+    def _scope(self, repeat: int) -> ReplayScope | None:
+        """Each repeat is a sample of its own, and so are two identical requests of one case."""
+        return None if self.cache is None else ReplayScope(self.cache.get, str(repeat))
+
+    async def _scores(self, example: Example, answer: Answer, repeat: int) -> list[EvaluationResult]:
         return list(await asyncio.gather(*(self._score(one, example, answer, repeat) for one in self.suite)))
 
-    async def _score(self, evaluator: Evaluator, example: Example, answer: Answer, repeat: int) -> Outcome:
+    async def _score(self, evaluator: Evaluator, example: Example, answer: Answer, repeat: int) -> EvaluationResult:
         context = answer.context if answer.context is not None else example.metadata.get("context")
-        identity = (evaluator.name, evaluator.version, evaluator.direction, evaluator.threshold)
-        key = key_of("score", identity, example.content_hash, answer.output, context, repeat)
-        kept = self.cache.score(key, evaluator.name) if self.cache else None
-        if kept is not None:
-            return raise_to_golden(kept, evaluator, example.partition)
+        scope = self._scope(repeat)
         async with self.scoring:
-            outcome = await self._judge(evaluator, example, answer, context)
-        if self.cache:
-            self.cache.keep(key, outcome)
+            with replaying(scope):
+                outcome = await self._judge(evaluator, example, answer, context)
+        if scope is not None and self.cache is not None and outcome.unscored is None:
+            scope.commit(self.cache.put)
         return raise_to_golden(outcome, evaluator, example.partition)
 
-    async def _judge(self, evaluator: Evaluator, example: Example, answer: Answer, context: object) -> Outcome:
+    async def _judge(self, evaluator: Evaluator, example: Example, answer: Answer, context: object) -> EvaluationResult:
         """One score; what even the evaluators' own safety valve lets through (`sys.exit`) is unscored too."""
         try:
-            with watching(f"score:{evaluator.name}"):
-                return await run_evaluator(
-                    evaluator,
-                    input=example.input,
-                    output=answer.output,
-                    expected=example.expected_output,
-                    context=context,
-                    example=example,
-                    timeout_s=self.settings.score_timeout_s,
-                )
+            return await run_evaluator(
+                evaluator,
+                input=example.input,
+                output=answer.output,
+                expected=example.expected_output,
+                context=context,
+                example=example,
+                timeout_s=self.settings.score_timeout_s,
+            )
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -159,13 +171,14 @@ class _Run:
             reason = "it cancelled itself"
         except SystemExit as error:
             reason = f"it called sys.exit({error.code!r})"
-        return Outcome(evaluator.name, evaluator.version, unscored=reason)
+        return EvaluationResult(evaluator.name, evaluator.version, unscored=reason)
 
     def _result(
-        self, example: Example, repeat: int, answer: Answer, outcomes: list[Outcome], *, late: bool = False
+        self, example: Example, repeat: int, answer: Answer, outcomes: list[EvaluationResult], *, late: bool = False
     ) -> CaseResult:
-        ruling = rule(example, answer, outcomes, self.suite)
-        status = "inconclusive" if late else ruling.status
+        verdict = judge_case(example, answer, outcomes, self.suite)
+        if late:
+            verdict = CaseVerdict("inconclusive", answer.error, CaseCause.OVER_BUDGET)
         identity = self.target.identity
         return CaseResult(
             example_id=example.id,
@@ -180,9 +193,10 @@ class _Run:
             metrics=outcomes,
             latency_ms=round(answer.latency_s * 1000, 3),
             timestamp=answer.timestamp,
-            status=status,
-            passed={"passed": True, "failed": False}.get(status),
-            failure_reason=ruling.reason,
+            status=verdict.status,
+            passed={"passed": True, "failed": False}.get(verdict.status),
+            failure_reason=verdict.reason,
+            cause=verdict.cause,
             root_cause=example.root_cause,
             tags=example.tags,
             trace_id=str(answer.details.get("trace_id") or ""),

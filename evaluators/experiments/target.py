@@ -9,23 +9,20 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import UTC, datetime
 from threading import Thread
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
-from ...queries.plain_json import plain_json
+from ...queries.plain_json import plain_json, plain_text
 from ..evaluator import reason_of
 from ..loading import load_object
-from .fingerprint import watching
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -43,17 +40,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What answers: part of every cache key and of every record."""
+    """What answers: part of every record."""
 
     target: str
     model: str = ""
     prompt_version: str = ""
     parameters: dict[str, Any] = {}
-
-    @property
-    def declared(self) -> bool:
-        """Whether somebody said which model answers, so that its answers may be cached."""
-        return bool(self.model)
 
 
 class Target:
@@ -73,8 +65,7 @@ class Target:
         limit = asyncio.timeout(timeout_s)
         try:
             async with limit:
-                with watching("target"):
-                    result = await self._call(copy.deepcopy(example_input))
+                result = await self._call(copy.deepcopy(example_input))
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -92,23 +83,6 @@ class Target:
             return await self.function(example_input)
         result = await asyncio.to_thread(self.function, example_input)
         return await result if inspect.isawaitable(result) else result
-
-
-@contextmanager
-def no_way_out() -> Iterator[None]:
-    """Makes `os._exit` a SystemExit in this process: CI would read the exit code of the code under test as a verdict."""
-    leave, here = os._exit, os.getpid()
-
-    def refused(status: int) -> NoReturn:
-        if os.getpid() != here:  # a forked child, which ends this way by custom
-            leave(status)
-        raise SystemExit(f"os._exit({status!r})")
-
-    os._exit = refused
-    try:
-        yield
-    finally:
-        os._exit = leave
 
 
 class DaemonThreads(ThreadPoolExecutor):
@@ -171,12 +145,17 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def _as_answer(result: Any, latency_s: float, at: str) -> Answer:
-    if isinstance(result, str):
-        return Answer(result, latency_s=latency_s, timestamp=at)
-    if isinstance(result, Mapping) and isinstance(result.get("output"), str):
-        details = {str(key): plain_json(value) for key, value in result.items() if key not in ("output", "context")}
-        return Answer(result["output"], plain_json(result.get("context")), None, latency_s, at, details)
-    return Answer(None, error=_complaint(result), latency_s=latency_s, timestamp=at)
+    """The answer as plain data; whatever the target returned, this does not raise."""
+    try:
+        if isinstance(result, str):
+            return Answer(plain_text(result), latency_s=latency_s, timestamp=at)
+        if isinstance(result, Mapping) and isinstance(output := result.get("output"), str):
+            details = {key: value for key, value in plain_json(result).items() if key not in ("output", "context")}
+            return Answer(plain_text(output), plain_json(result.get("context")), None, latency_s, at, details)
+        complaint = _complaint(result)
+    except Exception as error:  # noqa: BLE001 - a Mapping of the target's own may raise anywhere
+        complaint = f"The target's answer cannot be read: {reason_of(error)}"
+    return Answer(None, error=plain_text(complaint), latency_s=latency_s, timestamp=at)
 
 
 def _complaint(result: Any) -> str:
@@ -189,4 +168,4 @@ def _complaint(result: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return plain_text(value) if isinstance(value, str) else ""

@@ -12,6 +12,7 @@ import msgspec
 from ..datasets import Dataset
 from ..datasets.approval import how_to_approve
 from ..datasets.example import PARTITIONS
+from ..experiments.case_verdict import CaseCause
 from ..experiments.record import CaseResult, Experiment
 from .report import EXIT_CODES, GateReport, PartitionSummary, Reason, Verdict, without_results
 
@@ -200,7 +201,7 @@ def _unmeasured(name: str, open_cases: list[CaseResult]) -> list[Reason]:
         return []
     first = open_cases[0]
     message = f"{len(open_cases)} {name} cases could not be judged: {first.example_id}: {first.failure_reason}"
-    hint = "evalspan dataset review" if "not reviewed" in (first.failure_reason or "") else ""
+    hint = "evalspan dataset review" if first.cause is CaseCause.NOT_REVIEWED else ""
     return [Reason("inconclusive", "unmeasured", message, hint, [one.example_id for one in open_cases])]
 
 

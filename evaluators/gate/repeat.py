@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import msgspec
 
 from ..evaluator import Evaluator
-from ..experiments.case_verdict import kind_of
+from ..experiments.case_verdict import CaseCause, kind_of
 from ..experiments.record import CaseResult
 
 NEAR = 0.02  # of the threshold's size, and at least this much on a scale from 0 to 1
 
 
 def at_the_threshold(result: CaseResult, suite: Sequence[Evaluator]) -> bool:
-    """Whether the case's ruling could turn with the next answer."""
+    """Whether the case's verdict could turn with the next answer."""
     if result.model_output is None:
         return False
     return any(_near(result, evaluator) for evaluator in suite)
@@ -29,7 +29,9 @@ def settle(first: CaseResult, again: Sequence[CaseResult]) -> CaseResult:
     said = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
     reasons = [one.failure_reason for one in [first, *again] if one.failure_reason]
     reason = f"unstable at the threshold: of {1 + len(again)} runs {said} ({reasons[0] if reasons else 'no reason'})"
-    return msgspec.structs.replace(first, status="inconclusive", passed=None, failure_reason=reason)
+    return msgspec.structs.replace(
+        first, status="inconclusive", passed=None, failure_reason=reason, cause=CaseCause.UNSTABLE
+    )
 
 
 def _near(result: CaseResult, evaluator: Evaluator) -> bool:

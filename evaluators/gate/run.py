@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 
 from ...errors import UsageError
 from ..datasets import Dataset, Example
 from ..evaluator import Evaluator
-from ..experiments.cache import Cache, default_directory
-from ..experiments.fingerprint import Touched, recording
+from ..experiments.block_os_exit import block_os_exit
 from ..experiments.identity import record_of
 from ..experiments.record import CaseResult, Experiment
 from ..experiments.run import RunSettings, run_cases
-from ..experiments.target import Target, load_target, no_way_out
+from ..experiments.stdout_guard import stdout_to_stderr
+from ..experiments.target import Target, load_target
 from ..loading import load_suite
 from .decide import Policy, decide
 from .repeat import at_the_threshold, settle
@@ -43,19 +42,16 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How often a case at the threshold is run in all."""
     model: str = ""
     prompt_version: str = ""
-    cache_directory: str | None = ""
-    """None for no cache, "" for the usual place."""
     name: str = ""
 
 
 def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None = None) -> GateReport:
     """The gate's report. Raises UsageError when the target, the suite or the baseline cannot be loaded."""
-    with importing() as loaded:
+    with importing():
         target = load_target(request.target, model=request.model, prompt_version=request.prompt_version)
         suite = load_suite(request.suite)
-    cache = open_cache(request.cache_directory, target, suite, loaded)
     contamination = _contamination(request, suite)
-    results = _results(request, target, suite, cache, progress)
+    results = _results(request, target, suite, progress)
     experiment = record_of(request.dataset, target, suite, results, name=request.name)
     report = decide(
         request.dataset,
@@ -70,16 +66,9 @@ def run_gate(request: GateRequest, progress: Callable[[CaseResult], None] | None
     return msgspec.structs.replace(report, notes=[*report.notes, *(reason.message for reason in contamination)])
 
 
-def open_cache(directory: str | None, target: Target, suite: Sequence[Evaluator], loaded: Touched) -> Cache | None:
-    """The cache in the directory, "" for the usual place, None for none; `loaded` as `importing` gave it."""
-    if directory is None:
-        return None
-    return Cache(Path(directory) if directory else default_directory(), target, suite, loaded)
-
-
 @contextmanager
-def importing() -> Iterator[Touched]:
-    """Runs imports of the user's code: fresh from source, never ending the process; gives what they touched.
+def importing() -> Iterator[None]:
+    """Runs imports of the user's code: fresh from source, never ending the process, what they print on stderr.
 
     A module that calls sys.exit while it is imported is bad input, not success: UsageError.
     """
@@ -87,8 +76,8 @@ def importing() -> Iterator[Touched]:
     # Compiled files are matched by whole seconds: an edit in the same second would run the old code.
     sys.dont_write_bytecode = True
     try:
-        with no_way_out(), recording() as touched:
-            yield touched
+        with block_os_exit(), stdout_to_stderr():
+            yield
     except SystemExit as error:
         raise UsageError(
             f"the code under test ended the process ({error.code!r}) while it was imported",
@@ -122,16 +111,15 @@ def _results(
     request: GateRequest,
     target: Target,
     suite: list[Evaluator],
-    cache: Cache | None,
     progress: Callable[[CaseResult], None] | None,
 ) -> list[CaseResult]:
     examples = _chosen(request)
-    results = run_cases(examples, target, suite, request.settings, cache=cache, progress=progress)
+    results = run_cases(examples, target, suite, request.settings, progress=progress)
     unsure = {result.example_id for result in results if at_the_threshold(result, suite)}
     if request.repeats < 2 or not unsure:
         return results
     settings = msgspec.structs.replace(request.settings, first_repeat=1, repeats=request.repeats - 1)
-    again = run_cases([one for one in examples if one.id in unsure], target, suite, settings, cache=cache)
+    again = run_cases([one for one in examples if one.id in unsure], target, suite, settings)
     return [
         settle(first, [one for one in again if one.example_id == first.example_id])
         if first.example_id in unsure

@@ -1,4 +1,4 @@
-"""Holds judges to a budget of tokens and dollars, checked before each call; what a call costs is booked after it."""
+"""Holds judges to a budget of tokens and dollars, checked before each call; what a call costs is recorded after it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from contextvars import ContextVar
 import msgspec
 
 from ...errors import EvalspanError
+from ..evaluator import UnscoredCause
 
 
 class BudgetSpent(EvalspanError):
     """A judge call would go over the budget, or its cost cannot be known; it was not made."""
+
+    cause = UnscoredCause.OVER_BUDGET
 
 
 class Spending(msgspec.Struct):
@@ -37,25 +40,25 @@ class Budget:
         self.max_tokens = max_tokens
         self.max_usd = max_usd
         self.spent = Spending()
-        self._held_tokens = 0
-        self._held_usd = 0.0
+        self._reserved_tokens = 0
+        self._reserved_usd = 0.0
         self._lock = threading.Lock()
 
     @contextmanager
-    def hold(self, model: str, tokens: int, usd: float | None) -> Iterator[None]:
-        """Sets aside what a call may cost at most while it runs. Raises BudgetSpent when that is no longer there."""
+    def reserve(self, model: str, tokens: int, usd: float | None) -> Iterator[None]:
+        """Reserves what a call may cost at most while it runs. Raises BudgetSpent when that is no longer there."""
         with self._lock:
             self._check(model, tokens, usd)
-            self._held_tokens += tokens
-            self._held_usd += usd or 0.0
+            self._reserved_tokens += tokens
+            self._reserved_usd += usd or 0.0
         try:
             yield
         finally:
             with self._lock:
-                self._held_tokens -= tokens
-                self._held_usd -= usd or 0.0
+                self._reserved_tokens -= tokens
+                self._reserved_usd -= usd or 0.0
 
-    def book(self, input_tokens: int, output_tokens: int, usd: float | None) -> None:
+    def record(self, input_tokens: int, output_tokens: int, usd: float | None) -> None:
         """Adds what a call used."""
         with self._lock:
             self.spent.calls += 1
@@ -64,13 +67,13 @@ class Budget:
             self.spent.usd += usd or 0.0
             self.spent.unpriced_calls += usd is None
 
-    def book_cached(self) -> None:
+    def record_cached(self) -> None:
         """Counts an answer that came from the cache and cost nothing."""
         with self._lock:
             self.spent.cached += 1
 
     def _check(self, model: str, tokens: int, usd: float | None) -> None:
-        used = self.spent.input_tokens + self.spent.output_tokens + self._held_tokens
+        used = self.spent.input_tokens + self.spent.output_tokens + self._reserved_tokens
         if self.max_tokens is not None and used + tokens > self.max_tokens:
             raise BudgetSpent(
                 f"the token budget of {self.max_tokens:,} is spent ({used:,} used, the next call may take {tokens:,})",
@@ -83,7 +86,7 @@ class Budget:
                 f"the price of {model!r} is unknown, so a dollar budget cannot hold it",
                 hint="give the judge price=(dollars per million input tokens, per million output tokens)",
             )
-        if self.spent.usd + self._held_usd + usd > self.max_usd:
+        if self.spent.usd + self._reserved_usd + usd > self.max_usd:
             raise BudgetSpent(
                 f"the budget of ${self.max_usd:g} is spent (${self.spent.usd:.4f} used, the next call may cost ${usd:.4f})",
                 hint="raise max_usd, or score fewer outputs",

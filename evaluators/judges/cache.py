@@ -1,4 +1,4 @@
-"""Keeps judge answers on disk, so that an unchanged question is not asked and paid again.
+"""Keeps judge answers that proved usable, so that an unchanged question is not asked and paid again.
 
 The key covers everything that decides the answer, and the number of the repeat, so that several samples of one
 question stay several samples.
@@ -7,21 +7,22 @@ question stay several samples.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
 
-from ...errors import UsageError
-from ...queries.atomic_write import write_atomically
+from ..response_cache import ResponseCache, cache_folder, open_cache
 from .providers import Reply, Request
 
 
 class AnswerCache:
-    """One file per answer under a folder; safe for several processes, because files appear whole or not at all."""
+    """One file per answer under a folder; with no folder, the one that `use_cache` and EVALSPAN_CACHE name.
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    Where these switch caching off, a folder given here is off too.
+    """
+
+    def __init__(self, folder: Path | str | None = None) -> None:
+        self._own = None if folder is None else ResponseCache(folder)
 
     def key(self, provider: str, request: Request, repeat: int) -> str:
         """The name of an answer: 64 hex digits over provider, request and repeat."""
@@ -29,25 +30,20 @@ class AnswerCache:
 
     def get(self, key: str) -> Reply | None:
         """The kept answer, None when there is none or the file is damaged."""
+        cache = self._cache()
+        kept = cache.get(f"{key}.json") if cache else None
         try:
-            return msgspec.json.decode(self._path(key).read_bytes(), type=Reply)
-        except (OSError, msgspec.DecodeError):
+            return None if kept is None else msgspec.json.decode(kept, type=Reply)
+        except msgspec.DecodeError:
             return None
 
     def put(self, key: str, reply: Reply) -> None:
-        """Keeps an answer. A full or read-only disk costs the cache, not the judgement."""
-        path = self._path(key)
-        try:
-            write_atomically(path, msgspec.json.encode(reply), durable=False)
-        except (OSError, UsageError):
-            return
+        """Keeps an answer that its judge could use."""
+        cache = self._cache()
+        if cache is not None:
+            cache.put(f"{key}.json", msgspec.json.encode(reply))
 
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
-
-
-def default_cache() -> AnswerCache:
-    """The cache at EVALSPAN_CACHE, else in the user's cache folder."""
-    base = os.environ.get("EVALSPAN_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return AnswerCache((Path(base) if base else home / "evalspan") / "judges")
+    def _cache(self) -> ResponseCache | None:
+        if self._own is not None:
+            return self._own if cache_folder() is not None else None
+        return open_cache("judges")

@@ -14,7 +14,7 @@ FIRST_LIMIT = 16
 HIGHEST_LIMIT = 128
 
 
-class Pace:
+class AdaptiveConcurrencyLimiter:
     """How many calls may be under way to one provider in one event loop."""
 
     def __init__(self, first: int = FIRST_LIMIT, highest: int = HIGHEST_LIMIT) -> None:
@@ -54,9 +54,11 @@ class Pace:
         self._resume_at = max(self._resume_at, now + pause_s)
 
 
-_paces: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Pace]] = weakref.WeakKeyDictionary()
+_paces: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AdaptiveConcurrencyLimiter]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def pace_of(key: str) -> Pace:
+def limiter_of(key: str) -> AdaptiveConcurrencyLimiter:
     """The pace that all judges on this provider share in the running event loop."""
-    return _paces.setdefault(asyncio.get_running_loop(), {}).setdefault(key, Pace())
+    return _paces.setdefault(asyncio.get_running_loop(), {}).setdefault(key, AdaptiveConcurrencyLimiter())

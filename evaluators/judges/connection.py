@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 from ...errors import UsageError
 from .budget import Budget
-from .cache import AnswerCache, default_cache
+from .cache import AnswerCache
 from .calling import RETRIES, Caller
 from .prices import Price
 from .providers import Provider, connect
@@ -20,7 +20,7 @@ class Connection(TypedDict, total=False):
     base_url: str | None
     api_key: str | None
     cache: AnswerCache | Literal[False] | None
-    """False keeps nothing; None is the user's cache folder."""
+    """False keeps nothing; None is the cache that EVALSPAN_CACHE and `--cache-dir` name."""
     budget: Budget | None
     price: Price | None
     """Dollars per million input and output tokens, where the list does not know the model."""
@@ -52,7 +52,7 @@ def caller_for(model: str, settings: Connection) -> tuple[str, Caller]:
     cache = settings.get("cache")
     return model, Caller(
         provider,
-        cache=None if cache is False else cache or default_cache(),
+        cache=None if cache is False else cache or AnswerCache(),
         budget=settings.get("budget"),
         price=settings.get("price"),
         timeout_s=settings.get("call_timeout_s", 60.0),

@@ -1,6 +1,6 @@
 """Keeps judged text from steering the judge: it is fenced with a code nobody can guess, and orders in it are seen.
 
-The judges render their material through here; `orders_in` feeds the canary check of `Judge`.
+The judges render their material through here; `find_injections` feeds the canary check of `Judge`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def fence(label: str, text: str, nonce: str) -> str:
     return f"<<<{label} {nonce}\n{text}\n<<<END OF {label} {nonce}"
 
 
-def orders_in(text: str) -> list[str]:
+def find_injections(text: str) -> list[str]:
     """The sentences that speak to the judge instead of to the reader."""
     return [sentence for sentence in sentences(text) if _ORDER.search(sentence)]
 
 
-def without_orders(text: str) -> str:
+def strip_injections(text: str) -> str:
     """The text with those sentences taken out."""
-    for sentence in orders_in(text):
+    for sentence in find_injections(text):
         text = text.replace(sentence, "[...]")
     return text

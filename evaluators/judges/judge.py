@@ -14,15 +14,25 @@ from typing import Annotated, Any, Unpack
 import msgspec
 
 from ...errors import UsageError
-from ..evaluator import Direction, EvaluationWarning, Score, Unscored, fingerprint, source_of
+from ..evaluator import (
+    Direction,
+    EvaluationWarning,
+    Score,
+    Unscored,
+    UnscoredCause,
+    fingerprint,
+    reason_of,
+    source_of,
+    unscored_by,
+)
 from ..text.passages import passage_text
 from .connection import Connection, caller_for
-from .families import family_warning
-from .fencing import orders_in, without_orders
-from .material import asked_text, shown, subject_of
+from .fencing import find_injections, strip_injections
+from .material import asked_text, render_material, subject_of
 from .prompts import Prompt, load_prompt
 from .providers import Message, Request
 from .samples import UNDERSPECIFIED, failures, spread, weighted_score
+from .self_preference import self_preference_warning
 from .structured import Verdict, add_costs, ask_structured, parse_json, schema_of
 
 ANCHORS = {
@@ -108,9 +118,9 @@ class Judge:
         self.model, self._caller = caller_for(model, connection)
         self._logprobs, self._parse, self._max_tokens = logprobs, parse, max_tokens
         self._schema = schema if parse else schema_of(Grade)
-        kinship = family_warning(self.model, subject_model)
-        if kinship:
-            warnings.warn(f"judge {name!r}: {kinship}", EvaluationWarning, stacklevel=2)
+        self_preference = self_preference_warning(self.model, subject_model)
+        if self_preference:
+            warnings.warn(f"judge {name!r}: {self_preference}", EvaluationWarning, stacklevel=2)
         self._values = {
             "task": task,
             "criteria": criteria if isinstance(criteria, str) else "\n".join(f"- {one}" for one in criteria),
@@ -146,9 +156,9 @@ class Judge:
         text = passage_text(output)
         parts = {"input": asked_text(input), "context": passage_text(context), "reference": passage_text(expected)}
         result = await self._sampled(parts, text, subject_of(span, self.subject_model))
-        if isinstance(result, Unscored) or not orders_in(text):
+        if isinstance(result, Unscored) or not find_injections(text):
             return result
-        return self._compare(result, await self._sampled(parts, without_orders(text), None))
+        return self._compare(result, await self._sampled(parts, strip_injections(text), None))
 
     __call__ = evaluate
 
@@ -157,10 +167,12 @@ class Judge:
         cost = add_costs(result.details["cost_usd"], control.details.get("cost_usd"))
         details = {**result.details, "orders_to_the_judge": True, "cost_usd": cost}
         if isinstance(control, Unscored):
-            return Unscored(f"the output gives the judge orders, and the control run failed: {control.reason}", details)
+            said = f"the output gives the judge orders, and the control run failed: {control.reason}"
+            return Unscored(said, details, control.cause)
         if result.value - control.value >= 1 or (result.passed and not control.passed):
             said = f"{control.value:g} without them, {result.value:g} with them"
-            return Unscored(f"the output gives the judge orders that changed its verdict: {said}", details)
+            reason = f"the output gives the judge orders that changed its verdict: {said}"
+            return Unscored(reason, details, UnscoredCause.ERROR)
         return msgspec.structs.replace(result, details=details)
 
     async def _sampled(self, parts: dict[str, str], text: str, subject: str | None) -> Score | Unscored:
@@ -171,11 +183,13 @@ class Judge:
         errors = failures(results)
         cost = add_costs(*(getattr(one, "cost_usd", 0.0) for one in results))
         if not verdicts:
-            return Unscored(errors[0] if errors else "no sample", {"cost_usd": cost, "judge_model": self.model})
-        return self._summed_up(verdicts, errors, cost, family_warning(self.model, subject))
+            return unscored_by(errors[0], {"cost_usd": cost, "judge_model": self.model})
+        return self._summed_up(
+            verdicts, [reason_of(one) for one in errors], cost, self_preference_warning(self.model, subject)
+        )
 
     def _summed_up(
-        self, verdicts: Sequence[Verdict], errors: list[str], cost: float | None, kinship: str | None
+        self, verdicts: Sequence[Verdict], errors: list[str], cost: float | None, self_preference: str | None
     ) -> Score:
         scores = [self._score_of(one) for one in verdicts]
         seen = spread(scores)
@@ -187,7 +201,7 @@ class Judge:
             "strengths": grades[0].strengths,
             "weaknesses": grades[0].weaknesses,
             "sample_errors": errors,
-            "warnings": [note for note in (kinship, UNDERSPECIFIED if seen.underspecified else None) if note],
+            "warnings": [note for note in (self_preference, UNDERSPECIFIED if seen.underspecified else None) if note],
             "repaired": sum(one.repaired for one in verdicts),
             "cached": sum(one.answer.cached for one in verdicts),
             "calibration": self.calibration or "uncalibrated",
@@ -200,7 +214,7 @@ class Judge:
 
     async def _sample(self, parts: dict[str, str], text: str, repeat: int) -> Verdict:
         def build(nonce: str) -> Request:
-            material = shown(nonce, **parts, response=text or "(empty)")
+            material = render_material(nonce, **parts, response=text or "(empty)")
             system, user = self.prompt.render(**self._values, nonce=nonce, material=material)
             return Request(
                 self.model,

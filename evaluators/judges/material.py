@@ -10,7 +10,7 @@ from ..text.passages import passage_text
 from .fencing import fence
 
 
-def shown(nonce: str, **parts: str) -> str:
+def render_material(nonce: str, **parts: str) -> str:
     """The parts that are not empty, each fenced, in the order given; underscores in their names become spaces."""
     return "\n\n".join(fence(name.replace("_", " ").upper(), text, nonce) for name, text in parts.items() if text)
 

@@ -9,14 +9,14 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
-from ..evaluator import Direction, Score, Unscored, fingerprint, reason_of
+from ..evaluator import Direction, Score, Unscored, fingerprint, unscored_by
 from ..text.passages import passage_text
 from .connection import Connection, caller_for
-from .families import family_warning
 from .judge import DEFAULT_CRITERIA
-from .material import asked_text, shown, subject_of
+from .material import asked_text, render_material, subject_of
 from .prompts import Prompt, load_prompt
 from .providers import Message, Request
+from .self_preference import self_preference_warning
 from .structured import Verdict, add_costs, ask_structured, parse_json, schema_of
 
 Winner = Literal["first", "second", "tie"]
@@ -117,14 +117,14 @@ class PairwiseJudge:
             result = await self.compare(input=input, first=output, second=expected)
         except Exception as error:  # noqa: BLE001 - whatever the judge's endpoint did, there is no score
             details = {"cost_usd": getattr(error, "cost_usd", None), "judge_model": self.model}
-            return Unscored(reason_of(error), details)
+            return unscored_by(error, details)
         value = {"first": 1.0, "tie": 0.5, "second": 0.0}[result.winner]
-        kinship = family_warning(self.model, subject_of(span, self.subject_model))
+        self_preference = self_preference_warning(self.model, subject_of(span, self.subject_model))
         details = {
             **msgspec.to_builtins(result),
             "judge_model": self.model,
             "prompt": f"{self.prompt.name} {self.prompt.version} ({self.prompt.fingerprint})",
-            "warnings": [kinship] if kinship else [],
+            "warnings": [self_preference] if self_preference else [],
         }
         label = {"first": "better", "tie": "tie", "second": "worse"}[result.winner]
         passed = None if self.threshold is None else value >= self.threshold
@@ -150,7 +150,9 @@ class PairwiseJudge:
 
     async def _ask(self, question: str, texts: tuple[str, ...]) -> Verdict:
         def build(nonce: str) -> Request:
-            material = shown(nonce, input=question, response_A=texts[0] or "(empty)", response_B=texts[1] or "(empty)")
+            material = render_material(
+                nonce, input=question, response_A=texts[0] or "(empty)", response_B=texts[1] or "(empty)"
+            )
             system, user = self.prompt.render(**self._values, nonce=nonce, material=material)
             messages = (Message("user", user),)
             return Request(

@@ -7,6 +7,7 @@ the answer becomes a Reply.
 from __future__ import annotations
 
 import asyncio
+import enum
 import os
 import re
 import weakref
@@ -16,6 +17,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from ...errors import EvalspanError, UsageError, or_did_you_mean
+from .request_parameters import parameters_of
 
 _LOOPBACK_PORT = re.compile(r"(//(?:127\.0\.0\.1|localhost|\[::1\])):\d+")
 
@@ -48,6 +50,17 @@ class TokenChoice(msgspec.Struct, frozen=True):
     alternatives: tuple[tuple[str, float], ...]
 
 
+class Finish(enum.Enum):
+    """How the model's answer ended."""
+
+    ANSWERED = "answered"
+    CUT_OFF = "cut_off"
+    """At the limit of tokens: what is there may be half of it, or only the reasoning."""
+    FILTERED = "filtered"
+    REFUSED = "refused"
+    ONLY_REASONING = "only_reasoning"
+
+
 class Reply(msgspec.Struct, frozen=True):
     """What a model answered and used."""
 
@@ -56,10 +69,19 @@ class Reply(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     tokens: tuple[TokenChoice, ...] = ()
+    finish: Finish = Finish.ANSWERED
 
 
 class MalformedReply(EvalspanError):
     """The endpoint answered, but not in the form of its API."""
+
+
+class InnerError(EvalspanError):
+    """An error that a gateway reported inside a 200; `status_code` is its own, 502 when it names none."""
+
+    def __init__(self, message: str, status_code: int) -> None:
+        super().__init__(message)
+        self.status_code = status_code
 
 
 class Provider(Protocol):
@@ -95,25 +117,24 @@ class Endpoint:
         self.dialect = DIALECTS[name]
         self.key = f"{name} {self.base_url or self.dialect.host}"
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
-        self._refused: set[str] = set()
 
     async def complete(self, request: Request, timeout_s: float) -> Reply:
-        """One answer; a parameter that this server refuses is left out from then on."""
+        """One answer, with the parameters that this server was found to accept."""
         client = self._connected()
-        while True:
-            whole = self.dialect.body(request, bool(self.base_url))
-            body = {key: value for key, value in whole.items() if key not in self._refused}
+
+        async def post(body: dict[str, Any]) -> Reply:
             try:
                 answer = await client.post(self.dialect.path, body=body, cast_to=object, options={"timeout": timeout_s})
             except ValueError as error:  # what is no JSON
                 raise self._malformed(str(error)) from error
-            except Exception as error:
-                refused = _refused_parameter(error, body)
-                if refused is None:
-                    raise
-                self._refused.add(refused)
-            else:
-                return self._read(answer)
+            _raise_inner_error(answer, self.key)
+            return self._read(answer)
+
+        learned = parameters_of(self.key, request.model)
+        return await learned.send(self.dialect.body(request, not self._is_providers_own()), post)
+
+    def _is_providers_own(self) -> bool:
+        return not self.base_url or f"//{self.dialect.host}/" in f"{self.base_url}/"
 
     def _read(self, answer: Any) -> Reply:
         try:
@@ -133,7 +154,7 @@ class Endpoint:
         if loop not in self._clients:
             if not self.api_key and not self.base_url:
                 raise UsageError(
-                    f"no key for the judge's provider {self.name}",
+                    f"no key for the judge's provider {self.name}: {self.name.upper()}_API_KEY is not set",
                     hint=f"set {self.name.upper()}_API_KEY or pass api_key",
                 )
             self._clients[loop] = self.dialect.client(
@@ -160,15 +181,19 @@ def connect(provider: str, *, base_url: str | None = None, api_key: str | None =
     return Endpoint(provider, base_url, api_key)
 
 
-# Without these a request still means the same, or is checked by us anyway.
-_OPTIONAL = ("response_format", "top_logprobs", "logprobs", "temperature", "tool_choice", "tools")
-
-
-def _refused_parameter(error: Exception, body: dict[str, Any]) -> str | None:
-    if getattr(error, "status_code", None) != 400:
-        return None
-    message = str(error)
-    return next((name for name in _OPTIONAL if name in body and name in message), None)
+def _raise_inner_error(answer: Any, key: str) -> None:
+    """Raises what a gateway reports inside a 200: at the top, or in the place of a choice."""
+    if not isinstance(answer, dict):
+        return
+    choices: Any = answer.get("choices")
+    first: Any = choices[0] if isinstance(choices, list) and choices else None
+    error: Any = first.get("error") if isinstance(first, dict) else answer.get("error")
+    if not error:
+        return
+    said = error.get("message") if isinstance(error, dict) else error
+    code = error.get("code") if isinstance(error, dict) else None
+    status = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else 502
+    raise InnerError(f"{key} answered 200 with an error inside ({code}): {str(said)[:300]}", status)
 
 
 def _openai_client(**options: Any) -> Any:
@@ -204,13 +229,39 @@ def _openai_reply(answer: Any) -> Reply:
         for one in listed
     )
     message = choice["message"]
-    # A refusal has a field of its own; it is shown as what was said in the place of a verdict.
-    text = message.get("content") or message.get("refusal") or ""
-    if not isinstance(text, str):
-        raise TypeError(f"the content is {type(text).__name__}, not a text")
+    text, refusal = _text_of(message.get("content")), message.get("refusal") or ""
+    if not text and not refusal:
+        # Some servers turn a request for JSON into the call of a tool.
+        calls: Any = message.get("tool_calls") or ()
+        text = calls[0]["function"]["arguments"] if len(calls) == 1 else ""
+    reasoned = bool(message.get("reasoning_content") or message.get("reasoning"))
     return Reply(
-        text, answer.get("model") or "", usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, tokens
+        text or refusal,
+        answer.get("model") or "",
+        usage.get("prompt_tokens") or 0,
+        usage.get("completion_tokens") or 0,
+        tokens,
+        _openai_finish(choice.get("finish_reason"), text, refusal, reasoned=reasoned),
     )
+
+
+def _openai_finish(reason: Any, text: str, refusal: str, *, reasoned: bool) -> Finish:
+    if reason in ("length", "max_tokens"):
+        return Finish.CUT_OFF
+    if reason == "content_filter":
+        return Finish.FILTERED
+    if refusal and not text:
+        return Finish.REFUSED
+    return Finish.ONLY_REASONING if reasoned and not text.strip() else Finish.ANSWERED
+
+
+def _text_of(content: Any) -> str:
+    """A message's text, also where it comes in parts; raises TypeError for anything else."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        return "".join(part["text"] for part in content if isinstance(part.get("text"), str))
+    raise TypeError(f"the content is {type(content).__name__}, not a text")
 
 
 def _anthropic_client(**options: Any) -> Any:
@@ -236,16 +287,29 @@ def _anthropic_body(request: Request, compatible: bool) -> dict[str, Any]:  # no
 
 
 def _anthropic_reply(answer: Any) -> Reply:
-    texts = []
-    for block in answer.get("content") or ():
+    texts, thought = [], False
+    for block in answer["content"] or ():
         if block.get("type") == "tool_use":
             texts = [msgspec.json.encode(block.get("input")).decode()]
             break
+        thought = thought or block.get("type") in ("thinking", "redacted_thinking")
         texts.append(block.get("text") or "")
-    usage = answer.get("usage") or {}
+    text, usage = "".join(texts), answer.get("usage") or {}
     return Reply(
-        "".join(texts), answer.get("model") or "", usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
+        text,
+        answer.get("model") or "",
+        usage.get("input_tokens") or 0,
+        usage.get("output_tokens") or 0,
+        finish=_anthropic_finish(answer.get("stop_reason"), text, thought=thought),
     )
+
+
+def _anthropic_finish(reason: Any, text: str, *, thought: bool) -> Finish:
+    if reason in ("max_tokens", "model_context_window_exceeded"):
+        return Finish.CUT_OFF
+    if reason == "refusal":
+        return Finish.REFUSED
+    return Finish.ONLY_REASONING if thought and not text.strip() else Finish.ANSWERED
 
 
 DIALECTS = {

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from ..evaluator import reason_of
 from .providers import Reply
 
 RANGE_SAMPLES = 3
@@ -75,6 +74,6 @@ def weighted_score(reply: Reply) -> float | None:
     return None
 
 
-def failures(results: Sequence[Any]) -> list[str]:
+def failures(results: Sequence[Any]) -> list[Exception]:
     """What went wrong with the samples that have no verdict."""
-    return [reason_of(one) for one in results if isinstance(one, Exception)]
+    return [one for one in results if isinstance(one, Exception)]

@@ -1,8 +1,7 @@
-"""Turns a judge's text into a validated answer: one strict parse, one bounded repair, else no score, never a default."""
+"""Turns a judge's answer into a checked verdict: one parse, one bounded repair, else no score, never a default."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -10,19 +9,25 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...errors import EvalspanError
-from .calling import Answer, Caller
+from .calling import Answer, Caller, is_transient
 from .fencing import fresh_nonce
-from .providers import Message, Request
+from .providers import Finish, Message, Reply, Request
+from .reply_parsing import parse_json
+
+__all__ = ["Unusable", "Verdict", "add_costs", "ask_structured", "parse_json", "schema_of"]
 
 T = TypeVar("T")
 Build = Callable[[str], Request]
 """Makes the request, given the nonce."""
 Parse = Callable[[str], T]
 """Makes the verdict of the judge's text; raises ValueError (msgspec's errors are) that says what is wrong."""
+MAX_RAISED_TOKENS = 32_000
+"""An answer that was cut off is asked for again with more room, up to this many tokens."""
+RAISE_BY = 4
 
 
 class Unusable(EvalspanError):
-    """The judge's answer did not fit its form, twice."""
+    """The judge answered, but there is no verdict in what it answered; the message says why."""
 
     def __init__(self, message: str, *, cost_usd: float | None) -> None:
         super().__init__(message)
@@ -41,44 +46,38 @@ class Verdict(msgspec.Struct, frozen=True):
 async def ask_structured(
     caller: Caller, build: Build, parse: Parse[T], *, texts: tuple[str, ...], repeat: int = 0
 ) -> Verdict:
-    """The judge's verdict. Raises Unusable after one failed repair, and what `Caller.ask` raises."""
+    """The judge's verdict. Raises Unusable after one failed repair, and what `Caller.ask` raises.
+
+    Only an answer with a verdict in it is cached: whoever asks again asks the model again.
+    """
     # The nonce is random, so it is no part of what the cache knows the question by.
-    kept_as = build("nonce")
+    key = caller.key(build("nonce"), repeat)
+    kept = caller.find(key)
+    if kept is not None and (value := _parsed(kept.reply, parse)[0]) is not None:
+        return Verdict(value, kept, kept.cost_usd, repaired=False)
     request = build(fresh_nonce(*texts))
-    answer = await _ask(caller, request, kept_as, repeat)
-    try:
-        return Verdict(parse(answer.reply.text), answer, answer.cost_usd, repaired=False)
-    except ValueError as problem:
+    answer, cost = await _ask_in_full(caller, request)
+    value, problem = _parsed(answer.reply, parse)
+    repaired = value is None
+    if repaired:
         again = (
             Message("assistant", answer.reply.text or "(empty)"),
             Message(
                 "user", f"That does not fit: {problem}. Answer again, with nothing but the JSON that was asked for."
             ),
         )
-    repair = await _ask(caller, _continued(request, again), _continued(kept_as, again), repeat)
-    cost = add_costs(answer.cost_usd, repair.cost_usd)
-    try:
-        return Verdict(parse(repair.reply.text), repair, cost, repaired=True)
-    except ValueError as problem:
+        try:
+            answer, more = await _ask_in_full(caller, _continued(request, again))
+        except Unusable as error:
+            raise Unusable(str(error), cost_usd=add_costs(cost, error.cost_usd)) from None
+        cost = add_costs(cost, more)
+        value, problem = _parsed(answer.reply, parse)
+    if value is None:
         raise Unusable(
             f"the judge's answer does not fit its form, also after one repair: {problem}", cost_usd=cost
         ) from None
-
-
-def parse_json(text: str, kind: type[T]) -> T:
-    """The JSON document in a judge's text, which may stand in a fence or in prose, as a checked struct.
-
-    Raises ValueError that says what does not fit; nothing is converted, a score of "4" is not a 4.
-    """
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        found = re.search(r"\{.*\}", text, re.DOTALL)
-        if found is None:
-            raise ValueError(f"no JSON object in {text[:80]!r}") from None
-        return msgspec.json.decode(found.group(), type=kind)
+    caller.keep(key, answer.reply)
+    return Verdict(value, answer, cost, repaired=repaired)
 
 
 @lru_cache(maxsize=64)
@@ -95,9 +94,45 @@ def add_costs(*costs: float | None) -> float | None:
     return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
 
 
-async def _ask(caller: Caller, request: Request, kept_as: Request, repeat: int) -> Answer:
-    key = caller.cache.key(caller.provider.key, kept_as, repeat) if caller.cache is not None else None
-    return await caller.ask(request, repeat=repeat, key=key)
+def _parsed(reply: Reply, parse: Parse[T]) -> tuple[T | None, str]:
+    try:
+        return parse(reply.text), ""
+    except ValueError as problem:
+        return None, str(problem)
+
+
+async def _ask_in_full(caller: Caller, request: Request) -> tuple[Answer, float | None]:
+    """An answer that the model finished, and what it cost. Raises Unusable when it was cut off, filtered or refused."""
+    cost: float | None = 0.0
+    asked = caller.with_room(request)
+    reply: Reply | None = None
+    while True:
+        try:
+            answer = await caller.ask(asked)
+        except Exception as error:
+            if reply is None or is_transient(error):
+                raise
+            # More room than this model has, or than the budget pays.
+            raise Unusable(f"{_why_unfinished(reply, request)}; asked with more: {error}", cost_usd=cost) from error
+        reply = answer.reply
+        cost = add_costs(cost, answer.cost_usd)
+        if answer.reply.finish is Finish.ANSWERED:
+            return answer, cost
+        if answer.reply.finish is Finish.CUT_OFF and asked.max_tokens < MAX_RAISED_TOKENS:
+            asked = msgspec.structs.replace(asked, max_tokens=min(asked.max_tokens * RAISE_BY, MAX_RAISED_TOKENS))
+            caller.learn_room(request, asked.max_tokens)
+            continue
+        raise Unusable(_why_unfinished(answer.reply, asked), cost_usd=cost)
+
+
+def _why_unfinished(reply: Reply, request: Request) -> str:
+    said = f": {reply.text[:200]}" if reply.text else ""
+    return {
+        Finish.CUT_OFF: f"the judge's answer was cut off at max_tokens={request.max_tokens} (finish_reason length){said}",
+        Finish.FILTERED: f"the provider's content filter stopped the judge's answer{said}",
+        Finish.REFUSED: f"the judge refused to answer{said}",
+        Finish.ONLY_REASONING: "the judge only reasoned and wrote no answer (no content beside its reasoning)",
+    }[reply.finish]
 
 
 def _continued(request: Request, messages: tuple[Message, ...]) -> Request:

@@ -13,7 +13,8 @@ from typing import Any
 from ...queries.span_scoring_store import NO_PASSAGES, Passages, Queue, Scope, apart_from
 from ..arguments import span_arguments
 from ..evaluation_rows import Source, evaluation_row
-from ..runner import Outcome, run_suite
+from ..evaluator import UnscoredCause
+from ..runner import EvaluationResult, run_suite
 from .budget import spans_left
 from .config import ReadyRule
 from .state import Plan, State, state_from
@@ -26,20 +27,7 @@ BUDGET_SPENT = "the budget is spent: its spans wait for the next one"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 # A judgement that failed in passing is tried again: so often, and at least so long while nothing else succeeds.
 ATTEMPTS, PATIENCE_S = 5, 3600.0
-# What a judge's failure is called when the judge, not the span, is the reason: the start of Outcome.unscored.
-PASSING = (
-    "JudgeUnavailable",
-    "APIConnectionError",
-    "APITimeoutError",
-    "RateLimitError",
-    "InternalServerError",
-    "ConnectionError",
-    "ConnectionRefusedError",
-    "ConnectionResetError",
-    "TimeoutError",
-    "timed out after",
-)
-
+RETRIED = (UnscoredCause.TRANSIENT, UnscoredCause.TIMEOUT)
 Count = Callable[..., None]
 
 
@@ -182,11 +170,13 @@ class RuleWorker:
             self._back_off(str(reason))
             await asyncio.to_thread(self._save)
 
-    async def _judge(self, row: dict[str, Any], passages: Passages) -> list[Outcome]:
+    async def _judge(self, row: dict[str, Any], passages: Passages) -> list[EvaluationResult]:
         async with self._slots:
             return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **span_arguments(row, passages))
 
-    def _give_up(self, away: list[tuple[dict[str, Any], list[Outcome]]]) -> list[tuple[dict[str, Any], list[Outcome]]]:
+    def _give_up(
+        self, away: list[tuple[dict[str, Any], list[EvaluationResult]]]
+    ) -> list[tuple[dict[str, Any], list[EvaluationResult]]]:
         """Spans whose judgement failed too often: written as unscored, with the reason, so that they are counted."""
         now = time.monotonic()
         self._first_failed = self._first_failed or now
@@ -207,7 +197,7 @@ class RuleWorker:
         self.state.retrying = reason
         self._tell(retries=1)
 
-    def _write(self, judged: list[tuple[dict[str, Any], list[Outcome]]]) -> None:
+    def _write(self, judged: list[tuple[dict[str, Any], list[EvaluationResult]]]) -> None:
         plan = self.state.plan
         assert plan is not None
         rows = [self._row(span, outcome, plan) for span, outcomes in judged for outcome in outcomes]
@@ -221,7 +211,7 @@ class RuleWorker:
             self.state.progress_ms = int(time.time() * 1000)
         self._tell(scored=scored, unscored=len(rows) - scored, failed=failed)
 
-    def _row(self, span: dict[str, Any], outcome: Outcome, plan: Plan) -> dict[str, Any]:
+    def _row(self, span: dict[str, Any], outcome: EvaluationResult, plan: Plan) -> dict[str, Any]:
         targeted = self.rule.stream == "targeted"
         evaluator = next(one for one in self.suite if one.name == outcome.name)
         source: Source = getattr(evaluator, "source", "code")
@@ -262,9 +252,9 @@ class RuleWorker:
                 self._count("online_evaluation_total", amount, rule=self.rule.name, stage=outcome)
 
 
-def _passing(outcomes: list[Outcome]) -> bool:
+def _passing(outcomes: list[EvaluationResult]) -> bool:
     """Whether any evaluator of the span failed for a reason that will pass."""
-    return any(outcome.unscored is not None and outcome.unscored.startswith(PASSING) for outcome in outcomes)
+    return any(outcome.cause in RETRIED for outcome in outcomes)
 
 
 def _disjoint(ready: ReadyRule, earlier: list[ReadyRule]) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from ...errors import UsageError, or_did_you_mean
 from ..evaluator import Evaluator
-from ..runner import Outcome, run_evaluator
+from ..runner import EvaluationResult, run_evaluator
 
 _FIELDS = ("input", "output", "expected", "context", "span", "example")
 # What experiments, datasets and other tools call the same things.
@@ -42,7 +42,7 @@ class Scored(msgspec.Struct, frozen=True):
 
     id: str
     fingerprint: str
-    outcome: Outcome
+    outcome: EvaluationResult
     weight: float = 1.0
     cluster: str = ""
     words: int = 0
@@ -170,7 +170,7 @@ async def _judged(
             worker.cancel()
 
 
-def _scored(one: Stored, evaluator: Evaluator, outcome: Outcome) -> Scored:
+def _scored(one: Stored, evaluator: Evaluator, outcome: EvaluationResult) -> Scored:
     words = len(str(one.arguments.get("output") or "").split())
     source = getattr(evaluator, "source", "code")
     return Scored(one.id, one.fingerprint, outcome, one.weight, one.cluster, words, source)

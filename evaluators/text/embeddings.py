@@ -21,6 +21,7 @@ from ...errors import UsageError
 from ...instrument.suppression import suppress
 from ...queries.atomic_write import write_atomically
 from ..judges.providers import stable_address
+from ..response_cache import cache_folder
 
 Vector = npt.NDArray[np.float32]
 BATCH = 128
@@ -137,7 +138,7 @@ class CachedEmbedder:
                 future.set_result(vector)
 
     def _kept(self, text: str) -> Vector | None:
-        if text in self._known or self.folder is None:
+        if text in self._known or self.folder is None or cache_folder() is None:
             return self._known.get(text)
         try:
             vector = np.fromfile(self._path(text), dtype=np.float32)
@@ -148,7 +149,7 @@ class CachedEmbedder:
 
     def _keep(self, text: str, vector: Vector) -> None:
         self._known[text] = vector
-        if self.folder is not None:
+        if self.folder is not None and cache_folder() is not None:
             write_atomically(self._path(text), vector.tobytes(), durable=False)
 
     def _path(self, text: str) -> Path:

@@ -62,7 +62,7 @@ def test_a_variable_of_a_misspelt_table_is_named_and_the_instrumentations_own_ar
     with pytest.raises(ConfigError, match=r"EVALSPAN_RECIEVE_PORT: there is no table \[recieve\]") as refused:
         load_config(path, environment={"EVALSPAN_RECIEVE_PORT": "1"})
     assert refused.value.hint == "Did you mean 'receive'?"
-    load_config(path, environment={"EVALSPAN_MAX_CONTENT_BYTES": "1", "EVALSPAN_CACHE_DIR": "x", "EVALSPAN_KEY": "k"})
+    load_config(path, environment={"EVALSPAN_MAX_CONTENT_BYTES": "1", "EVALSPAN_CACHE": "x", "EVALSPAN_KEY": "k"})
 
 
 def test_check_refuses_what_serve_refuses(tmp_path) -> None:

@@ -14,7 +14,7 @@ from evalspan.evaluators import Hallucination, Judge, PairwiseJudge, Unscored, r
 from evalspan.evaluators.judges.budget import Budget, BudgetSpent, use_budget
 from evalspan.evaluators.judges.cache import AnswerCache
 from evalspan.evaluators.judges.calling import Caller, JudgeUnavailable
-from evalspan.evaluators.judges.concurrency_limiter import Pace
+from evalspan.evaluators.judges.concurrency_limiter import AdaptiveConcurrencyLimiter
 from evalspan.evaluators.judges.prompts import Prompt
 from evalspan.evaluators.judges.providers import Message, Request
 
@@ -104,7 +104,7 @@ async def test_b30_waiting_for_a_429_leaves_the_event_loop_running(server):
 
 
 async def test_the_pace_halves_once_per_congestion_and_grows_with_success():
-    pace = Pace(first=8, highest=10)
+    pace = AdaptiveConcurrencyLimiter(first=8, highest=10)
     async with pace.slot():
         pace.refused(0.05)
         pace.refused(0.05)
@@ -119,7 +119,7 @@ async def test_the_pace_halves_once_per_congestion_and_grows_with_success():
 
 
 async def test_the_pace_never_lets_more_in_than_its_limit():
-    pace, inside, most = Pace(first=3), 0, 0
+    pace, inside, most = AdaptiveConcurrencyLimiter(first=3), 0, 0
 
     async def call():
         nonlocal inside, most
@@ -247,7 +247,7 @@ BODIES = {
     "an array": b"[1]",
     "null": b"null",
     "a page": b"<html>gateway</html>",
-    "content in parts": b'{"choices": [{"message": {"content": [{"type": "text", "text": "4"}]}}]}',
+    "content in no known parts": b'{"choices": [{"message": {"content": ["4"]}}]}',
     "a broken usage": b'{"choices": [{"message": {"content": "4"}}], "usage": "much"}',
 }
 LLM_JUDGES = {
@@ -270,7 +270,7 @@ async def test_b34_an_answer_in_no_known_form_leaves_the_output_unscored_and_nam
 @pytest.mark.parametrize("kind", LLM_JUDGES)
 @pytest.mark.parametrize("status", [400, 401, 429, 500])
 async def test_b33_called_by_hand_a_judge_gives_a_reason_and_no_exception(server, status, kind):
-    server.then(*[Reply(status=status)] * 2)
+    server.then(*[Reply(status=status)] * 40)
     judge = LLM_JUDGES[kind](provider="openai", base_url=server.url, cache=False, retries=0)
     got = await judge(input="q", output="The plan costs $49.", expected="$49", context="It costs $49.")
     assert isinstance(got, Unscored)

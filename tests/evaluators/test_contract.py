@@ -12,7 +12,7 @@ from evalspan.errors import UsageError
 from evalspan.evaluators import Score, Unscored, evaluator, run_evaluator, run_suite
 from evalspan.evaluators.evaluation_rows import evaluation_row
 from evalspan.evaluators.loading import load_object, load_suite
-from evalspan.evaluators.runner import Outcome, check_suite
+from evalspan.evaluators.runner import EvaluationResult, check_suite
 
 
 @evaluator(name="length", version="1", threshold=3)
@@ -169,7 +169,7 @@ def test_a19_a_suite_is_loaded_from_the_working_directory_and_errors_say_what_is
 
 def test_rows_overwrite_themselves_on_retry_and_carry_dimensions_and_weights():
     span = {"trace_id": "a" * 32, "span_id": "b" * 16, "service": "shop", "prompt_version": "v2", "sample_weight": 20.0}
-    judged = Outcome("tone", "1", 4.0, passed=True, details={"judge_model": "m", "n": 3}, cost_usd=0.01)
+    judged = EvaluationResult("tone", "1", 4.0, passed=True, details={"judge_model": "m", "n": 3}, cost_usd=0.01)
     row = evaluation_row(judged, project="p", source="llm_judge", span=span, evaluation_weight=2.0)
     again = evaluation_row(judged, project="p", source="llm_judge", span=span, evaluation_weight=2.0)
     assert row["evaluation_id"] == again["evaluation_id"]
@@ -181,7 +181,7 @@ def test_rows_overwrite_themselves_on_retry_and_carry_dimensions_and_weights():
         evaluation_row(judged, project="q", source="llm_judge", span=span),
         evaluation_row(judged, project="p", source="human", span=span),
         evaluation_row(judged, project="p", source="llm_judge", span=span, repeat=1),
-        evaluation_row(Outcome("tone", "2", 4.0), project="p", source="llm_judge", span=span),
+        evaluation_row(EvaluationResult("tone", "2", 4.0), project="p", source="llm_judge", span=span),
     ]
     assert len({row["evaluation_id"], *(other["evaluation_id"] for other in others)}) == 5
-    assert evaluation_row(Outcome("tone", "1", unscored="timed out"))["passed"] == "unknown"
+    assert evaluation_row(EvaluationResult("tone", "1", unscored="timed out"))["passed"] == "unknown"

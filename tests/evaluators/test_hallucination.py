@@ -120,12 +120,12 @@ async def test_b36_context_and_response_are_fenced(scripted):
 
 def test_p07_h07_many_hallucinations_come_with_what_to_check_first():
     from evalspan.evaluators.reports.score_report import advice
-    from evalspan.evaluators.runner import Outcome
+    from evalspan.evaluators.runner import EvaluationResult
     from evalspan.evaluators.scoring.outputs import Scored
 
     def many(bad, n):
         details = [{"has_hallucinations": index < bad} for index in range(n)]
-        return [Scored(str(i), "", Outcome("facts", "1", 0.5, details=one)) for i, one in enumerate(details)]
+        return [Scored(str(i), "", EvaluationResult("facts", "1", 0.5, details=one)) for i, one in enumerate(details)]
 
     (note,) = advice(many(4, 6))
     assert "context may be too sparse" in note

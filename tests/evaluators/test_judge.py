@@ -9,7 +9,7 @@ import pytest
 from evalspan.errors import UsageError
 from evalspan.evaluators import Judge, PairwiseJudge, evaluator, run_evaluator
 from evalspan.evaluators.evaluator import EvaluationWarning
-from evalspan.evaluators.judges.fencing import orders_in
+from evalspan.evaluators.judges.fencing import find_injections
 from evalspan.evaluators.judges.judge import Example
 from evalspan.evaluators.judges.pairwise import pairwise_report
 from evalspan.evaluators.judges.prompts import load_prompt, shipped_prompts
@@ -57,7 +57,7 @@ async def test_j03_a_verdict_has_score_reasoning_strengths_and_weaknesses(script
 
 @pytest.mark.parametrize(
     "bad",
-    [grade(7), grade(0), grade("4"), grade(4.5), grade(None), {"reasoning": "x"}, {"score": 4}, "no JSON", "", "[4]", "null"],
+    [grade(7), grade(0), grade("4/10"), grade(4.5), grade(None), {"reasoning": "x"}, {"score": 4}, "no JSON", "", "[4]", "null"],
 )  # fmt: skip
 async def test_b34_an_invalid_verdict_is_repaired_once_or_unscored_never_a_default(scripted, bad):
     mended = scripted(bad, grade(2))
@@ -246,7 +246,7 @@ async def test_j11_orders_that_change_nothing_are_noted_and_the_verdict_stands(s
     ],
 )
 def test_j11_sentences_that_speak_to_the_judge_are_seen(text, seen):
-    assert bool(orders_in(text)) is seen
+    assert bool(find_injections(text)) is seen
 
 
 async def test_logprobs_weight_the_score_where_the_api_gives_them(scripted):

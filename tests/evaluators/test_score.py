@@ -12,7 +12,7 @@ import pytest
 
 from evalspan.errors import UsageError
 from evalspan.evaluators.reports.score_report import advice, mean_interval, summaries
-from evalspan.evaluators.runner import Outcome
+from evalspan.evaluators.runner import EvaluationResult
 from evalspan.evaluators.scoring.outputs import Results, Scored, read_outputs, score_all
 
 SUITE = """
@@ -194,7 +194,7 @@ async def test_a_changed_output_or_version_is_scored_again(tmp_path):
 
 
 def scored(value=1.0, name="e", unscored=None, words=5, source="code", weight=1.0, cluster="", **details):
-    outcome = Outcome(
+    outcome = EvaluationResult(
         name,
         "1",
         None if unscored else value,

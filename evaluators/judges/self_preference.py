@@ -26,7 +26,7 @@ def family_of(model: str) -> str | None:
     return next((family for family, pattern in _FAMILIES.items() if re.search(pattern, name)), None)
 
 
-def family_warning(judge: str, subject: str | None) -> str | None:
+def self_preference_warning(judge: str, subject: str | None) -> str | None:
     """The warning when judge and subject are of one family, sharper when the judge is the older of the two."""
     family = family_of(judge)
     if not subject or family is None or family != family_of(subject):
