@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ...instrument.libraries.request_replay import ReplayScope, replaying
+from ...instrument.request_replay import ReplayScope, replaying
 from ..datasets import Example
 from ..evaluator import Evaluator
 from ..response_cache import ResponseCache, open_cache

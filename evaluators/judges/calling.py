@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ...errors import EvalspanError
-from ...instrument.libraries.request_replay import replaying
+from ...instrument.request_replay import replaying
 from ...instrument.suppression import suppress
 from ..evaluator import UnscoredCause
 from .budget import Budget, current_budget

@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 from evalspan.__main__ import cli
 from evalspan.evaluators.datasets import Dataset, Example
 from evalspan.evaluators.response_cache import ResponseCache, cache_folder, use_cache
-from evalspan.instrument.libraries.replayable import is_model_request, is_usable_answer
-from evalspan.instrument.libraries.request_replay import ReplayScope, replaying
+from evalspan.instrument.replayable import is_model_request, is_usable_answer
+from evalspan.instrument.request_replay import ReplayScope, replaying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
