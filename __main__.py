@@ -36,6 +36,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "calibrate": ("evaluators.cli.calibrate:calibrate_command", "Hold an evaluator against human labels."),
     "config": ("collector.cli.config:config", "Show and check the settings."),
     "migrate": ("queries.cli.migrate:migrate", "Bring the store's schema up to date."),
+    "backup": ("queries.cli.backup:backup", "Write all rows of the store into a folder, also while it is in use."),
+    "restore": ("queries.cli.backup:restore", "Put a backup into an empty store."),
+    "copy-store": ("queries.cli.backup:copy_store", "Copy all rows into another store, such as a server."),
+    "erase": ("queries.cli.erase:erase", "Delete what is stored of one user."),
 }
 
 # package -> the extra that brings it; what is not named here comes with the server.

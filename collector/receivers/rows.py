@@ -1,4 +1,4 @@
-"""POST /api/v1/rows/{table}: how commands write while this service owns the store; for its owner's token only."""
+"""POST /api/v1/rows/{table} and /api/v1/erase: how commands write while this service owns the store; for its owner's token only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from ...errors import EvalspanError
+from ...queries.erase import erase_user
 from ...queries.host.auth import KeyRing
 from ...queries.store.client import Store
 from .rejection import INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE
@@ -21,6 +22,11 @@ TABLES = (
     "alerts",
     "cursors",
 )
+
+
+class _Erase(msgspec.Struct, frozen=True):
+    user: str
+    project: str
 
 
 def add_rows_route(app: web.Application, store: Store, keys: KeyRing) -> None:
@@ -42,7 +48,20 @@ def add_rows_route(app: web.Application, store: Store, keys: KeyRing) -> None:
             return _refused(status, INVALID_ARGUMENT if status == 400 else UNAVAILABLE, f"{error} {error.hint}".strip())
         return web.json_response({"inserted": len(rows)})
 
+    async def erase(request: web.Request) -> web.Response:
+        if not keys.is_service(request.headers.get("Authorization")):
+            return _refused(403, PERMISSION_DENIED, "rows are deleted with the token of service.json")
+        try:
+            asked = msgspec.json.decode(await request.read(), type=_Erase)
+            erased = await asyncio.to_thread(erase_user, store, asked.user, asked.project)
+        except msgspec.DecodeError as error:
+            return _refused(400, INVALID_ARGUMENT, f'a JSON object with "user" and "project": {error}')
+        except EvalspanError as error:
+            return _refused(400 if error.exit_code == 2 else 503, INVALID_ARGUMENT, f"{error} {error.hint}".strip())
+        return web.Response(body=msgspec.json.encode(erased), content_type="application/json")
+
     app.router.add_post("/api/v1/rows/{table}", insert)
+    app.router.add_post("/api/v1/erase", erase)
 
 
 def _refused(status: int, code: int, message: str) -> web.Response:

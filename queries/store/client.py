@@ -24,7 +24,7 @@ from .lock_file import service_of
 from .migrations import SCHEMA, bring_up_to_date
 from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
 from .row_encoding import Columns, encode_rows
-from .staging import insert_from_file, insert_through_file
+from .staging import insert_from_file, insert_native_file, insert_through_file
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -199,6 +199,25 @@ class Store:
                 insert_from_file(self._rows, Path(self.location.path), sql, block, structure)
             else:
                 statement = sql.replace("{rows}", f"input({literal(structure)})") + "FORMAT JSONEachRow\n"
+                self._rows.raw_insert("", insert_block=statement.encode() + block)
+
+    def insert_native(
+        self, table: str, columns: Sequence[str], block: bytes, *, into: Sequence[str] | None = None
+    ) -> None:
+        """
+        Inserts rows in ClickHouse's Native format that have these columns; `into` names those to keep, else all.
+
+        Raises:
+            QueryError: the block does not hold those columns, or ClickHouse refuses a value.
+        """
+        kept = ", ".join(f"`{column}`" for column in into or columns)
+        with self._rows_lock, translated(f"INSERT INTO {table}"):
+            if self.embedded:
+                insert_native_file(self._rows, Path(self.location.path), table, kept, block)
+            else:
+                structure = {name: self._columns_of(table).types[name] for name in columns}
+                described = literal(", ".join(f"`{name}` {kind}" for name, kind in structure.items()))
+                statement = f"INSERT INTO {table} ({kept}) SELECT {kept} FROM input({described}) FORMAT Native\n"  # noqa: S608
                 self._rows.raw_insert("", insert_block=statement.encode() + block)
 
     def insert_otlp(self, segment: bytes, *, token: str) -> None:

@@ -90,7 +90,7 @@ class RemoteStore:
                     {"database": DATABASE},
                 )
                 self._columns = Columns.by_table(found.rows)
-        self._post(f"/api/v1/rows/{table}", encode_rows(table, rows, Columns.of(table, self._columns)))
+        self.post(f"/api/v1/rows/{table}", encode_rows(table, rows, Columns.of(table, self._columns)))
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Store's face
         """Refused: the SQL port only reads."""
@@ -109,7 +109,8 @@ class RemoteStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _post(self, path: str, body: bytes) -> None:
+    def post(self, path: str, body: bytes) -> str:
+        """Sends a body to a route for the owner of the store, returns the answer. Raises as `insert`."""
         address = urlsplit(self.owner.http)
         connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
         headers = {"Authorization": f"Bearer {self.owner.token}", "Content-Type": "application/x-ndjson"}
@@ -124,7 +125,7 @@ class RemoteStore:
         finally:
             connection.close()
         if answer.status < 300:
-            return
+            return text
         message = _message(text) or f"HTTP {answer.status}"
         if answer.status in (404, 422):
             raise UsageError(message, hint="The service and this command may be of different versions.")

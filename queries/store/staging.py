@@ -32,6 +32,15 @@ def insert_from_file(client: Client, folder: Path, sql: str, block: bytes, struc
         client.command(sql.replace("{rows}", f"file('{path}', 'JSONEachRow', {literal(structure)})"))
 
 
+def insert_native_file(client: Client, folder: Path, table: str, columns: str, block: bytes) -> None:
+    """Inserts these columns of a block in the Native format, which describes itself. Raises as above."""
+    with _file_of(block, folder) as path:
+        settings = "max_partitions_per_insert_block = 0"
+        client.command(
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM file('{path}', 'Native') SETTINGS {settings}"
+        )  # noqa: S608
+
+
 @contextmanager
 def _file_of(block: bytes, folder: Path) -> Iterator[str]:
     with tempfile.TemporaryFile(dir=folder) as file:

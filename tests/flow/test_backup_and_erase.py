@@ -1,0 +1,98 @@
+"""Rows are kept, moved and deleted as their owner says, also while the service takes spans."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ..collector.serving import Collector, rows_of, serving
+from ..collector.traffic import request_of
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "evalspan", *arguments], capture_output=True, text=True, check=False, timeout=180
+    )
+
+
+def arrived(service: Collector, wanted: int) -> None:
+    store = f"chdb://{service.path}"
+    for _ in range(150):
+        done = command("sql", "SELECT count() FROM spans", "--store", store, "--format", "csv")
+        if done.stdout.split()[-1:] == [str(wanted)]:
+            return
+        time.sleep(0.2)
+    raise AssertionError(done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory):
+    path = tmp_path_factory.mktemp("keep") / "store"
+    with serving(path, "--sql-port", "0") as collector:
+        for user in ("ann", "bob"):
+            body = request_of(20, attributes={"user.id": user, "gen_ai.conversation.id": f"talk-{user}"})
+            assert collector.post(body.SerializeToString()).status == 200
+        arrived(collector, 40)
+        yield collector
+
+
+def test_a_backup_of_a_running_service_is_restored_with_every_row_and_column(service, tmp_path) -> None:
+    folder, target = tmp_path / "backup", tmp_path / "restored"
+    done = command("backup", str(folder), "--store", f"chdb://{service.path}")
+    assert done.returncode == 0, done.stderr
+    again = command("backup", str(folder), "--store", f"chdb://{service.path}")
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    restored = command("restore", str(folder), "--store", f"chdb://{target}")
+    assert restored.returncode == 0, restored.stderr
+    everything = "SELECT count(), sum(cityHash64(toString(tuple(*))) % 1000003) FROM spans"
+    direct = command("sql", everything, "--store", f"chdb://{service.path}", "--format", "jsonl")
+    assert rows_of(target, everything)[0] == [int(n) for n in json.loads(direct.stdout).values()]
+    twice = command("restore", str(folder), "--store", f"chdb://{target}")
+    assert twice.returncode == 5
+    assert "is not empty: 40 rows in spans" in twice.stderr
+
+
+@pytest.mark.parametrize("harm", ["flip", "remove", "manifest"])
+def test_a_damaged_backup_is_refused_before_a_row_goes_in(harm, service, tmp_path) -> None:
+    folder, target = tmp_path / "backup", tmp_path / "restored"
+    assert command("backup", str(folder), "--store", f"chdb://{service.path}").returncode == 0
+    victim = next((folder / "spans").iterdir())
+    if harm == "flip":
+        content = bytearray(victim.read_bytes())
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(content)
+    elif harm == "remove":
+        victim.unlink()
+    else:
+        (folder / "manifest.json").unlink()
+    refused = command("restore", str(folder), "--store", f"chdb://{target}")
+    assert refused.returncode == 2, refused.stderr
+    assert rows_of(target, "SELECT count() FROM spans") == [[0]]
+
+
+def test_erasing_a_user_leaves_the_others_and_counts_first(service: Collector) -> None:
+    store = f"chdb://{service.path}"
+    counted = command("erase", "--user", "ann", "--store", store, "--format", "jsonl")
+    assert {row["table"]: row["rows"] for row in map(json.loads, counted.stdout.splitlines())}["spans"] == 20
+    assert "nothing deleted" in counted.stderr
+    erased = command("erase", "--user", "ann", "--yes", "--store", store)
+    assert erased.returncode == 0, erased.stderr
+    arrived(service, 20)
+    nobody = command("erase", "--user", "ann", "--yes", "--store", store)
+    assert nobody.returncode == 2
+    assert "has nothing of user 'ann'" in nobody.stderr
+    refused = service.request("POST", "/api/v1/erase", b'{"user": "bob", "project": "default"}')
+    assert refused.status == 403
+    arrived(service, 20)
+
+
+def test_two_embedded_stores_are_copied_by_backup_and_restore(tmp_path: Path) -> None:
+    done = command("copy-store", f"chdb://{tmp_path}/a", f"chdb://{tmp_path}/b")
+    assert done.returncode == 2
+    assert "evalspan backup" in done.stderr
