@@ -35,10 +35,8 @@ def insert_from_file(client: Client, folder: Path, sql: str, block: bytes, struc
 def insert_native_file(client: Client, folder: Path, table: str, columns: str, block: bytes) -> None:
     """Inserts these columns of a block in the Native format, which describes itself. Raises as above."""
     with _file_of(block, folder) as path:
-        settings = "max_partitions_per_insert_block = 0"
-        client.command(
-            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM file('{path}', 'Native') SETTINGS {settings}"
-        )  # noqa: S608
+        source = f"file('{path}', 'Native') SETTINGS max_partitions_per_insert_block = 0"
+        client.command(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}")  # noqa: S608 - own names
 
 
 @contextmanager

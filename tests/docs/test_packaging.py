@@ -11,6 +11,7 @@ FOLDERS = ("instrument", "queries", "evaluators", "dashboard", "collector")
 # warnings.
 DATA = {
     "evalspan.dashboard.static",
+    "evalspan.dashboard.static.licences",
     "evalspan.dashboard.templates",
     "evalspan.collector.demo.data",
     "evalspan.evaluators.judges.prompts",
