@@ -23,8 +23,42 @@ if TYPE_CHECKING:
     from .runner import EvaluationResult as EvaluationResult
     from .runner import run_evaluator as run_evaluator
     from .runner import run_suite as run_suite
+    from .trajectory.arguments_valid import ArgumentsValid as ArgumentsValid
+    from .trajectory.checks import CostBudget as CostBudget
+    from .trajectory.checks import ErrorsHandled as ErrorsHandled
+    from .trajectory.checks import Grounded as Grounded
+    from .trajectory.checks import HandoffsTo as HandoffsTo
+    from .trajectory.checks import NoRepeatedCalls as NoRepeatedCalls
+    from .trajectory.checks import StepBudget as StepBudget
+    from .trajectory.conversation import Conversation as Conversation
+    from .trajectory.expected_calls import ToolCalls as ToolCalls
+    from .trajectory.judges import ConversationJudge as ConversationJudge
+    from .trajectory.judges import ConversationResolved as ConversationResolved
+    from .trajectory.judges import PairwiseTraceJudge as PairwiseTraceJudge
+    from .trajectory.judges import PlanSensible as PlanSensible
+    from .trajectory.judges import TaskCompleted as TaskCompleted
+    from .trajectory.judges import TraceJudge as TraceJudge
+    from .trajectory.judges import UserFrustrated as UserFrustrated
+    from .trajectory.trace import Trace as Trace
 
 _HOMES = {
+    "ArgumentsValid": "trajectory.arguments_valid",
+    "Conversation": "trajectory.conversation",
+    "ConversationJudge": "trajectory.judges",
+    "ConversationResolved": "trajectory.judges",
+    "CostBudget": "trajectory.checks",
+    "ErrorsHandled": "trajectory.checks",
+    "Grounded": "trajectory.checks",
+    "HandoffsTo": "trajectory.checks",
+    "NoRepeatedCalls": "trajectory.checks",
+    "PairwiseTraceJudge": "trajectory.judges",
+    "PlanSensible": "trajectory.judges",
+    "StepBudget": "trajectory.checks",
+    "TaskCompleted": "trajectory.judges",
+    "ToolCalls": "trajectory.expected_calls",
+    "Trace": "trajectory.trace",
+    "TraceJudge": "trajectory.judges",
+    "UserFrustrated": "trajectory.judges",
     "Constraints": "builtin.constraints",
     "Grounding": "builtin.grounding",
     "Hallucination": "builtin.hallucination",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from ...errors import UsageError
-from ...queries.plain_json import plain
+from ...queries.plain_json import plain_json
 from ..evaluator import Direction, Score, Unit, Unscored, fingerprint, source_of
 from .tool_calls import ToolCall
 from .trace import Trace
@@ -113,11 +113,16 @@ class ToolCalls:
             said = "the calls are the expected ones in another order"
         details = {
             "expected": [_plain(one) for one in wanted],
-            "calls": [{"name": call.name, "arguments": plain(call.arguments)} for call in made[:100]],
+            "calls": [{"name": call.name, "arguments": plain_json(call.arguments)} for call in made[:100]],
             "missing": [_plain(one) for one in missing],
             "unexpected": [call.name for call in extra],
             "wrong_arguments": [
-                {"name": call.name, "expected": one.arguments, "actual": plain(call.arguments), "span_id": call.span_id}
+                {
+                    "name": call.name,
+                    "expected": one.arguments,
+                    "actual": plain_json(call.arguments),
+                    "span_id": call.span_id,
+                }
                 for one, call in others
             ],
             "span_ids": [call.span_id for call in extra][:50],
@@ -137,7 +142,11 @@ class ToolCalls:
             return True
         if callable(self.arguments):
             return bool(self.arguments(one.arguments, call.arguments))
-        return _equal(one.arguments, call.arguments) if self.arguments == "exact" else _within(one.arguments, call.arguments)
+        return (
+            _equal(one.arguments, call.arguments)
+            if self.arguments == "exact"
+            else _within(one.arguments, call.arguments)
+        )
 
     def _in_order(self, wanted: list[ExpectedCall], made: list[ToolCall]) -> dict[int, int]:
         """The longest run of matches in the same order (longest common subsequence)."""
@@ -250,9 +259,7 @@ def _other_arguments(missing: list[ExpectedCall], extra: list[ToolCall]) -> list
     return found
 
 
-def _said(
-    missing: list[ExpectedCall], extra: list[ToolCall], others: list[tuple[ExpectedCall, ToolCall]]
-) -> str:
+def _said(missing: list[ExpectedCall], extra: list[ToolCall], others: list[tuple[ExpectedCall, ToolCall]]) -> str:
     wrong = {id(one) for one, _ in others} | {id(call) for _, call in others}
     said = [f"{call} instead of {one.name}({_arguments_text(one)})" for one, call in others[:5]]
     said += [f"{one.name} was not called" for one in missing[:10] if id(one) not in wrong]
@@ -265,4 +272,4 @@ def _arguments_text(one: ExpectedCall) -> str:
 
 
 def _plain(one: ExpectedCall) -> dict[str, Any]:
-    return {"name": one.name, "arguments": plain(one.arguments)}
+    return {"name": one.name, "arguments": plain_json(one.arguments)}

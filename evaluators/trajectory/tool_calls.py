@@ -7,7 +7,7 @@ some nest one tool span in another (a framework's around a protocol's). A bare t
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ import msgspec
 from ...instrument import semconv
 from ...queries.trace_tree import Span, TraceTree, begin_ns, end_ns, role_of
 from .messages import Requested, decode, is_empty, messages_in, requested_in, responses_in
+
+_ERROR_STARTS = ("Error:", "ERROR:", "error:", "Error executing", "Traceback (most recent call last)", "Exception:")
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,8 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float | None = None
     """None where the tool has no span of its own."""
     call_id: str = ""
+    asked_by: str = ""
+    """Span id of the model call that asked for it, '' where no model's answer shows it."""
     agent: str = ""
     """The agent that called, '' when there is none."""
     started_s: float = 0.0
@@ -57,8 +61,10 @@ def tool_calls_of(tree: TraceTree, agent_of: dict[str, str]) -> list[ToolCall]:
     results = _results(tree)
     matched = _match(ran, asked)
     calls: list[tuple[int, ToolCall]] = []
+    asked_by = {id(one): str(span["span_id"]) for span, one in asked}
     for span, one in matched:
-        calls.append((begin_ns(span), _from_span(tree, span, one, results, agent_of)))
+        call = _from_span(tree, span, one, results, agent_of)
+        calls.append((begin_ns(span), msgspec.structs.replace(call, asked_by=asked_by.get(id(one), ""))))
     taken = {id(one) for _, one in matched if one is not None}
     for span, one in asked:
         if id(one) not in taken:
@@ -93,21 +99,21 @@ def _requests(tree: TraceTree) -> Iterator[tuple[Span, Requested]]:
     """What model calls asked for, once per call id; a model call inside another one tells the same again."""
     seen: set[str] = set()
     inside: dict[str, bool] = {}
-    told: dict[str, set[str]] = {}
+    told: dict[str, frozenset[str]] = {}  # by the model calls around a span
+    told_here: dict[str, set[str]] = {}
     for span_id in tree.order:
         span, parent = tree.spans[span_id], tree.parent(span_id)
         is_call = role_of(span) == "call"
         inside[span_id] = is_call or (inside.get(parent, False) and role_of(span) == "other")
-        told[span_id] = set(told.get(parent, ())) if inside.get(parent, False) else set()
+        told[span_id] = told[parent] | told_here.get(parent, set()) if inside.get(parent, False) else frozenset()
         if not is_call:
             continue
         for one in requested_in(messages_in(span.get("output"))):
-            key = one.id or f"{one.name} {_canonical(one.arguments)}"
-            if (one.id and one.id in seen) or key in told[span_id]:
+            alike = f"{one.name} {_canonical(one.arguments)}"
+            if (one.id and one.id in seen) or alike in told[span_id]:
                 continue
-            if one.id:
-                seen.add(one.id)
-            told[span_id].add(key)
+            seen |= {one.id} if one.id else set()
+            told_here.setdefault(span_id, set()).add(alike)
             yield span, one
 
 
@@ -159,9 +165,8 @@ def _from_span(
     returned, failed = results.get(call_id, (None, False))
     result = decode(span.get("output"))
     result = returned if is_empty(result) else result
-    arguments = _arguments(span)
-    if is_empty(arguments) and one is not None:
-        arguments = one.arguments
+    # What the model wrote, where it is known: a tool's span may show the Python call, or state that a framework injects.
+    arguments = one.arguments if one is not None and not is_empty(one.arguments) else _arguments(span)
     error = error_of(span)
     if error is None and failed:
         error = _short(returned) or "the tool's result is marked as an error"
@@ -191,11 +196,32 @@ def _from_request(
         error=(_short(result) or "the tool's result is marked as an error") if failed else None,
         span_id=str(span["span_id"]),
         call_id=one.id,
+        asked_by=str(span["span_id"]),
         agent=agent_of.get(str(span["span_id"]), ""),
         started_s=(end_ns(span) - tree.start_ns) / 1e9,
         executed=returned is not None,
         malformed=one.malformed,
     )
+
+
+def failure_of(call: ToolCall) -> str | None:
+    """Why a tool call failed: its own error, else what its result says; None when it worked.
+
+    A tool that catches its error returns it: `{"error": "..."}`, `{"status": "error"}`, "Error: ...".
+    """
+    if call.error is not None:
+        return call.error
+    result = call.result
+    if isinstance(result, Mapping):
+        said = result.get("error") or result.get("errors")
+        if said and said is not True:
+            return _short(said)
+        failed = said is True or result.get("is_error") is True or result.get("isError") is True
+        failed = failed or result.get("success") is False or result.get("ok") is False
+        if failed or str(result.get("status", "")).lower() in ("error", "failed", "failure"):
+            return _short(result.get("message") or result.get("detail") or result)
+    text = result.lstrip() if isinstance(result, str) else ""
+    return _short(text) if text.startswith(_ERROR_STARTS) else None
 
 
 def error_of(span: Span) -> str | None:
@@ -212,8 +238,11 @@ def _call_id(span: Span) -> str:
 
 def _arguments(span: Span) -> Any:
     value = decode(span.get("input"))
-    # Frameworks hand a tool its arguments as one JSON text inside the JSON.
-    return decode(value) if isinstance(value, str) else value
+    # Frameworks hand a tool its arguments as one JSON text inside the JSON, or show how Python called it.
+    value = decode(value) if isinstance(value, str) else value
+    if isinstance(value, Mapping) and value.keys() == {"args", "kwargs"} and not value["args"]:
+        return value["kwargs"]
+    return value
 
 
 def _short(value: Any, longest: int = 120) -> str:

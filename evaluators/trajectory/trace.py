@@ -160,7 +160,7 @@ class Trace:
         return "\n".join(dict.fromkeys(filter(None, found)))
 
     @cached_property
-    def tooldefinitions_in(self) -> dict[str, dict[str, Any]]:
+    def tool_definitions(self) -> dict[str, dict[str, Any]]:
         """The tools that the models were offered, by name: `description` and `parameters` (JSON Schema)."""
         found: dict[str, dict[str, Any]] = {}
         for span in self.spans:
