@@ -336,7 +336,7 @@ async def test_no_evaluator_of_traces_passes_what_was_never_recorded(one: Any) -
 
 
 def test_every_setting_that_moves_scores_moves_the_version() -> None:
-    made = [
+    made: list[Any] = [
         ToolCalls(), ToolCalls(order="any"), ToolCalls(arguments="subset"), ToolCalls(["a"]), ToolCalls(ignore=["a"]),
         ToolCalls(arguments=lambda a, b: a == b), StepBudget(3), StepBudget(4), StepBudget(3, kinds=["tool"]),
         CostBudget(1), CostBudget(2), NoRepeatedCalls(), NoRepeatedCalls(allowed=1), NoRepeatedCalls(retries=0),
