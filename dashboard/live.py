@@ -12,7 +12,7 @@ from . import guard
 from .filters import stamp
 from .page_context import CONFIG, PageContext, handle_errors, page_context
 from .template_filters import environment
-from .traces import arrivals
+from .traces import arrivals, columns
 
 LISTENERS: web.AppKey[set[asyncio.Task[None]]] = web.AppKey("dashboard_listeners")
 PERIOD_S = 1.0
@@ -72,7 +72,11 @@ async def _follow(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def _event(context: PageContext, row: dict[str, object]) -> bytes:
-    html = environment().get_template("traces_row.html").render(trace=row, filters=context.filters)
+    html = (
+        environment()
+        .get_template("traces_row.html")
+        .render(trace=row, filters=context.filters, tz=context.filters.zone, columns=columns(context))
+    )
     lines = "".join(f"data: {line}\n" for line in html.splitlines() if line.strip())
     return f"{lines}\n".encode()
 

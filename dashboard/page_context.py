@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from aiohttp import web
 
@@ -22,6 +23,7 @@ from .template_filters import environment
 
 if TYPE_CHECKING:
     from ..queries.host import Host
+    from ..queries.span_conditions import Filter
     from .config import DashboardConfig
 
 Rows = list[dict[str, Any]]
@@ -29,6 +31,7 @@ HOST: web.AppKey[Host] = web.AppKey("dashboard_host")
 CONFIG: web.AppKey[DashboardConfig] = web.AppKey("dashboard_config")
 SCOPES: web.AppKey[dict[tuple[str, str], tuple[float, dict[str, list[str]]]]] = web.AppKey("dashboard_scopes")
 SCOPES_SECONDS = 30.0
+PARAMETER_IN_SQL = re.compile(r"\{(\w+):")
 
 
 @dataclass
@@ -60,19 +63,33 @@ class PageContext:
         """The name under which this browser last labelled something."""
         return unquote(self.request.cookies.get("author", ""))[:80]
 
-    async def query(self, name: str, /, **parameters: Any) -> Rows:
-        """Runs the page query `name` with the global filters and `parameters`, off the event loop."""
+    async def query(
+        self, name: str, filtered: Filter | None = None, slots: Mapping[str, str] | None = None, /, **parameters: Any
+    ) -> Rows:
+        """Runs the page query `name` with the global filters and `parameters`, off the event loop.
+
+        `filtered` fills the slot `conditions` and brings its own parameters; `slots` fills others.
+        """
         query = catalog.get(name)
         wanted = {parameter.name for parameter in query.parameters}
-        bound = {key: value for key, value in {**self.filters.parameters(), **parameters}.items() if key in wanted}
-        self.executed.append(ExecutedQuery(name, query.sql, bound))
-        result = await asyncio.to_thread(lambda: query.run(self.host.store, **bound))
+        given = {key: value for key, value in {**self.filters.parameters(), **parameters}.items() if key in wanted}
+        bound = {**query.bound(given), **(filtered.parameters if filtered else {})}
+        sql = query.statement(bound, {**(slots or {}), "conditions": filtered.text if filtered else ""})
+        used = {key: bound[key] for key in dict.fromkeys(PARAMETER_IN_SQL.findall(sql)) if key in bound}
+        self.executed.append(ExecutedQuery(name, sql, used))
+        result = await asyncio.to_thread(lambda: self.host.store.query(sql, used))
         return result.dicts()
 
-    async def first_row(self, name: str, /, **parameters: Any) -> dict[str, Any]:
+    async def first_row(
+        self, name: str, filtered: Filter | None = None, slots: Mapping[str, str] | None = None, /, **parameters: Any
+    ) -> dict[str, Any]:
         """The first row of an answer, empty when there is none."""
-        rows = await self.query(name, **parameters)
+        rows = await self.query(name, filtered, slots, **parameters)
         return rows[0] if rows else {}
+
+    def host_now(self) -> datetime:
+        """The present moment, UTC."""
+        return datetime.now(UTC)
 
     async def insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         """Writes rows through the store's writer."""
@@ -149,10 +166,24 @@ def render(context: PageContext, template: str, *, status: int = 200, **data: An
             csrf=guard.csrf_token(request),
             signed_in=guard.signed_in(request),
             now=datetime.now(UTC),
+            tz=context.filters.zone,
+            without_range=_address(request, {}),
+            outside_range=_outside_range(request),
             **{"scopes": {}, "json_url": "", **data},
         )
     )
     return web.Response(text=text, status=status, content_type="text/html")
+
+
+def _outside_range(request: web.Request) -> dict[str, list[str]]:
+    """The parameters of the address but its time range and its page of a list."""
+    left_out = {"since", "from", "to", "tz", "skip", "csrf"}
+    return {name: request.query.getall(name) for name in request.query if name not in left_out}
+
+
+def _address(request: web.Request, changes: dict[str, str]) -> str:
+    query = urlencode({**_outside_range(request), **changes}, doseq=True)
+    return f"{request.path}?{query}" if query else request.path
 
 
 def error_response(request: web.Request, error: Exception) -> web.Response:
@@ -169,7 +200,7 @@ def error_response(request: web.Request, error: Exception) -> web.Response:
 
 def json_url(request: web.Request) -> str:
     """The address of a page's `.json` twin, with the page's parameters."""
-    path = "/traces" if request.path == "/" else request.path
+    path = "/overview" if request.path == "/" else request.path
     return f"{path}.json{'?' + request.query_string if request.query_string else ''}"
 
 

@@ -12,11 +12,15 @@ from . import (
     annotate,
     bulk_actions,
     datasets,
+    difference,
     drift,
     experiments,
+    explore,
+    findings,
     guard,
     labels,
     live,
+    overview,
     review,
     scores,
     sessions,
@@ -34,12 +38,15 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 PAGES = (
+    overview,
     traces,
     live,
     labels,
     bulk_actions,
     trace,
     trace_diff,
+    explore,
+    difference,
     sessions,
     scores,
     drift,
@@ -60,6 +67,7 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
     app[CONFIG] = config
     app[SCOPES] = {}
     app[drift.REPORTS] = {}
+    app[findings.FINDINGS] = {}
     app[live.LISTENERS] = set()
     app[guard.GUARD] = guard.Guard(
         lambda key: host.keys.project(f"Bearer {key}"), keys_set=not host.keys.open, sign_in=_login
@@ -69,8 +77,8 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
         app.add_routes(module.routes)
     app.add_routes(
         [
-            web.get("/", guard.protect(handle_errors(traces.traces.html))),
-            web.get("/index.json", guard.protect(handle_errors(traces.traces.json))),
+            web.get("/", guard.protect(handle_errors(overview.overview.html))),
+            web.get("/index.json", guard.protect(handle_errors(overview.overview.json))),
             web.get("/login", guard.protect(_login, public=True)),
             web.post("/login", guard.protect(_sign_in, public=True)),
             web.post("/logout", guard.protect(_sign_out)),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, pass_context
+from jinja2.runtime import Context
 
 HERE = Path(__file__).parent
 NONE = "–"
@@ -28,7 +29,9 @@ def environment() -> Environment:
     )
     drawn.filters.update(
         count=count,
+        count_exact=count_exact,
         number=number,
+        p_value=p_value,
         span_time=span_time,
         period=period,
         money=money,
@@ -36,6 +39,7 @@ def environment() -> Environment:
         moment=moment,
         iso=iso,
         ago=ago,
+        bound=bound,
         size=size,
         pretty=pretty,
         path_part=lambda value: quote(str(value), safe=""),
@@ -53,6 +57,11 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
+def count_exact(value: float | None) -> str:
+    """1013 as 1,013: a number of things that a link opens is exact."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A score or statistic with `digits` significant digits; a dash for none."""
     if value is None or not math.isfinite(value):
@@ -63,6 +72,13 @@ def number(value: float | None, digits: int = 3) -> str:
         return f"{value:.0e}".replace("e-0", "e-")
     places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{min(places, 6)}f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value with two digits; below 1e-12 only that it is: no p is zero."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return "< 1e-12" if value < 1e-12 else number(value, 2)
 
 
 def span_time(nanoseconds: float | None) -> str:
@@ -117,9 +133,10 @@ def iso(value: datetime | str | None) -> str:
     return aware(value).isoformat(timespec="milliseconds") if value else ""
 
 
-def moment(value: datetime | str | None, form: str = "%d %b %H:%M:%S") -> str:
-    """A moment for people, UTC."""
-    return aware(value).astimezone(UTC).strftime(form) if value else NONE
+@pass_context
+def moment(page: Context, value: datetime | str | None, form: str = "%d %b %H:%M:%S") -> str:
+    """A moment for people, in the page's time zone: UTC unless its address names another."""
+    return aware(value).astimezone(page.get("tz") or UTC).strftime(form) if value else NONE
 
 
 def ago(value: datetime | str | None, now: datetime) -> str:
@@ -141,6 +158,14 @@ def size(octets: float | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def bound(value: Any) -> str:
+    """A query parameter as ClickHouse reads it from text: an array as ['a', 'b']."""
+    if isinstance(value, (list, tuple)):
+        inner = ", ".join("'" + str(item).replace("\\", "\\\\").replace("'", "\\'") + "'" for item in value)
+        return f"[{inner}]"
+    return str(value)
 
 
 def pretty(text: Any) -> str:

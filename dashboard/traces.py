@@ -1,4 +1,4 @@
-"""The list of traces: newest first, live, with facets, search and the outliers above."""
+"""The list of traces: sorted, filtered by chips, live; with facets that count what they open, and the outliers above."""
 
 from __future__ import annotations
 
@@ -9,151 +9,237 @@ from typing import Any
 
 from aiohttp import web
 
+from ..errors import UsageError
+from ..queries.span_conditions import Condition, trace_filter
 from . import guard
 from .filters import stamp
 from .page_context import PageContext, Rows, handle_errors, page, page_context, render
+from .trace_filters import all_params, chips, conditions, kept, removed
 
-NARROW = ("name", "model", "operation", "version", "hash", "status", "error", "session", "user", "q", "attribute")
-"""The parameters of the URL that narrow the list, besides `failed` and `slower_ms`."""
-LOOK_BACK = (timedelta(hours=1), timedelta(hours=12), timedelta(days=3))
-"""The newest rows are looked for in these windows first: on a busy store the first is enough."""
+NEWEST = timedelta(hours=12)
+"""The newest rows are looked for here first: on a busy store that is enough."""
 NOTHING = {"[]", "{}", "null"}
 """Outputs that say nothing: the list then shows why."""
 BEFORE, AFTER = timedelta(hours=1), timedelta(hours=6)
 """How far the spans of one trace may lie from its entry to count in the list."""
+SORTS = {
+    "time": "Newest first",
+    "oldest": "Oldest first",
+    "duration": "Longest first",
+    "cost": "Dearest first",
+    "errors": "Most errors first",
+    "score": "Lowest score first",
+}
+COLUMNS = {
+    "duration": "Duration",
+    "cost": "Cost",
+    "tokens": "Tokens",
+    "spans": "Spans",
+    "service": "Service",
+    "model": "Model",
+    "prompt": "Prompt",
+    "user": "User",
+    "session": "Session",
+    "scores": "Scores",
+}
+USUAL = ("duration", "cost", "scores")
+MAX_ATTRIBUTES = 4
+"""Columns of attributes, at most."""
 
 
-def narrowed(context: PageContext) -> dict[str, Any]:
-    """The list's own filters, as parameters of its queries."""
-    query = context.params
-    chosen: dict[str, Any] = {name: query.get(name, "") for name in NARROW}
-    try:
-        chosen["slower_ms"] = max(0.0, float(query.get("slower_ms") or 0))
-    except ValueError:
-        chosen["slower_ms"] = 0.0
-    chosen["filtered"] = int(any(chosen.values()))
-    chosen["failed"] = query.get("failed", "")
-    return chosen
+def columns(context: PageContext) -> list[str]:
+    """The columns after the trace itself: of the address, else the usual; a name that is none of ours is an attribute."""
+    given = [name.strip() for name in context.params.get("columns", "").split(",") if name.strip()]
+    attributes = [name for name in given if name not in COLUMNS][:MAX_ATTRIBUTES]
+    return [name for name in given if name in COLUMNS or name in attributes] or list(USUAL)
 
 
-async def entries(context: PageContext, rows: int, *, every: int = 0) -> Rows:
-    """The newest traces with totals and scores; `every` = 1 takes traces without a root, too."""
-    chosen = narrowed(context)
+def sort_of(context: PageContext) -> str:
+    """The order of the list; raises UsageError for one that there is not."""
+    sort = context.params.get("sort", "time")
+    if sort not in SORTS:
+        raise UsageError(f"The list cannot be sorted by {sort!r}.", hint=f"sort is one of {', '.join(SORTS)}.")
+    return sort
+
+
+def _order(sort: str) -> dict[str, int]:
+    return {("oldest" if sort == "oldest" else f"by_{sort}"): 1}
+
+
+async def entries(context: PageContext, rows: int) -> tuple[Rows, bool]:
+    """The traces of the list with totals, texts and scores; and whether their roots are missing in this range."""
+    filtered = trace_filter(conditions(context))
+    sort, skip = sort_of(context), _skip(context)
+    given: dict[str, Any] = {"rows": rows, "skip": skip, **_order(sort)}
     found: Rows = []
-    for start in _starts(context):
-        found = await context.query("pages/traces", **{**chosen, "rows": rows, "every": every, "start": start})
-        if len(found) >= rows:
-            break
-    return await with_totals(context, found)
+    newest = context.filters.end - NEWEST
+    stepwise = sort == "time" and not skip and newest > context.filters.start
+    if stepwise:
+        found = await context.query("pages/traces", filtered, **given, start=stamp(newest))
+    if len(found) < rows:
+        end = {"end": stamp(newest)} if stepwise else {}
+        more = await context.query("pages/traces", filtered, **{**given, "rows": rows - len(found)}, **end)
+        seen = {row["trace_id"] for row in found}
+        found += [row for row in more if row["trace_id"] not in seen]
+    rootless = False
+    if not found and not skip and not (await context.first_row("pages/trace_count")).get("n"):
+        # Spans whose root went to another collector are still worth a line each.
+        found = await context.query("pages/traces", filtered, **given, every=1)
+        rootless = bool(found)
+    return await with_totals(context, found), rootless
 
 
 async def arrivals(context: PageContext, after: str, most: int) -> Rows:
     """The traces that were stored since `after`, with totals and scores."""
     every = int(context.params.get("every") == "1")
-    found = await context.query("pages/traces", **narrowed(context), rows=most, every=every, after=after)
+    filtered = trace_filter(conditions(context))
+    found = await context.query("pages/traces", filtered, rows=most, every=every, after=after)
     return await with_totals(context, found)
 
 
-def _starts(context: PageContext) -> list[str]:
-    starts = [context.filters.end - back for back in LOOK_BACK]
-    return [stamp(start) for start in starts if start > context.filters.start] + [stamp(context.filters.start)]
+def _skip(context: PageContext) -> int:
+    text = context.params.get("skip", "")
+    return min(int(text), 100_000) if text.isdecimal() else 0
 
 
 async def with_totals(context: PageContext, found: Rows) -> Rows:
-    """Adds to each row what its whole trace holds and how it was judged."""
+    """Adds to each row its texts, what its whole trace holds and how it was judged."""
     if not found:
         return []
     ids = [row["trace_id"] for row in found]
-    earliest = stamp(min(row["start_time"] for row in found) - BEFORE)
-    latest = stamp(max(row["start_time"] for row in found) + AFTER)
-    totals, scores = await asyncio.gather(
-        context.query("pages/trace_totals", ids=ids, start=earliest, end=latest),
-        context.query("pages/list_scores", ids=ids, start=earliest, end=latest),
+    times = {
+        "start": stamp(min(row["start_time"] for row in found) - BEFORE),
+        "end": stamp(max(row["start_time"] for row in found) + AFTER),
+    }
+    keys = [name for name in columns(context) if name not in COLUMNS]
+    spans = [row["span_id"] for row in found]
+    totals, scores, previews = await asyncio.gather(
+        context.query("pages/trace_totals", ids=ids, **times),
+        context.query("pages/list_scores", ids=ids, **times),
+        context.query("pages/trace_previews", ids=ids, spans=spans, keys=keys, **times),
     )
     total_of = {row["trace_id"]: row for row in totals}
+    text_of = {(row["trace_id"], row["span_id"]): row for row in previews}
     for row in found:
+        text = text_of.get((row["trace_id"], row["span_id"]), {})
+        row["input"], row["output"] = text.get("input", ""), text.get("output", "")
         row["output"] = "" if row["output"] in NOTHING else row["output"]
+        row["extra"] = dict(zip(keys, text.get("extra", []), strict=False))
         row["total"] = total_of.get(row["trace_id"], {})
         row["scores"] = _worst(score for score in scores if score["trace_id"] == row["trace_id"])
     return found
 
 
 def _worst(scores: Any) -> Rows:
-    """One score a name for the list, a failed one before the others."""
+    """One score per name for the list, a failed one before the others."""
     rank = {"fail": 0, "unknown": 1, "pass": 2}
-    kept: dict[str, dict[str, Any]] = {}
+    kept_: dict[str, dict[str, Any]] = {}
     for score in sorted(scores, key=lambda score: rank[score["passed"]]):
-        kept.setdefault(score["name"], score)
-    return sorted(kept.values(), key=lambda score: (rank[score["passed"]], score["name"]))
+        kept_.setdefault(score["name"], score)
+    return sorted(kept_.values(), key=lambda score: (rank[score["passed"]], score["name"]))
 
 
 async def _show(context: PageContext) -> dict[str, Any]:
     rows = context.config.rows
-    found = await entries(context, rows)
-    rootless = not found
-    if rootless:
-        # Spans whose root went to another collector are still worth a line each.
-        found = await entries(context, rows, every=1)
-    chosen = {
-        name: value for name, value in context.params.items() if name in (*NARROW, "failed", "slower_ms") and value
-    }
-    waiting = not found and not chosen and await _nothing_at_all(context)
+    found, rootless = await entries(context, rows)
+    chosen = chips(context)
+    waiting = not found and not chosen and await nothing_at_all(context)
+    past = "to" in context.filters.explicit or bool(_skip(context)) or sort_of(context) != "time"
     return {
         "traces": found,
-        "chosen": chosen,
+        "chips": [{"text": chip.text, "without": removed(context, chip)} for chip in chosen],
+        "kept": kept(context),
         "waiting": waiting,
-        "older": _older(context, found, rows),
+        "older": _following(context, found, rows),
         "rootless": int(rootless),
+        "sort": sort_of(context),
+        "sorts": SORTS,
+        "columns": columns(context),
+        "known_columns": COLUMNS,
+        "compact": context.params.get("rows") == "compact",
+        "live": not past,
     }
 
 
-def _older(context: PageContext, found: Rows, rows: int) -> str:
+def _following(context: PageContext, found: Rows, rows: int) -> str:
+    """The address of the next rows: the same range, ended now, so that what arrives meanwhile moves nothing."""
     if len(found) < rows:
         return ""
-    kept = {
-        **context.params,
-        "since": "",
-        "to": found[-1]["start_time"].isoformat(),
-        "from": context.filters.start.isoformat(),
-    }
-    return context.filters.url("/traces", **kept)
+    params = {**all_params(context), "since": "", "skip": str(_skip(context) + rows)}
+    ends = {"from": context.filters.start.isoformat(), "to": context.filters.end.isoformat()}
+    return context.filters.url("/traces", **{**params, **ends})
 
 
-async def _nothing_at_all(context: PageContext) -> bool:
+async def nothing_at_all(context: PageContext) -> bool:
+    """Whether the store holds no span of any time."""
     row = await context.first_row("pages/scopes", start="1970-01-01 00:00:00", end="2100-01-01 00:00:00")
     return not row.get("spans")
 
 
 traces = page("/traces", "traces.html", "Traces")(_show)
 
-
-async def _facets(request: web.Request) -> web.StreamResponse:
-    """Facets and outliers, asked for by the page once it stands: they scan the whole range."""
-    context = page_context(request)
-    chosen = narrowed(context)
-    facets, failing, points = await asyncio.gather(
-        context.query("pages/trace_facets"),
-        context.query("pages/failing"),
-        context.query("pages/outliers", **chosen, every=0),
-    )
-    rows = facets + [{"facet": "failed", "value": row["name"], "n": row["n"]} for row in failing]
-    return render(context, "traces_facets.html", title="Facets", facets=_grouped(rows), strip=_strip(points))
-
-
 FACETS = {
     "status": "Status",
     "failed": "Failed evaluator",
     "model": "Model",
-    "version": "Prompt version",
-    "operation": "Operation",
+    "version": "Prompt",
     "error": "Error",
+    "tool": "Tool",
+    "agent": "Agent",
+    "operation": "Operation",
     "name": "Span",
 }
 
 
-def _grouped(rows: Rows) -> dict[str, tuple[str, Rows]]:
+async def facets_of(context: PageContext) -> tuple[dict[str, tuple[str, Rows]], int, int]:
+    """The facets with the number of traces that each value opens, the number of the list, and that without filters."""
+    every = int(context.params.get("every") == "1")
+    chosen = [name for name in FACETS if context.params.get(name)]
+    asked: list[Condition] = conditions(context)
+    counted = [
+        context.query("pages/trace_count", trace_filter(asked), every=every),
+        context.query("pages/trace_count", every=every),
+        context.query("pages/trace_facets", trace_filter(asked), every=every),
+    ]
+    for name in ("failed", *(facet for facet in chosen if facet != "failed")):
+        # A facet that is chosen offers what would be in its place: it is counted without itself.
+        others = trace_filter(conditions(context, without=name))
+        query, given = ("pages/failing", {}) if name == "failed" else ("pages/trace_facets", {"only": name})
+        counted.append(context.query(query, others, every=every, **given))
+    listed, all_, free, failing, *own = await asyncio.gather(*counted)
+    rows = [row for row in free if row["facet"] not in chosen]
+    rows += [{"facet": "failed", **row} for row in failing]
+    rows += [row for found in own for row in found]
     grouped = {name: (title, [row for row in rows if row["facet"] == name]) for name, title in FACETS.items()}
-    return {name: pair for name, pair in grouped.items() if pair[1]}
+    return {name: pair for name, pair in grouped.items() if pair[1]}, listed[0]["n"], all_[0]["n"]
+
+
+async def _facets(request: web.Request) -> web.StreamResponse:
+    """Facets, count and outliers, asked for by the page once it stands: they scan the whole range."""
+    context = page_context(request)
+    every = int(context.params.get("every") == "1")
+    (facets, listed, all_), points = await asyncio.gather(
+        facets_of(context),
+        context.query("pages/outliers", trace_filter(conditions(context)), every=every),
+    )
+    return render(
+        context,
+        "traces_facets.html",
+        title="Facets",
+        facets=facets,
+        kept=kept(context),
+        listed=listed,
+        all=all_,
+        strip=_strip(points),
+    )
+
+
+async def _facets_json(request: web.Request) -> web.StreamResponse:
+    context = page_context(request)
+    facets, listed, all_ = await facets_of(context)
+    return web.json_response(
+        {"data": {"facets": {name: rows for name, (_, rows) in facets.items()}, "listed": listed, "all": all_}}
+    )
 
 
 def _strip(points: Rows) -> list[dict[str, Any]]:
@@ -174,4 +260,8 @@ def _strip(points: Rows) -> list[dict[str, Any]]:
     ]
 
 
-routes = [*traces.routes(), web.get("/traces/facets", guard.protect(handle_errors(_facets)))]
+routes = [
+    *traces.routes(),
+    web.get("/traces/facets", guard.protect(handle_errors(_facets))),
+    web.get("/traces/facets.json", guard.protect(handle_errors(_facets_json))),
+]

@@ -23,6 +23,9 @@ _MORE = re.compile(r"^--\s{2,}(\S.*)$")
 _PARAMETER = re.compile(r"^(\w+) (.+?) = (.*?) -- (.+)$")
 _REQUIRED = re.compile(r"^(\w+) (\S+) -- (.+)$")
 _COLUMN = re.compile(r"^(.+?) -- (.+)$")
+_OPTIONAL = re.compile(r" *-- if (\w+)$")
+_SLOT = re.compile(r"^ *-- slot (\w+)$")
+_UNSET = ("", 0, "0", 0.0, (), None)
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -61,7 +64,28 @@ class Query(msgspec.Struct, frozen=True):
             UsageError: a parameter is unknown, missing, or not of its type.
             QueryError: ClickHouse refuses it, or it takes longer than `timeout_s` seconds.
         """
-        return store.query(self.sql, self.bound(parameters), timeout_s=timeout_s)
+        bound = self.bound(parameters)
+        return store.query(self.statement(bound), bound, timeout_s=timeout_s)
+
+    def statement(self, bound: Mapping[str, Any], slots: Mapping[str, str] | None = None) -> str:
+        """
+        The text that is sent: a line that ends in `-- if NAME` is left out while that parameter is empty or 0.
+
+        A line `-- slot NAME` is replaced by that text of `slots`, or left out. ClickHouse plans every condition that
+        a statement holds, so one that asks nothing would still cost time.
+        """
+        lines = []
+        for line in self.sql.splitlines():
+            slot = _SLOT.match(line)
+            lines += (slots or {}).get(slot[1], "").splitlines() if slot else [line]
+        kept = []
+        for line in lines:
+            optional = _OPTIONAL.search(line)
+            if optional is None:
+                kept.append(line)
+            elif bound.get(optional[1]) not in _UNSET:
+                kept.append(line[: optional.start()])
+        return "\n".join(kept)
 
     def bound(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters with defaults filled in. Raises UsageError for unknown or missing ones."""

@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import UsageError
 from . import catalog
+from .span_conditions import Condition, trace_filter
 from .store.result import Result
 from .trace_tree import TraceTree, trace_tree
 
@@ -41,21 +42,23 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def latest(store: StoreClient, *, since: timedelta, rows: int = 20, filters: Mapping[str, Any] | None = None) -> Result:
-    """The newest traces with their totals; `filters` are parameters of the query pages/traces."""
+    """The newest traces with their totals; `filters` are a project, environment or service, or keys of conditions."""
     start = datetime.now(UTC) - since
-    given = {name: value for name, value in (filters or {}).items() if value}
-    query = catalog.get("pages/traces")
-    common = {"start": _text(start), "rows": rows, "filtered": int(bool(given)), **given}
+    given: dict[str, Any] = {name: value for name, value in (filters or {}).items() if value}
+    scope: dict[str, Any] = {name: given.pop(name) for name in ("project", "environment", "service") if name in given}
+    asked = [Condition(name, "=", str(value)) for name, value in given.items()]
+    common = {"start": _text(start), "rows": rows, **scope}
     # Traces whose root was sent to somebody else are shown too, when there are no others.
-    found = query.run(store, timeout_s=30, **common)
-    if not found.rows:
-        found = query.run(store, timeout_s=30, every=1, **common)
-    listed = found.dicts()
+    listed = _listed(store, asked, common) or _listed(store, asked, {**common, "every": 1})
     totals: dict[str, dict[str, Any]] = {}
     if listed:
         ids = [row["trace_id"] for row in listed]
         answer = catalog.get("pages/trace_totals").run(store, ids=ids, start=_text(start))
         totals = {row["trace_id"]: row for row in answer.dicts()}
+        spans = [row["span_id"] for row in listed]
+        texts = catalog.get("pages/trace_previews").run(store, ids=ids, spans=spans, start=_text(start)).dicts()
+        text_of = {row["trace_id"]: row for row in texts}
+        listed = [{**row, **text_of.get(row["trace_id"], {})} for row in listed]
     columns = [
         "start_time",
         "name",
@@ -74,6 +77,12 @@ def latest(store: StoreClient, *, since: timedelta, rows: int = 20, filters: Map
         types=["DateTime64(9)", *["String"] * 4, *["UInt64"] * 4, "Nullable(Float64)", "String"],
         rows=[tuple(row.get(column) for column in [*columns, "trace_id"]) for row in merged],
     )
+
+
+def _listed(store: StoreClient, asked: list[Condition], given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    query, filtered = catalog.get("pages/traces"), trace_filter(asked)
+    bound = {**query.bound(given), **filtered.parameters}
+    return store.query(query.statement(bound, {"conditions": filtered.text}), bound).dicts()
 
 
 def _with_totals(row: dict[str, Any], totals: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,9 @@ function moveRow(step) {
   rows[rowAt].dispatchEvent(new CustomEvent("chosen", { bubbles: true }));
 }
 
-const places = { t: "/traces", s: "/scores", d: "/drift", r: "/review", q: "/sql", a: "/annotate", x: "/status" };
+const places = { o: "/", t: "/traces", c: "/cost", e: "/explore", p: "/prompts", v: "/sessions", s: "/scores", d: "/drift", l: "/alerts", r: "/review", q: "/sql", a: "/annotate", x: "/status" };
+// Where the rail leads: its links carry the range, project, environment and service of this page.
+const placed = (path) => $$(".rail nav a").find((link) => new URL(link.href).pathname === path)?.href ?? path;
 let going = false;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -58,7 +60,9 @@ document.addEventListener("keydown", (event) => {
   if (writing(event.target) || $("dialog[open]")) return;
   if (going) {
     going = false;
-    if (places[event.key]) location.assign(places[event.key]);
+    const view = $$(".rail [data-view]")[Number(event.key) - 1];
+    if (places[event.key]) location.assign(placed(places[event.key]));
+    else if (view) location.assign(view.href);
     return;
   }
   const pressed = $(`[data-key="${CSS.escape(event.key)}"]:not([hidden])`);
@@ -84,3 +88,35 @@ reach();
 addEventListener("resize", reach);
 document.addEventListener("toggle", reach, true);
 document.addEventListener("htmx:after:swap", reach);
+
+// Times in the reader's own zone are one choice away; the choice stands in the address.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+for (const select of $$("[data-zones]")) {
+  if (zone && zone !== "UTC" && ![...select.options].some((option) => option.value === zone)) select.append(new Option(`${zone} (here)`, zone));
+}
+document.addEventListener("change", (event) => {
+  const go = event.target.closest("select[data-go]");
+  if (go) location.assign(go.value);
+  const columns = event.target.closest("[data-columns] input[type=checkbox]:not([name])");
+  if (columns) {
+    const field = columns.form.elements.columns, names = field.value.split(",").filter(Boolean);
+    field.value = (columns.checked ? [...names, columns.value] : names.filter((name) => name !== columns.value)).join(",");
+  }
+});
+
+// Completion of a filter: keys first, then the values of the key that is written.
+let completing = 0;
+document.addEventListener("input", (event) => {
+  const field = event.target.closest("[data-complete]");
+  if (!field) return;
+  clearTimeout(completing);
+  completing = setTimeout(async () => {
+    const asked = new URL("/explore/words", location);
+    asked.search = location.search;
+    asked.searchParams.set("written", field.value);
+    const answer = await fetch(asked);
+    if (!answer.ok) return;
+    const { words } = await answer.json();
+    field.list.replaceChildren(...words.map((word) => Object.assign(document.createElement("option"), { value: word })));
+  }, 120);
+});

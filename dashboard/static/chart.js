@@ -73,6 +73,15 @@ function lines(list, levels) {
   }] } };
 }
 
+// Shares and scores: the axis fits what is drawn, so that a fall is seen; y=full in the address gives 0 to 1.
+function fitted(known, found, levels) {
+  if (!known.length || !known.every((value) => value >= 0 && value <= 1)) return null;
+  if (new URL(location).searchParams.get("y") === "full") return [0, 1.03];
+  const all = [...known, ...levels.filter((value) => value >= 0 && value <= 1)], low = Math.min(...all), high = Math.max(...all);
+  const room = Math.max((high - low) * 0.25, 0.01);
+  return [low < 0.25 ? 0 : Math.max(0, low - room), Math.min(1.03, high + room)];
+}
+
 function line(figure, place, found, sync) {
   const palette = ["accent", "retrieval", "tool", "agent", "good", "bad"].map(css);
   const series = [clock()], data = [found.time], bands = [];
@@ -83,12 +92,12 @@ function line(figure, place, found, sync) {
     bands.push({ series: [1, 2], fill: css("accent-ground") });
   }
   found.lines.forEach((one, at) => {
-    series.push({ label: one.label, value: (u, value) => written(value), stroke: one.colour ? css(one.colour) : palette[at % palette.length], width: 2, spanGaps: false, points: { size: 5 } });
+    series.push({ label: one.label, value: (u, value) => written(value), stroke: one.colour ? css(one.colour) : palette[at % palette.length], width: 2, dash: at < palette.length ? undefined : [6, 4], spanGaps: false, points: { size: 5 } });
     data.push(one.values);
   });
   const known = found.lines.flatMap((one) => one.values).filter((value) => value !== null);
-  const shares = known.every((value) => value >= 0 && value <= 1);
-  draw(place, 210, series, data, { scales: shares ? { y: { range: [0, 1.03] } } : {}, bands, plugins: [lines(marks(figure), limits(figure))], sync, unit: figure.dataset.unit });
+  const scale = fitted(known, found, limits(figure));
+  draw(place, figure.querySelector(".tall") ? 260 : 210, series, data, { scales: scale ? { y: { range: scale } } : {}, bands, plugins: [lines(marks(figure), limits(figure))], sync, unit: figure.dataset.unit });
 }
 
 function bars(figure, place, found, sync, small) {
@@ -97,12 +106,23 @@ function bars(figure, place, found, sync, small) {
     series.push({ label: one.label, value: (u, value) => written(value), fill: css(one.colour || (at ? "warn" : "plain")), width: 0, paths: uPlot.paths.bars({ size: [0.8, 40] }), points: { show: false } });
     data.push(one.values);
   });
-  draw(place, small ? 84 : 150, series, data, { sync, small, unit: figure.dataset.unit, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1) * 1.05] } } });
+  draw(place, small ? 84 : 210, series, data, { sync, small, unit: figure.dataset.unit, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1) * 1.05] } } });
+}
+
+// What is dragged over becomes the page's range; the address keeps everything else.
+function choose(u) {
+  if (u.select.width < 6) return;
+  const at = (x) => new Date(u.posToVal(x, "x") * 1e3).toISOString().replace(/\.\d+Z$/, "Z");
+  const address = new URL(location);
+  for (const name of ["since", "skip"]) address.searchParams.delete(name);
+  address.searchParams.set("from", at(u.select.left));
+  address.searchParams.set("to", at(u.select.left + u.select.width));
+  location.assign(address);
 }
 
 function draw(place, height, series, data, more) {
-  const options = { width: place.clientWidth, height, padding: [8, 14, 6, 0], series, bands: more.bands, plugins: more.plugins, axes: axes(more.small, more.unit),
-    scales: { x: { time: true }, ...more.scales }, cursor: { sync: { key: more.sync }, drag: { x: true, y: false } }, legend: { live: true, markers: { fill: (u, at) => more.bands?.length && at === 1 ? css("accent-ground") : u.series[at].fill?.(u, at) ?? u.series[at].stroke?.(u, at) } }, tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1e3), "Etc/UTC") };
+  const options = { width: place.clientWidth, height, padding: [8, 26, 6, 0], series, bands: more.bands, plugins: more.plugins, axes: axes(more.small, more.unit),
+    scales: { x: { time: true }, ...more.scales }, cursor: { sync: { key: more.sync }, drag: { x: true, y: false, setScale: false } }, hooks: { setSelect: [choose] }, legend: { live: true, markers: { fill: (u, at) => more.bands?.length && at === 1 ? css("accent-ground") : u.series[at].fill?.(u, at) ?? u.series[at].stroke?.(u, at) } }, tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1e3), "Etc/UTC") };
   charts.push(new uPlot(options, data, place));
 }
 
@@ -112,8 +132,8 @@ function all() {
     const found = read(figure.querySelector("table"));
     const [top, below] = figure.querySelectorAll(".plot");
     if (found.time.length < 1) return;
-    if (found.lines.length) line(figure, top, found, `c${at}`);
-    if (found.bars.length) bars(figure, found.lines.length ? below : top, found, `c${at}`, found.lines.length > 0);
+    if (found.lines.length) line(figure, top, found, figure.dataset.sync ?? `c${at}`);
+    if (found.bars.length) bars(figure, found.lines.length ? below : top, found, figure.dataset.sync ?? `c${at}`, found.lines.length > 0);
     figure.dataset.drawn = "true";
   });
 }

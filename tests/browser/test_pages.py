@@ -24,6 +24,10 @@ pytestmark = pytest.mark.browser
 PAGES = [
     "/",
     "/traces",
+    "/traces?where=region!=x&sort=cost&columns=cost,model,region&rows=compact&tz=Asia/Tokyo",
+    "/explore?measure=errors&by=model",
+    "/explore?measure=score.faithfulness&by=version",
+    "/difference?status=ERROR",
     "/sessions",
     "/sessions/session-3",
     "/scores",
@@ -47,7 +51,7 @@ def test_a_page_has_a_json_twin_with_its_sql_and_stays_small(served: Collector, 
     assert shown.status == 200
     assert len(shown.body) < MOST_BYTES, f"{path} has {len(shown.body)} bytes"
     place, _, query = path.partition("?")
-    twin = document(served, f"{'/traces' if place == '/' else place}.json?{query}")
+    twin = document(served, f"{'/overview' if place == '/' else place}.json?{query}")
     assert twin["queries"], "as SQL is empty"
     assert twin["data"]
 

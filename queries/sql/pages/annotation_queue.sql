@@ -18,9 +18,9 @@ WITH drawn AS
         count() OVER () AS total, least({rows:UInt32}, total) AS drawn
     FROM spans
     WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-    AND ({project:String} = '' OR project = {project:String})
-    AND ({environment:String} = '' OR environment = {environment:String})
-    AND ({service:String} = '' OR service = {service:String})
+    AND project = {project:String} -- if project
+    AND environment = {environment:String} -- if environment
+    AND service = {service:String} -- if service
         AND operation IN ('chat', 'text_completion', 'generate_content') AND output != ''
     ORDER BY cityHash64(trace_id, span_id, {name:String})
     LIMIT {rows:UInt32}

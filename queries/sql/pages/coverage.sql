@@ -11,18 +11,18 @@
 -- method: sets of 64-bit hashes of the ids: half the time, and a false match about once in 10^13 calls.
 SELECT count() AS spans, sum(sample_weight) AS estimated_calls,
     countIf(cityHash64(trace_id, span_id) IN (SELECT cityHash64(trace_id, span_id) FROM evaluations WHERE source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '')
         OR cityHash64(trace_id) IN (SELECT cityHash64(trace_id) FROM evaluations WHERE span_id = '' AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '')) AS evaluated
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
         AND ({service:String} = '' OR service = {service:String}) AND operation IN ('chat', 'text_completion', 'generate_content')
 SETTINGS final = 0

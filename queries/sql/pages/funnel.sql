@@ -12,8 +12,8 @@ SELECT name, toString(source) AS source, argMax(evaluator_version, created_at) A
     countIf(passed = 'fail') AS failed, sum(judge_cost_usd) AS cost_usd, max(created_at) AS last, topK(1)(if(error = '', NULL, error))[1] AS common_error
 FROM evaluations
 WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '' AND sample_weight > 0
 GROUP BY name, source ORDER BY n DESC

@@ -14,8 +14,8 @@ SELECT toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS tim
     sumIf(sample_weight, status = 'ERROR') AS errors, sum(cost_usd * sample_weight) AS cost_usd
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
 GROUP BY time ORDER BY time
 SETTINGS final = 0

@@ -13,15 +13,15 @@
 WITH
     judged AS (SELECT trace_id, span_id, argMax(passed, created_at) AS verdict FROM evaluations
         WHERE name = {name:String} AND source IN ('code', 'llm_judge') AND passed != 'unknown' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '' GROUP BY trace_id, span_id),
     people AS (SELECT trace_id, span_id, countIf(passed = 'fail') * 2 >= count() AS failed, max(created_at) AS at FROM evaluations
         WHERE name = {name:String} AND source = 'human' AND passed != 'unknown' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '' GROUP BY trace_id, span_id)
 SELECT count() AS n, countIf(verdict = 'fail' AND failed) AS both_fail, countIf(verdict = 'fail' AND NOT failed) AS only_judge,
     countIf(verdict = 'pass' AND failed) AS only_human, countIf(verdict = 'pass' AND NOT failed) AS both_pass, max(at) AS newest

@@ -14,9 +14,9 @@ SELECT
     argMaxIf(trace_id, start_time, start_time < {at:DateTime64(9)}) AS older
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-    AND ({project:String} = '' OR project = {project:String})
-    AND ({environment:String} = '' OR environment = {environment:String})
-    AND ({service:String} = '' OR service = {service:String})
+    AND project = {project:String} -- if project
+    AND environment = {environment:String} -- if environment
+    AND service = {service:String} -- if service
     AND start_time > {at:DateTime64(9)} - INTERVAL 1 DAY AND start_time < {at:DateTime64(9)} + INTERVAL 1 DAY
     AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER')) AND trace_id != {trace:String}
 SETTINGS final = 0

@@ -6,55 +6,20 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param every UInt8 = 0 -- 1 for every trace also without a root span in the store
--- param filtered UInt8 = 0 -- 1 when any of the filters below is set
--- param name String = '' -- a span name
--- param model String = '' -- a requested model
--- param operation String = '' -- chat, execute_tool, retrieval, ...
--- param version String = '' -- a prompt version
--- param hash String = '' -- a fingerprint of the system instructions
--- param status String = '' -- OK, ERROR or UNSET
--- param error String = '' -- an error type
--- param session String = '' -- a conversation id
--- param user String = '' -- a user id
--- param q String = '' -- text in the input, the output or the name
--- param slower_ms Float64 = 0 -- at least this long, milliseconds
--- param attribute String = '' -- key=value of an attribute
--- param failed String = '' -- an evaluator that the trace failed
 -- column duration_ns -- of the span by which the trace entered
-WITH
-    -- the keys of the message JSON are no text: "tent" is not in every "content"
-    body -> body ILIKE concat('%', {q:String}, '%') AND replaceRegexpAll(body, '"(role|parts|type|content|name|id|finish_reason)":', '') ILIKE concat('%', {q:String}, '%') AS said
+-- method: the forty slowest, then failed and drawn ones. Slot: conditions on the trace.
 SELECT trace_id, start_time, duration_ns, toString(status) AS status, name
 FROM
 (
     SELECT trace_id, start_time, duration_ns, status, name,
         row_number() OVER (ORDER BY duration_ns DESC) AS slow, row_number() OVER (ORDER BY status = 'ERROR' DESC, cityHash64(trace_id)) AS drawn
     FROM spans
-    WHERE     start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-    AND ({project:String} = '' OR project = {project:String})
-    AND ({environment:String} = '' OR environment = {environment:String})
-    AND ({service:String} = '' OR service = {service:String})
+    WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+    AND project = {project:String} -- if project
+    AND environment = {environment:String} -- if environment
+    AND service = {service:String} -- if service
     AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') OR {every:UInt8} = 1)
-    AND ({filtered:UInt8} = 0 OR trace_id IN (
-        SELECT trace_id FROM spans
-        WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR
-            AND ({project:String} = '' OR project = {project:String})
-            AND ({name:String} = '' OR name = {name:String})
-        AND ({model:String} = '' OR request_model = {model:String})
-        AND ({operation:String} = '' OR operation = {operation:String})
-        AND ({version:String} = '' OR prompt_version = {version:String})
-        AND ({hash:String} = '' OR system_hash = {hash:String})
-        AND ({status:String} = '' OR toString(status) = {status:String})
-        AND ({error:String} = '' OR error_type = {error:String})
-        AND ({session:String} = '' OR conversation_id = {session:String})
-        AND ({user:String} = '' OR user_id = {user:String})
-        AND ({q:String} = '' OR said(input) OR said(output) OR name ILIKE concat('%', {q:String}, '%') OR trace_id = lower({q:String}))
-        AND duration_ns >= {slower_ms:Float64} * 1e6
-        AND ({attribute:String} = '' OR attributes[splitByChar('=', {attribute:String})[1]] = substring({attribute:String}, position({attribute:String}, '=') + 1))))
-    AND ({failed:String} = '' OR trace_id IN (
-        SELECT trace_id FROM evaluations
-        WHERE name = {failed:String} AND passed = 'fail' AND span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR
-            AND ({project:String} = '' OR project = {project:String})))
+-- slot conditions
 )
 WHERE slow <= 40 OR drawn <= 110
 ORDER BY start_time

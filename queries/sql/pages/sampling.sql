@@ -13,8 +13,8 @@ SELECT if(sample_rule = '', 'everything', sample_rule) AS rule, count() AS kept,
     min(sample_weight) AS least_weight, max(sample_weight) AS most_weight
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
 GROUP BY rule ORDER BY kept DESC LIMIT 20
 SETTINGS final = 0

@@ -14,5 +14,5 @@ SELECT
     count() AS spans
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-    AND ({project:String} = '' OR project = {project:String})
+    AND project = {project:String} -- if project
 SETTINGS final = 0

@@ -14,9 +14,9 @@
 WITH
     scored AS (SELECT sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
         WHERE name = {name:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '' AND sample_weight > 0
             AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL),
     (SELECT (if(min(y) >= 0 AND max(y) <= 1, 0, min(y)), if(min(y) >= 0 AND max(y) <= 1, 1, max(y)), sum(w)) FROM scored) AS bounds,

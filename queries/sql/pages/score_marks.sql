@@ -15,16 +15,16 @@ FROM
     SELECT pair.1 AS kind, pair.2 AS value, min(start_time) AS seen, count() AS n
     FROM (SELECT start_time, arrayJoin([('prompt', trim(concat(prompt_name, ' ', prompt_version))), ('system', substring(system_hash, 1, 8)), ('model', toString(request_model))]) AS pair
         FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
         AND ({service:String} = '' OR service = {service:String}) AND operation IN ('chat', 'text_completion', 'generate_content'))
     WHERE pair.2 != '' GROUP BY kind, value
     UNION ALL
     SELECT 'evaluator', concat(name, ' version ', evaluator_version), min(span_time), count()
     FROM evaluations WHERE name = {name:String} AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '' GROUP BY name, evaluator_version
 )
 GROUP BY kind, value

@@ -37,9 +37,9 @@ FROM
             toString(passed) AS passed, judge_cost_usd, judge_model
         FROM evaluations
         WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '' AND sample_weight > 0
     )
     GROUP BY name, source

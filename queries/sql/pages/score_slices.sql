@@ -32,9 +32,9 @@ FROM
             ('segment', toString(segment)), ('service', toString(service)), ('environment', toString(environment)), ('evaluator version', toString(evaluator_version))]) AS pair
         FROM evaluations
         WHERE name = {name:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND ({project:String} = '' OR project = {project:String})
-        AND ({environment:String} = '' OR environment = {environment:String})
-        AND ({service:String} = '' OR service = {service:String})
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
         AND experiment_id = '' AND sample_weight > 0)
     WHERE pair.2 != ''
     GROUP BY dimension, value

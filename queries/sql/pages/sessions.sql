@@ -12,9 +12,9 @@ SELECT conversation_id, any(user_id) AS user, uniqExact(trace_id) AS turns, min(
     sumIf(cost_usd, operation NOT IN ('invoke_agent', 'invoke_workflow')) AS cost_usd, groupUniqArray(3)(service) AS services
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-    AND ({project:String} = '' OR project = {project:String})
-    AND ({environment:String} = '' OR environment = {environment:String})
-    AND ({service:String} = '' OR service = {service:String})
+    AND project = {project:String} -- if project
+    AND environment = {environment:String} -- if environment
+    AND service = {service:String} -- if service
     AND conversation_id != '' AND ({q:String} = '' OR conversation_id = {q:String} OR user_id = {q:String})
 GROUP BY conversation_id
 ORDER BY last DESC

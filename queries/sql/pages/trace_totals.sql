@@ -8,18 +8,22 @@
 -- column errors -- spans with status ERROR
 -- column cost_usd -- sum of the known prices
 -- column unpriced -- model calls whose price is unknown
+-- column model -- of the model call that ended last: the one that answered
+-- column models -- how many models the trace used
+-- column prompt -- of that call: the prompt's name and version
 SELECT
     trace_id, count() AS spans, countIf(status = 'ERROR') AS errors,
     sumIf(s.input_tokens, model_call) AS input_tokens, sumIf(s.output_tokens, model_call) AS output_tokens,
     sumIf(s.cost_usd, model_call) AS cost_usd, countIf(model_call AND request_model != '' AND s.cost_usd IS NULL) AS unpriced,
-    groupUniqArrayIf(5)(request_model, request_model != '') AS models
+    argMaxIf(request_model, ended, chat AND request_model != '') AS model, uniqExactIf(request_model, chat AND request_model != '') AS models,
+    argMaxIf(prompt, ended, chat AND prompt_version != '') AS prompt
 FROM
 (
-    SELECT trace_id, span_id, status, input_tokens, output_tokens, cost_usd, request_model,
-        operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AS model_call
+    SELECT trace_id, span_id, status, start_time + toIntervalNanosecond(duration_ns) AS ended, prompt_version, trimLeft(concat(prompt_name, ' ', prompt_version)) AS prompt, input_tokens, output_tokens, cost_usd, request_model,
+        operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AS model_call, model_call AND operation NOT IN ('execute_tool', 'embeddings', 'retrieval', '') AS chat
     FROM spans
     WHERE trace_id IN {ids:Array(String)}
-        AND ({project:String} = '' OR project = {project:String})
+        AND project = {project:String} -- if project
         AND start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
 ) AS s
 GROUP BY trace_id

@@ -1,0 +1,260 @@
+"""What needs somebody, by rule: scores that fell, cost and errors that rose, kinds of errors that are new; each with its cause."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from statistics import median
+from time import monotonic
+from typing import Any
+
+from aiohttp import web
+
+from ..evaluators.drift.change_point import ChangePoint, change_point
+from ..queries.span_conditions import Condition, trace_filter
+from .difference import compared, implied_by
+from .filters import stamp
+from .page_context import PageContext, Rows
+from .template_filters import aware, money, number, share
+
+BACK = timedelta(days=16)
+"""How far back a change is looked for."""
+SCORE_BUCKET_S, COST_BUCKET_S = 6 * 3600, 86400
+MIN_Z = 5.0
+"""Standardised difference from which a change counts: many series are looked at, at every split."""
+MIN_SCORE, MIN_RATIO, MIN_ERROR_SHARE = 0.03, 1.5, 0.01
+"""What a change must amount to: of a mean score, times the cost, of the share of failed traces."""
+NEW_ERRORS, RECENT = 3, timedelta(hours=6)
+BURST, MIN_BURST = 8.0, 5
+"""An hour with this many times the usual failures of a kind, and at least five more, is a burst."""
+MAX_CAUSES = 4
+KEPT_SECONDS = 60.0
+FINDINGS: web.AppKey[dict[tuple[str, ...], tuple[float, list[Finding]]]] = web.AppKey("dashboard_findings")
+IDENTIFIERS = {"user", "session", "trace", "host.name", "host.id", "process.pid"}
+"""Keys that name who was hit, not why: they are no cause while something else differs as well."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that changed: what, where, since when, by how much, and what explains most of it."""
+
+    kind: str
+    metric: str
+    service: str
+    since: datetime
+    before: float
+    after: float
+    z: float
+    lasting: bool = True
+    cause: str = ""
+    address: str = ""
+    alert: str = ""
+    where: tuple[str, ...] = field(default=())
+
+    @property
+    def key(self) -> str:
+        """Names the finding in an address."""
+        return f"{self.kind}:{self.service}:{self.metric}"
+
+    def sentence(self) -> str:
+        """The finding in one clause, without its cause."""
+        at = self.since.strftime("%d %b" if self.kind in {"score", "cost"} else "%d %b %H:%M")
+        if self.kind == "score":
+            word = "fell" if self.after < self.before else "rose"
+            return f"{self.metric} {word} since {at}: {number(self.before)} to {number(self.after)}"
+        if self.kind == "cost":
+            times = self.after / self.before if self.before else 0.0
+            return f"cost of {self.service or 'all'} is {number(times, 2)} times as high since {at}: {money(self.before)} to {money(self.after)} per day"
+        if self.kind == "errors":
+            return f"{self.service} fails more since {at}: {share(self.before)} to {share(self.after)} of its traces"
+        count = f"{self.after:,.0f} time{'s' if round(self.after) != 1 else ''}"
+        return f"{'new' if self.kind == 'new' else 'burst of'} {self.metric}{' since' if self.lasting else ' on'} {at}, {count}"
+
+
+async def findings_of(context: PageContext) -> list[Finding]:
+    """The findings up to the end of the page's range, most certain first; kept for a minute per scope."""
+    filters = context.filters
+    end = min(filters.end, context.host_now())
+    key = (
+        filters.project,
+        filters.environment,
+        filters.service,
+        end.strftime("%F %H:%M") if filters.since == "" else "",
+    )
+    kept = context.request.app[FINDINGS]
+    found = kept.get(key)
+    if found is None or found[0] < monotonic() - KEPT_SECONDS:
+        while len(kept) > 30:
+            kept.pop(next(iter(kept)))
+        kept[key] = found = (monotonic(), await _look_for(context, end))
+    return found[1]
+
+
+async def _look_for(context: PageContext, end: datetime) -> list[Finding]:
+    times = {"start": stamp(end - BACK), "end": stamp(end)}
+    fine, daily, errors, alerts = await asyncio.gather(
+        context.query("pages/finding_series", **times, bucket_s=SCORE_BUCKET_S),
+        context.query("pages/finding_series", **times, bucket_s=COST_BUCKET_S),
+        context.query("pages/finding_errors", **times),
+        context.query("pages/alerts"),
+    )
+    found = _of_series([row for row in fine if row["kind"] != "cost"])
+    found += _of_series([row for row in daily if row["kind"] == "cost"])
+    found += _of_errors(errors, end)
+    found.sort(key=lambda one: (not one.lasting, -abs(one.z)))
+    caused = await asyncio.gather(*(_caused(context, one, end) for one in found[: 2 * MAX_CAUSES]))
+    return _with_alerts(_deduplicated([*caused, *found[2 * MAX_CAUSES :]]), alerts)
+
+
+def _of_series(rows: Rows) -> list[Finding]:
+    """Changes of the mean of each series that last until now."""
+    series: dict[tuple[str, str], Rows] = {}
+    for row in rows:
+        series.setdefault((row["kind"], row["value"]), []).append(row)
+    found = []
+    for (kind, service), unordered in series.items():
+        points = sorted(unordered, key=lambda row: row["time"])
+        whole = points[:-1] if len(points) > 2 and kind == "cost" else points  # the last day is not over
+        whole = whole[1:] if kind == "cost" else whole
+        values = [p["amount"] if kind == "cost" else p["amount"] / p["total"] for p in whole]
+        weights = [1.0 if kind == "cost" else float(p["n"]) for p in whole]
+        change = change_point(values, weights)
+        if change is None or not _matters(kind, change):
+            continue
+        metric = kind.removeprefix("score.")
+        name = "score" if kind.startswith("score.") else kind
+        since = aware(whole[change.index]["time"])
+        found.append(Finding(name, metric, service, since, change.before, change.after, change.z))
+    return found
+
+
+def _matters(kind: str, change: ChangePoint) -> bool:
+    """Whether a change is sure and large enough, and to the worse."""
+    if abs(change.z) < MIN_Z:
+        return False
+    if kind == "cost":
+        return change.after > MIN_RATIO * change.before
+    if kind == "errors":
+        return change.after - change.before >= MIN_ERROR_SHARE and change.after >= 2 * change.before
+    return change.before - change.after >= MIN_SCORE
+
+
+def _of_errors(rows: Rows, end: datetime) -> list[Finding]:
+    """Kinds of errors that were never there before their first hour, or that came in a burst."""
+    found = []
+    for row in rows:
+        first, last = aware(row["first_seen"]), aware(row["last_seen"])
+        hours, counts = [aware(hour) for hour in row["hours"]], row["counts"]
+        where = (f"{row['kind']}={row['at']}", f"error={row['error']}")
+        metric = f"{row['error']} in {row['at']}"
+        recent = end - last < RECENT
+        if row["n"] >= NEW_ERRORS and end - first < timedelta(days=2) and recent:
+            z = (sum(counts) ** 0.5) * 2
+            found.append(Finding("new", metric, "", first, 0.0, sum(counts), z, where=where))
+            continue
+        every = sorted([*counts, *([0.0] * max(0, int(BACK / timedelta(hours=1)) - len(counts)))])
+        usual = median(every)
+        peaks = [at for at, count in enumerate(counts) if count >= usual * BURST + MIN_BURST]
+        if peaks:
+            begun, over = hours[peaks[0]], end - hours[peaks[-1]] > RECENT
+            amount = sum(counts[at] for at in peaks)
+            found.append(Finding("burst", metric, "", begun, usual, amount, amount**0.5, not over, where=where))
+    return found
+
+
+async def _caused(context: PageContext, finding: Finding, end: datetime) -> Finding:
+    """The finding with what explains most of it, and the address where it is read on."""
+    if finding.kind == "score":
+        return await _cause_of_score(context, finding, end)
+    if finding.kind == "cost":
+        return await _cause_of_cost(context, finding, end)
+    return await _cause_of_errors(context, finding, end)
+
+
+def _range(finding: Finding, end: datetime, before: timedelta) -> dict[str, str]:
+    return {"since": "", "from": (finding.since - before).strftime("%Y-%m-%dT%H:%MZ"), "to": end.strftime("%Y-%m-%dT%H:%MZ")}  # fmt: skip
+
+
+async def _cause_of_score(context: PageContext, finding: Finding, end: datetime) -> Finding:
+    """A prompt, model or fingerprint that came at that time and takes much of the service's calls."""
+    around = {"start": stamp(finding.since - timedelta(days=4)), "end": stamp(end), "service": finding.service}
+    rows = await context.query("pages/score_marks", name=finding.metric, **around)
+    near = [row for row in rows if abs(aware(row["time"]) - finding.since) <= timedelta(days=1)]
+    best = max(near, key=lambda row: (row["kind"] != "evaluator", row["kind"] != "system", row["n"]), default=None)
+    cause = f"{best['kind']} {best['value']}" if best else ""
+    length = max(end - finding.since, timedelta(days=1))
+    address = context.filters.url(
+        "/why", metric=finding.metric, service=finding.service, **_range(finding, end, length)
+    )
+    where = (f"version={best['value']}",) if best and best["kind"] == "prompt" else ()
+    return replace(finding, cause=cause, address=address, where=where)
+
+
+async def _cause_of_cost(context: PageContext, finding: Finding, end: datetime) -> Finding:
+    """The value of a column or attribute whose own rise is nearly all of it."""
+    before = min(end - finding.since, timedelta(days=7))
+    given = {"start": stamp(finding.since - before), "middle": stamp(finding.since), "end": stamp(end)}
+    rows = await context.query("pages/cost_change", **given, service=finding.service)
+    rise = (rows[0]["all_after"] - rows[0]["all_before"]) if rows else 0.0
+    # What was there before and rose by itself says more than what all calls of the service share.
+    rated = [
+        (row["after"] - row["before"], row)
+        for row in rows
+        if rise > 0 and row["key"] not in IDENTIFIERS | {"service"} and row["after"] < 0.999 * row["all_after"]
+    ]
+    part, best = max(rated, key=lambda pair: pair[0], default=(0.0, None))
+    cause = f"{'nearly all of it ' if part > 0.8 * rise else ''}{best['key']} {best['value']}" if best and part > 0.4 * rise else ""  # fmt: skip
+    where = (f"{best['key']}={best['value']}",) if cause and best else ()
+    address = context.filters.url("/cost", service=finding.service, middle=finding.since.strftime("%Y-%m-%dT%H:%MZ"), **_range(finding, end, before))  # fmt: skip
+    return replace(finding, cause=cause, address=address, where=where)
+
+
+async def _cause_of_errors(context: PageContext, finding: Finding, end: datetime) -> Finding:
+    """The values that the failed traces have and the others have not."""
+    conditions = [_condition(text) for text in finding.where] or [Condition("status", "=", "ERROR")]
+    since = finding.since - timedelta(hours=1)
+    scope = {"service": finding.service} if finding.service else {}
+    given: dict[str, Any] = {
+        "start": stamp(since),
+        "end": stamp(end if finding.lasting else since + timedelta(hours=12)),
+    }
+    rows = compared(
+        await context.query("pages/difference", trace_filter(conditions), **given, **scope), implied_by(conditions)
+    )
+    said = [row for row in rows if row["lift"] > 0.2 and row["share_in"] > 0.6 and row["key"] not in IDENTIFIERS | {"name", "operation", "tool", "agent"}]  # fmt: skip
+    cause = " and ".join(f"{row['key']} {row['value']}" for row in said[:2])
+    times = {"since": "", "from": since.strftime("%Y-%m-%dT%H:%MZ"), "to": "" if finding.lasting else (since + timedelta(hours=12)).strftime("%Y-%m-%dT%H:%MZ")}  # fmt: skip
+    where = list(finding.where) or ["status=ERROR"]
+    address = context.filters.url("/difference", where=where, **{**times, **({"service": finding.service} if finding.service else {})})  # fmt: skip
+    return replace(finding, cause=cause, address=address)
+
+
+def _condition(text: str) -> Condition:
+    key, _, value = text.partition("=")
+    return Condition(key, "=", value)
+
+
+def _deduplicated(found: list[Finding]) -> list[Finding]:
+    """Scores of one service that fell at the same time are one finding, told by the largest; likewise bursts of one hour."""
+    kept: list[Finding] = []
+    for one in found:
+        same = next((k for k in kept if k.kind == one.kind == "score" and k.service == one.service and abs(k.since - one.since) <= timedelta(days=1)), None)  # fmt: skip
+        if same is None:
+            kept.append(one)
+        else:
+            also = same.metric if one.metric in same.metric.split(", ") else f"{same.metric}, {one.metric}"
+            kept[kept.index(same)] = replace(same, metric=also)
+    return kept
+
+
+def _with_alerts(found: list[Finding], alerts: Rows) -> list[Finding]:
+    """Findings know the alert that fires for the same metric; other firing alerts stand in front as they are."""
+    firing = [row for row in alerts if row["state"] == "firing"]
+    told, rest = [], list(firing)
+    for one in found:
+        alert = next((a for a in rest if a["labels"].get("metric") in one.metric.split(", ")), None)
+        if alert:
+            rest = [a for a in rest if a["labels"].get("metric") != alert["labels"].get("metric")]
+        told.append(replace(one, alert=alert["alert_id"]) if alert else one)
+    return told

@@ -1,0 +1,12 @@
+-- title: Names of evaluations
+-- answers: Which evaluators scored something in the range?
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
+-- param project String = '' -- one project, '' for all
+-- column name -- the evaluation
+SELECT DISTINCT name FROM evaluations
+WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+    AND project = {project:String} -- if project
+    AND experiment_id = '' AND sample_weight > 0 AND source != 'human'
+ORDER BY name LIMIT 200
+SETTINGS final = 0

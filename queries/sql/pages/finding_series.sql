@@ -1,0 +1,48 @@
+-- title: Daily numbers of the services
+-- answers: Since when does a service fail more, cost more or score lower?
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
+-- param project String = '' -- one project, '' for all
+-- param environment String = '' -- one environment, '' for all
+-- param service String = '' -- one service, '' for all
+-- param bucket_s UInt32 = 21600 -- seconds of one point
+-- column kind -- cost, errors, or the evaluation's name after score.
+-- column value -- the service
+-- column time -- start of the bucket
+-- column n -- stored traces or scores
+-- column total -- their weight
+-- column amount -- weighted cost, failed traces or sum of scores
+-- column squares -- weighted sum of squared scores
+SELECT 'cost' AS kind, toString(service) AS value, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time,
+    count() AS n, sum(sample_weight) AS total, sum(sample_weight * ifNull(cost_usd, 0)) AS amount, 0. AS squares
+FROM spans
+WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
+        AND operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AND cost_usd > 0
+GROUP BY value, time
+UNION ALL
+SELECT 'errors' AS kind, toString(service) AS value, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS n, sum(sample_weight) AS total, sumIf(sample_weight, status = 'ERROR') AS amount, 0. AS squares
+FROM spans
+WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
+        AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER'))
+GROUP BY value, time
+UNION ALL
+SELECT concat('score.', name) AS kind, toString(service) AS value, toStartOfInterval(span_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS n, sum(w) AS total, sum(w * y) AS amount, sum(w * y * y) AS squares
+FROM
+(
+    SELECT name, service, span_time, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
+    FROM evaluations FINAL
+    WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
+        AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') AND sample_weight > 0 AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL
+        AND (name, evaluator_version) IN (SELECT name, argMax(evaluator_version, span_time) FROM evaluations WHERE span_time < {end:DateTime64(3)} AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') GROUP BY name)
+)
+GROUP BY name, value, time
+SETTINGS final = 0

@@ -1,0 +1,25 @@
+-- title: Texts of listed traces
+-- answers: What was asked and answered, in short?
+-- param ids Array(String) = [] -- trace ids
+-- param spans Array(String) = [] -- the spans by which they entered
+-- param keys Array(String) = [] -- attributes that are shown, too
+-- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
+-- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
+-- param project String = '' -- one project, '' for all
+-- column extra -- the values of those attributes
+-- column input -- what the user asked, shortened
+-- column output -- what came back, shortened
+WITH
+    JSONExtract(input, 'Array(Tuple(role String, content String, parts Array(Tuple(type String, content String))))') AS asked,
+    JSONExtract(output, 'Array(Tuple(role String, content String, parts Array(Tuple(type String, content String))))') AS answered,
+    m -> arrayStringConcat(arrayFilter(t -> t != '', arrayConcat([m.2], arrayMap(p -> if(p.1 IN ('text', 'reasoning', ''), p.2, ''), m.3))), ' ') AS words,
+    words(if(arrayExists(m -> m.1 = 'user', asked), arrayLast(m -> m.1 = 'user', asked), arrayLast(m -> 1, asked))) AS question,
+    words(arrayLast(m -> 1, answered)) AS answer
+SELECT trace_id, span_id, leftUTF8(if(question != '', question, input), 240) AS input, leftUTF8(if(answer != '', answer, output), 240) AS output,
+    arrayMap(k -> if(mapContains(attributes, k), attributes[k], resource[k]), {keys:Array(String)}) AS extra
+FROM spans
+WHERE trace_id IN {ids:Array(String)} AND span_id IN {spans:Array(String)}
+    AND start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+    AND project = {project:String} -- if project
+LIMIT 1 BY trace_id, span_id
+SETTINGS final = 0
