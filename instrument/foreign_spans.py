@@ -1,4 +1,4 @@
-"""Our content policy on the spans of other instrumentations: masked, bounded or without content before any export."""
+"""The spans of other instrumentations: our content policy before any export, conversation and user handed down."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import Status
+from opentelemetry.trace import Status, get_current_span
 
 from . import semconv
 from .content import CONTENT_ATTRIBUTES, ContentPolicy, shorten, to_json
@@ -97,6 +98,11 @@ class ForeignContent(SpanProcessor):
         self._policy = policy
         self.active = True
 
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Gives the span the conversation and user of the span around it: frameworks know them, calls inside do not."""
+        if self.active:
+            guarded(_inherit, span, parent_context)
+
     def _on_ending(self, span: Span) -> None:
         if not self.active:
             return
@@ -117,6 +123,9 @@ class ForeignContent(SpanProcessor):
         attributes = span._attributes  # noqa: SLF001 - ended spans can be changed in no public way
         genai = any(name.startswith(_GENAI) for name in attributes)
         cleaned = self._cleaned(attributes, genai=genai)
+        if not _is_conversation(attributes.get(semconv.CONVERSATION_ID, "-")):
+            cleaned = {**(attributes if cleaned is None else cleaned)}
+            del cleaned[semconv.CONVERSATION_ID]
         if cleaned is not None:
             span._attributes = _bounded(attributes, cleaned)  # noqa: SLF001
         if genai:
@@ -177,6 +186,24 @@ class ForeignContent(SpanProcessor):
         if not too_long and allowed == decoded:
             return text, False
         return to_json(allowed, self._policy.max_bytes)
+
+
+def _inherit(span: Span, parent_context: Context | None) -> None:
+    around = getattr(get_current_span(parent_context), "attributes", None)
+    if not around or not span.is_recording():
+        return
+    own = span.attributes or {}
+    conversation = around.get(semconv.CONVERSATION_ID) or around.get(semconv.SESSION_ID)
+    if _is_conversation(conversation) and not own.keys() & {semconv.CONVERSATION_ID, semconv.SESSION_ID}:
+        span.set_attribute(semconv.CONVERSATION_ID, str(conversation))
+    user = around.get(semconv.USER_ID)
+    if user is not None and semconv.USER_ID not in own:
+        span.set_attribute(semconv.USER_ID, user)
+
+
+def _is_conversation(value: Any) -> bool:
+    """Microsoft's agent-framework gives every call the id of the response before as its conversation."""
+    return bool(value) and not str(value).startswith("resp_")
 
 
 def _like(value: Any, masked: Any) -> Any:

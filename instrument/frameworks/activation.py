@@ -14,9 +14,11 @@ from typing import Any
 
 from ..config import InstrumentConfig
 from ..safe_call import guarded
+from .adjustments import ADJUSTMENTS
 from .content_setting import ContentSetting
 from .installed import Installed, installed_for, version_of
 from .native import SWITCHES
+from .patches import Patches
 from .table import Framework
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,14 @@ class State:
         """Beginnings of the names under which its spans come."""
         self.ours: Any = None
         """The instrumentor that we switched on, to be switched off again."""
+        self.patches = Patches()
+
+    def switch_off(self) -> None:
+        """Takes out what we put in."""
+        self.patches.restore()
+        if self.ours is not None:
+            guarded(self.ours.uninstrument)
+            self.ours = None
 
 
 class Activation:
@@ -66,9 +76,7 @@ class Activation:
         self._on = False
         with self._lock:
             for state in self.states.values():
-                if state.ours is not None:
-                    guarded(state.ours.uninstrument)
-                    state.ours = None
+                state.switch_off()
             self._content.restore()
 
     def imported(self, module: str) -> None:
@@ -87,8 +95,7 @@ class Activation:
                 continue
             theirs = next((one for one in installed_for(state.framework) if one.module == module), None)
             if theirs is not None:
-                guarded(state.ours.uninstrument)
-                state.ours = None
+                state.switch_off()
                 self._traced(state, theirs, f"{theirs}, switched on by the app")
 
     def _imported(self, state: State, just_now: str | None) -> None:
@@ -129,6 +136,7 @@ class Activation:
             state.note = SWITCHES[state.framework.name](self._provider, self._content.mode) or ""
             state.traced_by = None if state.note else ITSELF
             state.scopes = (state.framework.scope,)
+            self._adjust(state, None)
             return
         for candidate in candidates:
             if self._attach(state, candidate):
@@ -156,17 +164,15 @@ class Activation:
             return False
         state.ours = instrumentor
         self._traced(state, candidate, str(candidate))
-        if state.framework.name == "claude-agent-sdk":
-            guarded(_export_again, "claude_agent_sdk", "query")
+        self._adjust(state, instrumentor)
         return True
+
+    def _adjust(self, state: State, instrumentor: Any) -> None:
+        if (adjustment := ADJUSTMENTS.get(state.framework.name)) is not None:
+            guarded(adjustment, instrumentor, state.patches)
 
     def _traced(self, state: State, candidate: Installed, by: str) -> None:
         state.traced_by, state.note, state.scopes = by, "", (candidate.module,)
-
-
-def _export_again(package: str, name: str) -> None:
-    """Gives the package the wrapped function of its submodule: it had imported the bare one."""
-    setattr(sys.modules[package], name, getattr(sys.modules[f"{package}.{name}"], name))
 
 
 def _make(kind: Any, arguments: dict[str, Any]) -> Any:

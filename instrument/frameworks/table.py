@@ -51,8 +51,8 @@ def _openllmetry(name: str) -> Instrumentor:
     return Instrumentor(f"opentelemetry-instrumentation-{name}", OPENLLMETRY)
 
 
-# The order is official, OpenInference, OpenLLMetry, but where the official one sees less: that of LlamaIndex makes no
-# spans of retrieval, that of smolagents none of tools. docs/frameworks.md has the releases that were tried.
+# The order is official, OpenInference, OpenLLMetry, but where the official one sees less: that of smolagents makes no
+# spans of tools. docs/frameworks.md has the releases that were tried.
 FRAMEWORKS = (
     Framework(
         "langchain",
@@ -76,7 +76,7 @@ FRAMEWORKS = (
         "llama-index",
         "llama-index-core",
         "llama_index.core",
-        (_openinference("llama-index"), _official("llama-index"), _openllmetry("llamaindex")),
+        (_official("llama-index"), _openinference("llama-index"), _openllmetry("llamaindex")),
         extra="llama-index",
         carries_calls=False,
     ),
@@ -147,6 +147,14 @@ FRAMEWORKS = (
         (_openinference("claude-agent-sdk"),),
         extra="claude-agent-sdk",
     ),
+    Framework(
+        "instructor",
+        "instructor",
+        "instructor",
+        (_openinference("instructor"), _openllmetry("instructor")),
+        extra="instructor",
+        carries_calls=False,
+    ),
     Framework("mcp", "mcp", "mcp", (_openinference("mcp"),), carries_calls=False),
     Framework(
         "pydantic-ai",
@@ -167,7 +175,14 @@ FRAMEWORKS = (
         scope="agent_framework",
     ),
     Framework(
-        "autogen", "autogen-core", "autogen_core", native=True, extra="autogen", scope="autogen", carries_calls=False
+        "autogen",
+        "autogen-agentchat",
+        "autogen_agentchat.agents",
+        native=True,
+        through=("autogen_agentchat.teams",),
+        extra="autogen",
+        carries_calls=False,
+        scope="autogen",
     ),
     Framework(
         "semantic-kernel",

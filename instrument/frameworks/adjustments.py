@@ -1,0 +1,156 @@
+"""What single frameworks need beside their instrumentor, each told with the fault of theirs that it mends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import attach, get_current
+
+from .. import semconv
+from ..decorators import observe
+from ..safe_call import guarded
+from .claude_messages import ClaudeCalls
+from .patches import Patches
+from .policy import set_content
+
+Adjustment = Callable[[Any, Patches], None]
+
+
+# What LiteLLM's functions take by position, as far as apps do that.
+_LITELLM = {
+    "completion": ("model", "messages"),
+    "acompletion": ("model", "messages"),
+    "text_completion": ("prompt", "model"),
+    "atext_completion": ("prompt", "model"),
+    "embedding": ("model", "input"),
+    "aembedding": ("model", "input"),
+    "responses": ("input", "model"),
+    "aresponses": ("input", "model"),
+    "image_generation": ("prompt", "model"),
+    "aimage_generation": ("prompt", "model"),
+}
+
+
+def litellm(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001 - the signature of all adjustments
+    """OpenInference reads model and messages by name only: what was given by position is passed on by name."""
+    module = import_module("litellm")
+    for name, leading in _LITELLM.items():
+        patches.wrap(module, name, partial(_by_name, leading))
+
+
+def _by_name(names: tuple[str, ...], function: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if 0 < len(args) <= len(names) and not kwargs.keys() & set(names[: len(args)]):
+            return function(**dict(zip(names, args, strict=False)), **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def openai_agents(instrumentor: Any, patches: Patches) -> None:
+    """`set_trace_processors([])` is how apps keep traces from OpenAI's backend: it does not switch ours off."""
+    processor = getattr(instrumentor, "_processor", None)
+    if processor is None:
+        return
+
+    def set_processors(original: Any) -> Any:
+        def keep(processors: Any) -> Any:
+            ours = getattr(instrumentor, "_processor", None)
+            kept = [] if ours is None or ours in processors else [ours]
+            return original([*processors, *kept])
+
+        return keep
+
+    patches.wrap(import_module("agents.tracing").get_trace_provider(), "set_processors", set_processors)
+
+
+def smolagents(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
+    """OpenInference leaves the span of a failed run open, and current for whatever comes after."""
+
+    def run(original: Any) -> Any:
+        def run_and_end(agent: Any, *args: Any, **kwargs: Any) -> Any:
+            before = get_current()
+            try:
+                return original.__get__(agent, type(agent))(*args, **kwargs)
+            except BaseException:
+                left = trace.get_current_span()
+                if left is not trace.get_current_span(before):
+                    guarded(left.end)
+                    attach(before)
+                raise
+
+        return run_and_end
+
+    patches.wrap(import_module("smolagents").MultiStepAgent, "run", run)
+
+
+def llama_index(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
+    """The official instrumentor has no span for a query engine: retrieval and answer would be traces of their own."""
+    engine = import_module("llama_index.core.base.base_query_engine").BaseQueryEngine
+    for name in ("query", "aquery"):
+        patches.wrap(engine, name, observe(kind="workflow", name="query_engine"))
+
+
+def claude_agent_sdk(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
+    """The package may have imported the bare `query`; and the calls that its program makes are told by its messages."""
+    package, module = sys.modules["claude_agent_sdk"], sys.modules["claude_agent_sdk.query"]
+    if package.query is not module.query:
+        patches.wrap(package, "query", lambda _: module.query)
+    parser = import_module("claude_agent_sdk._internal.message_parser")
+    calls = ClaudeCalls()
+    original = parser.parse_message
+    for user in [one for one in list(sys.modules.values()) if getattr(one, "parse_message", None) is original]:
+        patches.wrap(user, "parse_message", calls.hook)
+
+
+def autogen(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
+    """Its spans hold no content, and a team's messages are traces of their own without a span around the run."""
+    teams = import_module("autogen_agentchat.teams").BaseGroupChat
+    patches.wrap(teams, "run_stream", observe(kind="workflow", name="team"))
+    agent = import_module("autogen_agentchat.agents").AssistantAgent
+    patches.wrap(agent, "on_messages_stream", _autogen_agent)
+    patches.wrap(import_module("autogen_core.tools").FunctionTool, "run", _autogen_tool)
+
+
+def _autogen_agent(original: Any) -> Any:
+    async def on_messages_stream(self: Any, messages: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        span = trace.get_current_span()
+        asked = [{"role": "user", "parts": [_text(message)]} for message in messages or ()]
+        guarded(set_content, span, semconv.OPERATION_AGENT, {semconv.INPUT_MESSAGES: asked})
+        async for item in original(self, messages, *args, **kwargs):
+            if (said := getattr(item, "chat_message", None)) is not None:
+                answer = [{"role": "assistant", "parts": [_text(said)], "finish_reason": "stop"}]
+                guarded(set_content, span, semconv.OPERATION_AGENT, {semconv.OUTPUT_MESSAGES: answer})
+            yield item
+
+    return on_messages_stream
+
+
+def _autogen_tool(original: Any) -> Any:
+    async def run(self: Any, args: Any, *rest: Any, **kwargs: Any) -> Any:
+        span = trace.get_current_span()
+        guarded(set_content, span, semconv.OPERATION_TOOL, {semconv.TOOL_ARGUMENTS: guarded(args.model_dump)})
+        result = await original(self, args, *rest, **kwargs)
+        guarded(set_content, span, semconv.OPERATION_TOOL, {semconv.TOOL_RESULT: result})
+        return result
+
+    return run
+
+
+def _text(message: Any) -> dict[str, str]:
+    return {"type": "text", "content": str(guarded(message.to_text) or "")}
+
+
+ADJUSTMENTS: dict[str, Adjustment] = {
+    "litellm": litellm,
+    "openai-agents": openai_agents,
+    "smolagents": smolagents,
+    "llama-index": llama_index,
+    "claude-agent-sdk": claude_agent_sdk,
+    "autogen": autogen,
+}
