@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..queries import catalog
@@ -34,7 +34,7 @@ def build_server(store: StoreClient, project: str = "default") -> MCPServer:
 
     server: MCPServer = MCPServer("evalspan", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
     annotations = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-    for tool in Tools(store, project).all():
+    for tool in Tools(store, project).in_order():
         server.tool(annotations=annotations, structured_output=False)(tool)
     return server
 
@@ -45,10 +45,18 @@ class Tools:
     def __init__(self, store: StoreClient, project: str) -> None:
         self._store, self._project = store, project
 
-    def all(self) -> list[Callable[..., Any]]:
+    def in_order(self) -> Sequence[Callable[..., Any]]:
         """The tools in the order in which they are listed."""
-        named = [self.list_traces, self.show_trace, self.list_failures, self.find_drift]
-        return [*named, self.list_experiments, self.list_queries, self.run_query, self.run_sql]
+        return (
+            self.list_traces,
+            self.show_trace,
+            self.list_failures,
+            self.find_drift,
+            self.list_experiments,
+            self.list_queries,
+            self.run_query,
+            self.run_sql,
+        )
 
     def list_traces(self, since: str = "24h", service: str = "", limit: int = 20) -> list[dict[str, Any]]:
         """The newest traces: question, answer, duration, tokens, cost, errors. `since` is 90m, 24h, 7d or 2w."""
@@ -88,7 +96,8 @@ class Tools:
             project=self._project,
             usage=True,
         )
-        return _bounded([plain_json(report)])[0]
+        found: dict[str, Any] = _cut(plain_json(report))
+        return found
 
     def list_experiments(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest experiments and gate runs with their verdicts and summaries."""

@@ -39,7 +39,7 @@ def filled(store: Any) -> Any:
 async def call(server: Any, tool: str, **arguments: Any) -> Any:
     async with Client(server, raise_exceptions=False) as client:
         result = await client.call_tool(tool, arguments)
-    texts = [part.text for part in result.content]
+    texts = [getattr(part, "text", "") for part in result.content]
     assert not result.is_error, texts
     return [json.loads(text) for text in texts]
 
@@ -89,4 +89,4 @@ async def test_the_command_speaks_the_protocol_on_its_pipes(empty_store) -> None
     parameters = StdioServerParameters(command=sys.executable, args=["-m", "evalspan", "mcp", "--store", empty_store])
     async with Client(parameters) as client:
         result = await client.call_tool("run_sql", {"sql": "SELECT count() AS n FROM spans"})
-    assert json.loads(result.content[0].text) == {"n": 0}
+    assert json.loads(getattr(result.content[0], "text", "")) == {"n": 0}
