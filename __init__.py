@@ -10,16 +10,18 @@ if TYPE_CHECKING:
     from .instrument.context import context as context
     from .instrument.decorators import observe as observe
     from .instrument.decorators import span as span
+    from .instrument.feedback import current_ids as current_ids
     from .instrument.feedback import score as score
     from .instrument.start import init as init
     from .instrument.start import uninstrument as uninstrument
     from .instrument.suppression import suppress as suppress
 
 __version__ = "0.1.0"
-__all__ = ["context", "evaluators", "init", "observe", "score", "span", "suppress", "uninstrument"]
+__all__ = ["context", "current_ids", "evaluators", "init", "observe", "score", "span", "suppress", "uninstrument"]
 
 _HOMES = {
     "context": "instrument.context",
+    "current_ids": "instrument.feedback",
     "init": "instrument.start",
     "observe": "instrument.decorators",
     "score": "instrument.feedback",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from . import semconv
+from .well_formed import well_formed, well_formed_value
 
 if TYPE_CHECKING:
     from .redact import Redactor
@@ -30,6 +32,12 @@ CONTENT_ATTRIBUTES = frozenset(
         semconv.CONTEXT,
     }
 )
+# Among them, what the message schemas give a structure of keys and words that is not the app's own.
+_STRUCTURED = frozenset(
+    {semconv.INPUT_MESSAGES, semconv.OUTPUT_MESSAGES, semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS}
+)
+_CODE = re.compile(r"[A-Za-z][\w.:-]{0,99}")
+_MAX_MESSAGE = 1000
 _ROOM_FOR_MARKS = 160
 _SHORTEST_CUT = 64
 # Memory that is written to again and again: growing new memory for a long conversation costs more than encoding it.
@@ -47,7 +55,7 @@ class ContentPolicy:
         self.redactor = redactor
         self.max_bytes = max_bytes
 
-    def seal(self, attributes: dict[str, Any]) -> dict[str, Any]:
+    def sanitize(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """Replaces the content among the attributes by JSON text that may leave, and names what was cut."""
         if not self.kept:
             return without_content(attributes)
@@ -55,30 +63,54 @@ class ContentPolicy:
         for name in CONTENT_ATTRIBUTES.intersection(attributes):
             value = attributes[name]
             if self.redactor is not None:
-                value = self.redactor.value(value)
+                value = self.redactor.messages(value) if name in _STRUCTURED else self.redactor.value(value)
             if name == semconv.RETRIEVAL_QUERY and isinstance(value, str):
-                attributes[name], shortened = shorten(value, self.max_bytes)
+                attributes[name], shortened = shorten(well_formed(value), self.max_bytes)
             else:
                 attributes[name], shortened = to_json(value, self.max_bytes)
             if shortened:
                 cut.append(name)
+        if self.redactor is not None and (stops := attributes.get(semconv.REQUEST_STOP_SEQUENCES)):
+            attributes[semconv.REQUEST_STOP_SEQUENCES] = self.redactor.value(stops)
         if cut:
             attributes[semconv.TRUNCATED] = sorted(cut)
         return attributes
 
-    def given(self, attributes: dict[str, Any]) -> dict[str, Any]:
+    def sanitize_user_attributes(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """What the application itself says of a span, in its own types: masked, and no content where none may leave."""
         if not self.on_span:
             attributes = without_content(attributes)
-        if self.redactor is None:
-            return attributes
-        return {name: self.redactor.value(value) for name, value in attributes.items()}
+        if self.redactor is not None:
+            attributes = {self.redactor.text(name): self.redactor.value(value) for name, value in attributes.items()}
+        return {well_formed(name): well_formed_value(value) for name, value in attributes.items()}
 
-    def message(self, text: str) -> str:
-        """An exception's text as a status description: masked and at most 1,000 characters."""
+    def name(self, name: str) -> str:
+        """The name of a span: masked."""
+        return well_formed(name if self.redactor is None else self.redactor.text(name))
+
+    def text(self, text: str) -> str:
+        """A short text that the application gives: masked and at most 1,000 characters."""
         if self.redactor is not None:
             text = self.redactor.text(text)
-        return text if len(text) <= 1000 else text[:999] + "…"
+        return well_formed(text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…")
+
+    def error_message(self, error: BaseException) -> str | None:
+        """An exception's text as a status description; where no content may leave, its HTTP status and code at most.
+
+        The APIs quote the request in their errors, and so do many exceptions.
+        """
+        if self.on_span:
+            return self.text(str(error))
+        said = []
+        if isinstance(status := getattr(error, "status_code", None), int):
+            said.append(f"HTTP {status}")
+        if isinstance(code := getattr(error, "code", None), str) and _CODE.fullmatch(code):
+            said.append(code)
+        return ", ".join(said) or None
+
+    def api_message(self, text: Any) -> str | None:
+        """What an API says of a failure inside its answer; nothing where no content may leave."""
+        return self.text(text) if self.on_span and isinstance(text, str) else None
 
 
 def without_content(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +124,11 @@ def to_json(value: Any, max_bytes: int) -> tuple[str, bool]:
         buffer = _buffers.pop()
     except IndexError:
         buffer = bytearray()
-    _encoder.encode_into(value, buffer)
+    try:
+        _encoder.encode_into(value, buffer)
+    except UnicodeEncodeError:
+        value = well_formed_value(value)
+        _encoder.encode_into(value, buffer)
     if len(buffer) <= max_bytes:
         whole = buffer.decode()
         if len(_buffers) < _MOST_BUFFERS:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import Token
 
 from opentelemetry import baggage
-from opentelemetry.context import Context, attach, create_key, detach, get_current, set_value
+from opentelemetry.context import Context, create_key, get_current, set_value
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from ..errors import UsageError
 from . import semconv
-from .safe_call import guarded
+from .current_context import ContextScope, live_context
+from .safe_call import safe_call
+from .well_formed import well_formed, well_formed_value
 
 _KEY = create_key("evalspan.attributes")
 # What `context(..., baggage=True)` sends along; nothing else is ever read from a caller's baggage.
@@ -36,12 +37,12 @@ def context(
     services in the W3C baggage header: opt-in, because that header goes to every host the app calls.
     UsageError for a prompt that is neither a name nor a (name, version) pair.
     """
-    token = guarded(_enter, _attributes(session, user, prompt, tags), baggage)
+    scope = safe_call(_enter, _attributes(session, user, prompt, tags), baggage)
     try:
         yield
     finally:
-        if token is not None:
-            guarded(detach, token)
+        if scope is not None:
+            safe_call(scope.leave)
 
 
 def current_attributes(ctx: Context | None = None) -> dict[str, str | int | float | bool]:
@@ -87,10 +88,11 @@ def _attributes(
     return found
 
 
-def _enter(added: dict[str, str | int | float | bool], in_baggage: bool) -> Token[Context]:
-    current = get_current()
+def _enter(added: dict[str, str | int | float | bool], in_baggage: bool) -> ContextScope:
+    added = {well_formed(name): well_formed_value(value) for name, value in added.items()}
+    current = live_context()
     merged = set_value(_KEY, {**current_attributes(current), **added}, current)
-    return attach(_with_baggage(merged, added) if in_baggage else merged)
+    return ContextScope(_with_baggage(merged, added) if in_baggage else merged)
 
 
 def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | bool]) -> Context:
@@ -107,7 +109,7 @@ def add_context_attributes(span: Span, parent_context: Context | None) -> None:
     found = current_attributes(parent_context)
     if not found:
         return
-    if scope is not None and scope.name.startswith("evalspan"):
+    if scope is not None and (scope.name == "evalspan" or scope.name.startswith("evalspan.")):
         return
     if span.is_recording():
         own = span.attributes or {}
@@ -119,7 +121,7 @@ class ContextAttributes(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Adds what the span has not set itself; a fault in here would reach whoever started the span."""
-        guarded(add_context_attributes, span, parent_context)
+        safe_call(add_context_attributes, span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing to do at the end."""

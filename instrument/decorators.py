@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
-from opentelemetry.context import detach
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from ..errors import UsageError
+from .current_context import ContextScope
 from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs, untraced
-from .safe_call import guarded
+from .safe_call import safe_call
+from .stepping import Steps, stepped, stepped_async
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,10 +27,14 @@ def span(name: str, **attributes: Any) -> Iterator[Span]:
 
     Attribute names with dots are given by a mapping: `span("rerank", **{"app.candidates": 40})`.
     """
-    observation = guarded(begin, name, "span", attributes, None)
+    observation = safe_call(begin, name, "span", attributes, None)
     try:
         with _current(observation):
             yield observation.span if observation is not None else INVALID_SPAN
+    except GeneratorExit:
+        # The generator that has the block in it was closed: nothing failed.
+        _end(observation)
+        raise
     except BaseException as error:
         _end(observation, None, error)
         raise
@@ -96,18 +101,14 @@ class _Observed:
         self.capture_input = capture_input
         self.capture_output = capture_output
         self.attributes = attributes
-        self.signature = guarded(inspect.signature, function)
+        self.signature = safe_call(inspect.signature, function)
 
     def wrapper(self) -> Callable[..., Any]:
         """The function to put in the place of the observed one, of the same colour."""
         if inspect.isasyncgenfunction(self.function):
-            return self.async_generator()
+            return stepped_async(self.steps)
         if inspect.isgeneratorfunction(self.function):
-
-            def iterate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-                return (yield from self.iterate(args, kwargs))
-
-            return iterate
+            return stepped(self.steps)
         if inspect.iscoroutinefunction(self.function):
 
             async def call_async(*args: Any, **kwargs: Any) -> Any:
@@ -123,12 +124,12 @@ class _Observed:
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation | None:
         """Starts the span of one call. Never raises."""
         content = functools.partial(inputs, self.kind, self.signature, args, kwargs) if self.capture_input else None
-        observation = guarded(begin, self.name, self.kind, self.attributes, content)
+        observation = safe_call(begin, self.name, self.kind, self.attributes, content)
         return observation if isinstance(observation, Observation) else None
 
     def end(self, observation: Observation | None, result: Any) -> None:
         """Ends the span of a call that returned."""
-        _end(observation, guarded(outputs, self.kind, result) if self.capture_output else None)
+        _end(observation, safe_call(outputs, self.kind, result) if self.capture_output else None)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a plain function."""
@@ -154,80 +155,54 @@ class _Observed:
         self.end(observation, result)
         return result
 
-    def iterate(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, Any, Any]:
-        """Runs a generator; its span is the current one while the generator runs, not while the app does."""
-        observation = self.begin(args, kwargs)
-        generator = self.function(*args, **kwargs)
-        items: list[Any] = []
-        step = functools.partial(generator.send, None)
-        try:
-            while True:
-                try:
-                    with _current(observation):
-                        item = step()
-                except StopIteration as stop:
-                    self.end(observation, guarded(_whole, items, stop.value))
-                    return stop.value
-                guarded(_keep, items, item)
-                try:
-                    step = functools.partial(generator.send, (yield item))
-                except GeneratorExit:
-                    generator.close()
-                    self.end(observation, guarded(_whole, items, None))
-                    raise
-                except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
-                    step = functools.partial(generator.throw, thrown)
-        except BaseException as error:
-            _end(observation, None, error)
-            raise
+    def steps(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Steps]:
+        """A generator and its span, which is the current one while the generator runs, not while the app does."""
+        steps = _ObservedSteps(self, self.begin(args, kwargs))
+        return self.function(*args, **kwargs), steps
 
-    def async_generator(self) -> Callable[..., AsyncIterator[Any]]:
-        """The same for asynchronous generators; what it returns is one itself, which frameworks look for."""
 
-        async def iterate(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            observation = self.begin(args, kwargs)
-            generator = self.function(*args, **kwargs)
-            items: list[Any] = []
-            step = functools.partial(generator.asend, None)
-            try:
-                while True:
-                    try:
-                        with _current(observation):
-                            item = await step()
-                    except StopAsyncIteration:
-                        self.end(observation, guarded(_whole, items, None))
-                        return
-                    guarded(_keep, items, item)
-                    try:
-                        step = functools.partial(generator.asend, (yield item))
-                    except GeneratorExit:
-                        await generator.aclose()
-                        self.end(observation, guarded(_whole, items, None))
-                        raise
-                    except BaseException as thrown:  # noqa: BLE001 - it goes on into the app's generator
-                        step = functools.partial(generator.athrow, thrown)
-            except BaseException as error:
-                _end(observation, None, error)
-                raise
+class _ObservedSteps(Steps):
+    """The span of one generator, and what it gave."""
 
-        return iterate
+    def __init__(self, observed: _Observed, observation: Observation | None) -> None:
+        self.observed = observed
+        self.observation = observation
+        self.items: list[Any] = []
+
+    def enter(self) -> ContextScope | None:
+        return _enter(self.observation)
+
+    def item(self, item: Any) -> None:
+        safe_call(_keep, self.items, item)
+
+    def finished(self, returned: Any) -> None:
+        self.observed.end(self.observation, safe_call(_whole, self.items, returned))
+
+    def failed(self, error: BaseException) -> None:
+        _end(self.observation, None, error)
+
+
+def _enter(observation: Observation | None) -> ContextScope | None:
+    """Makes an observation's span the current one."""
+    entered: ContextScope | None = safe_call(observation.enter) if observation is not None else None
+    return entered or safe_call(untraced)
 
 
 @contextmanager
 def _current(observation: Observation | None) -> Iterator[None]:
-    token = (guarded(observation.enter) if observation is not None else None) or guarded(untraced)
+    scope = _enter(observation)
     try:
         yield
     finally:
-        if token is not None:
-            guarded(detach, token)
+        if scope is not None:
+            safe_call(scope.leave)
 
 
 def _end(
     observation: Observation | None, attributes: dict[str, Any] | None = None, error: BaseException | None = None
 ) -> None:
     if observation is not None:
-        guarded(observation.end, attributes, error)
+        safe_call(observation.end, attributes, error)
 
 
 def _keep(items: list[Any], item: Any) -> None:

@@ -9,14 +9,15 @@ import msgspec
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Span, set_span_in_context
 
 from . import semconv
 from .config import InstrumentConfig
 from .content import CONTENT_ATTRIBUTES
-from .provider import EXIT_SECONDS
+from .provider import EXIT_SECONDS, CountingExporter
+from .well_formed import well_formed_value
 
 decode = msgspec.json.decode
 
@@ -26,12 +27,19 @@ class Events:
 
     def __init__(self, config: InstrumentConfig, resource: Resource, provider: Any = None) -> None:
         self._processor: BatchLogRecordProcessor | None = None
+        self._exporter: LogExporter | None = None
         if provider is None:
             provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-            self._processor = _processor(config)
+            self._exporter = LogExporter(lambda: log_exporter(config))
+            self._processor = BatchLogRecordProcessor(self._exporter)
             provider.add_log_record_processor(self._processor)
         self.provider = provider
         self._logger = provider.get_logger("evalspan")
+
+    @property
+    def dropped(self) -> int:
+        """Events that the collector did not take."""
+        return self._exporter.undelivered if self._exporter is not None else 0
 
     def close(self) -> None:
         """Sends what can be sent in two seconds; a provider that was given is left to its owner."""
@@ -55,13 +63,18 @@ class Events:
                 context=context,
                 severity_number=SeverityNumber.INFO,
                 event_name=name,
-                attributes=attributes,
+                attributes=well_formed_value(attributes),
             )
         )
 
 
-def _processor(config: InstrumentConfig) -> BatchLogRecordProcessor:
+class LogExporter(CountingExporter, LogRecordExporter):
+    """Sends log events, and counts those that were not taken."""
+
+
+def log_exporter(config: InstrumentConfig) -> LogRecordExporter:
+    """OTLP over HTTP to the endpoint that was given, else to what OTEL_EXPORTER_OTLP_* or its default says."""
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 
     endpoint = f"{config.endpoint}/v1/logs" if config.endpoint else None
-    return BatchLogRecordProcessor(OTLPLogExporter(endpoint=endpoint, headers=config.headers))
+    return OTLPLogExporter(endpoint=endpoint, headers=config.headers)

@@ -1,21 +1,46 @@
-"""`evalspan.score`: what the app knows about an answer, sent as the `gen_ai.evaluation.result` event."""
+"""`evalspan.score`: what the app knows about an answer, sent as the `gen_ai.evaluation.result` event, now or later."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.context import get_value
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, get_current_span, set_span_in_context
 
 from ..errors import UsageError
 from . import semconv
+from .current_context import live_context
 from .observing import UNTRACED
-from .safe_call import guarded
+from .safe_call import safe_call
 from .suppression import is_suppressed
+from .well_formed import well_formed
 
 if TYPE_CHECKING:
     from .start import Handle
+
+
+class SpanIds(NamedTuple):
+    """Which trace and span something belongs to, in lower-case hexadecimal digits; None where nothing is traced."""
+
+    trace_id: str | None
+    span_id: str | None
+
+
+def current_ids() -> SpanIds:
+    """The ids of the current span, to keep beside an answer and to score it later.
+
+    `trace_id, span_id = evalspan.current_ids()`; both are None outside of any span.
+    """
+    found = safe_call(_current_ids)
+    return found if isinstance(found, SpanIds) else SpanIds(None, None)
+
+
+def _current_ids() -> SpanIds:
+    context = get_current_span(live_context()).get_span_context()
+    if not context.is_valid:
+        return SpanIds(None, None)
+    return SpanIds(format(context.trace_id, "032x"), format(context.span_id, "016x"))
 
 
 def score(
@@ -37,12 +62,12 @@ def score(
     _check(name, value, label)
     from .start import current
 
-    handle = guarded(current)
-    if handle is None or handle.tracer_provider is None or guarded(is_suppressed):
+    handle = safe_call(current)
+    if handle is None or handle.tracer_provider is None or safe_call(is_suppressed):
         return
     target = _target(span, trace_id, span_id)
     if target is not None:
-        guarded(_emit, handle, name, value, label, explanation, source, target)
+        safe_call(_emit, handle, name, value, label, explanation, source, target)
 
 
 def _emit(
@@ -54,12 +79,12 @@ def _emit(
     source: str,
     target: SpanContext,
 ) -> None:
-    attributes: dict[str, Any] = {semconv.EVALUATION_NAME: name, semconv.EVALUATION_SOURCE: source}
+    attributes: dict[str, Any] = {semconv.EVALUATION_NAME: well_formed(name), semconv.EVALUATION_SOURCE: source}
     if value is not None:
         attributes[semconv.EVALUATION_SCORE] = float(value)
     for key, text in ((semconv.EVALUATION_LABEL, label), (semconv.EVALUATION_EXPLANATION, explanation)):
         if text is not None and handle.tracing is not None:
-            attributes[key] = handle.tracing.policy.message(text)
+            attributes[key] = handle.tracing.policy.text(text)
     handle.events().emit(semconv.EVALUATION_EVENT, attributes, set_span_in_context(NonRecordingSpan(target)))
 
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import Status, get_current_span
 
 from . import semconv
 from .content import CONTENT_ATTRIBUTES, ContentPolicy, shorten, to_json
-from .safe_call import guarded
+from .safe_call import safe_call
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class ForeignContent(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Gives the span the conversation and user of the span around it: frameworks know them, calls inside do not."""
         if self.active:
-            guarded(_inherit, span, parent_context)
+            safe_call(_inherit, span, parent_context)
 
     def _on_ending(self, span: Span) -> None:
         if not self.active:
@@ -111,7 +111,7 @@ class ForeignContent(SpanProcessor):
         except Exception:
             # What could not be masked does not leave.
             log.debug("the content of a span could not be masked; it is withheld", exc_info=True)
-            guarded(_withhold, span)
+            safe_call(_withhold, span)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing is left to do."""

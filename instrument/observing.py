@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextvars import Token
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, create_key, get_current, set_value
+from opentelemetry.context import create_key, set_value
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from . import config as settings
 from . import semconv
 from .content import ContentPolicy, without_content
 from .context import current_attributes
-from .libraries.call_span import Attributes, Tracing, error_name
-from .safe_call import guarded
+from .current_context import ContextScope, live_context
+from .libraries.coexistence import in_run
+from .safe_call import safe_call
 from .suppression import is_suppressed
+from .tracing import Attributes, Tracing, error_name
 
 # kind -> (operation, the attribute that holds the name); the spans' names are "operation name".
 KINDS: dict[str, tuple[str, str]] = {
@@ -44,9 +45,9 @@ class Observation:
         self.kind = kind
         self._open = [True]
 
-    def enter(self) -> Token[Context]:
-        """Makes this the current span; never across a `yield` of the app's generators."""
-        return attach(set_span_in_context(self.span, get_current()))
+    def enter(self) -> ContextScope:
+        """Makes this the current span until the scope is left."""
+        return ContextScope(set_span_in_context(self.span, live_context()))
 
     def end(self, attributes: Attributes | None = None, error: BaseException | None = None) -> None:
         """Ends the span, with what is known at the end."""
@@ -63,42 +64,48 @@ class Observation:
             self.span.end()
 
     def _fail(self, error: BaseException) -> None:
-        description = self.tracing.policy.message(str(error))
+        description = self.tracing.policy.error_message(error)
+        event = {"exception.type": error_name(error)}
+        if description is not None:
+            event["exception.message"] = description
         self.span.set_attribute(semconv.ERROR_TYPE, error_name(error))
         self.span.set_status(Status(StatusCode.ERROR, description))
-        self.span.add_event("exception", {"exception.type": error_name(error), "exception.message": description})
+        self.span.add_event("exception", event)
 
 
 def begin(name: str, kind: str, attributes: Attributes, content: Callable[[], Attributes] | None) -> Observation | None:
     """Starts a span in the current context; None when no spans are wanted here."""
-    if is_suppressed():
+    context = live_context()
+    if is_suppressed(context):
         return None
+    context = safe_call(in_run, context) or context
     tracing = active_tracing()
+    name = tracing.policy.name(name)
     # First, because a full span drops its oldest attributes.
-    start: Attributes = current_attributes()
+    start: Attributes = current_attributes(context)
     full_name = name
     if kind in KINDS:
         operation, named = KINDS[kind]
         start = {**start, semconv.OPERATION: operation, named: name}
         full_name = f"{operation} {name}"
-    start = {**start, **tracing.policy.given(attributes)}
-    span = tracing.tracer.start_span(full_name, kind=SpanKind.INTERNAL, attributes=start)
+    start = {**start, **tracing.policy.sanitize_user_attributes(attributes)}
+    span = tracing.tracer.start_span(full_name, context, SpanKind.INTERNAL, start)
     observation = Observation(tracing, span, kind)
     if content is not None and span.is_recording() and tracing.policy.on_span:
-        guarded(write, observation, guarded(content) or {})
+        safe_call(write, observation, safe_call(content) or {})
     return observation
 
 
-def untraced() -> Token[Context]:
+def untraced() -> ContextScope:
     """Marks the context of a block that has no span of its own."""
-    return attach(set_value(UNTRACED, True))
+    return ContextScope(set_value(UNTRACED, True))
 
 
 def write(observation: Observation, attributes: Attributes) -> None:
     """Sets attributes; content among them is masked, bounded and encoded, or left out."""
     policy = observation.tracing.policy
-    plain = {name: msgspec.to_builtins(value, enc_hook=as_plain) for name, value in attributes.items()}
-    observation.span.set_attributes(policy.seal(plain) if policy.on_span else without_content(plain))
+    plain = {name: plain_value(value) for name, value in attributes.items()}
+    observation.span.set_attributes(policy.sanitize(plain) if policy.on_span else without_content(plain))
 
 
 def inputs(kind: str, signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attributes:
@@ -146,6 +153,11 @@ def _from_environment() -> Tracing:
     return Tracing(trace.get_tracer("evalspan"), policy)
 
 
+def plain_value(value: Any) -> Any:
+    """A value as JSON has it, but for bytes, which only the policy knows how to write."""
+    return msgspec.to_builtins(value, builtin_types=(bytes, bytearray), str_keys=True, enc_hook=as_plain)
+
+
 def as_plain(value: Any) -> Any:
     """Any object as something JSON has: its fields if it can tell them, else what it prints."""
     dump = getattr(value, "model_dump", None)
@@ -163,7 +175,7 @@ def _document(place: int, item: Any) -> dict[str, Any]:
         if isinstance(score, (int, float)):
             made = _document(place, text)
             return {**made, "score": float(score)}
-    plain = msgspec.to_builtins(item, enc_hook=as_plain)
+    plain = plain_value(item)
     if isinstance(plain, dict):
         return {"id": str(plain.get("id", place)), **{key: value for key, value in plain.items() if key != "id"}}
     return {"id": str(place), "content": plain}

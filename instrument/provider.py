@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from . import semconv
 from .config import InstrumentConfig
 from .context import ContextAttributes, add_context_attributes
-from .safe_call import guarded
+from .safe_call import safe_call
+from .well_formed import well_formed_resource, well_formed_span
 
 log = logging.getLogger(__name__)
 
@@ -34,31 +35,37 @@ class BoundedProcessor(BatchSpanProcessor):
 
     def __init__(self, exporter: SplittingExporter) -> None:
         super().__init__(exporter)
-        self.dropped = 0
         self.closed = False
-        self._splitting = exporter
+        self._exporter = exporter
         self._batches = self._batch_processor
         self._room = self._batches._max_queue_size  # noqa: SLF001 - the SDK tells nobody when it drops
+        self._overflow = 0
+
+    @property
+    def dropped(self) -> int:
+        """Spans that were not delivered: no room in the queue, refused, or left behind at the end."""
+        left = len(self._batches._queue) + self._exporter.in_flight if self.closed else 0  # noqa: SLF001
+        return self._overflow + self._exporter.undelivered + left
 
     @property
     def failing(self) -> bool:
         """Whether the last batch did not arrive."""
-        return self._splitting.failing
+        return self._exporter.failing
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Adds the context's attributes to a span that is not ours; a fault would reach whoever started it."""
         if not self.closed:
-            guarded(add_context_attributes, span, parent_context)
+            safe_call(add_context_attributes, span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queues the span; never waits, never raises."""
         if not self.closed:
-            guarded(self._queue, span)
+            safe_call(self._queue, span)
 
     def _queue(self, span: ReadableSpan) -> None:
         if len(self._batches._queue) >= self._room:  # noqa: SLF001
-            self.dropped += 1
-            if self.dropped == 1:
+            self._overflow += 1
+            if self._overflow == 1:
                 log.warning("the collector does not keep up: spans are dropped from here on (queue of %d)", self._room)
             return
         super().on_end(span)
@@ -69,40 +76,48 @@ class BoundedProcessor(BatchSpanProcessor):
         seconds = EXIT_SECONDS_WHEN_FAILING if self.failing else EXIT_SECONDS
         self._batches.shutdown(timeout_millis=int(seconds * 1000))
         if self.dropped:
-            log.warning("%d spans were dropped because the collector did not keep up", self.dropped)
+            log.warning("%d spans were not delivered to the collector", self.dropped)
 
 
-class SplittingExporter(SpanExporter):
-    """Sends a batch in requests of bounded size: one long conversation must not cost the whole batch."""
+class CountingExporter:
+    """Counts what one exporter could not deliver, and opens a connection of its own in a forked process."""
 
-    def __init__(self, make: Callable[[], SpanExporter]) -> None:
+    def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._process = os.getpid()
         self.exporter = make()
         self.failing = False
         """Whether the last batch did not arrive."""
+        self.undelivered = 0
+        """Items of batches that the collector refused, or that could not be sent in time."""
+        self.in_flight = 0
+        """Items of the batch that is on its way."""
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Exports in as few requests as the size allows; the worst result of them."""
+    def export(self, batch: Sequence[Any]) -> Any:
+        """Exports one batch; its result is the exporter's own."""
         if self._process != os.getpid():
             # Forked: the open connection belongs to the parent, and two processes on it get each other's answers.
             self.exporter, self._process = self._make(), os.getpid()
-        result = self._export(spans)
-        self.failing = result is not SpanExportResult.SUCCESS
-        return result
+            self.undelivered = 0
+        self.in_flight = len(batch)
+        delivered = False
+        try:
+            result = self._send(batch)
+            delivered = result.value == 0  # SUCCESS, of spans and of log records
+            return result
+        finally:
+            self.failing = not delivered
+            self.in_flight = 0
 
-    def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = SpanExportResult.SUCCESS
-        batch: list[ReadableSpan] = []
-        size = 0
-        for span in spans:
-            weight = _weight(span)
-            if batch and size + weight > BATCH_BYTES:
-                result = max(result, self.exporter.export(batch), key=lambda outcome: outcome.value)
-                batch, size = [], 0
-            batch.append(span)
-            size += weight
-        return max(result, self.exporter.export(batch), key=lambda outcome: outcome.value) if batch else result
+    def _send(self, batch: Sequence[Any]) -> Any:
+        delivered = False
+        try:
+            result = self.exporter.export(batch)
+            delivered = result.value == 0
+            return result
+        finally:
+            if not delivered:
+                self.undelivered += len(batch)
 
     def shutdown(self) -> None:
         """Closes the connection."""
@@ -110,7 +125,26 @@ class SplittingExporter(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Nothing waits here."""
-        return self.exporter.force_flush(timeout_millis)
+        return bool(self.exporter.force_flush(timeout_millis))
+
+
+class SplittingExporter(CountingExporter, SpanExporter):
+    """Sends a batch in requests of bounded size: one long conversation must not cost the whole batch."""
+
+    def _send(self, batch: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Exports in as few requests as the size allows; the worst result of them."""
+        result = SpanExportResult.SUCCESS
+        request: list[ReadableSpan] = []
+        size = 0
+        for given in batch:
+            span = well_formed_span(given)
+            weight = _weight(span)
+            if request and size + weight > BATCH_BYTES:
+                result = max(result, super()._send(request), key=lambda outcome: outcome.value)
+                request, size = [], 0
+            request.append(span)
+            size += weight
+        return max(result, super()._send(request), key=lambda outcome: outcome.value) if request else result
 
 
 def find_or_make(
@@ -148,7 +182,7 @@ def _resource(config: InstrumentConfig, environment: str | None) -> Resource:
     own = {semconv.ENVIRONMENT: environment} if environment else {}
     if config.service_name is not None:
         own[semconv.SERVICE_NAME] = config.service_name
-    return Resource.create(own)
+    return well_formed_resource(Resource.create(own))
 
 
 def _export_from(provider: Any, config: InstrumentConfig) -> BoundedProcessor | None:

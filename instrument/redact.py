@@ -7,74 +7,28 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ..errors import ConfigError
+from .personal_data import KINDS
 
 log = logging.getLogger(__name__)
 
 WITHHELD = "[withheld: redaction failed]"
 TextRule = Callable[[str], str]
 
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
-_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w])")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b")
-_PHONE = re.compile(r"(?<![\w.+-])(?:\+|00)?\(?\d{1,4}\)?(?:[ ./-]?\(?\d{2,4}\)?){2,4}(?![\w-]|\.\d)")
-_API_KEY = re.compile(
-    r"\b(?:sk-[A-Za-z0-9_-]{16,}|(?:gh[pousr]|github_pat)_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{20,}"
-    r"|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|xox[abprs]-[A-Za-z0-9-]{10,}|hf_[A-Za-z0-9]{30,}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"
-)
+BUILT_IN: dict[str, TextRule] = {name: kind.mask for name, kind in KINDS.items()}
 
-
-def luhn_valid(digits: str) -> bool:
-    """Whether the digits pass the check of ISO/IEC 7812-1, which card numbers do."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 if place % 2 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
-
-
-def iban_valid(text: str) -> bool:
-    """Whether the account number passes the modulo-97 check of ISO 13616."""
-    compact = text.replace(" ", "")
-    if not 15 <= len(compact) <= 34:
-        return False
-    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1
-
-
-def _mask_card(match: re.Match[str]) -> str:
-    digits = re.sub(r"\D", "", match.group())
-    return "[CARD]" if luhn_valid(digits) else match.group()
-
-
-def _mask_iban(match: re.Match[str]) -> str:
-    return "[IBAN]" if iban_valid(match.group()) else match.group()
-
-
-def _mask_phone(match: re.Match[str]) -> str:
-    # Seven digits at least and some mark of a telephone number: order numbers and years stay readable.
-    text = match.group()
-    digits = sum(char.isdigit() for char in text)
-    marked = text.startswith(("+", "00")) or any(char in " ()./-" for char in text)
-    return "[PHONE]" if marked and 7 <= digits <= 15 and not _DATE.fullmatch(text) else text
-
-
-_DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}|\d{4}-\d{4}")
-
-# In this order: an IBAN or a card number must not be half eaten as a telephone number.
-BUILT_IN: dict[str, TextRule] = {
-    "api_key": lambda text: _API_KEY.sub("[API_KEY]", text),
-    "email": lambda text: _EMAIL.sub("[EMAIL]", text) if "@" in text else text,
-    "iban": lambda text: _IBAN.sub(_mask_iban, text),
-    "card": lambda text: _CARD.sub(_mask_card, text),
-    "phone": lambda text: _PHONE.sub(_mask_phone, text),
-}
-
-# Values under these keys are names and references that the conventions define, not content.
-_STRUCTURE = frozenset({"type", "role", "id", "finish_reason", "modality", "mime_type", "sha256"})
+# Words of the message schemas that tell parts and roles apart. They stand as they are where the schemas have them, as
+# long as they are words; everywhere else they are the app's own.
+_STRUCTURE = frozenset({"type", "role", "finish_reason", "modality", "mime_type", "sha256"})
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,39}(?:[-/][a-z0-9.+_-]{1,60})?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ITEMS_WITH_STRUCTURE = 2  # messages, and the parts in them
+_MAX_DEPTH = 100
 
 
 class Redactor:
@@ -91,29 +45,88 @@ class Redactor:
                 text = rule(text)
             if not isinstance(text, str):
                 raise TypeError(f"a redaction rule returned {type(text).__name__}, not str")
-        except Exception as error:  # noqa: BLE001 - any fault of a rule withholds the text
-            if not self._complained:
-                self._complained = True
-                log.warning("a redaction rule failed (%s: %s); content is withheld", type(error).__name__, error)
+        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 - any fault of a rule withholds the text
+            self._complain(error)
             return WITHHELD
         return text
 
     def value(self, value: Any) -> Any:
-        """The same value with every text and number in it redacted; containers are copied, never changed."""
+        """The same value with every text, key, number and byte string redacted; containers are copied, never changed."""
+        return self._safely(self._any, value)
+
+    def messages(self, value: Any) -> Any:
+        """The same for GenAI messages, parts or definitions, whose own keys and words tell them apart and stay."""
+        return self._safely(self._structured, value, _ITEMS_WITH_STRUCTURE)
+
+    def _safely(self, redact: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return redact(*args)
+        except Exception as error:  # noqa: BLE001 - what cannot be walked through is withheld
+            self._complain(error)
+            return WITHHELD
+
+    def _structured(self, value: Any, levels: int) -> Any:
+        if levels and isinstance(value, (list, tuple)):
+            return [self._structured(item, levels) for item in value]
+        if not levels or not isinstance(value, dict):
+            return self._any(value)
+        return {
+            key if isinstance(key, str) and _WORD.fullmatch(key) else self._key(key): self._field(key, item, levels)
+            for key, item in value.items()
+        }
+
+    def _field(self, key: Any, item: Any, levels: int) -> Any:
+        if key == "parts":
+            return self._structured(item, levels - 1)
+        if key in _STRUCTURE and isinstance(item, str) and (_WORD.fullmatch(item) or _DIGEST.fullmatch(item)):
+            return item
+        return self._any(item)
+
+    def _any(self, value: Any, depth: int = 0) -> Any:
+        if depth > _MAX_DEPTH:
+            return WITHHELD
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, dict):
-            return {
-                key: item if key in _STRUCTURE and isinstance(item, str) else self.value(item)
-                for key, item in value.items()
-            }
-        if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)):
             # A card number given as a number is one all the same.
             masked = self.text(str(value))
             return value if masked == str(value) else masked
-        return value
+        if isinstance(value, Mapping):
+            return self._mapping(value, depth)
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self._any(item, depth + 1) for item in value]
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._bytes(bytes(value))
+        # Anything else as it would be written: what is not looked into could say anything.
+        return self._any(msgspec.to_builtins(value, enc_hook=repr, str_keys=True), depth + 1)
+
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+        made: dict[Any, Any] = {}
+        for key, item in value.items():
+            masked = name = self._key(key)
+            while name in made:
+                # Two keys may look alike once they are masked; none may cost the other's value.
+                name = f"{masked} ({sum(str(one).startswith(str(masked)) for one in made) + 1})"
+            made[name] = self._any(item, depth + 1)
+        return made
+
+    def _key(self, key: Any) -> Any:
+        return key if isinstance(key, bool) or key is None else self._any(key)
+
+    def _bytes(self, value: bytes) -> str:
+        try:
+            return self.text(value.decode())
+        except UnicodeDecodeError:
+            # No text: nothing in it can be told apart, so only its size is said.
+            return f"[{len(value)} bytes]"
+
+    def _complain(self, error: BaseException) -> None:
+        if not self._complained:
+            self._complained = True
+            # The exception's own text may quote what was to be masked.
+            log.warning("a redaction rule failed (%s); content is withheld", type(error).__name__)
 
 
 def make_redactor(option: Any) -> Redactor | None:

@@ -9,7 +9,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
-def guarded(function: Callable[..., Any], *args: Any) -> Any:
+def safe_call(function: Callable[..., Any], *args: Any) -> Any:
     """The function's result, None when it failed: a fault of ours is logged for us and hidden from the app."""
     try:
         return function(*args)

@@ -81,6 +81,8 @@ CACHE_WRITE_1H_TOKENS = "evalspan.usage.cache_write_1h.input_tokens"  # the part
 CACHED_AUDIO_TOKENS = "evalspan.usage.cache_read.audio.input_tokens"  # the part of the cached tokens that is audio
 WEB_SEARCHES = "evalspan.usage.web_searches"  # run by the provider during the call
 FILE_SEARCHES = "evalspan.usage.file_searches"  # of the provider's own storage
+SERVER_TOOL_PREFIX = "evalspan.usage.server_tool."  # uses of any other tool of the provider's, by the API's name of it
+INFERENCE_GEO = "evalspan.inference_geo"  # where the provider was told to compute, when it says so
 SERVICE_TIER = "evalspan.service_tier"  # what served the call: standard, flex, priority, batch, fast
 REPORTED_COST_USD = "evalspan.reported_cost_usd"  # what a gateway says that the call cost
 
@@ -105,6 +107,7 @@ SAMPLE_RULE = "evalspan.sample_rule"
 CONTENT_DROPPED = "evalspan.content_dropped"  # by the content policy: true
 ABANDONED = "evalspan.stream.abandoned"  # nobody read the response to its end
 RESPONSE_STATUS = "evalspan.response.status"  # of a run that is still going: queued, in_progress
+NESTED_CALL = "evalspan.nested_call"  # on a framework's span of a model call: a span of ours inside has its tokens
 KEEP = "evalspan.keep"  # a span with this set to true is always kept
 INPUT_VALUE = "evalspan.input"  # arguments of an observed function, JSON
 OUTPUT_VALUE = "evalspan.output"  # result of an observed function, JSON
@@ -129,3 +132,6 @@ OPERATION_RETRIEVAL = "retrieval"
 OPERATION_TOOL = "execute_tool"
 OPERATION_AGENT = "invoke_agent"
 OPERATION_WORKFLOW = "invoke_workflow"
+
+# Operations that are calls of a model; everything else contains them or stands beside them
+MODEL_OPERATIONS = frozenset((OPERATION_CHAT, OPERATION_GENERATE, OPERATION_COMPLETION, OPERATION_EMBEDDINGS))

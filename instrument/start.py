@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import sys
 import threading
@@ -16,16 +15,17 @@ from ..errors import UsageError
 from . import config as settings
 from .config import InstrumentConfig, RedactOption
 from .content import ContentPolicy
+from .exit_hooks import close_at_exit, forget
 from .foreign_spans import ForeignContent
 from .frameworks.activation import Activation, activate, deactivate
 from .frameworks.coverage import LibraryCoverage, coverage
 from .frameworks.selection import FrameworksOption, select
-from .libraries.call_span import Tracing
 from .libraries.coexistence import switched_on
 from .libraries.hooks import HOOKS
 from .metrics import ClientMetrics, make_meter_provider
 from .provider import EXIT_SECONDS, BoundedProcessor, find_or_make, fitting_bytes
-from .threads import carry_context, stop_carrying
+from .threads import patch_threading, unpatch_threading
+from .tracing import Tracing
 
 if TYPE_CHECKING:
     from .events import Events
@@ -65,8 +65,12 @@ class Handle:
 
     @property
     def dropped(self) -> int:
-        """Spans dropped because the queue was full."""
-        return self._processor.dropped if self._processor is not None else 0
+        """Spans and scores that were not delivered: the queue was full, or the collector was away or refused them.
+
+        What is still on its way, or tried again, is not among them before `shutdown`.
+        """
+        spans = self._processor.dropped if self._processor is not None else 0
+        return spans + (self._events.dropped if self._events is not None else 0)
 
     def coverage(self) -> dict[str, LibraryCoverage]:
         """Every LLM library that is installed here, by name: its release, who traces it, whether a call was seen."""
@@ -83,9 +87,9 @@ class Handle:
     def shutdown(self, timeout_s: float = 5.0) -> None:
         """Takes the hooks out, sends what waits and stops our export; the tracer provider itself goes on."""
         if _handle is self:
-            take_out_hooks()
+            uninstall()
         _in_time(self._close, timeout_s)
-        atexit.unregister(self._close)
+        forget(self._close)
 
     def events(self) -> Events:
         """Where scores go; made at the first one, because few processes send any."""
@@ -138,7 +142,7 @@ def init(
 
     Joins the tracer provider that is there or makes one that exports OTLP over HTTP to `endpoint` (else to
     OTEL_EXPORTER_OTLP_ENDPOINT, else to http://localhost:4318). A second call changes nothing and returns the first
-    handle. OTEL_SDK_DISABLED=true makes it do nothing at all.
+    handle. OTEL_SDK_DISABLED=true makes it do nothing but say so.
 
     Args:
         service_name: `service.name` of the spans; default OTEL_SERVICE_NAME.
@@ -173,16 +177,17 @@ def init(
             max_content_bytes=max_content_bytes,
         )
         if settings.sdk_disabled():
+            log.warning("OTEL_SDK_DISABLED is true: evalspan traces nothing")
             return Handle(config, None, None)
         provider, processor = find_or_make(config, tracer_provider, environment=environment)
         _handle = Handle(config, provider, processor, logger_provider)
-        _handle.tracing = switch_on(libraries, config, provider, _handle.events)
+        _handle.tracing = activate_libraries(libraries, config, provider, _handle.events)
         _handle.foreign_content = add_foreign_content(provider, _handle.tracing.policy)
         _handle.activation = activate(chosen, config, provider)
         if threads:
-            carry_context()
+            patch_threading()
         # At exit no thread can be started any more, so this closes directly; the processor keeps to its own limit.
-        atexit.register(_handle._close)  # noqa: SLF001 - same module
+        close_at_exit(_handle._close)  # noqa: SLF001 - same module
         return _handle
 
 
@@ -191,7 +196,7 @@ def current() -> Handle | None:
     return _handle if _handle is not None and not _handle._stopped else None  # noqa: SLF001 - same module
 
 
-def switch_on(
+def activate_libraries(
     libraries: Iterable[str], config: InstrumentConfig, provider: Any, events: Callable[[], Events]
 ) -> Tracing:
     """Puts the hooks of these SDKs in place, sending spans to the provider; returns what other spans may use."""
@@ -227,10 +232,10 @@ def uninstrument() -> None:
     handle = _handle
     if handle is not None:
         handle.shutdown()
-    take_out_hooks()
+    uninstall()
 
 
-def take_out_hooks() -> None:
+def uninstall() -> None:
     """Restores every function that was wrapped; spans that are open still end."""
     global _handle
     for hooks in HOOKS.values():
@@ -238,7 +243,7 @@ def take_out_hooks() -> None:
     deactivate()
     if _handle is not None and _handle.foreign_content is not None:
         _handle.foreign_content.active = False
-    stop_carrying()
+    unpatch_threading()
     _handle = None
 
 

@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from typing import Any
 
-from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.context import Context, attach, get_current
 
-from .safe_call import guarded
+from .current_context import reset
+from .safe_call import safe_call
 
 _placed: list[tuple[Any, str, Any, Any]] = []
 
 
-def carry_context() -> None:
+def patch_threading() -> None:
     """Wraps `Thread.start` and `ThreadPoolExecutor.submit`; not where OpenTelemetry's own instrumentation did."""
     if _placed or "opentelemetry.instrumentation.threading" in sys.modules:
         return
@@ -27,7 +28,7 @@ def carry_context() -> None:
         _placed.append((owner, name, original, placed))
 
 
-def stop_carrying() -> None:
+def unpatch_threading() -> None:
     """Restores what still has our wrapper on the outside."""
     while _placed:
         owner, name, original, placed = _placed.pop()
@@ -37,19 +38,19 @@ def stop_carrying() -> None:
 
 def in_context(context: Context, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Calls the function in the context."""
-    token = guarded(attach, context)
+    token = safe_call(attach, context)
     try:
         return function(*args, **kwargs)
     finally:
         if token is not None:
-            guarded(detach, token)
+            safe_call(reset, token)
 
 
 def _start(original: Any) -> Any:
     def start(thread: Any, *args: Any, **kwargs: Any) -> Any:
-        context = guarded(get_current)
+        context = safe_call(get_current)
         if context:
-            guarded(_carry, thread, context)
+            safe_call(_carry, thread, context)
         return original(thread, *args, **kwargs)
 
     return start
@@ -69,7 +70,7 @@ def _carry(thread: Any, context: Context) -> None:
 def _submit(original: Any) -> Any:
     def submit(executor: Any, *args: Any, **kwargs: Any) -> Any:
         # Always, also without a context of our own: a pool's threads keep that of whoever made them.
-        context = guarded(get_current)
+        context = safe_call(get_current)
         if context is None or not args:
             return original(executor, *args, **kwargs)
         function, *rest = args

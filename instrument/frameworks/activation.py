@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from ..config import InstrumentConfig
-from ..safe_call import guarded
+from ..safe_call import safe_call
 from .adjustments import ADJUSTMENTS
 from .content_setting import ContentSetting
 from .installed import Installed, installed_for, version_of
@@ -47,7 +47,7 @@ class State:
         """Takes out what we put in."""
         self.patches.restore()
         if self.ours is not None:
-            guarded(self.ours.uninstrument)
+            safe_call(self.ours.uninstrument)
             self.ours = None
 
 
@@ -159,7 +159,7 @@ class Activation:
             state.note = f"{candidate} failed ({type(error).__name__}: {error})"
             return False
         if not candidate.running() or not _is_attached(state.framework.proof):
-            guarded(instrumentor.uninstrument)
+            safe_call(instrumentor.uninstrument)
             state.note = f"{candidate} did not attach itself"
             return False
         state.ours = instrumentor
@@ -169,7 +169,7 @@ class Activation:
 
     def _adjust(self, state: State, instrumentor: Any) -> None:
         if (adjustment := ADJUSTMENTS.get(state.framework.name)) is not None:
-            guarded(adjustment, instrumentor, state.patches)
+            safe_call(adjustment, instrumentor, state.patches)
 
     def _traced(self, state: State, candidate: Installed, by: str) -> None:
         state.traced_by, state.note, state.scopes = by, "", (candidate.module,)
@@ -213,7 +213,7 @@ def _report(state: State) -> None:
     if not framework.carries_calls and not framework.extra and not state.note:
         return
     if framework.name == "bedrock" and not state.note:
-        guarded(_wait_for_bedrock, state)
+        safe_call(_wait_for_bedrock, state)
         return
     log.warning("%s", untraced_line(state))
 
@@ -288,7 +288,7 @@ def _watch(module: str) -> None:
 
 def _tell(module: str, _: Any) -> None:
     if _current is not None:
-        guarded(_current.imported, module)
+        safe_call(_current.imported, module)
 
 
 def _is_whole(module: str, just_now: str | None) -> bool:
@@ -307,7 +307,7 @@ def _see_others_come() -> None:
     @wraps(original)
     def instrument(instrumentor: Any, *args: Any, **kwargs: Any) -> Any:
         if _current is not None:
-            guarded(_current.leave_to, instrumentor)
+            safe_call(_current.leave_to, instrumentor)
         return original(instrumentor, *args, **kwargs)
 
     instrument._evalspan = True  # type: ignore[attr-defined] # noqa: SLF001 - marks our own function

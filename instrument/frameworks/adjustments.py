@@ -13,7 +13,7 @@ from opentelemetry.context import attach, get_current
 
 from .. import semconv
 from ..decorators import observe
-from ..safe_call import guarded
+from ..safe_call import safe_call
 from .claude_messages import ClaudeCalls
 from .patches import Patches
 from .policy import set_content
@@ -80,7 +80,7 @@ def smolagents(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
             except BaseException:
                 left = trace.get_current_span()
                 if left is not trace.get_current_span(before):
-                    guarded(left.end)
+                    safe_call(left.end)
                     attach(before)
                 raise
 
@@ -121,11 +121,11 @@ def _autogen_agent(original: Any) -> Any:
     async def on_messages_stream(self: Any, messages: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         span = trace.get_current_span()
         asked = [{"role": "user", "parts": [_text(message)]} for message in messages or ()]
-        guarded(set_content, span, semconv.OPERATION_AGENT, {semconv.INPUT_MESSAGES: asked})
+        safe_call(set_content, span, semconv.OPERATION_AGENT, {semconv.INPUT_MESSAGES: asked})
         async for item in original(self, messages, *args, **kwargs):
             if (said := getattr(item, "chat_message", None)) is not None:
                 answer = [{"role": "assistant", "parts": [_text(said)], "finish_reason": "stop"}]
-                guarded(set_content, span, semconv.OPERATION_AGENT, {semconv.OUTPUT_MESSAGES: answer})
+                safe_call(set_content, span, semconv.OPERATION_AGENT, {semconv.OUTPUT_MESSAGES: answer})
             yield item
 
     return on_messages_stream
@@ -134,16 +134,16 @@ def _autogen_agent(original: Any) -> Any:
 def _autogen_tool(original: Any) -> Any:
     async def run(self: Any, args: Any, *rest: Any, **kwargs: Any) -> Any:
         span = trace.get_current_span()
-        guarded(set_content, span, semconv.OPERATION_TOOL, {semconv.TOOL_ARGUMENTS: guarded(args.model_dump)})
+        safe_call(set_content, span, semconv.OPERATION_TOOL, {semconv.TOOL_ARGUMENTS: safe_call(args.model_dump)})
         result = await original(self, args, *rest, **kwargs)
-        guarded(set_content, span, semconv.OPERATION_TOOL, {semconv.TOOL_RESULT: result})
+        safe_call(set_content, span, semconv.OPERATION_TOOL, {semconv.TOOL_RESULT: result})
         return result
 
     return run
 
 
 def _text(message: Any) -> dict[str, str]:
-    return {"type": "text", "content": str(guarded(message.to_text) or "")}
+    return {"type": "text", "content": str(safe_call(message.to_text) or "")}
 
 
 ADJUSTMENTS: dict[str, Adjustment] = {

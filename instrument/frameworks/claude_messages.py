@@ -9,7 +9,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from .. import semconv
 from ..context import current_attributes
-from ..safe_call import guarded
+from ..safe_call import safe_call
 from .policy import current_tracing
 
 _STATES = 64  # sessions that are followed at the same time; the oldest is forgotten
@@ -40,7 +40,7 @@ class ClaudeCalls:
 
         def parse_message(data: Any, *args: Any, **kwargs: Any) -> Any:
             message = original(data, *args, **kwargs)
-            guarded(self.heard, message, data)
+            safe_call(self.heard, message, data)
             return message
 
         return parse_message

@@ -1,14 +1,24 @@
-"""Other instrumentations of the same SDKs: where one is at work we stand back, and say so once."""
+"""Other instrumentations: who else traces the same SDK, and whose span stands for the same call.
+
+Decided by what is switched on and by what the current span says of itself, never by the beginning of a name:
+
+- while another instrumentation of the *SDK* is switched on, we stand back and say so once;
+- inside a *framework's* span of the call ours is made, because it knows the content and the tokens as the API gave
+  them; theirs keeps its place in the tree and is marked, so that the call counts once;
+- any other span (an agent, a tool, a workflow, a request) changes nothing.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from .. import semconv
+from ..current_context import SPAN_KEY
+from .framework_runs import span_of_run
 
 log = logging.getLogger(__name__)
 
@@ -30,28 +40,21 @@ _INSTRUMENTORS: dict[str, frozenset[str]] = {
         )
     ),
 }
-# Scopes of spans that already stand for the call when they are current.
-_SCOPES = (
-    "opentelemetry.util.genai",
-    "opentelemetry.instrumentation.genai.",
-    "opentelemetry.instrumentation.openai",
-    "opentelemetry.instrumentation.anthropic",
-    "openinference.instrumentation.openai",
-    "openinference.instrumentation.anthropic",
-)
-# Operations of theirs that calls are made inside of: such a span stands for something larger than a call.
-_LARGER = frozenset(
-    (semconv.OPERATION_AGENT, semconv.OPERATION_WORKFLOW, semconv.OPERATION_TOOL, semconv.OPERATION_RETRIEVAL, "plan")
+# By which attribute a dialect says that a span is a call of a model, and the values that say so.
+_MODEL_CALLS: tuple[tuple[str, frozenset[str]], ...] = (
+    (semconv.OPERATION, semconv.MODEL_OPERATIONS),
+    ("openinference.span.kind", frozenset(("LLM", "EMBEDDING"))),
+    ("llm.request.type", frozenset(("chat", "completion", "embedding", "embeddings"))),
+    ("traceloop.span.kind", frozenset(("llm", "embedding"))),
+    ("langfuse.observation.type", frozenset(("generation", "embedding"))),
+    ("langsmith.span.kind", frozenset(("llm",))),
+    ("mlflow.spanType", frozenset(('"LLM"', '"CHAT_MODEL"', '"EMBEDDING"'))),
 )
 _said: set[tuple[str, str]] = set()
 
 
-def traced_by_another(library: str, context: Context) -> bool:
-    """Whether another instrumentation has a span for this very call, or is switched on for the SDK."""
-    scope = span_of_another(context)
-    if scope is not None:
-        _say(library, next((module for module in _INSTRUMENTORS[library] if scope.startswith(module)), scope))
-        return True
+def traced_by_another(library: str) -> bool:
+    """Whether another instrumentation of this SDK is switched on."""
     module = switched_on(library)
     if module is not None:
         _say(library, module)
@@ -63,14 +66,34 @@ def switched_on(library: str) -> str | None:
     return next((module for module in _INSTRUMENTORS[library] & sys.modules.keys() if _is_on(module)), None)
 
 
-def span_of_another(context: Context) -> str | None:
-    """The scope of the current span when it is another instrumentation's for the call that is being made."""
-    span = get_current_span(context)
-    scope = None if span is INVALID_SPAN else getattr(span, "instrumentation_scope", None)
-    if scope is None or not scope.name.startswith(_SCOPES):
-        return None
-    attributes = getattr(span, "attributes", None) or {}
-    return None if attributes.get(semconv.OPERATION) in _LARGER else str(scope.name)
+def says_model_call(span: Any) -> bool:
+    """Whether a span says of itself, in any dialect, that it stands for a call of a model."""
+    attributes = getattr(span, "attributes", None)
+    if not attributes:
+        return False
+    return any(attributes.get(name) in values for name, values in _MODEL_CALLS)
+
+
+def in_framework_span(context: Context) -> Context:
+    """The context in which our span of a call starts, after the framework's own span of that call was marked."""
+    run = span_of_run(context)
+    span: Any = run.span if run is not None else context.get(SPAN_KEY)
+    if span is None or _is_ours(span):
+        return context
+    if (run is not None and run.is_model_call) or says_model_call(span):
+        span.set_attribute(semconv.NESTED_CALL, True)
+    return context if run is None else Context({**context, SPAN_KEY: span})
+
+
+def in_run(context: Context) -> Context:
+    """The context in which a span of the app's own starts: inside the framework's span of what is running."""
+    run = span_of_run(context)
+    return context if run is None else Context({**context, SPAN_KEY: run.span})
+
+
+def _is_ours(span: Any) -> bool:
+    scope = getattr(span, "instrumentation_scope", None)
+    return scope is not None and (scope.name == "evalspan" or scope.name.startswith("evalspan."))
 
 
 def _is_on(module: str) -> bool:

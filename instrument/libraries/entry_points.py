@@ -28,13 +28,13 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        from ..start import switch_on
+        from ..start import activate_libraries
 
         if settings.sdk_disabled() or HOOKS[self.library].tracing is not None:
             return
         provider = kwargs.get("tracer_provider") or trace.get_tracer_provider()
         config = settings.from_environment()
-        switch_on([self.library], config, provider, partial(_events, config))
+        activate_libraries([self.library], config, provider, partial(_events, config))
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ARG002 - the base class's signature
         HOOKS[self.library].deactivate()

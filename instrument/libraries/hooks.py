@@ -12,17 +12,18 @@ from functools import wraps
 from importlib import import_module
 from typing import Any
 
-from opentelemetry.context import detach, get_current, get_value
+from opentelemetry.context import get_value
 
-from ..safe_call import guarded
+from ..current_context import reset
+from ..safe_call import safe_call
+from ..tracing import Tracing
 from .anthropic import calls as anthropic
-from .anthropic.native_spans import leave_to_us
-from .call_span import CURRENT_CALL, Recorder, Tracing
-from .call_start import Library, enter
+from .anthropic.native_spans import suppress_native_span
+from .call_span import CURRENT_CALL, CallSpan, async_relay, attach, is_read, on_closed, on_parsed, reading, relay
+from .call_start import enter
 from .coexistence import traced_by_another
 from .openai import calls as openai
-from .responses import closed_late, follow, is_read, parsed_late
-from .streams import async_stream_hook, stream_hook
+from .surface import Library
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Hooks:
             return
         try:
             self._place(module.__name__)
-            traced_by_another(self.library.NAME, get_current())  # says so now, not at the first call
+            traced_by_another(self.library.NAME)  # says so now, not at the first call
         except Exception as error:  # noqa: BLE001 - whatever it is, the import goes on
             self.deactivate()
             version = getattr(module, "__version__", "unknown")
@@ -92,7 +93,7 @@ class Hooks:
             if (others := sys.modules.get("opentelemetry.instrumentation.instrumentor")) is not None:
                 self._wrap(others.BaseInstrumentor, "uninstrument", self._another_leaves)
         else:
-            self._wrap(client, "start_api_call_span", leave_to_us, optional=True)
+            self._wrap(client, "start_api_call_span", suppress_native_span, optional=True)
 
     def _wrap(self, owner: Any, name: str, hook: Callable[[Any], Any], *, optional: bool = False) -> None:
         original = vars(owner).get(name)
@@ -108,7 +109,7 @@ class Hooks:
     def _another_leaves(self, original: Any) -> Any:
         def uninstrument(instrumentor: Any, *args: Any, **kwargs: Any) -> Any:
             result = original(instrumentor, *args, **kwargs)
-            guarded(self.uncover)
+            safe_call(self.uncover)
             return result
 
         return uninstrument
@@ -125,39 +126,59 @@ class Hooks:
 
     def _request(self, original: Any) -> Any:
         def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-            call = guarded(enter, self.library, self.tracing, client, args, kwargs)
-            if call is None:
+            entered = safe_call(enter, self.library, self.tracing, client, args, kwargs)
+            if entered is None:
                 return original(client, *args, **kwargs)
-            recorder, token = call
+            call, token = entered
             try:
                 result = original(client, *args, **kwargs)
             except BaseException as error:
-                guarded(detach, token)
-                guarded(recorder.finish, None, error)
+                safe_call(reset, token)
+                safe_call(call.finish, None, error)
                 raise
-            guarded(detach, token)
-            guarded(follow, recorder, result)
+            safe_call(reset, token)
+            safe_call(attach, call, result)
             return result
 
         return request
 
     def _async_request(self, original: Any) -> Any:
         async def request(client: Any, *args: Any, **kwargs: Any) -> Any:
-            call = guarded(enter, self.library, self.tracing, client, args, kwargs)
-            if call is None:
+            entered = safe_call(enter, self.library, self.tracing, client, args, kwargs)
+            if entered is None:
                 return await original(client, *args, **kwargs)
-            recorder, token = call
+            call, token = entered
             try:
                 result = await original(client, *args, **kwargs)
             except BaseException as error:
-                guarded(detach, token)
-                guarded(recorder.finish, None, error)
+                safe_call(reset, token)
+                safe_call(call.finish, None, error)
                 raise
-            guarded(detach, token)
-            guarded(follow, recorder, result)
+            safe_call(reset, token)
+            safe_call(attach, call, result)
             return result
 
         return request
+
+
+def stream_hook(original: Any) -> Any:
+    """Wraps `Stream.__stream__`: every event passes through our relay on its way to the app, unchanged."""
+
+    def stream_events(stream: Any, *args: Any, **kwargs: Any) -> Any:
+        events = original(stream, *args, **kwargs)
+        return safe_call(reading, relay, events, stream.response) or events
+
+    return stream_events
+
+
+def async_stream_hook(original: Any) -> Any:
+    """Wraps `AsyncStream.__stream__`."""
+
+    def stream_events(stream: Any, *args: Any, **kwargs: Any) -> Any:
+        events = original(stream, *args, **kwargs)
+        return safe_call(reading, async_relay, events, stream.response) or events
+
+    return stream_events
 
 
 def parse_hook(original: Any) -> Any:
@@ -165,7 +186,7 @@ def parse_hook(original: Any) -> Any:
 
     def parse(response: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(response, *args, **kwargs)
-        guarded(parsed_late, response, result)
+        safe_call(on_parsed, response, result)
         return result
 
     return parse
@@ -175,9 +196,9 @@ def close_hook(original: Any) -> Any:
     """Wraps `close` of a stream or a raw response."""
 
     def close(response: Any, *args: Any, **kwargs: Any) -> Any:
-        was_read = guarded(is_read, response)
+        was_read = safe_call(is_read, response)
         result = original(response, *args, **kwargs)
-        guarded(closed_late, response, was_read)
+        safe_call(on_closed, response, was_read)
         return result
 
     return close
@@ -187,9 +208,9 @@ def async_close_hook(original: Any) -> Any:
     """The same for asynchronous ones."""
 
     async def close(response: Any, *args: Any, **kwargs: Any) -> Any:
-        was_read = guarded(is_read, response)
+        was_read = safe_call(is_read, response)
         result = await original(response, *args, **kwargs)
-        guarded(closed_late, response, was_read)
+        safe_call(on_closed, response, was_read)
         return result
 
     return close
@@ -199,7 +220,7 @@ def retry_hook(original: Any) -> Any:
     """Wraps what the SDK does before it sends a request again."""
 
     def retry(client: Any, *args: Any, **kwargs: Any) -> Any:
-        guarded(count_retry)
+        safe_call(count_retry)
         return original(client, *args, **kwargs)
 
     return retry
@@ -217,6 +238,6 @@ def below(kind: Any) -> Iterator[Any]:
 
 def count_retry() -> None:
     """Notes that the SDK is about to send the request of the current call again."""
-    recorder = get_value(CURRENT_CALL)
-    if isinstance(recorder, Recorder):
-        recorder.retries += 1
+    call = get_value(CURRENT_CALL)
+    if isinstance(call, CallSpan):
+        call.retries += 1

@@ -26,24 +26,39 @@ SDK_FAULTS: list[Place] = [
     (Span, "set_status"),
     (Span, "end"),
 ]
-# Whatever is not here is made to fail. These are the guard itself, the wrappers that do no more than guarded steps around
-# the app's own call, and the checks of arguments, whose purpose is to raise at the app.
+# Whatever is not here is made to fail. These are the guard itself, the wrappers that do no more than safe calls around
+# the app's own call, what runs between the app's own steps, and the checks of arguments, whose purpose is to raise.
 BOUNDARIES = {
-    "safe_call": {"guarded"},
+    "safe_call": {"safe_call"},
+    "current_context": {"reset", "ContextScope.__init__", "ContextScope.leave"},
     "hooks": {
         *("Hooks._request", "Hooks._async_request", "Hooks._another_leaves"),
-        *("parse_hook", "close_hook", "async_close_hook", "retry_hook"),
+        *("parse_hook", "close_hook", "async_close_hook", "retry_hook", "stream_hook", "async_stream_hook"),
     },
-    "streams": {"stream_hook", "async_stream_hook"},
-    "closing": {"_Watched.__iter__", "_Watched.close", "_AsyncWatched.__aiter__", "_AsyncWatched.aclose"},
-    "native_spans": {"leave_to_us"},
+    "call_span": {"_Watched.__iter__", "_Watched.close", "_AsyncWatched.__aiter__", "_AsyncWatched.aclose"},
+    "native_spans": {"suppress_native_span"},
     "threads": {"_start", "_submit", "in_context"},
+    "stepping": {
+        "stepped",
+        "stepped_async",
+        "_step",
+        "_leave",
+        *(f"Steps.{n}" for n in ("enter", "item", "finished", "failed")),
+    },
     "decorators": {
-        *("span", "observe", "_current", "_end", "_Observed.__init__", "_Observed.wrapper", "_Observed.call"),
-        *("_Observed.begin", "_Observed.end", "_Observed.await_it", "_Observed.iterate", "_Observed.async_generator"),
+        *("span", "observe", "_current", "_enter", "_end", "_Observed.__init__", "_Observed.wrapper", "_Observed.call"),
+        *("_Observed.begin", "_Observed.end", "_Observed.await_it", "_Observed.steps"),
+        *(f"_ObservedSteps.{name}" for name in ("__init__", "enter", "item", "finished", "failed")),
     },
     "context": {"context", "_attributes", "ContextAttributes.on_start", "ContextAttributes.on_end"},
-    "suppression": {"suppress"},
+    "suppression": {
+        "suppress.__init__",
+        "suppress.__enter__",
+        "suppress.__exit__",
+        "suppress.__call__",
+        "_without_spans",
+        "_Suppressed.enter",
+    },
     "feedback": {"score", "_check", "_target", "_number"},
     "provider": {"BoundedProcessor.on_start", "BoundedProcessor.on_end"},
 }

@@ -17,7 +17,8 @@ import evalspan
 from evalspan.errors import ConfigError
 from evalspan.instrument import semconv
 from evalspan.instrument.content import to_json
-from evalspan.instrument.redact import BUILT_IN, WITHHELD, iban_valid, luhn_valid, make_redactor
+from evalspan.instrument.personal_data import iban_valid, luhn_valid
+from evalspan.instrument.redact import BUILT_IN, WITHHELD, make_redactor
 
 from ..scripted import ScriptedServer
 from .conftest import Spans

@@ -228,6 +228,6 @@ def test_no_fault_of_ours_reaches_the_apps_threads(server: ScriptedServer, every
 def test_the_injection_covers_the_instrumentation() -> None:
     found = {named(owner, name) for owner, name in FUNCTIONS}
     assert len(INJECTED) > 180
-    assert {("call_span", "Recorder.finish"), ("recording", "Recorder.ended"), ("streams", "relay")} <= found
+    assert {("call_span", "CallSpan.finish"), ("call_span", "CallSpan.ended"), ("call_span", "relay")} <= found
     # Nothing is excepted that is not there any more.
     assert {(module, name) for module, names in BOUNDARIES.items() for name in names} <= found

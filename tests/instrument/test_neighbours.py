@@ -103,11 +103,127 @@ def test_we_stand_back_while_another_instrumentation_is_on_and_say_so_once(serve
     assert len(spans.all()) == 1
 
 
-def test_we_stand_back_inside_a_span_that_stands_for_the_call(server: ScriptedServer, spans: Spans) -> None:
-    tracer = spans.provider.get_tracer("opentelemetry.util.genai.handler")
-    with tracer.start_as_current_span("chat gpt"):
+# Scopes whose names begin like those of instrumentations of the SDKs, and others.
+SCOPES = (
+    "openinference.instrumentation.openai_agents",
+    "opentelemetry.instrumentation.openai_agents",
+    "opentelemetry.instrumentation.anthropic_agents",
+    "opentelemetry.util.genai.handler",
+    "strands.telemetry.tracer",
+    "my.app",
+)
+NO_CALLS: list[dict[str, Any]] = [
+    {},
+    *(
+        {"gen_ai.operation.name": name}
+        for name in ("invoke_agent", "execute_tool", "invoke_workflow", "retrieval", "plan")
+    ),
+    *({"openinference.span.kind": kind} for kind in ("AGENT", "TOOL", "CHAIN", "RETRIEVER", "GUARDRAIL")),
+    {"traceloop.span.kind": "workflow"},
+]
+CALLS: list[dict[str, Any]] = [
+    *({"gen_ai.operation.name": name} for name in ("chat", "text_completion", "generate_content", "embeddings")),
+    *({"openinference.span.kind": kind} for kind in ("LLM", "EMBEDDING")),
+    {"langfuse.observation.type": "generation"},
+]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("attributes", NO_CALLS, ids=str)
+def test_no_span_but_that_of_a_model_call_changes_what_is_traced_inside(
+    scope: str, attributes: dict[str, Any], server: ScriptedServer, spans: Spans
+) -> None:
+    tracer = spans.provider.get_tracer(scope)
+    with tracer.start_as_current_span("outer", attributes=attributes):
         CHAT_CREATE.start(client_of(CHAT_CREATE, server))
-    assert spans.one().name == "chat gpt"
+    ours, outer = spans.all()
+    assert (ours.attributes or {})[semconv.INPUT_TOKENS] == 1234
+    assert ours.parent is not None
+    assert ours.parent.span_id == outer.context.span_id
+    assert dict(outer.attributes or {}) == attributes
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("attributes", CALLS, ids=str)
+def test_a_frameworks_span_of_the_call_keeps_its_place_and_says_that_the_call_is_inside(
+    scope: str, attributes: dict[str, Any], server: ScriptedServer, spans: Spans
+) -> None:
+    tracer = spans.provider.get_tracer(scope)
+    with tracer.start_as_current_span("outer", attributes=attributes):
+        CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+    ours, outer = spans.all()
+    assert (ours.attributes or {})[semconv.INPUT_TOKENS] == 1234
+    assert ours.parent is not None
+    assert ours.parent.span_id == outer.context.span_id
+    assert dict(outer.attributes or {}) == {**attributes, semconv.NESTED_CALL: True}
+
+
+class Handler:
+    """A tracer of callbacks that makes none of its spans current, as OpenInference's for LangChain."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Any] = {}
+
+    def get_span(self, run_id: str) -> Any:
+        return self.open.get(run_id)
+
+
+class CallbackManagerForLLMRun:
+    def __init__(self, run_id: str, handler: Handler) -> None:
+        self.run_id, self.handlers = run_id, [handler]
+
+
+class CallbackManagerForToolRun(CallbackManagerForLLMRun):
+    pass
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
+    module = "openinference.instrumentation.langchain"
+    monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    return Handler()
+
+
+def test_a_framework_span_that_is_never_current_is_the_parent_of_the_call_made_for_its_run(
+    handler: Handler, server: ScriptedServer, spans: Spans
+) -> None:
+    theirs = spans.provider.get_tracer("openinference.instrumentation.langchain")
+
+    def generate(run_manager: Any) -> None:
+        CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+
+    with evalspan.span("request"):
+        handler.open["run"] = theirs.start_span("ChatOpenAI")
+        generate(CallbackManagerForLLMRun("run", handler))
+        handler.open["run"].end()
+        # Its run is over: nothing of it is the parent of anything.
+        generate(CallbackManagerForLLMRun("run", handler))
+    first, outer, second, request = spans.all()
+    assert [span.parent and span.parent.span_id for span in (first, outer, second)] == [
+        outer.context.span_id,
+        request.context.span_id,
+        request.context.span_id,
+    ]
+    assert dict(outer.attributes or {}) == {semconv.NESTED_CALL: True}
+
+
+def test_calls_and_blocks_inside_a_tool_whose_span_is_never_current_are_inside_it(
+    handler: Handler, server: ScriptedServer, spans: Spans
+) -> None:
+    handler.open["run"] = spans.provider.get_tracer("openinference.instrumentation.langchain").start_span("search")
+
+    def tool(run_manager: Any) -> None:
+        with evalspan.span("rank"):
+            CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+
+    tool(CallbackManagerForToolRun("run", handler))
+    handler.open["run"].end()
+    call, rank, outer = spans.all()
+    assert [span.parent and span.parent.span_id for span in (call, rank)] == [
+        rank.context.span_id,
+        outer.context.span_id,
+    ]
+    assert dict(outer.attributes or {}) == {}
 
 
 def test_init_twice_is_one_span(server: ScriptedServer, spans: Spans) -> None:

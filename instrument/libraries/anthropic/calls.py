@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv
-from ..call_span import Accumulator, Attributes, Surface
+from ...tracing import Attributes
 from ..parts import field, fields, listed, message
+from ..surface import Accumulator, Surface
 from .messages import content_parts, input_message, system_parts, tool_definition
 from .stream import MessageStream
 

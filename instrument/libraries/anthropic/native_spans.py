@@ -1,4 +1,4 @@
-"""The anthropic SDK traces itself once a tracer provider exists. One span a call, by this rule:
+"""The anthropic SDK traces itself once a tracer provider exists. One span per call, by this rule:
 
 - a call that we trace makes no native span, so its content is recorded once and no `traceparent` goes to the API;
 - nor does one that another instrumentation traces;
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry.context import get_current, get_value
+from opentelemetry.context import get_current
 
-from ...safe_call import guarded
+from ...current_context import SPAN_KEY
+from ...safe_call import safe_call
 from ...suppression import is_suppressed
 from ..call_span import CURRENT_CALL
-from ..coexistence import span_of_another, switched_on
+from ..coexistence import says_model_call, switched_on
 
 _TRACED_BY_ALL = ".messages.create"
 
@@ -29,11 +30,11 @@ def traces_content_itself(client: Any) -> bool:
     return bool(traces.get("enabled")) and traces.get("content_mode") == "content"
 
 
-def leave_to_us(original: Any) -> Any:
+def suppress_native_span(original: Any) -> Any:
     """Wraps the SDK's own start of a span: None, which it takes for "no span", where another is or none shall be."""
 
     def start_span(*args: Any, **kwargs: Any) -> Any:
-        return None if guarded(another_or_none, args) else original(*args, **kwargs)
+        return None if safe_call(another_or_none, args) else original(*args, **kwargs)
 
     return start_span
 
@@ -41,7 +42,7 @@ def leave_to_us(original: Any) -> Any:
 def another_or_none(args: tuple[Any, ...]) -> bool:
     """Whether the current call has a span of ours or of another instrumentation's, or is to have none."""
     context = get_current()
-    if get_value(CURRENT_CALL, context) is not None or is_suppressed(context) or span_of_another(context) is not None:
+    if context.get(CURRENT_CALL) is not None or is_suppressed(context) or says_model_call(context.get(SPAN_KEY)):
         return True
     # Not all of them make their span the current one; these are the calls that each of them traces.
     options = args[2] if len(args) > 2 else None

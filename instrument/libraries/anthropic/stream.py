@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ... import semconv
-from ..call_span import Attributes
+from ...tracing import Attributes
 from ..parts import field, parsed
 
 if TYPE_CHECKING:

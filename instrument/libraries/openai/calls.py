@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv
-from ..call_span import Surface
+from ..surface import Surface
 from .chat import Chat, Completion
 from .media import Embeddings, Images, Moderations, Speech, Transcriptions
 from .responses import FetchResponse, Responses

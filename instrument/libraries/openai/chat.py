@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv
-from ..call_span import Accumulator, Attributes
+from ...tracing import Attributes
 from ..parts import Message, field, fields, listed, message, text
+from ..surface import Accumulator
 from .chat_stream import ChatStream, CompletionStream
 from .fields import FINISH_REASONS, identity, parameters, usage
 from .messages import input_message, message_parts, tool_definition

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv
-from ..call_span import Attributes
+from ...tracing import Attributes
 from ..parts import Message, Part, fields, message, reasoning, refused, text, tool_call
 from .fields import FINISH_REASONS, identity, usage
 

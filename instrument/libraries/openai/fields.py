@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv
-from ..call_span import Attributes
+from ...tracing import Attributes
 from ..parts import fields
 
 # Parameters whose value is recorded as it was sent; nothing is invented for what was not.

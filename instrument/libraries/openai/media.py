@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv
-from ..call_span import Accumulator, Attributes
+from ...tracing import Attributes
 from ..parts import Part, blob, field, fields, listed, message, text, uri
+from ..surface import Accumulator
 from .fields import identity, usage
 
 

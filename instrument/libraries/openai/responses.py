@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import semconv
-from ..call_span import Accumulator, Attributes
+from ...tracing import Attributes
 from ..parts import (
     Message,
     Part,
@@ -21,6 +21,7 @@ from ..parts import (
     tool_call,
     tool_response,
 )
+from ..surface import Accumulator
 from .fields import identity, parameters, usage
 from .messages import content_part, tool_definition
 

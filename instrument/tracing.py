@@ -1,0 +1,44 @@
+"""What an active instrumentation needs for every span: the tracer, the content policy, metrics and events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from opentelemetry.trace import Span, Tracer
+
+from .content import ContentPolicy
+
+Attributes = dict[str, Any]
+
+
+class Metrics(Protocol):
+    """Where the client metrics of a call go."""
+
+    def wanted(self) -> bool:
+        """Whether anybody collects metrics."""
+
+    def record(self, attributes: Attributes, seconds: float) -> None:
+        """Records the duration, the tokens and the time to the first chunk of one call."""
+
+
+class Tracing:
+    """Made by `init`, read by the hooks and by the app's own spans."""
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        policy: ContentPolicy,
+        *,
+        metrics: Metrics | None = None,
+        event: Callable[[Span, Attributes], None] | None = None,
+    ) -> None:
+        self.tracer = tracer
+        self.policy = policy
+        self.metrics = metrics
+        self.event = event
+
+
+def error_name(error: BaseException) -> str:
+    """A low-cardinality name for `error.type`: the exception's class, the same for both SDKs."""
+    return type(error).__qualname__
