@@ -111,7 +111,7 @@ def _end(session: _Session, total_output: int | None) -> None:
     }
     if tracing.policy.on_span:
         answer = [{"role": "assistant", "parts": session.parts, "finish_reason": "stop"}]
-        found.update(tracing.policy.seal({semconv.OUTPUT_MESSAGES: answer}))
+        found.update(tracing.policy.sanitize({semconv.OUTPUT_MESSAGES: answer}))
     span.set_attributes(found)
     span.end()
 

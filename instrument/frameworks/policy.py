@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import semconv
-from ..libraries.call_span import Tracing
+from ..tracing import Tracing
 
 
 def current_tracing() -> Tracing | None:
@@ -24,4 +24,4 @@ def set_content(span: Any, operation: str, content: dict[str, Any]) -> None:
         return
     content = {name: value for name, value in content.items() if name not in own}
     if tracing.policy.on_span:
-        span.set_attributes(tracing.policy.seal(content))
+        span.set_attributes(tracing.policy.sanitize(content))

@@ -59,7 +59,7 @@ BOUNDARIES = {
         "_without_spans",
         "_Suppressed.enter",
     },
-    "foreign_spans": {"ForeignContent._on_ending", "ForeignContent.on_end"},
+    "foreign_spans": {f"ForeignContent.{name}" for name in ("on_start", "_on_ending", "on_end")},
     "feedback": {"score", "_check", "_target", "_number"},
     "provider": {"BoundedProcessor.on_start", "BoundedProcessor.on_end"},
 }
