@@ -1,7 +1,8 @@
-"""Holds an evaluator against people: how often it catches what they fail, where to cut its score, whether it may gate."""
+"""Calibrates an evaluator against people: how often it catches what they fail, where to cut its score, whether it may gate."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -14,10 +15,12 @@ from ...errors import UsageError
 from ..statistics import Interval, cohen_kappa, krippendorff_alpha, prediction_powered_mean, proportion_interval
 from ..statistics import youden_threshold as youden
 
-LEAST_LABELS = 50  # H08: what a detector needs before production
-LEAST_OF_A_KIND = 10
+MIN_LABELS = 50  # H08: what a detector needs before production
+MIN_PER_CLASS = 10
 QUARTER_DAYS = 91
 PPI_LABELS = 40
+MAX_LABELS_ASKED = 1000
+"""More than these of one class nobody will label: then the answer is that it may not gate."""
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +62,26 @@ class Confusion(msgspec.Struct, frozen=True):
         return _rate(self.caught, self.caught + self.missed)
 
     @property
+    def specificity(self) -> Rate:
+        """Of what people find good, how much the evaluator passes."""
+        return _rate(self.cleared, self.cleared + self.false_alarms)
+
+    @property
+    def informedness(self) -> Interval | None:
+        """95 % interval of Youden's J = recall + specificity - 1, 0 for any evaluator that ignores what it judges.
+
+        Newcombe's method for the sum of two independent proportions (Statistics in Medicine 17, 1998), on Wilson's
+        intervals. None without labels of both kinds.
+        """
+        recall, specificity = self.recall, self.specificity
+        if recall.value is None or specificity.value is None:
+            return None
+        j = recall.value + specificity.value - 1
+        below = math.hypot(recall.value - recall.interval.low, specificity.value - specificity.interval.low)
+        above = math.hypot(recall.interval.high - recall.value, specificity.interval.high - specificity.value)
+        return Interval(max(-1.0, j - below), min(1.0, j + above))
+
+    @property
     def f1(self) -> Rate:
         """F1; its interval is that of caught / (caught + wrong), which F1 grows with."""
         share = _rate(self.caught, self.caught + self.false_alarms + self.missed)
@@ -78,6 +101,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     confusion: Confusion
     precision: Rate
     recall: Rate
+    specificity: Rate
+    informedness: Interval | None
+    """Of Youden's J: an evaluator that knows nothing has 0, whatever the share of failures among the labels."""
     f1: Rate
     agreement: Rate
     kappa: float | None
@@ -97,7 +123,7 @@ def calibrate(
     *,
     direction: str = "higher",
     target_precision: float | None = None,
-    least_labels: int = LEAST_LABELS,
+    min_labels: int = MIN_LABELS,
     at_least: float = 0.6,
     now: datetime | None = None,
 ) -> Calibration:
@@ -106,7 +132,8 @@ def calibrate(
     Several labels of an item count as their majority (a tie is a failure). `threshold` is where the score separates
     good from bad best by Youden, or the mildest cut whose flags reach `target_precision`; how it does on items it was not
     chosen on is in `threshold_holds`, by five-fold cross-validation. The evaluator may gate when there are enough
-    labels of both kinds and precision and recall both have a lower bound of at least `at_least`.
+    labels of both kinds, when precision, recall and specificity all have a lower bound of at least `at_least`, and when
+    it beats chance: precision alone is cleared by the share of failures among the labels.
 
     Raises:
         UsageError: no labels, or labels without verdicts.
@@ -128,7 +155,7 @@ def calibrate(
     passed = [bool(item.passed) for item in judged]
     newest = max((pair.at for pair in pairs if pair.at), default=None)
     age = ((now or datetime.now(UTC)) - newest).total_seconds() / 86400 if newest else None
-    verdict, reasons = _verdict(confusion, least_labels, at_least)
+    verdict, reasons = _verdict(confusion, min_labels, at_least)
     return Calibration(
         verdict=verdict,
         reasons=reasons,
@@ -139,6 +166,8 @@ def calibrate(
         confusion=confusion,
         precision=confusion.precision,
         recall=confusion.recall,
+        specificity=confusion.specificity,
+        informedness=confusion.informedness,
         f1=confusion.f1,
         agreement=_rate(confusion.caught + confusion.cleared, sum(msgspec.structs.astuple(confusion))),
         kappa=cohen_kappa(good, passed) if judged else None,
@@ -255,25 +284,49 @@ def _alpha(pairs: Sequence[Pair]) -> float | None:
     return krippendorff_alpha(table, "ordinal") if twice else None
 
 
-def _verdict(confusion: Confusion, least_labels: int, at_least: float) -> tuple[str, list[str]]:
+def _verdict(confusion: Confusion, min_labels: int, at_least: float) -> tuple[str, list[str]]:
     n = sum(msgspec.structs.astuple(confusion))
-    failed, fine = confusion.caught + confusion.missed, confusion.false_alarms + confusion.cleared
+    sizes = {"failures": confusion.caught + confusion.missed, "good": confusion.false_alarms + confusion.cleared}
+    rarer = min(sizes, key=lambda kind: sizes[kind])
     few = []
-    if n < least_labels:
-        few.append(f"{n} labelled items, {least_labels} are needed")
+    if n < min_labels:
+        few.append(f"{n} labelled items, {min_labels} are needed")
     few += [
-        f"only {size} of them are {kind}, {LEAST_OF_A_KIND} are needed"
-        for size, kind in ((failed, "failures"), (fine, "good"))
-        if size < LEAST_OF_A_KIND
+        f"not enough labels of the rarer class: {size} {kind}, {MIN_PER_CLASS - size} more needed"
+        for kind, size in sizes.items()
+        if size < MIN_PER_CLASS
     ]
     if few:
         return "too_few_labels", few
-    weak = [
-        f"{name} is {_percent(rate)}: its lower bound is below {at_least:.0%}"
-        for name, rate in (("precision", confusion.precision), ("recall", confusion.recall))
-        if rate.interval.low < at_least
-    ]
-    return ("may_not_gate", weak) if weak else ("may_gate", [f"precision and recall are above {at_least:.0%}"])
+    rates = {"precision": confusion.precision, "recall": confusion.recall, "specificity": confusion.specificity}
+    weak = {name: rate for name, rate in rates.items() if rate.interval.low < at_least}
+    known = confusion.informedness
+    if known is not None and known.low <= 0:
+        said = f"it does not beat chance: Youden's J is at least {known.low:.2f} and at most {known.high:.2f}"
+        return "may_not_gate", [said, *(_weak(name, rate, at_least) for name, rate in weak.items())]
+    if not weak:
+        return "may_gate", [f"precision, recall and specificity are above {at_least:.0%}, and it beats chance"]
+    # The rate over the rarer class has the widest interval: where it alone is open, labels would settle it.
+    own = {"failures": "recall", "good": "specificity"}[rarer]
+    more = _labels_needed(rates[own], at_least) if set(weak) == {own} else None
+    if more is not None:
+        said = f"not enough labels of the rarer class: {sizes[rarer]} {rarer}, {more} more needed"
+        return "too_few_labels", [f"{said}, if {own} stays at {_percent(rates[own])}"]
+    return "may_not_gate", [_weak(name, rate, at_least) for name, rate in weak.items()]
+
+
+def _weak(name: str, rate: Rate, at_least: float) -> str:
+    return f"{name} is {_percent(rate)}: its lower bound is below {at_least:.0%}"
+
+
+def _labels_needed(rate: Rate, at_least: float) -> int | None:
+    """How many more labels would lift the lower bound over the bar if the rate stays; None when it lies below it."""
+    if rate.value is None or rate.value <= at_least:
+        return None
+    for n in range(rate.n + 1, MAX_LABELS_ASKED + 1):
+        if proportion_interval(math.floor(rate.value * n), n).low >= at_least:
+            return n - rate.n
+    return None
 
 
 def _percent(rate: Rate) -> str:
@@ -285,7 +338,7 @@ def _percent(rate: Rate) -> str:
 def _drift(judged: Sequence[Pair]) -> str:
     """Whether the newer half of the labels agrees less than the older one."""
     dated = sorted((item for item in judged if item.at is not None), key=lambda item: str(item.at))
-    if len(dated) < 4 * LEAST_OF_A_KIND:
+    if len(dated) < 4 * MIN_PER_CLASS:
         return "unknown: fewer than 40 dated labels"
     halves = dated[: len(dated) // 2], dated[len(dated) // 2 :]
     old, new = (_rate(sum(item.good == item.passed for item in half), len(half)) for half in halves)

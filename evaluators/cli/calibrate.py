@@ -12,7 +12,7 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
-from ..calibration.calibrate import LEAST_LABELS, Calibration, Pair, Rate, calibrate, corrected_rate
+from ..calibration.calibrate import MIN_LABELS, Calibration, Pair, Rate, calibrate, corrected_rate
 
 EXIT = {"may_gate": 0, "may_not_gate": 3, "too_few_labels": 4}
 _WORDS = {"pass": True, "good": True, "supported": True, "true": True, "yes": True, "fail": False, "bad": False}
@@ -25,11 +25,11 @@ _WORDS |= {"unsupported": False, "false": False, "no": False, "reasonable_infere
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="JSONL instead of the store: id, label, score or passed."
 )
-@click.option("--good-from", type=float, help="A numeric label from here on is good; without, labels are 0 and 1.")
+@click.option("--good-from", type=float, help="A number as label is good from here on; words such as pass stay verdicts.")
 @click.option("--direction", type=click.Choice(["higher", "lower"]), default="higher", show_default=True)
 @click.option("--target-precision", type=click.FloatRange(0, 1, min_open=True), help="Choose the threshold for this.")
 @click.option("--at-least", type=click.FloatRange(0, 1), default=0.6, show_default=True, help="For the verdict.")
-@click.option("--least-labels", type=click.IntRange(1), default=LEAST_LABELS, show_default=True)
+@click.option("--least-labels", "min_labels", type=click.IntRange(1), default=MIN_LABELS, show_default=True)
 @project_option
 @store_option
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -47,9 +47,10 @@ def calibrate_command(
     format_: str,
     **rules: Any,
 ) -> None:
-    """Confusion, precision, recall and F1 with intervals, kappas, threshold: may this evaluator gate a deployment?
+    """Calibrate an evaluator against human labels: may it gate a deployment?
 
-    Positive is a failure. Exit codes: 0 it may gate, 3 it may not, 4 too few labels to tell.
+    Confusion, precision, recall, specificity and F1 with intervals, kappas, threshold. Positive is a failure. It may
+    gate when all three lower bounds reach --at-least and it beats chance. Exit codes: 0 it may gate, 3 it may not, 4 too few labels to tell.
     """
     if bool(metric) == bool(labels):
         raise UsageError("Say which labels: --metric NAME of the store, or --labels FILE.")
@@ -133,10 +134,11 @@ def _verdict(value: Any) -> bool | None:
 
 
 def _good(label: float, verdict: bool | None, good_from: float | None) -> bool | None:
-    if good_from is not None:
-        return label >= good_from
+    # Words are verdicts already; --good-from is about numbers alone.
     if verdict is not None:
         return verdict
+    if good_from is not None:
+        return label >= good_from
     return bool(label) if label in (0.0, 1.0) else None
 
 
@@ -158,7 +160,7 @@ def _stored(
             item=f"{row['trace_id']}/{row['span_id']}",
             rater=row["author"],
             label=row["label"],
-            good=_good(row["label"], verdicts.get(row["good"]), good_from),
+            good=_good(row["label"], _stored_verdict(row["label"], verdicts.get(row["good"])), good_from),
             score=row["score"],
             passed=verdicts.get(row["passed"]),
             at=row["labelled_at"],
@@ -167,6 +169,11 @@ def _stored(
     ]
     enough = [row for row in corrected if row["labels"] >= 40]
     return pairs, enough[0] if enough else None
+
+
+def _stored_verdict(label: float, verdict: bool | None) -> bool | None:
+    """The verdict where that is all the person gave; beside a grade it is only what the grade was taken for."""
+    return verdict if verdict is not None and label == float(verdict) else None
 
 
 def _told(report: Calibration, corrected: dict[str, Any] | None) -> list[str]:
@@ -210,6 +217,7 @@ def _rates(report: Calibration) -> list[tuple[str, Rate]]:
     return [
         ("precision", report.precision),
         ("recall", report.recall),
+        ("specificity", report.specificity),
         ("F1", report.f1),
         ("agreement", report.agreement),
     ]

@@ -55,6 +55,44 @@ def test_a15_a_good_evaluator_may_gate_and_one_at_chance_may_not() -> None:
     assert any("precision" in reason for reason in chance.reasons)
 
 
+@pytest.mark.parametrize("n", [60, 100, 400])
+@pytest.mark.parametrize("share_bad", [0.3, 0.5, 0.7, 0.8, 0.95])
+@pytest.mark.parametrize("flags", [1.0, 0.95, 0.8, 0.5, 0.2, 0.0])
+def test_an_evaluator_that_ignores_what_it_judges_may_never_gate(n: int, share_bad: float, flags: float) -> None:
+    """Whatever the share of failures among the labels and the share that it fails."""
+    draw = np.random.default_rng(7)
+    made = [
+        Pair(item=str(i), label=float(i >= n * share_bad), good=i >= n * share_bad, passed=bool(draw.random() >= flags))
+        for i in range(n)
+    ]
+    assert calibrate(made).verdict != "may_gate"
+
+
+def test_labels_of_the_rarer_class_that_are_missing_are_counted() -> None:
+    def made(bad: int, good: int, wrong: int) -> list[Pair]:
+        failures = [Pair(item=f"b{i}", label=0, good=False, passed=False) for i in range(bad)]
+        return failures + [Pair(item=f"g{i}", label=1, good=True, passed=i >= wrong) for i in range(good)]
+
+    few = calibrate(made(76, 4, 0))
+    assert few.verdict == "too_few_labels"
+    assert few.reasons == ["not enough labels of the rarer class: 4 good, 6 more needed"]
+    open_ = calibrate(made(80, 12, 3))
+    assert open_.verdict == "too_few_labels"
+    assert "not enough labels of the rarer class: 12 good, " in open_.reasons[0]
+    assert calibrate(made(80, 40, 4)).verdict == "may_gate"
+    assert calibrate(made(80, 40, 20)).verdict == "may_not_gate"
+
+
+LABELS = [("pass", True), ("SUPPORTED", True), (True, True), ("fail", False), (False, False), (5, True), (4.0, True), (3, False), (1, False)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "good"), LABELS)
+def test_good_from_touches_numbers_and_never_words(tmp_path: Path, label: object, good: bool) -> None:
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps({"id": "1", "label": label, "passed": True}))
+    assert [pair.good for pair in read_labels(path, 4)] == [good]
+
+
 def test_h08_fewer_than_fifty_labels_or_one_kind_only_decide_nothing() -> None:
     few = calibrate(pairs(49, 1.0), now=NOW)
     assert (few.verdict, "50" in few.reasons[0]) == ("too_few_labels", True)
