@@ -25,7 +25,9 @@ _WORDS |= {"unsupported": False, "false": False, "no": False, "reasonable_infere
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="JSONL instead of the store: id, label, score or passed."
 )
-@click.option("--good-from", type=float, help="A number as label is good from here on; words such as pass stay verdicts.")
+@click.option(
+    "--good-from", type=float, help="A number as label is good from here on; words such as pass stay verdicts."
+)
 @click.option("--direction", type=click.Choice(["higher", "lower"]), default="higher", show_default=True)
 @click.option("--target-precision", type=click.FloatRange(0, 1, min_open=True), help="Choose the threshold for this.")
 @click.option("--at-least", type=click.FloatRange(0, 1), default=0.6, show_default=True, help="For the verdict.")

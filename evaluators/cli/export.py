@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -31,7 +31,9 @@ def export() -> None:
 @click.option("--against", multiple=True, metavar="FILE", help="Datasets that hold some of the cases already.")
 @click.option("--redact", "rules", default=",".join(RULES), show_default=True, help='What is masked; "" for nothing.')
 @project_option
-@click.option("--limit", default=10_000, show_default=True, type=click.IntRange(1), help="At most so many judgements.")
+@click.option(
+    "--limit", default=10_000, show_default=True, type=click.IntRange(1), help="Maximum number of evaluations read."
+)
 @store_option
 def failures(
     since: str,
@@ -68,7 +70,9 @@ def failures(
         if not found.cases:
             click.echo(f"no new failures in {store.described}", err=True)
     written = _write(found, path, format_)
-    click.echo(_summary(found, written, path, since), err=True)
+    click.echo(_summary(found, written.total, path, since), err=True)
+    for line in written.lines(path):
+        click.echo(line, err=True)
     if format_ == "jsonl" and found.cases:
         click.echo(f"  next: evalspan dataset review {path}", err=True)
 
@@ -111,20 +115,46 @@ def _redactor(rules: str) -> Any:
     return mask
 
 
-def _write(found: Found, path: Path, format_: str) -> int:
-    """Writes the cases and returns how many the file holds now."""
+class Written(NamedTuple):
+    """What became of the file: how many cases it holds, and what was there before."""
+
+    total: int
+    updated: int = 0
+    reviewed: int = 0
+    replaced: bool = False
+
+    def lines(self, path: Path) -> list[str]:
+        """What a person should know, a line each."""
+        said = []
+        if self.updated:
+            said.append(f"  {self.updated} cases that nobody had reviewed were there under the same id: updated")
+        if self.reviewed:
+            said.append(f"  {self.reviewed} reviewed cases were there under the same id: kept as they are")
+        if self.replaced:
+            said.append(f"  {path} was there: replaced")
+        return said
+
+
+def _write(found: Found, path: Path, format_: str) -> Written:
     if format_ != "jsonl":
         from ...queries.exports import write
 
+        existed = path.exists()
         write(format_, path, found.cases)
-        return len(found.cases)
+        return Written(len(found.cases), replaced=existed)
     from ..datasets import Dataset, Example
 
     dataset = Dataset.load(path) if path.exists() else Dataset(path.stem, "regression")
+    updated = reviewed = 0
     for case in found.cases:
-        dataset.add(Example.from_json(case), replace=case["id"] in dataset)
+        there = case["id"] in dataset
+        if there and not dataset[case["id"]].pending:
+            reviewed += 1
+            continue
+        updated += there
+        dataset.add(Example.from_json(case), replace=there)
     dataset.save(path)
-    return len(dataset)
+    return Written(len(dataset), updated, reviewed)
 
 
 def _summary(found: Found, written: int, path: Path, since: str) -> str:

@@ -22,12 +22,18 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         for case in cases
     ]
     write_atomically(path, jsonl(samples))
-    name = path.stem
+    name = _json(path.stem)
+    versioned = _json(f"{path.stem}.regression.v1")
     registry = path.with_suffix(".yaml")
     lines = (
-        f"{name}:\n  id: {name}.regression.v1\n  metrics: [accuracy]\n"
-        f"{name}.regression.v1:\n  class: evals.elsuite.basic.fuzzy_match:FuzzyMatch\n"
-        f"  args:\n    samples_jsonl: {msgspec.json.encode(str(path.resolve())).decode()}\n"
+        f"{name}:\n  id: {versioned}\n  metrics: [accuracy]\n"
+        f"{versioned}:\n  class: evals.elsuite.basic.fuzzy_match:FuzzyMatch\n"
+        f"  args:\n    samples_jsonl: {_json(str(path.resolve()))}\n"
     )
     write_atomically(registry, lines.encode())
     return [path, registry]
+
+
+def _json(text: str) -> str:
+    """The text as YAML reads it, whatever stands in it."""
+    return msgspec.json.encode(text).decode()

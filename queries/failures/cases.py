@@ -9,7 +9,7 @@ from typing import Any
 from ..messages import input_of, output_text, question_of
 from ..near_duplicates import THRESHOLD, NearDuplicates, clusters
 
-MOST_TRACE_IDS = 50
+MAX_TRACE_IDS = 50
 
 
 def case_of(judged: Sequence[Mapping[str, Any]], corrected: str | None) -> dict[str, Any] | None:
@@ -40,7 +40,7 @@ def case_of(judged: Sequence[Mapping[str, Any]], corrected: str | None) -> dict[
     if span["status"] == "ERROR":
         metadata["failure"]["error"] = span["status_message"] or span["error_type"]
     return {
-        "id": f"failure-{span['trace_id'][:16]}",
+        "id": f"failure-{span['trace_id']}",
         "partition": "regression",
         "input": input_of(span["input"]),
         "expected_output": corrected,
@@ -79,7 +79,7 @@ def one_per_cluster(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
         head["metadata"] |= {
             "count": len(alike),
             "estimated_count": round(sum(one["estimated_count"] for one in about), 3),
-            "trace_ids": ids[:MOST_TRACE_IDS],
+            "trace_ids": ids[:MAX_TRACE_IDS],
             "first_seen": min(one["first_seen"] for one in about),
             "last_seen": max(one["last_seen"] for one in about),
         }

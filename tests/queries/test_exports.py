@@ -50,6 +50,27 @@ def case(name: str, question: str, expected: str | None, failed: str) -> dict[st
     return exported
 
 
+HOSTILE = [
+    "file://secret.txt",
+    "file://hook.js",
+    "package:secret:run",
+    "Explain {{ env.HOME }} to me",
+    "{{ env['HOME'] }}",
+    "{{ input }} {{ question }} {{ evalspan_failed | load }}",
+    "{% set x = 1 %}{{ x }}{# gone #}",
+    "{{",
+    "{% raw %}",
+    '=HYPERLINK("http://x")',
+    "!!python/object/apply:os.system ['id']",
+    "- a: &x 1\n- *x",
+    "<b>&amp;</b> 'quoted' \"too\" \\u007b \\ back",
+    "langfuse://secret",
+    "\u2028 \u0085 \U0001f600",
+    "123",
+    "null",
+]
+"""Questions that some reader of an export takes for more than text."""
+
 CASES = [
     case("failure-1", "How much is Pro?", "Pro costs $49 a month.", "Pro costs $99 a month."),
     case("failure-2", AWKWARD, None, "I do not know {{name}}, {% if %}."),
@@ -217,6 +238,18 @@ def test_promptfoo_runs_the_cases_and_fails_when_the_failure_comes_back(tmp_path
         assert (tmp_path / "out.json").exists(), done.stdout + done.stderr
         return done.returncode, json.loads((tmp_path / "out.json").read_text())["results"]["results"]
 
+    hostile = [case(f"hostile-{n}", text, text, text) for n, text in enumerate(HOSTILE)]
+    hostile += [case("{{ env.HOME }}", "Why?", "file://secret.txt", "{{ env.HOME }}")]
+    (tmp_path / "secret.txt").write_text("TOP SECRET")
+    (tmp_path / "hook.js").write_text("module.exports = () => ({ output: 'TOP SECRET' });")
+    write("promptfoo", tmp_path / "cases.yaml", hostile)
+    code, results = run({one["id"].replace("{{", "{ {"): one["metadata"]["failure"]["output"] for one in hostile})
+    questions = [json.loads(one["prompt"]["raw"])[0]["content"] for one in results]
+    assert questions == [one["input"]["question"] for one in hostile], "each question is asked as it was"
+    assert not any(one["success"] for one in results), "each failing answer is recognised as it was"
+    assert "TOP SECRET" not in (tmp_path / "out.json").read_text()
+    assert os.environ["HOME"] not in json.dumps([[one["prompt"], one["vars"], one["testCase"]] for one in results])
+    write("promptfoo", tmp_path / "cases.yaml", CASES)
     code, results = run({"failure-1": "Pro costs $49 a month.", "failure-2": "It depends."})
     assert code == 0
     assert [one["success"] for one in results] == [True, True]

@@ -12,7 +12,7 @@ import pytest
 
 from evalspan.errors import QueryError, UsageError
 from evalspan.evaluators.cli import export
-from evalspan.evaluators.datasets import Dataset
+from evalspan.evaluators.datasets import Dataset, Example
 from evalspan.queries.durations import parse_duration
 from evalspan.queries.failures.selection import Found, find_failures
 from evalspan.queries.near_duplicates import clusters
@@ -174,6 +174,35 @@ def test_what_a_set_holds_already_is_split_off(traffic: Traffic) -> None:
     found = traffic.found(known=[("g7 in golden.jsonl", "how much does the PRO plan cost")])
     assert found.cases == []
     assert found.overlapping[0]["metadata"]["overlaps"] == "g7 in golden.jsonl"
+
+
+def test_traces_of_64_bit_ids_are_one_case_each(traffic: Traffic) -> None:
+    """B3, Envoy, Jaeger and Datadog give 64-bit ids: in W3C they stand behind sixteen zeros."""
+    questions = ["How much is Pro?", "Can I cancel on Sundays?", "Where is my invoice?", "Do you ship to Norway?"]
+    for number, question in enumerate(questions):
+        traffic.judge(traffic.span(question, trace_id=f"{number + 1:032x}"), passed="fail")
+    found = find_failures(traffic.store, since=timedelta(days=1), project=traffic.project)
+    assert sorted(case["id"] for case in found.cases) == [f"failure-{number + 1:032x}" for number in range(4)]
+
+
+def test_a_reviewed_case_is_never_replaced_and_a_pending_one_not_silently(tmp_path: Path) -> None:
+    def case(review: str, answer: str) -> dict[str, Any]:
+        example = Example("failure-1", "regression", {"question": "How much?"}, answer, {"review": review})
+        return {**example.to_json()}
+
+    path = tmp_path / "r.jsonl"
+    Dataset("r", examples=[Example.from_json(case("done", "reviewed"))]).save(path)
+    written = export._write(
+        Found(cases=[case("pending", "raw")], overlapping=[], failures=1, unreadable=0, cut=False), path, "jsonl"
+    )
+    assert Dataset.load(path)["failure-1"].expected_output == "reviewed"
+    assert "1 reviewed cases were there under the same id: kept as they are" in written.lines(path)[0]
+    Dataset("r", examples=[Example.from_json(case("pending", "old"))]).save(path)
+    written = export._write(
+        Found(cases=[case("pending", "raw")], overlapping=[], failures=1, unreadable=0, cut=False), path, "jsonl"
+    )
+    assert Dataset.load(path)["failure-1"].expected_output == "raw"
+    assert "updated" in written.lines(path)[0]
 
 
 def test_the_export_masks_adds_to_its_file_and_finds_nothing_new_twice(
