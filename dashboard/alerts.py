@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ..errors import StoreError, UsageError
 from ..queries import catalog
+from ..queries.alert_rules import silence
 from ..queries.conditions import matching
 from ..queries.durations import parse_duration
 from . import guard
@@ -73,20 +74,12 @@ async def _tested(context: PageContext, rule: dict[str, Any]) -> dict[str, Any]:
 async def _silence(request: web.Request) -> web.StreamResponse:
     """Silences a rule for a while, or wakes it."""
     context, form = page_context(request), await request.post()
-    rule_id = request.match_info["rule"]
-    found = next((row for row in await context.query("pages/alert_rules") if row["rule_id"] == rule_id), None)
-    if found is None:
-        raise UsageError(f"There is no alert rule {rule_id!r}.", hint="`evalspan alert list` shows them.")
     length = str(form.get("for", ""))
     until = datetime.now(UTC) + parse_duration(length) if length else None
-    kept = {
-        key: value
-        for key, value in found.items()
-        if key not in {"state", "since", "message", "fired", "firing_intervals"}
-    }
     if until is not None and until - datetime.now(UTC) > timedelta(days=31):
         raise UsageError("An alert is silenced for a month at most.", hint="Disable the rule instead.")
-    await context.insert("alert_rules", [{**kept, "silenced_until": until}])
+    rule, project = request.match_info["rule"], context.filters.project
+    await asyncio.to_thread(silence, context.host.store, rule, until, project)
     return redirect(context.filters.url("/alerts"))
 
 

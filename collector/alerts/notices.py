@@ -1,4 +1,4 @@
-"""Words an alert: what the sinks are given and the store keeps, with the numbers in units that people think in."""
+"""The text and the data of a notice: what the sinks get and the store keeps, with numbers in units that people think in."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ from datetime import datetime
 from string import Formatter
 from typing import Any
 
-from ...evaluators.drift.units import in_unit
-from .config import AlertRule
+from ...evaluators.drift.units import format_difference, format_value, to_unit, unit_of
+from .rule import AlertRule
 from .states import Key
 
-# The columns of the drift queries that are means of the metric or bounds of one.
-_MEANS = frozenset({"mean", "baseline_mean", "baseline_low", "baseline_high"})
+# The columns of the named queries that are means of the metric or bounds of one, and those that are differences of means.
+MEANS = frozenset(
+    {"mean", "mean_before", "mean_since", "mean_after", "baseline_mean", "baseline_low", "baseline_high", "low", "high"}
+)
+DIFFERENCES = frozenset({"difference", "difference_low", "difference_high"})
+# The columns that say what happened; the first that a row has is the alert's number, likewise for the others.
+_VALUES = (
+    ("mean_since", "mean", "pass_rate", "error_rate", "kappa", "age_days", "share_after", "silent_s", "value", "statistic")
+)  # fmt: skip
+_BASELINES = ("mean_before", "baseline_mean", "share_before")
+_LOWS, _HIGHS = ("low", "pass_low", "error_low"), ("high", "pass_high", "error_high")
+_P_VALUES = ("p_adjusted", "p")
+_BASE_NS, _NOW_NS = ("baseline_n", "n_before"), ("n_since", "n", "pass_n", "pairs", "n_after")
 
 
 def notice_of(
@@ -22,8 +33,14 @@ def notice_of(
     row: dict[str, Any],
     traces: list[str],
     message: str = "",
+    *,
+    link: str = "",
+    finding: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the sinks are given; `row` has the numbers as the query gave them."""
+    """What the sinks get; `row` has the numbers as the query gave them, `numbers` has them in the metric's unit.
+
+    `link` leads to the alert on the dashboard; `finding` says why a metric moved (`evalspan why`).
+    """
     return {
         "rule": rule.name,
         "name": " ".join([rule.name, *filter(None, key)]),
@@ -35,24 +52,61 @@ def notice_of(
         "query": rule.query or rule.telemetry,
         "parameters": rule.parameters,
         "condition": rule.condition,
+        "numbers": numbers_of(rule, row),
         "row": row,
         "traces": traces,
+        "link": link,
+        "finding": finding,
     }
+
+
+def numbers_of(rule: AlertRule, row: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of the window that raised the alert: value, baseline and interval in `unit`, p and counts."""
+    of, metric = str(rule.parameters.get("of", "evaluations")), str(row.get("metric", ""))
+
+    def first(names: tuple[str, ...]) -> float | None:
+        for name in names:
+            value = row.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return float(to_unit(of, metric, value) if name in MEANS else value)
+        return None
+
+    low, high = first(_LOWS), first(_HIGHS)
+    if low is None and isinstance(row.get("difference_low"), float):  # the interval of the mean after the change
+        low, high = (to_unit(of, metric, row["mean_before"] + row[name]) for name in ("difference_low", "difference_high"))
+    return {
+        "value": first(_VALUES),
+        "baseline": first(_BASELINES),
+        "low": low,
+        "high": high,
+        "unit": unit_of(of, metric),
+        "p": first(_P_VALUES),
+        "n_base": int(first(_BASE_NS) or 0),
+        "n_now": int(first(_NOW_NS) or 0),
+    }
+
+
+def summary_line(notice: dict[str, Any]) -> str:
+    """The notice in one line."""
+    return f"[{notice['severity']}] {notice['state']}: {notice['name']}: {notice['message']}"
 
 
 def _message(rule: AlertRule, key: Key, row: dict[str, Any]) -> str:
     if not row:
         return f"{' '.join(filter(None, key)) or rule.name} no longer meets: {rule.condition}"
     if not rule.message:
-        return ", ".join(f"{name} {_shown(rule, row, name)}" for name in list(row)[:12])
+        return ", ".join(f"{name} {_formatted(rule, row, name)}" for name in list(row)[:12])
     names = {name for _, name, _, _ in Formatter().parse(rule.message) if name}
-    return rule.message.format(**{name: _shown(rule, row, name) for name in names})
+    return rule.message.format(**{name: _formatted(rule, row, name) for name in names})
 
 
-def _shown(rule: AlertRule, row: dict[str, Any], name: str) -> str:
+def _formatted(rule: AlertRule, row: dict[str, Any], name: str) -> str:
     value = row.get(name, "?")
+    of, metric = str(rule.parameters.get("of", "evaluations")), str(row.get("metric"))
     if isinstance(value, float):
-        if name in _MEANS and rule.parameters.get("of") == "usage":
-            return in_unit("usage", str(row.get("metric")), value)
+        if of == "usage" and name in MEANS:
+            return format_value(of, metric, value)
+        if name in DIFFERENCES:
+            return format_difference(of, metric, value)
         return f"{value:.4g}"
     return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else str(value)

@@ -1,24 +1,24 @@
-"""When a condition becomes an alert and when it ends: hysteresis, one alert per thing, quiet after it is over."""
+"""When a condition becomes an alert and when it ends: how long it must hold, one alert per instance, quiet after its end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 Key = tuple[str, ...]
 
 
-class Turn(NamedTuple):
-    """A change of state that is worth telling: something began to fire, or stopped."""
+class Transition(NamedTuple):
+    """A change of state that is worth a notice: an instance began to fire, or was resolved."""
 
     key: Key
     what: Literal["fired", "resolved"]
     started_at: datetime
 
 
-class _Thing:
-    """One thing that a rule watches."""
+class AlertInstance:
+    """One combination of the columns that a rule keeps apart: its evaluations in a row, and since when it fires."""
 
     def __init__(self) -> None:
         self.hits = self.misses = 0
@@ -27,44 +27,38 @@ class _Thing:
 
 
 class RuleState:
-    """The memory of one rule over its looks."""
+    """The instances of one rule over its evaluations."""
 
-    def __init__(self, *, after: int, recover: int, cool_down_s: float) -> None:
-        self._after, self._recover, self._cool_down_s = after, recover, cool_down_s
-        self._things: dict[Key, _Thing] = {}
+    def __init__(self, *, evaluations_to_fire: int, evaluations_to_resolve: int, repeat_interval: float) -> None:
+        self._to_fire, self._to_resolve = evaluations_to_fire, evaluations_to_resolve
+        self._repeat_interval = timedelta(seconds=repeat_interval)
+        self._instances: dict[Key, AlertInstance] = {}
 
-    def remember(self, key: Key, since: datetime) -> None:
+    def restore(self, key: Key, since: datetime) -> None:
         """Takes up an alert that was firing before a restart, so that it is not raised again."""
-        thing = self._things.setdefault(key, _Thing())
-        thing.since = since
+        self._instances.setdefault(key, AlertInstance()).since = since
 
-    def look(self, matched: Iterable[Key], now: datetime) -> list[Turn]:
+    def evaluate(self, matched: Iterable[Key], now: datetime) -> list[Transition]:
         """What changes when these keys meet the condition now and all others do not."""
-        seen = set(matched)
-        turns = []
-        for key in [*seen, *(known for known in self._things if known not in seen)]:
-            thing = self._things.setdefault(key, _Thing())
+        seen = dict.fromkeys(matched)
+        transitions = []
+        for key in [*seen, *(known for known in self._instances if known not in seen)]:
+            instance = self._instances.setdefault(key, AlertInstance())
             hit = key in seen
-            thing.hits, thing.misses = (thing.hits + 1, 0) if hit else (0, thing.misses + 1)
-            quiet = thing.quiet_until is not None and now < thing.quiet_until
-            if thing.since is None and thing.hits >= self._after and not quiet:
-                thing.since = now
-                turns.append(Turn(key, "fired", now))
-            elif thing.since is not None and thing.misses >= self._recover:
-                turns.append(Turn(key, "resolved", thing.since))
-                thing.since = None
-                thing.quiet_until = _later(now, self._cool_down_s)
-            elif thing.since is None and thing.misses >= self._recover and not quiet:
-                del self._things[key]
-        return turns
+            instance.hits, instance.misses = (instance.hits + 1, 0) if hit else (0, instance.misses + 1)
+            quiet = instance.quiet_until is not None and now < instance.quiet_until
+            if instance.since is None and instance.hits >= self._to_fire and not quiet:
+                instance.since = now
+                transitions.append(Transition(key, "fired", now))
+            elif instance.since is not None and instance.misses >= self._to_resolve:
+                transitions.append(Transition(key, "resolved", instance.since))
+                instance.since = None
+                instance.quiet_until = now + self._repeat_interval
+            elif instance.since is None and instance.misses >= self._to_resolve and not quiet:
+                del self._instances[key]
+        return transitions
 
     @property
     def firing(self) -> list[Key]:
         """The keys that fire now."""
-        return [key for key, thing in self._things.items() if thing.since is not None]
-
-
-def _later(now: datetime, seconds: float) -> datetime:
-    from datetime import timedelta
-
-    return now + timedelta(seconds=seconds)
+        return [key for key, instance in self._instances.items() if instance.since is not None]

@@ -1,87 +1,38 @@
-"""Looks at every rule in its rhythm, turns rows into alerts, writes them to the store and tells the sinks."""
+"""Evaluates every rule in its rhythm, turns rows into alerts, writes them to the store and notifies the sinks."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
-import msgspec
-
-from ...errors import EvalspanError, or_did_you_mean
+from ...errors import EvalspanError
 from ...queries import catalog
-from ...queries.conditions import check_condition, matching, try_out
+from ...queries.alert_rules import stored_rules, update
+from ...queries.conditions import matching
 from ...queries.host.clock import Clock
-from ...queries.host.telemetry import HELP, Telemetry
+from ...queries.host.telemetry import Telemetry
 from ...queries.store.client import Store
-from .config import AlertRule, Problem
+from .findings import alert_id, alert_row, as_stored, describe, example_traces, track_reference
+from .load import parameters_of
 from .notices import notice_of
+from .rule import AlertRule
 from .sinks import Sink
-from .states import RuleState, Turn
+from .states import Key, RuleState, Transition
 
 _log = logging.getLogger("evalspan.alerts")
 _RETRY_S = 5.0
-_NAMESPACE = uuid.UUID("0f6b0a1e-5a0e-4b0e-9c59-5d7f5a4f2f11")
-# The columns that say what happened, the first that a row has is the alert's number.
-_VALUES = ("mean", "pass_rate", "error_rate", "kappa", "age_days", "share_after", "silent_s", "value", "statistic")
-_BASELINES = ("baseline_mean", "mean_before", "share_before")
-_P_VALUES = ("p_adjusted", "p")
-_BASE_NS, _NOW_NS = ("baseline_n", "n_before"), ("n", "pass_n", "pairs", "n_after")
-
-
-def refused(
-    rules: Sequence[AlertRule], store: Store | None, sinks: Sequence[str]
-) -> tuple[list[AlertRule], list[Problem]]:
-    """The rules that ClickHouse and the sinks accept, and a problem for each other one; `where` names the field.
-
-    Without a store nobody knows the columns: then a condition only has to look like one.
-    """
-    good: list[AlertRule] = []
-    problems: list[Problem] = []
-    for rule in rules:
-        field = "sinks"
-        try:
-            unknown = [name for name in rule.sinks if name not in sinks]
-            if unknown:
-                raise EvalspanError(f"there is no sink {unknown[0]!r}", hint=f"there are: {', '.join(sinks)}")
-            if rule.telemetry:
-                field = "telemetry"
-                if rule.telemetry not in HELP:
-                    near = or_did_you_mean(rule.telemetry, HELP)
-                    raise EvalspanError(f"the service counts no {rule.telemetry!r}{near}", hint="/metrics has them all")
-            if rule.query:
-                field = "query"
-                query = catalog.get(rule.query)
-                field = "parameters"
-                query.bound(parameters_of(rule))
-                field = "condition"
-                check_condition(rule.condition)
-                if store is not None:
-                    try_out(store, rule.query, rule.condition, parameters_of(rule))
-            good.append(rule)
-        except EvalspanError as error:
-            # ClickHouse's "In scope" repeats the whole statement, which is ours and of no help here.
-            problems.append(Problem(rule.name, field, str(error).split(". In scope ")[0], error.hint))
-    return good, problems
-
-
-def parameters_of(rule: AlertRule, until: datetime | None = None) -> dict[str, Any]:
-    """The rule's parameters with its project and the moment of the look, where the query takes them."""
-    known = {parameter.name for parameter in catalog.get(rule.query).parameters}
-    given = dict(rule.parameters)
-    if "project" in known:
-        given.setdefault("project", rule.project)
-    if until is not None and "until" in known:
-        given.setdefault("until", until.isoformat())
-    return given
+_READINESS_EVERY = timedelta(hours=1)
+FAILURES_TO_NOTIFY = 3
+Rows = list[dict[str, Any]]
 
 
 class Watcher:
-    """All rules of a service; one look per rule and rhythm, each in a thread, so that none waits for another."""
+    """All rules of a service; one evaluation per rule and interval, each in a thread, so that none waits for another."""
 
     def __init__(
         self,
@@ -90,21 +41,33 @@ class Watcher:
         sinks: Sequence[Sink],
         telemetry: Telemetry,
         *,
-        link: Callable[[str], str] = str,
+        base_url: Callable[[], str] = str,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or Clock()
-        self._store, self._rules, self._telemetry, self._link = store, list(rules), telemetry, link
+        self._store, self._rules, self._telemetry, self._base_url = store, list(rules), telemetry, base_url
         self._sinks = {sink.config.name: sink for sink in sinks}
         self._states = {
-            rule.name: RuleState(after=rule.after, recover=rule.recover, cool_down_s=rule.cool_down_s) for rule in rules
+            rule.name: RuleState(
+                evaluations_to_fire=rule.evaluations_to_fire,
+                evaluations_to_resolve=rule.evaluations_to_resolve,
+                repeat_interval=rule.repeat_interval,
+            )
+            for rule in rules
         }
         self._failures: dict[str, int] = {}
         self._raised: dict[str, dict[str, Any]] = {}  # what fired and is not over, as it was written
-        self._unwritten: list[dict[str, Any]] = []  # the store went away between a look and its alert
+        self._unwritten: Rows = []  # the store went away between an evaluation and its alert
         self._writing = threading.Lock()
+        self._readiness: dict[str, tuple[datetime, str]] = {}  # rule -> when it was checked, what it lacks
+        telemetry.gauge("alert_rules_without_data", lambda: sum(bool(text) for _, text in self._readiness.values()))
 
-    def recall(self) -> None:
+    @property
+    def rules(self) -> dict[str, AlertRule]:
+        """The rules that are evaluated, by name."""
+        return {rule.name: rule for rule in self._rules}
+
+    def restore_state(self) -> None:
         """Takes up what fired when the service stopped."""
         for rule in self._rules:
             open_alerts = catalog.get("alert_history").run(
@@ -112,14 +75,14 @@ class Watcher:
             )
             for alert in open_alerts.dicts():
                 key = tuple(str(alert["labels"].get(column, "")) for column in rule.by)
-                self._states[rule.name].remember(key, alert["started_at"])
-                self._raised[alert["alert_id"]] = {"project": rule.project, "rule_id": alert.pop("rule"), **alert}
+                self._states[rule.name].restore(key, alert["started_at"])
+                self._raised[alert["alert_id"]] = as_stored(rule, alert)
 
     async def run(self) -> None:
-        """Watches until cancelled. A store that is away at the start is asked again until it answers."""
+        """Evaluates until cancelled. A store that is unreachable at the start is asked again until it answers."""
         while True:
             try:
-                await asyncio.to_thread(self.recall)
+                await asyncio.to_thread(self.restore_state)
                 break
             except EvalspanError as error:
                 _log.error("alerts wait for the store: %s", error)
@@ -131,54 +94,83 @@ class Watcher:
     async def _follow(self, rule: AlertRule) -> None:
         while True:
             await self._clock.sleep(rule.every_s)
-            await self.look(rule, self._clock.now())
-            self._telemetry.add("alert_looks_total", rule=rule.name)
+            await self.evaluate(rule, self._clock.now())
+            self._telemetry.add("alert_evaluations_total", rule=rule.name)
 
-    async def look(self, rule: AlertRule, now: datetime) -> list[Turn]:
-        """One look at one rule; what turned. A query that fails is an alert, too, after three times in a row."""
+    async def evaluate(self, rule: AlertRule, now: datetime) -> list[Transition]:
+        """Evaluates one rule; what changed. A query that fails is an alert, too, after three times in a row."""
         try:
-            rows = await asyncio.to_thread(self._rows, rule, now)
+            rows = await asyncio.to_thread(self.matching_rows, rule, now)
             silenced = await asyncio.to_thread(self._silenced, rule, now)
+            if not rows:
+                await asyncio.to_thread(self._check_readiness, rule, now)
         except EvalspanError as error:
-            self._broken(rule, error, now)
+            self._failed(rule, error, now)
             return []
-        self._failures.pop(rule.name, None)
+        if self._failures.pop(rule.name, 0) >= FAILURES_TO_NOTIFY:
+            self._notify(rule, notice_of(rule, (), "resolved", now, {}, [], "the rule can be evaluated again"))
         await asyncio.to_thread(self._write)
-        by_key = {tuple(str(row.get(column, "")) for column in rule.by): row for row in rows}
-        turns = self._states[rule.name].look(by_key, now)
-        for turn in turns:
-            await asyncio.to_thread(self._turned, rule, turn, by_key.get(turn.key), now, silenced)
-        return turns
+        # A query over windows has several rows for a metric: the first is the window that raised the alert.
+        by_key: dict[Key, dict[str, Any]] = {}
+        for row in rows:
+            by_key.setdefault(tuple(str(row.get(column, "")) for column in rule.by), row)
+        transitions = self._states[rule.name].evaluate(by_key, now)
+        for transition in transitions:
+            await asyncio.to_thread(self._record, rule, transition, by_key.get(transition.key), now, silenced)
+        return transitions
 
-    def _rows(self, rule: AlertRule, now: datetime) -> list[dict[str, Any]]:
+    def matching_rows(self, rule: AlertRule, now: datetime) -> Rows:
+        """The rows that meet the rule's condition now. Raises StoreError, UsageError."""
         if rule.telemetry:
-            value = self._telemetry.value(rule.telemetry)
-            return telling(self._store, rule, value)
+            return evaluate_gauge(self._store, rule, self._telemetry.value(rule.telemetry))
         return matching(self._store, rule.query, rule.condition, parameters_of(rule, now)).dicts()
 
     def _silenced(self, rule: AlertRule, now: datetime) -> bool:
-        rows = catalog.get("alert_overview").run(self._store, project=rule.project).dicts()
-        until = next((row["silenced_until"] for row in rows if row["rule"] == rule.name), None)
+        until = next((row["silenced_until"] for row in stored_rules(self._store, rule.name, rule.project)), None)
         return until is not None and until > now
 
-    def _broken(self, rule: AlertRule, error: EvalspanError, now: datetime) -> None:
-        self._failures[rule.name] = self._failures.get(rule.name, 0) + 1
-        self._telemetry.add("alert_look_failures_total", rule=rule.name)
-        _log.error("rule %s could not look: %s", rule.name, error)
-        if self._failures[rule.name] == 3:
-            self._tell(rule, notice_of(rule, (), "error", now, {}, [], f"the rule itself fails: {error}"))
+    def _check_readiness(self, rule: AlertRule, now: datetime) -> None:
+        """Notes on the rule's row when its detector has too little data: that is not the same as quiet."""
+        checked, known = self._readiness.get(rule.name, (None, ""))
+        if rule.query != "e_detector" or (checked is not None and now - checked < _READINESS_EVERY):
+            return
+        query = catalog.get("detector_readiness")
+        wanted = {parameter.name for parameter in query.parameters}
+        given = {name: value for name, value in parameters_of(rule, now).items() if name in wanted}
+        rows = query.run(self._store, **given).dicts()
+        missing = [f"{row['metric']}: {row['problem']}" for row in rows if not row["enough"]]
+        text = "; ".join(missing) if rows else "no scores in reference and period"
+        self._readiness[rule.name] = (now, text)
+        if text != known or checked is None:
+            update(self._store, stored_rules(self._store, rule.name, rule.project), insufficient_data=text, evaluated_at=now)
 
-    def _turned(self, rule: AlertRule, turn: Turn, row: dict[str, Any] | None, now: datetime, silenced: bool) -> None:
+    def _failed(self, rule: AlertRule, error: EvalspanError, now: datetime) -> None:
+        self._failures[rule.name] = self._failures.get(rule.name, 0) + 1
+        self._telemetry.add("alert_evaluation_failures_total", rule=rule.name)
+        _log.error("rule %s could not be evaluated: %s", rule.name, error)
+        if self._failures[rule.name] == FAILURES_TO_NOTIFY:
+            self._notify(rule, notice_of(rule, (), "error", now, {}, [], f"the rule itself fails: {error}"))
+
+    def _record(
+        self, rule: AlertRule, transition: Transition, row: dict[str, Any] | None, now: datetime, silenced: bool
+    ) -> None:
         row = row or {}
-        try:
-            traces = self._traces(rule, row) if turn.what == "fired" else []
-        except EvalspanError as error:
-            traces = []
-            _log.warning("no example traces for %s: %s", rule.name, error)
-        state = "firing" if turn.what == "fired" else "resolved"
-        notice = notice_of(rule, turn.key, state, turn.started_at, row, [self._link(trace) for trace in traces])
-        alert = _as_row(rule, turn, row, notice, now)
-        if turn.what == "fired":
+        fired = transition.what == "fired"
+        traces, finding = self._evidence(rule, row) if fired else ([], None)
+        state, base = "firing" if fired else "resolved", self._base_url().rstrip("/")
+        notice = notice_of(
+            rule,
+            transition.key,
+            state,
+            transition.started_at,
+            row,
+            [f"{base}/traces/{trace}" for trace in traces],
+            link=f"{base}/alerts?rule={quote(rule.name)}" if base else "",
+            finding=finding,
+        )
+        notice["reasons"] = describe(finding)
+        alert = alert_row(rule, transition, row, notice, now)
+        if fired:
             self._raised[alert["alert_id"]] = alert
         else:
             # It is over; what raised it stays on record.
@@ -186,8 +178,19 @@ class Watcher:
             alert = {**self._raised.pop(alert["alert_id"], alert), **ending}
         self._write(alert)
         self._telemetry.add("alerts_total", rule=rule.name, state=state)
+        try:
+            track_reference(self._store, rule, transition, row)
+        except EvalspanError as error:
+            _log.warning("the reference of %s is not kept: %s", rule.name, error)
         if not silenced:
-            self._tell(rule, notice)
+            self._notify(rule, notice)
+
+    def _evidence(self, rule: AlertRule, row: dict[str, Any]) -> tuple[list[str], dict[str, Any] | None]:
+        try:
+            return example_traces(self._store, rule, row)
+        except EvalspanError as error:
+            _log.warning("no example traces for %s: %s", rule.name, error)
+            return [], None
 
     def _write(self, *alerts: dict[str, Any]) -> None:
         """Puts alerts into the store, and those that did not get there before."""
@@ -198,71 +201,23 @@ class Watcher:
             try:
                 self._store.insert("alerts", self._unwritten)
             except EvalspanError as error:
-                _log.error("%d alerts are told but not written yet: %s", len(self._unwritten), error)
+                _log.error("%d alerts are notified but not written yet: %s", len(self._unwritten), error)
             else:
                 self._unwritten = []
 
-    def _tell(self, rule: AlertRule, notice: dict[str, Any]) -> None:
-        for name in rule.sinks or self._sinks:
-            self._sinks[name].tell(notice)
+    def _notify(self, rule: AlertRule, notice: dict[str, Any]) -> None:
+        for sink in self.sinks_of(rule):
+            sink.enqueue(notice)
 
-    def _traces(self, rule: AlertRule, row: dict[str, Any]) -> list[str]:
-        """Examples instead of an alert a request: the traces that show it best."""
-        if row.get("trace_id"):
-            return [str(row["trace_id"])]
-        if not row.get("metric"):
-            return []
-        since = row.get("since") or row.get("window_start")
-        given: dict[str, Any] = {
-            name: rule.parameters[name] for name in ("of", "service", "environment") if name in rule.parameters
-        }
-        if isinstance(since, datetime):
-            given["since"] = since.isoformat()
-        if row.get("alarm") == "increase":
-            given["direction"] = "increase"
-        found = catalog.get("traces_to_read").run(
-            self._store, timeout_s=30, project=rule.project, metric=row["metric"], **given
-        )
-        return [str(one["trace_id"]) for one in found.dicts()]
+    def sinks_of(self, rule: AlertRule) -> list[Sink]:
+        """The sinks that a rule's notices go to: its own that work, else all."""
+        own = [self._sinks[name] for name in rule.sinks if name in self._sinks]
+        return own or list(self._sinks.values())
 
 
-def telling(store: Store, rule: AlertRule, value: float) -> list[dict[str, Any]]:
+def evaluate_gauge(store: Store, rule: AlertRule, value: float) -> Rows:
     """The one row of a rule on the service's own numbers, if it meets the condition."""
     return matching(store, "number", rule.condition, {"value": value}).dicts()
 
 
-def _as_row(rule: AlertRule, turn: Turn, row: dict[str, Any], notice: dict[str, Any], now: datetime) -> dict[str, Any]:
-    began = turn.started_at
-    window = row.get("window_start")
-    return {
-        "project": rule.project,
-        "alert_id": str(uuid.uuid5(_NAMESPACE, "\0".join([rule.project, rule.name, *turn.key, began.isoformat()]))),
-        "rule_id": rule.name,
-        "name": notice["name"],
-        "severity": rule.severity,
-        "state": notice["state"],
-        "started_at": began,
-        "ended_at": now if turn.what == "resolved" else None,
-        "window_from": window if isinstance(window, datetime) else began,
-        "window_to": now,
-        "value": _first(row, _VALUES),
-        "baseline": _first(row, _BASELINES),
-        "low": _first(row, ("low", "pass_low", "error_low")),
-        "high": _first(row, ("high", "pass_high", "error_high")),
-        "p_value": _first(row, _P_VALUES),
-        "n_base": int(_first(row, _BASE_NS) or 0),
-        "n_now": int(_first(row, _NOW_NS) or 0),
-        "labels": dict(zip(rule.by, turn.key, strict=True)),
-        "message": notice["message"],
-        "details": msgspec.json.encode(
-            {key: notice[key] for key in ("query", "parameters", "condition", "row", "traces")}
-        ).decode(),
-    }
-
-
-def _first(row: dict[str, Any], names: Sequence[str]) -> float | None:
-    for name in names:
-        value = row.get(name)
-        if isinstance(value, int | float):
-            return float(value)
-    return None
+__all__ = ["Watcher", "alert_id", "evaluate_gauge"]

@@ -6,29 +6,35 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
-from ...errors import UsageError
+from ...errors import CollectorUnreachable, UsageError
 from ...queries import catalog
+from ...queries.alert_rules import silence as silence_rule
+from ...queries.alert_rules import stored_rules
 from ...queries.cli.links import point_to
 from ...queries.cli.options import project_option, store_option
 from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
 from ...queries.durations import parse_duration
-from ...queries.store.client import connect
-from ..alerts.config import AlertRule, read_rules, read_sinks
-from ..alerts.notices import notice_of
+from ...queries.store.client import Result, Store, connect
+from ...queries.store.remote import RemoteStore
+from ..alerts.config import read_rules, read_sinks
+from ..alerts.load import parameters_of
 from ..alerts.sinks import Sink
-from ..alerts.watcher import parameters_of
-from ..config import load_config
+from ..alerts.trial import send_trial
+from ..config import FILE_NAME, load_config
+
+EXIT_FAILED, EXIT_FIRING = 1, 3
 
 _config_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
 
 
 @click.group(cls=ListsByDefault)
 def alert() -> None:
-    """List, test and silence alerts. Rules are in `[alerts]` of evalspan.toml; the service watches them."""
+    """List, test and silence alerts. Rules are in `[alerts]` of evalspan.toml; the service evaluates them."""
 
 
 @alert.command("list")
@@ -71,59 +77,84 @@ def history(project: str, rule: str, since: str, dsn: str | None, format_: str) 
 @click.option("--for", "length", default="1h", show_default=True, help="For how long: 90m, 2h, 1d; 0 ends a silence.")
 @store_option
 def silence(name: str, length: str, dsn: str | None) -> None:
-    """Send nothing of a rule for a while; its alerts are still recorded."""
-    until = None if length == "0" else datetime.now(UTC) + parse_duration(length)
+    """Send no notices of a rule for a while; its alerts are still recorded."""
+    until = None if length == "0" else datetime.now(UTC) + parse_duration(length, name="--for")
     store = connect(dsn)
     try:
-        rules = {row["rule"]: row for row in catalog.get("alert_overview").run(store).dicts()}
-        if name not in rules:
-            raise UsageError(f"There is no rule {name!r}.", hint=f"There are: {', '.join(rules) or 'none'}.")
-        rule = rules[name]
-        kept = {key: rule[key] for key in ("project", "query", "parameters", "condition", "severity", "interval_s")}
-        store.insert("alert_rules", [{**kept, "rule_id": name, "name": name, "silenced_until": until}])
+        silence_rule(store, name, until)
     finally:
         store.close()
-    click.echo(f"{name} is silent until {until:%Y-%m-%d %H:%M} UTC" if until else f"{name} is heard again", err=True)
+    said = f"{name} is silenced until {until:%Y-%m-%d %H:%M} UTC" if until else f"silence on {name} removed"
+    click.echo(said, err=True)
 
 
 @alert.command()
 @click.argument("name")
 @click.option("--send", is_flag=True, help="Also send a notice of the first row, or an empty one, to the rule's sinks.")
+@click.option("--as-service", is_flag=True, help="Let the running service do it: its rules, its secrets, its network.")
 @_config_option
 @store_option
 @format_option
 @click.pass_context
-def test(ctx: click.Context, name: str, send: bool, path: Path | None, dsn: str | None, format_: str) -> None:
-    """Ask a rule's question now and show the rows that meet its condition; exit code 3 when there are any."""
+def test(
+    ctx: click.Context, name: str, send: bool, as_service: bool, path: Path | None, dsn: str | None, format_: str
+) -> None:
+    """Evaluate a rule now and show the rows that meet its condition; exit code 3 when there are any.
+
+    Rules and secrets are those of this folder's evalspan.toml and this shell; with --as-service those of the service.
+    """
+    store = connect(dsn)
+    try:
+        if as_service:
+            rows, delivered = _in_service(store, name, send=send)
+        else:
+            rows, delivered = _here(store, name, path, send=send)
+    finally:
+        store.close()
+    render(_as_result(rows), format_)
+    for sink, problem in delivered.items():
+        click.echo(f"{sink}: {f'FAILED: {problem}' if problem else 'delivered'}", err=True)
+    ctx.exit(EXIT_FAILED if any(delivered.values()) else EXIT_FIRING if rows else 0)
+
+
+def _here(
+    store: Store | RemoteStore, name: str, path: Path | None, *, send: bool
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Evaluates by the settings of this folder and sends with the secrets of this shell."""
     settings = load_config(path)
     rules, problems = read_rules(settings.alerts, path)
-    for problem in problems:
+    sinks, sink_problems = read_sinks(settings.alerts, path)
+    for problem in [*problems, *(sink_problems if send else [])]:
         click.echo(str(problem), err=True)
     rule = next((one for one in rules if one.name == name), None)
     if rule is None:
-        raise UsageError(f"There is no rule {name!r}.", hint=f"There are: {', '.join(one.name for one in rules)}.")
+        stored = {row["rule_id"] for row in stored_rules(store)}
+        hint = "The running service has it: --as-service evaluates it there." if name in stored else ""
+        names = ", ".join(one.name for one in rules)
+        raise UsageError(f"There is no rule {name!r} in {settings_file(path)}.", hint=hint or f"There are: {names}.")
     if rule.telemetry:
-        raise UsageError(f"{name} watches the service's own {rule.telemetry}.", hint="Its value is at /metrics.")
-    store = connect(dsn)
-    try:
-        found = matching(store, rule.query, rule.condition, parameters_of(rule, datetime.now(UTC)))
-    finally:
-        store.close()
-    render(found, format_)
-    if send:
-        _send(rule, found.dicts(), settings.alerts, path)
-    ctx.exit(3 if found.rows else 0)
+        raise UsageError(
+            f"{name} watches the service's own {rule.telemetry}.", hint="--as-service evaluates it; /metrics shows it."
+        )
+    rows = matching(store, rule.query, rule.condition, parameters_of(rule, datetime.now(UTC))).dicts()
+    if not send:
+        return rows, {}
+    chosen = [Sink(sink, lambda *_, **__: None) for sink in sinks if not rule.sinks or sink.name in rule.sinks]
+    return rows, asyncio.run(send_trial(rule, rows, chosen, datetime.now(UTC)))
 
 
-def _send(rule: AlertRule, rows: list[dict[str, Any]], settings: Any, path: Path | None) -> None:
-    sinks, problems = read_sinks(settings, path)
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    row = rows[0] if rows else {}
-    notice = notice_of(
-        rule, (), "test", datetime.now(UTC), row, [], "" if row else "a test: nothing meets the condition"
-    )
-    for config in sinks:
-        if not rule.sinks or config.name in rule.sinks:
-            worked = asyncio.run(Sink(config, lambda *_, **__: None).deliver(notice))
-            click.echo(f"{config.name}: {'delivered' if worked else 'FAILED, see above'}", err=True)
+def _in_service(store: Store | RemoteStore, name: str, *, send: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    if not isinstance(store, RemoteStore):
+        raise CollectorUnreachable("No service runs on this store.", hint="Start `evalspan serve`, or leave --as-service out.")
+    answer = store.post_json(f"/api/v1/alerts/{quote(name, safe='')}/test{'?send=1' if send else ''}")
+    return answer["rows"], answer["delivered"]
+
+
+def _as_result(rows: list[dict[str, Any]]) -> Result:
+    columns = list(rows[0]) if rows else []
+    return Result(columns, ["String"] * len(columns), [tuple(row[name] for name in columns) for row in rows])
+
+
+def settings_file(path: Path | None) -> str:
+    """The file that rules are read from, for messages."""
+    return str(path) if path else f"{Path.cwd() / FILE_NAME} or the built-in rules"

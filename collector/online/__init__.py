@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...evaluators.online import EvaluationConfig, Follower, Problem, ReadyRule, checked, read_rules
+from ...evaluators.online import EvaluationConfig, Follower, ReadyRule, RuleProblem, checked, read_rules
 from ...evaluators.online.state import State
 from ...queries.span_scoring_store import Queue
 from . import aggregates
@@ -71,11 +71,11 @@ async def _aggregates(host: Host, config: Config, _: web.Application) -> AsyncIt
     await task
 
 
-def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyRule], list[Problem]]:
+def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyRule], list[RuleProblem]]:
     """The rules that can run and the problems of the others; with a store, conditions are checked as well."""
     evaluation: EvaluationConfig = config.evaluation
-    place = config.origin("evaluation", "rules").rpartition(":")[0]
-    path = Path(place) if place else None
+    origin = config.origin("evaluation", "rules").rpartition(":")[0]
+    path = Path(origin) if origin else None
     ready, problems = read_rules(evaluation.rules, path=path)
     if store is not None:
         ready, refused = checked(ready, Queue(store))
@@ -83,17 +83,17 @@ def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyR
     return ready, problems
 
 
-def remember_problems(store: Store, rules: Sequence[str], problems: Sequence[Problem]) -> None:
+def remember_problems(store: Store, rules: Sequence[str], problems: Sequence[RuleProblem]) -> None:
     """Write which rules are off, and which are no longer there, where the funnel and the alarm look.
 
     Position and counts stay, so a rule that is mended goes on where it stopped.
     """
     queue = Queue(store)
     for problem in problems:
-        consumer = f"online/{problem.rule}/0-1"
-        position, row = queue.load(consumer) or (queue.now(), State(problem.rule).as_row())
+        consumer = f"online/{problem.name}/0-1"
+        position, row = queue.load(consumer) or (queue.now(), State(problem.name).as_row())
         queue.save(consumer, "default", position, {**row, "problem": f"{problem.reason} ({problem.where})"})
-    known = {*rules, *(problem.rule for problem in problems)}
+    known = {*rules, *(problem.name for problem in problems)}
     for consumer in queue.consumers():
         saved = queue.load(consumer)
         if saved is not None and consumer.split("/")[1] not in known and not saved[1].get("retired"):

@@ -21,6 +21,7 @@ TABLES = (
     "alert_rules",
     "alerts",
     "cursors",
+    "drift_references",
 )
 
 

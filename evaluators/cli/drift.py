@@ -18,7 +18,7 @@ from ...queries.cli.output import format_option, render
 from ...queries.durations import parse_duration
 from ...queries.store.client import Result, connect
 from ..drift.report import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
-from ..drift.units import in_unit
+from ..drift.units import format_value
 
 if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
@@ -200,7 +200,7 @@ def _move(together: Sequence[Move]) -> list[str]:
 
 
 def _number(move: Move, value: float) -> str:
-    return in_unit(move.of, move.metric, value)
+    return format_value(move.of, move.metric, value)
 
 
 def _mean(move: Move) -> str:

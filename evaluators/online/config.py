@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...errors import ConfigError, EvalspanError, or_did_you_mean
+from ...errors import ConfigError
+from ...queries.rule_tables import RuleProblem, read_tables, source_location
 from ..evaluator import Evaluator
 from ..loading import load_object
 from ..runner import check_suite
+
+_TABLE = "evaluation.rules"
 
 
 class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,45 +111,24 @@ class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return int(index), int(count)
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """Why a rule does not run, where it stands, and what to do."""
-
-    rule: str
-    where: str
-    reason: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: rule {self.rule!r} is off: {self.reason}" + (f" ({self.hint})" if self.hint else "")
-
-
 class ReadyRule(msgspec.Struct, frozen=True):
     """A rule that was checked, with its evaluators loaded."""
 
     rule: EvaluationRule
     suite: list[Evaluator]
-    place: str = "[evaluation]"
+    source_location: str = "[evaluation]"
     """File and line of its condition."""
 
 
-def read_rules(raw: Sequence[dict[str, Any]], *, path: Path | None = None) -> tuple[list[ReadyRule], list[Problem]]:
+def read_rules(raw: Sequence[dict[str, Any]], *, path: Path | None = None) -> tuple[list[ReadyRule], list[RuleProblem]]:
     """The rules that can run, and a problem for each that cannot; `path` is where they were written."""
-    ready: list[ReadyRule] = []
-    problems: list[Problem] = []
-    for index, values in enumerate(raw):
-        key = "name"
-        try:
-            rule = _rule(values)
-            if any(rule.name == other.rule.name for other in ready):
-                raise ConfigError("another rule has this name", hint="give it a name of its own")
-            key = "evaluators"
-            ready.append(ReadyRule(rule, load_evaluators(rule), _place(path, index, "where")))
-        except (EvalspanError, msgspec.ValidationError) as error:
-            about = re.search(r"`\$\.(\w+)|field `(\w+)`|^(\w+) (?:=|is)", str(error))
-            key = next(filter(None, about.groups()), key) if about else key
-            name = str(values.get("name", f"number {index + 1}"))
-            problems.append(Problem(name, _place(path, index, key), str(error), getattr(error, "hint", "")))
-    return ready, problems
+
+    def make(rule: EvaluationRule, index: int) -> ReadyRule:
+        return ReadyRule(rule, load_evaluators(rule), source_location(path, _TABLE, index, "where"))
+
+    return read_tables(
+        EvaluationRule, raw, _TABLE, path, prepare=_prepared, make=make, made_from="evaluators", noun="rule"
+    )
 
 
 def load_evaluators(rule: EvaluationRule) -> list[Evaluator]:
@@ -158,29 +140,9 @@ def load_evaluators(rule: EvaluationRule) -> list[Evaluator]:
     return check_suite(found, where=f"rule {rule.name!r}")
 
 
-def _rule(values: dict[str, Any]) -> EvaluationRule:
-    known = EvaluationRule.__struct_fields__
-    for key in values:
-        if key not in known:
-            raise ConfigError(
-                f"unknown field `{key}`", hint=or_did_you_mean(key, known).strip("; ") or ", ".join(known)
-            )
+def _prepared(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(values.get("evaluators"), str):
         values = {**values, "evaluators": [values["evaluators"]]}
     if isinstance(values.get("backfill_from"), date):  # TOML has dates of its own
         values = {**values, "backfill_from": values["backfill_from"].isoformat()}
-    return msgspec.convert(values, EvaluationRule)
-
-
-def _place(path: Path | None, index: int, key: str) -> str:
-    """`file:line` of a key in the n-th [[evaluation.rules]], of its header when the key is not found."""
-    if path is None or not path.is_file():
-        return f"[[evaluation.rules]] number {index + 1}"
-    header, seen = 0, -1
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if re.match(r"\s*\[\[\s*evaluation\.rules\s*\]\]", line):
-            seen += 1
-            header = number if seen == index else header
-        elif seen == index and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
-            return f"{path}:{number}"
-    return f"{path}:{header or 1}"
+    return values

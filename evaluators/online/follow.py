@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import EvalspanError, QueryError
+from ...queries.rule_tables import RuleProblem
 from ...queries.span_scoring_store import Queue
-from .config import EvaluationConfig, Problem, ReadyRule
+from .config import EvaluationConfig, ReadyRule
 from .worker import Count, RuleWorker
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ _log = logging.getLogger(__name__)
 _STORE_AWAY_S = 5.0
 
 
-def checked(rules: Sequence[ReadyRule], queue: Queue) -> tuple[list[ReadyRule], list[Problem]]:
+def checked(rules: Sequence[ReadyRule], queue: Queue) -> tuple[list[ReadyRule], list[RuleProblem]]:
     """The rules whose condition ClickHouse accepts, and a problem for each other one."""
     good: list[ReadyRule] = []
-    problems: list[Problem] = []
+    problems: list[RuleProblem] = []
     for ready in rules:
         try:
             queue.check_condition(ready.rule.where)
@@ -32,9 +33,8 @@ def checked(rules: Sequence[ReadyRule], queue: Queue) -> tuple[list[ReadyRule], 
             reason = str(error).split(". In scope ")[0].split(" (In: ")[0]
             said = f"where = {ready.rule.where!r} is not a condition over spans: {reason}"
             # The store's hint shows the statement, which is ours and of no help here.
-            problems.append(
-                Problem(ready.rule.name, ready.place, said, "" if error.hint.startswith("In: ") else error.hint)
-            )
+            hint = "" if error.hint.startswith("In: ") else error.hint
+            problems.append(RuleProblem(ready.rule.name, ready.source_location, said, hint, "rule"))
     return good, problems
 
 

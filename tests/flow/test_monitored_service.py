@@ -132,10 +132,10 @@ def pass_windows(collector: Collector, upto: int) -> None:
     """Waits until everything before window `upto` is scored, turns the clock there and waits for the rules' look."""
     sent = upto * N * len(POINTS)
     until(lambda: total(collector, "online_evaluation_total", 'stage="scored"') >= sent, "scoring")
-    looks = total(collector, "alert_looks_total")
+    looks = total(collector, "alert_evaluations_total")
     set_clock(collector.path.parent, START + WINDOW * upto)
     due = 1 + sum((upto - BEFORE) % every == 0 for every in EVERY.values())
-    until(lambda: total(collector, "alert_looks_total") >= looks + due, "a look at every rule that is due")
+    until(lambda: total(collector, "alert_evaluations_total") >= looks + due, "a look at every rule that is due")
 
 
 @pytest.fixture(scope="module")

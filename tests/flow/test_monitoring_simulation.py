@@ -39,7 +39,7 @@ class Told(Sink):
         super().__init__(SinkConfig(name="told", kind="log"), lambda *_, **__: None)
         self.notices: list[dict[str, Any]] = []
 
-    def tell(self, notice: dict[str, Any]) -> None:
+    def enqueue(self, notice: dict[str, Any]) -> None:
         self.notices.append(notice)
 
 
@@ -90,7 +90,7 @@ async def test_b01_w06_healthy_traffic_stays_quiet_and_half_a_point_is_found(sto
     watcher = Watcher(store, [rule], [sink], Telemetry())
     first: dict[str, int] = {}
     for window in range(LOOK_EVERY, WINDOWS + 1, LOOK_EVERY):
-        for turn in await watcher.look(rule, START + WINDOW * (BEFORE + window)):
+        for turn in await watcher.evaluate(rule, START + WINDOW * (BEFORE + window)):
             if turn.what == "fired":
                 first.setdefault(turn.key[0], window)
     false_alarms = sum(name in first for name in healthy)

@@ -25,7 +25,8 @@ from evalspan.collector.alerts.config import BUILT_IN, AlertRule, SinkConfig
 from evalspan.collector.alerts.notices import notice_of
 from evalspan.collector.alerts.sinks import Sink, signature
 from evalspan.collector.alerts.states import RuleState
-from evalspan.collector.alerts.watcher import Watcher, refused
+from evalspan.collector.alerts.load import validate
+from evalspan.collector.alerts.watcher import Watcher
 from evalspan.collector.cli import alert as command
 from evalspan.collector.config import load_config
 from evalspan.errors import StoreUnreachable
@@ -50,7 +51,7 @@ def test_b18_a_thing_fires_once_after_enough_looks_and_ends_after_enough_without
 
 
 def test_things_are_kept_apart_and_remembered_over_a_restart() -> None:
-    state = RuleState(after=1, recover=1, cool_down_s=0)
+    state = RuleState(after=1, resolve_after=1, cool_down_s=0)
     state.remember(("old",), at(-60))
     turns = state.look([("old",), ("new",)], at(0))
     assert [(turn.key, turn.what) for turn in turns] == [(("new",), "fired")]
@@ -153,7 +154,7 @@ class Told(Sink):
         super().__init__(SinkConfig(name="told", kind="log"), lambda *_, **__: None)
         self.notices: list[dict[str, Any]] = []
 
-    def tell(self, notice: dict[str, Any]) -> None:
+    def enqueue(self, notice: dict[str, Any]) -> None:
         self.notices.append(notice)
 
 
@@ -173,20 +174,20 @@ def degradation(project: str, **more: Any) -> AlertRule:
 
 async def test_w06_b17_a_degradation_is_told_once_with_numbers_and_traces_and_then_resolved(store: Store) -> None:
     store.insert("evaluations", scores("watch", 4.0, days=(7, 14)) + scores("watch", 2.5, days=(0, 5)))
-    rule, sink = degradation("watch", recover=1), Told()
+    rule, sink = degradation("watch", resolve_after=1), Told()
     watcher = Watcher(store, [rule], [sink], Telemetry(), link=lambda trace: f"http://here/traces/{trace}")
     for minute in range(3):
-        await watcher.look(rule, at(minute))
+        await watcher.evaluate(rule, at(minute))
     (notice,) = sink.notices
     assert (notice["state"], notice["severity"], notice["row"]["metric"]) == ("firing", "high", "helpful")
     assert notice["message"].startswith("helpful fell from 3.9")
     assert len(notice["traces"]) == 5
     assert notice["traces"][0].startswith("http://here/traces/")
     again = Watcher(store, [rule], [sink], Telemetry())
-    again.recall()
-    await again.look(rule, at(3))
+    again.restore_state()
+    await again.evaluate(rule, at(3))
     assert len(sink.notices) == 1
-    await again.look(rule, at(60 * 24 * 30))
+    await again.evaluate(rule, at(60 * 24 * 30))
     assert [one["state"] for one in sink.notices] == ["firing", "resolved"]
     (written,) = catalog.get("alert_history").run(store, project="watch", since_s=10**9).dicts()
     assert (written["state"], written["labels"], written["n_base"]) == ("resolved", {"metric": "helpful"}, 200)
@@ -216,7 +217,7 @@ condition = "n >= 20 AND high < {limit}"
         assert not problems
         (rule,) = [one for one in rules if one.name == "quality_degradation"]
         sink = Told()
-        await Watcher(store, [rule], [sink], Telemetry()).look(rule, NOON)
+        await Watcher(store, [rule], [sink], Telemetry()).evaluate(rule, NOON)
         told[limit] = [notice["state"] for notice in sink.notices]
     assert told == {3.5: ["firing"], 1.5: []}
 
@@ -229,7 +230,7 @@ async def test_a_silenced_rule_records_and_sends_nothing(store: Store, monkeypat
     silenced = CliRunner().invoke(command.alert, ["silence", rule.name, "--for", "3650d"])
     assert silenced.exit_code == 0, silenced.output
     remember(store, [rule], [])  # a restart keeps the silence
-    await Watcher(store, [rule], [sink], Telemetry()).look(rule, NOON)
+    await Watcher(store, [rule], [sink], Telemetry()).evaluate(rule, NOON)
     assert not sink.notices
     listed = CliRunner().invoke(command.alert, ["list", "--project", "hush", "--format", "json"])
     assert listed.exit_code == 3
@@ -244,7 +245,7 @@ async def test_a18_b28_a_rule_that_cannot_look_is_an_alert_after_three_times(sto
     rule = AlertRule(name="broken", query="segments", parameters={"by": "colour"}, condition="1", project="broken")
     watcher = Watcher(store, [rule], [sink], Telemetry())
     for minute in range(4):
-        await watcher.look(rule, at(minute))
+        await watcher.evaluate(rule, at(minute))
     assert [one["state"] for one in sink.notices] == ["error"]
     assert "by must be" in sink.notices[0]["message"]
 
@@ -253,9 +254,9 @@ async def test_the_services_own_numbers_are_watched(store: Store) -> None:
     telemetry, sink = Telemetry(), Told()
     telemetry.gauge("log_backlog_bytes", lambda: 5e9)
     rule = AlertRule(name="backlog", telemetry="log_backlog_bytes", condition="value > 1e9", message="{value} bytes")
-    await Watcher(store, [rule], [sink], telemetry).look(rule, NOON)
+    await Watcher(store, [rule], [sink], telemetry).evaluate(rule, NOON)
     assert sink.notices[0]["message"] == "5e+09 bytes"
-    assert refused([rule], store, []) == ([rule], [])
+    assert validate([rule], store, []) == ([rule], [])
 
 
 NOTICE = {"rule": "r", "name": "r m", "severity": "high", "state": "firing", "message": "fell", "row": {"n": 1}, "traces": ["http://t/1"]}  # fmt: skip
@@ -299,7 +300,7 @@ async def test_a_webhook_that_is_down_delays_only_itself(monkeypatch: pytest.Mon
         slack = Sink(SinkConfig(name="chat", kind="slack", url=url), lambda *_, **__: None)
         tasks = [asyncio.create_task(sink.run()) for sink in (down, slack)]
         for sink in (down, slack):
-            sink.tell(NOTICE)
+            sink.enqueue(NOTICE)
         await slack.drain(10)
         await down.drain(0.01)
         for task in tasks:
@@ -419,10 +420,10 @@ async def test_a_store_that_is_away_at_the_start_ends_no_watching(
     await asyncio.sleep(0.3)
     assert not task.done()
     until = asyncio.get_running_loop().time() + 60
-    while not telemetry.value("alert_look_failures_total") and asyncio.get_running_loop().time() < until:
+    while not telemetry.value("alert_evaluation_failures_total") and asyncio.get_running_loop().time() < until:
         away.away = not away.away  # a look that fails is counted, and only who has recalled looks
         await asyncio.sleep(0.3)
-    assert telemetry.value("alert_look_failures_total"), "it does not look again once the store is back"
+    assert telemetry.value("alert_evaluation_failures_total"), "it does not look again once the store is back"
     assert not task.done()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -444,11 +445,11 @@ async def test_an_alert_that_the_store_could_not_take_is_told_at_once_and_writte
             raise StoreUnreachable("The store does not answer: connection refused")
 
         broken.setattr(store, "insert", insert)
-        assert [turn.what for turn in await watcher.look(rule, at(0))] == ["fired"]
+        assert [turn.what for turn in await watcher.evaluate(rule, at(0))] == ["fired"]
     assert [notice["state"] for notice in sink.notices] == ["firing"]
     assert store.query(written).rows == [(0,)]
-    await watcher.look(rule, at(1))
-    await watcher.look(rule, at(2))
+    await watcher.evaluate(rule, at(1))
+    await watcher.evaluate(rule, at(2))
     assert store.query(written).rows == [(1,)]
 
 

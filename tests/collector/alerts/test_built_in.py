@@ -125,7 +125,7 @@ async def test_w06_a18_p02_p04_a_built_in_rule_fires_once_on_the_incident_that_i
     rule, sink = of_project(name, name), Told()
     watcher = Watcher(store, [rule], [sink], Telemetry())
     for minute in range(2):
-        await watcher.look(rule, NOW + timedelta(minutes=minute))
+        await watcher.evaluate(rule, NOW + timedelta(minutes=minute))
     notices = [notice for notice in sink.notices if name in notice["name"]]
     # The funnel is the whole store's: other tests' rules are in it, too.
     fired = [one for one in notices if one["name"].endswith(f" {name}")] if name in OF_THE_STORE else notices
@@ -141,7 +141,7 @@ async def test_b17_b18_a_built_in_rule_keeps_quiet_while_nothing_changes(store: 
     store.insert("evaluations", judged(project, (13.9, 0.01), 800, passed="pass"))
     store.insert("evaluations", labelled(project, human="with", days=(6, 1)))
     rule, sink = of_project(name, project), Told()
-    await Watcher(store, [rule], [sink], Telemetry()).look(rule, NOW)
+    await Watcher(store, [rule], [sink], Telemetry()).evaluate(rule, NOW)
     assert sink.notices == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import evalspan
 from evalspan.collector.alerts.config import BUILT_IN, AlertRule
-from evalspan.collector.alerts.watcher import refused
+from evalspan.collector.alerts.load import validate
 from evalspan.dashboard.status import DROPS
 from evalspan.queries.host.telemetry import HELP
 
@@ -37,7 +37,7 @@ def test_b18_bytes_that_wait_for_the_store_raise_the_alert_in_a_running_service(
         if signal != "nothing":
             assert collector.post(request_of(5).SerializeToString(), path=signal).status == 200
         until = time.monotonic() + 20
-        while (found := collector.metrics()).get('alert_looks_total{rule="waiting"}', 0) < 20:
+        while (found := collector.metrics()).get('alert_evaluations_total{rule="waiting"}', 0) < 20:
             assert time.monotonic() < until
             time.sleep(0.1)
         fired = found.get('alerts_total{rule="waiting",state="firing"}', 0)
@@ -47,7 +47,7 @@ def test_b18_bytes_that_wait_for_the_store_raise_the_alert_in_a_running_service(
 
 def test_a_rule_on_a_number_that_nobody_counts_is_refused_with_the_nearest_one() -> None:
     rule = AlertRule(name="typo", telemetry="log_backlog_byte", condition="value > 1")
-    good, (problem,) = refused([rule], None, [])
+    good, (problem,) = validate([rule], None, [])
     assert good == []
     assert (problem.where, "did you mean 'log_backlog_bytes'" in problem.reason) == ("telemetry", True)
 

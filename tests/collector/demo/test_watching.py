@@ -14,7 +14,8 @@ import numpy as np
 from rich.console import Console
 
 from evalspan.collector.alerts.config import AlertRule, AlertsConfig, read_rules
-from evalspan.collector.alerts.watcher import Watcher, refused
+from evalspan.collector.alerts.load import validate
+from evalspan.collector.alerts.watcher import Watcher
 from evalspan.collector.demo.found import Found
 from evalspan.collector.demo.report import print_alerts
 from evalspan.collector.demo.watching import RULES, alert_settings, raised
@@ -28,7 +29,7 @@ PROJECT = "demo-alerts"
 def demo_rules(store: Store) -> list[AlertRule]:
     config = msgspec.convert(tomllib.loads(alert_settings(END))["alerts"], AlertsConfig)
     rules, problems = read_rules(config, None)
-    rules, off = refused(rules, store, ["log"])
+    rules, off = validate(rules, store, ["log"])
     assert [*problems, *off] == []
     return [msgspec.structs.replace(rule, project=PROJECT) for rule in rules]
 
@@ -74,9 +75,9 @@ async def test_the_rules_raise_the_edit_and_the_report_quotes_query_numbers_inte
     store.insert("evaluations", scores)
     rules = demo_rules(store)
     assert tuple(rule.name for rule in rules) == RULES
-    watcher = Watcher(store, rules, [], Telemetry(), link=lambda trace: f"http://127.0.0.1:5/traces/{trace}")
+    watcher = Watcher(store, rules, [], Telemetry(), base_url=lambda: "http://127.0.0.1:5")
     for rule in rules:
-        await watcher.look(rule, datetime.now(UTC))
+        await watcher.evaluate(rule, datetime.now(UTC))
     alerts = raised(store, PROJECT)
     assert [alert.rule for alert in alerts[:2]] == ["quality_dropped", "new_prompt"]
     out = io.StringIO()

@@ -1,0 +1,92 @@
+"""What stands behind an alert: its row in the store, the traces that show it best, and why the metric moved."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ...queries import catalog, drift_references
+from ...queries.store.client import Store
+from .rule import AlertRule
+from .states import Key, Transition
+
+_NAMESPACE = uuid.UUID("0f6b0a1e-5a0e-4b0e-9c59-5d7f5a4f2f11")
+_SCOPE = ("service", "environment")
+_KEPT = ("query", "parameters", "condition", "row", "traces", "finding")
+
+
+def alert_id(rule: AlertRule, key: Key, began: datetime) -> str:
+    """The same alert has the same id, whoever writes it."""
+    return str(uuid.uuid5(_NAMESPACE, "\0".join([rule.project, rule.name, *key, began.isoformat()])))
+
+
+def alert_row(
+    rule: AlertRule, transition: Transition, row: dict[str, Any], notice: dict[str, Any], now: datetime
+) -> dict[str, Any]:
+    """The alert as the table `alerts` has it: the numbers of the window that raised it, in the metric's unit."""
+    began, window, numbers = transition.started_at, row.get("window_start"), notice["numbers"]
+    return {
+        "project": rule.project,
+        "alert_id": alert_id(rule, transition.key, began),
+        "rule_id": rule.name,
+        "name": notice["name"],
+        "severity": rule.severity,
+        "state": notice["state"],
+        "started_at": began,
+        "ended_at": now if transition.what == "resolved" else None,
+        "window_from": window if isinstance(window, datetime) else began,
+        "window_to": now,
+        "value": numbers["value"],
+        "baseline": numbers["baseline"],
+        "low": numbers["low"],
+        "high": numbers["high"],
+        "p_value": numbers["p"],
+        "n_base": numbers["n_base"],
+        "n_now": numbers["n_now"],
+        "labels": dict(zip(rule.by, transition.key, strict=True)),
+        "message": notice["message"],
+        "details": msgspec.json.encode({key: notice[key] for key in _KEPT}).decode(),
+    }
+
+
+def as_stored(rule: AlertRule, alert: dict[str, Any]) -> dict[str, Any]:
+    """A row of `alert_history` as the table has it."""
+    return {"project": rule.project, "rule_id": alert.pop("rule"), **alert}
+
+
+def example_traces(store: Store, rule: AlertRule, row: dict[str, Any]) -> tuple[list[str], dict[str, Any] | None]:
+    """The traces that show it best, instead of an alert per request, and why the metric moved. Raises StoreError."""
+    if row.get("trace_id"):
+        return [str(row["trace_id"])], None
+    if not row.get("metric"):
+        return [], None
+    since = row.get("since") or row.get("window_start")
+    given: dict[str, Any] = {name: rule.parameters[name] for name in ("of", *_SCOPE) if name in rule.parameters}
+    if isinstance(since, datetime):
+        given["since"] = since.isoformat()
+    if row.get("alarm") == "increase" or row.get("difference", 0) > 0:
+        given["direction"] = "increase"
+    found = catalog.get("traces_to_read").run(
+        store, timeout_s=30, project=rule.project, metric=row["metric"], **given
+    )
+    return [str(one["trace_id"]) for one in found.dicts()], None
+
+
+def describe(finding: dict[str, Any] | None) -> list[str]:
+    """The finding in sentences, for a mail."""
+    return list((finding or {}).get("sentences", []))
+
+
+def track_reference(store: Store, rule: AlertRule, transition: Transition, row: dict[str, Any]) -> None:
+    """Keeps scores under suspicion out of the reference while a detector's alert fires, and takes them back after."""
+    if rule.query != "e_detector" or "metric" not in rule.by:
+        return
+    metric = transition.key[rule.by.index("metric")]
+    scope = {"project": rule.project, **{name: str(rule.parameters.get(name, "")) for name in _SCOPE}}
+    if transition.what == "resolved":
+        drift_references.release(store, metric, **scope)
+    elif isinstance(row.get("since"), datetime):
+        drift_references.hold(store, metric, row["since"], **scope)

@@ -1,0 +1,97 @@
+"""Arrays of tables in evalspan.toml, such as [[alerts.rules]]: each table is read by itself, so that a bad one stops no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..errors import ConfigError, EvalspanError, did_you_mean
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+Made = TypeVar("Made")
+
+
+class RuleProblem(msgspec.Struct, frozen=True):
+    """Why a rule or sink is off, where it is written, and what to do."""
+
+    name: str
+    where: str
+    reason: str
+    hint: str = ""
+    noun: str = ""
+    """What it is, where the name alone does not say so."""
+
+    def __str__(self) -> str:
+        what = f"{self.noun} {self.name!r}".lstrip()
+        return f"{self.where}: {what} is off: {self.reason}" + (f" ({self.hint})" if self.hint else "")
+
+
+def read_tables(
+    kind: type[Kind],
+    raw: Sequence[dict[str, Any]],
+    table: str,
+    path: Path | None,
+    *,
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    make: Callable[[Kind, int], Made],
+    made_from: str = "name",
+    noun: str = "",
+) -> tuple[list[Made], list[RuleProblem]]:
+    """What `make` makes of each table that is a `kind` with a name of its own, and a problem for every other one.
+
+    `table` is the dotted name (`alerts.rules`), `path` the file it was written in; `make` gets the struct and its number, and
+    when it refuses one, the key `made_from` is shown. `noun` says in a problem what the table is.
+    """
+    made: list[Made] = []
+    problems: list[RuleProblem] = []
+    names: set[str] = set()
+    for index, values in enumerate(raw):
+        key = "name"
+        try:
+            _refuse_unknown(kind, values)
+            one = msgspec.convert(prepare(values), kind)
+            name = str(getattr(one, "name", ""))
+            if name in names:
+                raise ConfigError("another one has this name", hint="give it a name of its own")
+            key = made_from
+            made.append(make(one, index))
+            names.add(name)
+        except (EvalspanError, msgspec.ValidationError) as error:
+            about = re.search(r"`\$\.(\w+)|field `(\w+)`|^(\w+) (?:=|is)", str(error))
+            key = next(filter(None, about.groups()), key) if about else key
+            name = str(values.get("name", f"number {index + 1}"))
+            where = source_location(path, table, index, key)
+            problems.append(RuleProblem(name, where, str(error), getattr(error, "hint", ""), noun))
+    return made, problems
+
+
+def unknown_choice(field: str, value: Any, known: Sequence[str]) -> None:
+    """Raises ConfigError, with the nearest one, when a text is none of those that the field takes."""
+    if isinstance(value, str) and value not in known:
+        raise ConfigError(f"{field} = {value!r} is unknown", hint=did_you_mean(value, known))
+
+
+def source_location(path: Path | None, table: str, index: int, key: str = "name") -> str:
+    """`file:line` of a key in the n-th [[table]]; of its header when the key is not found."""
+    if path is None or not path.is_file():
+        return f"[[{table}]] number {index + 1}"
+    header, seen = 1, -1
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if re.match(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]", line):
+            seen += 1
+            header = number if seen == index else header
+        elif seen == index and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            return f"{path}:{number}"
+    return f"{path}:{header}"
+
+
+def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any]) -> None:
+    known = kind.__struct_encode_fields__
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"unknown field `{key}`", hint=did_you_mean(key, known))
+

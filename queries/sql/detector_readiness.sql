@@ -1,0 +1,47 @@
+-- title: Which scores the detector can watch
+-- answers: For every score how many windows with enough scores reference and period have; without two windows of
+--   reference and one of the period the e-detector says nothing, which is not the same as quiet.
+-- param project String = default -- project
+-- param service String = '' -- only this service, empty for all
+-- param environment String = '' -- only this environment, empty for all
+-- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
+-- param metric String = '' -- evaluation name, empty for all
+-- param since_s UInt32 = 604800 -- length of the watched period in seconds
+-- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
+-- param baseline_s UInt32 = 2419200 -- length of the reference just before the period in seconds, 0 for as long as the period
+-- param window_s UInt32 = 86400 -- length of a window in seconds
+-- param min_n UInt32 = 5 -- windows with fewer scores do not count
+-- column metric -- evaluation name
+-- column evaluator_version -- the newest version
+-- column n_before -- its scores in the reference
+-- column n_after -- its scores in the period
+-- column windows_before -- windows with enough scores in the reference
+-- column windows_after -- windows with enough scores in the period
+-- column enough -- 1 if the e-detector can tell
+-- column problem -- what is missing
+-- method: counts.
+-- source: own.
+WITH
+    if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
+    until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
+    since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
+    counted AS
+    (
+        SELECT name, evaluator_version, span_time >= since_time AS watched, count() AS n, (max(span_time), max(created_at)) AS last
+        FROM {of:Identifier}
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+            AND ({metric:String} = '' OR name = {metric:String})
+            AND span_time >= baseline_time AND span_time < until_time
+            AND experiment_id = '' AND source != 'human' AND sample_weight > 0
+            AND (score IS NOT NULL OR passed != 'unknown')
+        GROUP BY name, evaluator_version, watched, toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}))
+    )
+SELECT name AS metric, any(evaluator_version) AS evaluator_version, sumIf(n, NOT watched) AS n_before, sumIf(n, watched) AS n_after,
+    countIf(NOT watched AND n >= {min_n:UInt32}) AS windows_before, countIf(watched AND n >= {min_n:UInt32}) AS windows_after,
+    windows_before >= 2 AND windows_after >= 1 AS enough,
+    multiIf(enough, '', windows_before < 2, concat(toString(windows_before), ' windows with ', toString({min_n:UInt32}), ' or more scores in the reference, 2 are needed'),
+        concat('no window with ', toString({min_n:UInt32}), ' or more scores in the period')) AS problem
+FROM (SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest FROM counted)
+WHERE evaluator_version = newest
+GROUP BY name
+ORDER BY metric
