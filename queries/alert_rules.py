@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
 _WRITTEN = ("version", "created_at")
 
 
-def stored_rules(store: Store | RemoteStore, rule: str = "", project: str = "") -> list[dict[str, Any]]:
+def stored_rules(store: StoreClient, rule: str = "", project: str = "") -> list[dict[str, Any]]:
     """The rules as they are stored, all columns; empty arguments mean all."""
     return store.query(
         "SELECT * FROM alert_rules WHERE ({rule:String} = '' OR rule_id = {rule:String})"
@@ -23,7 +22,12 @@ def stored_rules(store: Store | RemoteStore, rule: str = "", project: str = "") 
     ).dicts()
 
 
-def silence(store: Store | RemoteStore, rule: str, until: datetime | None, project: str = "") -> None:
+def open_alerts(store: StoreClient) -> list[dict[str, Any]]:
+    """The alerts of all projects that nothing has resolved yet, all columns."""
+    return store.query("SELECT * FROM alerts WHERE state IN ('firing', 'error')").dicts()
+
+
+def silence(store: StoreClient, rule: str, until: datetime | None, project: str = "") -> None:
     """Sends no notices of a rule until then; None ends a silence. Its alerts are still recorded.
 
     Raises:
@@ -36,7 +40,7 @@ def silence(store: Store | RemoteStore, rule: str, until: datetime | None, proje
     update(store, rows, silenced_until=until)
 
 
-def update(store: Store | RemoteStore, rows: list[dict[str, Any]], **columns: Any) -> None:
+def update(store: StoreClient, rows: list[dict[str, Any]], **columns: Any) -> None:
     """Writes stored rules again with some columns changed."""
     kept = [{name: value for name, value in row.items() if name not in _WRITTEN} for row in rows]
     store.insert("alert_rules", [{**row, **columns} for row in kept])

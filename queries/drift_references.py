@@ -6,19 +6,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .store.client import Store
-    from .store.remote import RemoteStore
+    from .store.protocol import StoreClient
 
+MAX_EXCLUDED = 100
 _TABLE = "drift_references"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY = ("project", "metric", "service", "environment")
 
 
-def references(store: Store | RemoteStore, project: str, metric: str = "") -> list[dict[str, Any]]:
+def references(store: StoreClient, project: str, metric: str = "") -> list[dict[str, Any]]:
     """The kept references of a project: since when each level holds (`reference_from`), when and by whom it was
-    accepted, and `held_since`, from when on its scores are under suspicion (1970 where they are not)."""
+    accepted, and `held_since`, from when on its scores are under suspicion (1970 where they are not).
+    """
     return store.query(
-        "SELECT project, metric, service, environment, reference_from, accepted_at, held_since, author, note"
+        "SELECT project, metric, service, environment, reference_from, accepted_at, held_since, excluded_from, excluded_until, author, note"
         " FROM drift_references WHERE project = {project:String} AND ({metric:String} = '' OR metric = {metric:String})"
         " ORDER BY metric, service, environment",
         {"project": project, "metric": metric},
@@ -26,7 +27,7 @@ def references(store: Store | RemoteStore, project: str, metric: str = "") -> li
 
 
 def accept(
-    store: Store | RemoteStore,
+    store: StoreClient,
     metric: str,
     since: datetime,
     *,
@@ -43,21 +44,26 @@ def accept(
     store.insert(_TABLE, [{**scope, **accepted, "author": author, "note": note}])
 
 
-def hold(store: Store | RemoteStore, metric: str, since: datetime, **scope: str) -> None:
+def hold(store: StoreClient, metric: str, since: datetime, **scope: str) -> None:
     """Keeps the scores since then out of the reference, as long as a change since then is neither over nor accepted."""
-    _update(store, metric, since, scope, keep_older=True)
-
-
-def release(store: Store | RemoteStore, metric: str, **scope: str) -> None:
-    """Ends a hold: the scores are no longer under suspicion."""
-    _update(store, metric, _NEVER, scope, keep_older=False)
-
-
-def _update(store: Store | RemoteStore, metric: str, since: datetime, scope: dict[str, str], *, keep_older: bool) -> None:
-    key = {"service": "", "environment": "", "project": "default", **scope, "metric": metric}
-    found = [row for row in references(store, key["project"], metric) if all(row[name] == key[name] for name in _KEY)]
-    row = found[0] if found else {**key, "reference_from": _NEVER, "accepted_at": _NEVER, "held_since": _NEVER}
-    if keep_older and _NEVER < row["held_since"] <= since:
-        return
-    if row["held_since"] != since:
+    row = _reference(store, metric, scope)
+    if not _NEVER < row["held_since"] <= since:
         store.insert(_TABLE, [{**row, "held_since": since}])
+
+
+def release(store: StoreClient, metric: str, until: datetime, **scope: str) -> None:
+    """Ends a hold, because the change is over: what was scored from its begin until then never becomes reference."""
+    row = _reference(store, metric, scope)
+    if row["held_since"] == _NEVER:
+        return
+    spans = [*zip(row["excluded_from"], row["excluded_until"], strict=True), (row["held_since"], until)][-MAX_EXCLUDED:]
+    excluded = {"excluded_from": [a for a, _ in spans], "excluded_until": [b for _, b in spans]}
+    store.insert(_TABLE, [{**row, **excluded, "held_since": _NEVER}])
+
+
+def _reference(store: StoreClient, metric: str, scope: dict[str, str]) -> dict[str, Any]:
+    key = {"service": "", "environment": "", "project": "default", **scope, "metric": metric}
+    empty = {"reference_from": _NEVER, "accepted_at": _NEVER, "held_since": _NEVER}
+    found = references(store, key["project"], metric)
+    same = (row for row in found if all(row[name] == key[name] for name in _KEY))
+    return next(same, {**key, **empty, "excluded_from": [], "excluded_until": []})

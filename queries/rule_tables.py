@@ -94,4 +94,3 @@ def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any]) -> None:
     for key in values:
         if key not in known:
             raise ConfigError(f"unknown field `{key}`", hint=did_you_mean(key, known))
-

@@ -69,9 +69,7 @@ def example_traces(store: Store, rule: AlertRule, row: dict[str, Any]) -> tuple[
         given["since"] = since.isoformat()
     if row.get("alarm") == "increase" or row.get("difference", 0) > 0:
         given["direction"] = "increase"
-    found = catalog.get("traces_to_read").run(
-        store, timeout_s=30, project=rule.project, metric=row["metric"], **given
-    )
+    found = catalog.get("traces_to_read").run(store, timeout_s=30, project=rule.project, metric=row["metric"], **given)
     return [str(one["trace_id"]) for one in found.dicts()], None
 
 
@@ -80,13 +78,13 @@ def describe(finding: dict[str, Any] | None) -> list[str]:
     return list((finding or {}).get("sentences", []))
 
 
-def track_reference(store: Store, rule: AlertRule, transition: Transition, row: dict[str, Any]) -> None:
+def track_reference(store: Store, rule: AlertRule, transition: Transition, row: dict[str, Any], now: datetime) -> None:
     """Keeps scores under suspicion out of the reference while a detector's alert fires, and takes them back after."""
     if rule.query != "e_detector" or "metric" not in rule.by:
         return
     metric = transition.key[rule.by.index("metric")]
     scope = {"project": rule.project, **{name: str(rule.parameters.get(name, "")) for name in _SCOPE}}
     if transition.what == "resolved":
-        drift_references.release(store, metric, **scope)
+        drift_references.release(store, metric, now, **scope)
     elif isinstance(row.get("since"), datetime):
         drift_references.hold(store, metric, row["since"], **scope)

@@ -11,6 +11,7 @@ import msgspec
 
 from ...errors import EvalspanError, or_did_you_mean
 from ...queries import catalog
+from ...queries.alert_rules import open_alerts
 from ...queries.conditions import check_condition, try_out
 from ...queries.host.telemetry import HELP
 from ...queries.rule_tables import RuleProblem, source_location
@@ -124,7 +125,6 @@ def persist_rules(store: Store, rules: list[AlertRule], problems: list[RuleProbl
 
 def _close_orphans(store: Store, evaluated: set[tuple[str, str]], now: datetime) -> None:
     """Resolves open alerts whose rule is gone, renamed or off: nothing would ever resolve them."""
-    rows = store.query("SELECT * FROM alerts WHERE state IN ('firing', 'error')").dicts()
     closed = [
         {
             **{name: value for name, value in row.items() if name != "version"},
@@ -133,7 +133,7 @@ def _close_orphans(store: Store, evaluated: set[tuple[str, str]], now: datetime)
             "window_to": now,
             "message": f"{row['message']} (closed: the rule {row['rule_id']!r} is no longer evaluated)",
         }
-        for row in rows
+        for row in open_alerts(store)
         if (row["project"], row["rule_id"]) not in evaluated
     ]
     if closed:

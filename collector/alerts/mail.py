@@ -74,7 +74,10 @@ def _body(notice: dict[str, Any]) -> list[str]:
     numbers = {name: value for name, value in (notice.get("numbers") or {}).items() if value not in (None, "")}
     if numbers:
         lines += ["", "Numbers of the window that raised it:"]
-        lines += [f"  {name}: {value:.6g}" if isinstance(value, float) else f"  {name}: {value}" for name, value in numbers.items()]
+        lines += [
+            f"  {name}: {value:.6g}" if isinstance(value, float) else f"  {name}: {value}"
+            for name, value in numbers.items()
+        ]
     lines += ["", *notice["reasons"]] if notice.get("reasons") else []
     links = links_of(notice)
     return lines + (["", *(f"{text}: {link}" for text, link in links)] if links else [])

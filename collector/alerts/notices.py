@@ -73,7 +73,9 @@ def numbers_of(rule: AlertRule, row: dict[str, Any]) -> dict[str, Any]:
 
     low, high = first(_LOWS), first(_HIGHS)
     if low is None and isinstance(row.get("difference_low"), float):  # the interval of the mean after the change
-        low, high = (to_unit(of, metric, row["mean_before"] + row[name]) for name in ("difference_low", "difference_high"))
+        low, high = (
+            to_unit(of, metric, row["mean_before"] + row[name]) for name in ("difference_low", "difference_high")
+        )
     return {
         "value": first(_VALUES),
         "baseline": first(_BASELINES),

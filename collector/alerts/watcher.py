@@ -142,7 +142,12 @@ class Watcher:
         text = "; ".join(missing) if rows else "no scores in reference and period"
         self._readiness[rule.name] = (now, text)
         if text != known or checked is None:
-            update(self._store, stored_rules(self._store, rule.name, rule.project), insufficient_data=text, evaluated_at=now)
+            update(
+                self._store,
+                stored_rules(self._store, rule.name, rule.project),
+                insufficient_data=text,
+                evaluated_at=now,
+            )
 
     def _failed(self, rule: AlertRule, error: EvalspanError, now: datetime) -> None:
         self._failures[rule.name] = self._failures.get(rule.name, 0) + 1
@@ -179,7 +184,7 @@ class Watcher:
         self._write(alert)
         self._telemetry.add("alerts_total", rule=rule.name, state=state)
         try:
-            track_reference(self._store, rule, transition, row)
+            track_reference(self._store, rule, transition, row, now)
         except EvalspanError as error:
             _log.warning("the reference of %s is not kept: %s", rule.name, error)
         if not silenced:

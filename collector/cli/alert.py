@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from ...queries.cli.options import project_option, store_option
 from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
 from ...queries.durations import parse_duration
-from ...queries.store.client import Result, Store, connect
+from ...queries.store.client import Result, connect
+from ...queries.store.protocol import StoreClient
 from ...queries.store.remote import RemoteStore
 from ..alerts.config import read_rules, read_sinks
 from ..alerts.load import parameters_of
@@ -118,7 +120,7 @@ def test(
 
 
 def _here(
-    store: Store | RemoteStore, name: str, path: Path | None, *, send: bool
+    store: StoreClient, name: str, path: Path | None, *, send: bool
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Evaluates by the settings of this folder and sends with the secrets of this shell."""
     settings = load_config(path)
@@ -143,10 +145,12 @@ def _here(
     return rows, asyncio.run(send_trial(rule, rows, chosen, datetime.now(UTC)))
 
 
-def _in_service(store: Store | RemoteStore, name: str, *, send: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _in_service(store: StoreClient, name: str, *, send: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     if not isinstance(store, RemoteStore):
-        raise CollectorUnreachable("No service runs on this store.", hint="Start `evalspan serve`, or leave --as-service out.")
-    answer = store.post_json(f"/api/v1/alerts/{quote(name, safe='')}/test{'?send=1' if send else ''}")
+        raise CollectorUnreachable(
+            "No service runs on this store.", hint="Start `evalspan serve`, or leave --as-service out."
+        )
+    answer = json.loads(store.post(f"/api/v1/alerts/{quote(name, safe='')}/test{'?send=1' if send else ''}", b""))
     return answer["rows"], answer["delivered"]
 
 

@@ -59,13 +59,13 @@ def check(path: Path | None) -> None:
 def _problems(loaded: Config) -> list[str]:
     """What is wrong with the rules and sinks; their queries and conditions are tried on an empty store."""
     from ...queries.store.client import open_store
-    from ..alerts import ready
+    from ..alerts import load_rules
     from ..online import ready_rules
 
     if not (loaded.evaluation.rules or loaded.alerts.rules):
-        return [str(problem) for problem in ready(loaded, None)[2]]
+        return [str(problem) for problem in load_rules(loaded, None)[2]]
     with tempfile.TemporaryDirectory() as scratch, open_store(f"chdb://{scratch}/store") as store:
-        found = [*ready(loaded, store)[2], *ready_rules(loaded, store)[1]]
+        found = [*load_rules(loaded, store)[2], *ready_rules(loaded, store)[1]]
     return [str(problem) for problem in found]
 
 

@@ -31,7 +31,7 @@ condition = "alarm != ''"
 by = ["metric"]
 severity = "high"
 every_s = 3
-message = "{{metric}} fell from {{baseline_mean}} to {{mean}}, since about {{since}}"
+message = "{{metric}} fell from {{mean_before}} to {{mean_since}}, since about {{since}}"
 
 [[alerts.rules]]
 name = "new_prompt"
@@ -51,7 +51,7 @@ condition = "metric IN ('output_tokens', 'latency', 'error_rate') AND alarm != '
 by = ["metric"]
 severity = "medium"
 every_s = 3
-message = "{{metric}} of the model calls went from {{baseline_mean}} to {{mean}}, since about {{since}}"
+message = "{{metric}} of the model calls went from {{mean_before}} to {{mean_since}}, since about {{since}}"
 """
 
 

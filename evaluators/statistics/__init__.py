@@ -13,6 +13,7 @@ from .comparisons import (
     welch_test,
 )
 from .distances import jensen_shannon_distance, population_stability_index
+from .e_detector import EDetector, e_detector
 from .estimates import (
     PredictionPoweredMean,
     WeightedMean,
@@ -24,7 +25,7 @@ from .estimates import (
 from .power import minimum_detectable_effect, required_sample_size
 from .regression import RegressionVerdict, detect_regression
 from .samples import Interval
-from .sequential import Cusum, EDetector, betting_capital, confidence_sequence, cusum, e_detector
+from .sequential import Cusum, betting_capital, confidence_sequence, cusum
 
 __all__ = [
     "Cusum",

@@ -1,4 +1,4 @@
-"""Statistics that may be looked at after every window: bands and alarms that stay honest under continuous watching."""
+"""Statistics that may be looked at after every value: bands, bets and charts that stay honest under continuous watching."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ import math
 import msgspec
 import numpy as np
 
-from .samples import Floats, Interval, Values, floats, open_unit, positive, same_length
-
-# Bets per standard error of a window mean: from patient (small, lasting shifts) to bold (large, sudden ones).
-BETS = (0.25, 0.5, 1.0, 2.0)
-# Evidence is capped here, so that it stays a finite number in JSON and SQL.
-CAP = 1e100
-
-
-class EDetector(msgspec.Struct, frozen=True):
-    """The evidence after each window, the threshold it must reach, and the index of the first window that did."""
-
-    statistic: list[float]
-    threshold: float
-    alarm: int | None
+from .samples import Interval, Values, floats, open_unit, positive
 
 
 class Cusum(msgspec.Struct, frozen=True):
@@ -65,47 +52,6 @@ def betting_capital(values: Values, null_mean: float, bet: float) -> list[float]
     return [float(capital) for capital in np.cumprod(1 + bet * (null_mean - x))]
 
 
-def e_detector(
-    means: Values,
-    standard_errors: Values,
-    baseline_mean: float,
-    *,
-    alpha: float = 0.05,
-    horizon: int = 100,
-    direction: str = "decrease",
-) -> EDetector:
-    """Has the mean left its baseline? The Shiryaev-Roberts e-detector over window means, one look per window.
-
-    Each window pays exp(l z - l^2 / 2) on its standardised distance z from the baseline, mixed over a fixed set of
-    bets l; M = (1 + M) * payoff. Without a change M - k is no more than a fair game, so an alarm at
-    M >= horizon / alpha comes within `horizon` windows with probability at most `alpha` (asymptotically in the size
-    of the windows). The baseline mean is taken as known: where it was estimated, pass its lower confidence bound and
-    the rest of alpha. A window whose standard error is 0 (few or constant scores) borrows the largest seen before it.
-    `direction` is "decrease", "increase" or "both" (half of the evidence each).
-    Source: Shin, Ramdas, Rinaldo, "E-detectors" (2022).
-    Raises ValueError on NaN, unequal lengths, negative standard errors, or an impossible alpha, horizon or direction.
-    """
-    m = floats(means, "means", least=0)
-    se = floats(standard_errors, "standard_errors", least=0)
-    same_length(m, se, "means and standard_errors")
-    if (se < 0).any():
-        raise ValueError("standard_errors must not be negative")
-    baseline = float(floats([baseline_mean], "baseline_mean")[0])
-    threshold = positive(horizon, "horizon") / open_unit(alpha, "alpha")
-    signs = {"decrease": (1.0,), "increase": (-1.0,), "both": (1.0, -1.0)}.get(direction)
-    if signs is None:
-        raise ValueError(f'direction must be "decrease", "increase" or "both", not {direction!r}')
-    z = _standardised(baseline - m, se)
-    bets = np.array([sign * bet for sign in signs for bet in BETS])
-    evidence = np.zeros(bets.size)
-    statistic: list[float] = []
-    for distance in z:
-        payoff = np.minimum(np.exp(np.minimum(bets * distance - bets**2 / 2, 500)), CAP)
-        evidence = np.minimum((1 + evidence) * payoff, CAP)
-        statistic.append(float(evidence.mean()))
-    return EDetector(statistic, threshold, _first(statistic, threshold))
-
-
 def cusum(values: Values, mean: float, allowance: float, decision: float) -> Cusum:
     """Page's two-sided cumulative sum around `mean`; alarms when a side exceeds `decision`, all in the values' unit.
 
@@ -122,17 +68,3 @@ def cusum(values: Values, mean: float, allowance: float, decision: float) -> Cus
         low.append(max(0.0, low[-1] + mean - value - allowance))
     alarm = next((i for i, pair in enumerate(zip(high[1:], low[1:], strict=True)) if max(pair) > decision), None)
     return Cusum(high[1:], low[1:], alarm)
-
-
-def _standardised(distances: Floats, standard_errors: Floats) -> list[float]:
-    """Distances in standard errors; without any spread seen so far a distance is as good as infinite."""
-    largest, z = 0.0, []
-    for distance, error in zip(distances.tolist(), standard_errors.tolist(), strict=True):
-        largest = max(largest, error)
-        spread = error or largest
-        z.append(distance / spread if spread else math.copysign(CAP, distance) if distance else 0.0)
-    return z
-
-
-def _first(statistic: list[float], threshold: float) -> int | None:
-    return next((i for i, value in enumerate(statistic) if value >= threshold), None)

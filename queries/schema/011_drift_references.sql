@@ -9,6 +9,8 @@ CREATE TABLE IF NOT EXISTS drift_references
     reference_from DateTime64(3, 'UTC') DEFAULT toDateTime64(0, 3, 'UTC'),
     accepted_at    DateTime64(3, 'UTC') DEFAULT toDateTime64(0, 3, 'UTC'),
     held_since     DateTime64(3, 'UTC') DEFAULT toDateTime64(0, 3, 'UTC'),
+    excluded_from  Array(DateTime64(3, 'UTC')),
+    excluded_until Array(DateTime64(3, 'UTC')),
     author         String,
     note           String,
     created_at     DateTime64(3, 'UTC') DEFAULT now64(3),

@@ -6,12 +6,14 @@
 -- param environment String = '' -- only this environment, empty for all
 -- param of Identifier = evaluations -- evaluations, or usage for error_rate, latency, ttft (logarithms of ms), cost, input_tokens, output_tokens
 -- param metric String = '' -- evaluation name, empty for all
+-- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 2419200 -- length of the reference just before the period in seconds, 0 for as long as the period
 -- param window_s UInt32 = 86400 -- length of a window in seconds
 -- param min_n UInt32 = 5 -- windows with fewer scores do not count
 -- column metric -- evaluation name
+-- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version
 -- column n_before -- its scores in the reference
 -- column n_after -- its scores in the period
@@ -27,21 +29,21 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     counted AS
     (
-        SELECT name, evaluator_version, span_time >= since_time AS watched, count() AS n, (max(span_time), max(created_at)) AS last
-        FROM {of:Identifier}
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version AS one_version, span_time >= since_time AS watched, count() AS n, (max(span_time), max(created_at)) AS last
+        FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND ({metric:String} = '' OR name = {metric:String})
+            AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
-        GROUP BY name, evaluator_version, watched, toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}))
+        GROUP BY name, one_version, watched, toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}))
     )
-SELECT name AS metric, any(evaluator_version) AS evaluator_version, sumIf(n, NOT watched) AS n_before, sumIf(n, watched) AS n_after,
+SELECT name.1 AS metric, name.2 AS unit, any(one_version) AS evaluator_version, sumIf(n, NOT watched) AS n_before, sumIf(n, watched) AS n_after,
     countIf(NOT watched AND n >= {min_n:UInt32}) AS windows_before, countIf(watched AND n >= {min_n:UInt32}) AS windows_after,
     windows_before >= 2 AND windows_after >= 1 AS enough,
     multiIf(enough, '', windows_before < 2, concat(toString(windows_before), ' windows with ', toString({min_n:UInt32}), ' or more scores in the reference, 2 are needed'),
         concat('no window with ', toString({min_n:UInt32}), ' or more scores in the period')) AS problem
-FROM (SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest FROM counted)
-WHERE evaluator_version = newest
+FROM (SELECT *, argMax(one_version, last) OVER (PARTITION BY name) AS newest FROM counted)
+WHERE one_version = newest
 GROUP BY name
-ORDER BY metric
+ORDER BY metric, unit

@@ -1,7 +1,7 @@
--- title: Has a score left its baseline?
--- answers: Which scores moved away from where they were before the period, in which window the evidence sufficed,
---   and since when. Valid however often it is looked at: within the period a false alarm on a score has at most
---   the probability alpha.
+-- title: Has a score left its reference?
+-- answers: Which scores moved away from their reference, in which window the evidence sufficed, since when and by how
+--   much. Valid however often it is looked at: within `horizon` windows a false alarm on a score has at most the
+--   probability alpha.
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
@@ -10,142 +10,255 @@
 -- param unit String = '' -- span, trace or conversation; empty for all, each by itself
 -- param since_s UInt32 = 604800 -- length of the watched period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
--- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
+-- param baseline_s UInt32 = 2419200 -- length of the reference just before the period in seconds, 0 for as long as the period
 -- param window_s UInt32 = 86400 -- length of a window in seconds
--- param min_n UInt32 = 10 -- windows with fewer scores are left out
--- param alpha Float64 = 0.05 -- probability of a false alarm; a fifth of it pays for the estimated baseline
+-- param min_n UInt32 = 5 -- windows with fewer scores are left out
+-- param alpha Float64 = 0.05 -- probability of a false alarm
 -- param horizon UInt32 = 100 -- windows within which that holds
 -- param direction String = both -- decrease, increase or both
--- param same_hour UInt8 = 0 -- 1 compares every score with the same hour of day in the baseline
+-- param same_hour UInt8 = 0 -- 1 takes the hour of day out, however short the reference is
+-- param season UInt8 = 1 -- 1 takes hour of day and day of week out where a reference of at least 14 days shows them; 0 never
+-- param adjust UInt8 = 0 -- 1 takes out what segment, service and model explain, so that a change of mix alone raises nothing
+-- param references UInt8 = 1 -- 1 keeps to accepted and held references (`evalspan drift accept`); 0 to the dates alone
 -- column metric -- evaluation name
 -- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out, so a new version starts anew
 -- column window_start -- start of the window
 -- column n -- scores in the window
 -- column effective_n -- how many equally weighted scores they are worth (Kish)
--- column mean -- weighted mean
--- column standard_error -- of the mean, from the larger of its own and the baseline's spread, plus the spread between windows
--- column baseline_n -- scores in the baseline
--- column baseline_mean -- weighted mean of the baseline
--- column baseline_low -- lower bound of the baseline mean that a decrease is held against
--- column baseline_high -- upper bound that an increase is held against
+-- column mean -- weighted mean, seasons and mix taken out
+-- column standard_error -- of the mean: spread within windows pooled up to here, plus spread between windows and the error of the seasons
+-- column baseline_n -- scores in the reference
+-- column baseline_windows -- windows in the reference
+-- column baseline_mean -- weighted mean of the reference
+-- column baseline_error -- its standard error
+-- column baseline_low -- lower end of the 95 % interval of the reference's mean
+-- column baseline_high -- upper end
 -- column position -- number of the window, from 1
 -- column decrease -- evidence for a decrease after this window
 -- column increase -- evidence for an increase after this window
--- column statistic -- what is held against the threshold: one of the two, or their mean where both directions are watched
+-- column statistic -- what is compared with the threshold: one of the two, or their mean where both directions are watched
 -- column threshold -- evidence that makes an alarm
 -- column alarm -- decrease or increase from the first alarming window on, else empty
+-- column over -- 1 if the newest windows are back where the mean was; a held change that is over alarms no more
 -- column since -- the window since which the mean has most likely been elsewhere, once alarmed
--- method: Shiryaev-Roberts e-detector on window means with Gaussian bets 0.25, 0.5, 1 and 2 (asymptotic in the size
---   of the windows); baseline bounds at 1 - alpha / 5; spread between windows by moments.
--- source: Shin, Ramdas, Rinaldo, E-detectors (2022); evaluators/statistics/sequential.py is its oracle.
+-- column mean_before -- mean of reference and watched windows before `since`, as of the first alarming window
+-- column mean_since -- mean of the windows from `since` to the first alarming window
+-- column n_since -- scores in them
+-- column difference -- mean_since minus mean_before
+-- column difference_low -- lower end of its 95 % interval
+-- column difference_high -- upper end
+-- column shift_unit -- the shift that a bet of 1 is on: the standard error of a typical window
+-- column skew_decrease -- third central moment of the window's mean, with half a score at the lowest value seen
+-- column skew_increase -- the same with half a score at the highest value seen
+-- column baseline_skew_decrease -- the same of the reference's mean
+-- column baseline_skew_increase -- the same of the reference's mean
+-- method: Shiryaev-Roberts mixture over change points and Gaussian bets 0.25, 0.5, 1 and 2; the reference's unknown mean is
+--   eliminated by comparing the windows since a change point with reference and windows before it; skewness removed by
+--   Wilson and Hilferty's cube root; threshold calibrated for the horizon (benchmarks/detection).
+-- source: Shin, Ramdas, Rinaldo, E-detectors (2022); Wilson and Hilferty (1931); evaluators/statistics/sequential.py is its oracle.
 WITH
-    {alpha:Float64} / 5 AS spent,
     [0.25, 0.5, 1, 2] AS bets,
-    -- the normal quantile of 1 - spent, by Newton's steps on erfc
-    arrayFold((z, i) -> z + (erfc(z / sqrt(2)) / 2 - spent) * sqrt(2 * pi()) * exp(z * z / 2), range(30), toFloat64(0)) AS quantile,
+    200 AS reach,
+    {horizon:UInt32} / {alpha:Float64} * exp(-greatest(0.5, 2 - 0.25 * log({horizon:UInt32})) * if({alpha:Float64} <= 0.05, 1, 0.7)) AS limit,
+    -- a standardised value with skewness g as a normal score; skewness away from the watched side is left alone
+    ((z, g) -> if(g < 1e-6, z, 6 / g * (if(g / 2 * z + 1 <= 0, 0, cbrt(g / 2 * z + 1)) - 1) + g / 6)) AS normal_score,
+    -- what a change point pays: its precision before and after it, its difference and its third moment against the side it is on
+    ((pre, post, difference, moment, size) -> arrayAvg(l -> exp(least(500, l * size / sqrt(1 / pre + 1 / post) * normal_score(difference / sqrt(1 / pre + 1 / post), moment / pow(1 / pre + 1 / post, 1.5))
+        - pow(l * size, 2) / (1 / pre + 1 / post) / 2)), bets)) AS payoff,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
-    since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
-    scored AS
+    if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32}) AS reference_s,
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT mapFromArrays(groupArray(metric), groupArray((reference_from, accepted_at, held_since, excluded_from, excluded_until)))
+        FROM drift_references
+        WHERE {references:UInt8} = 1 AND project = {project:String} AND service = {service:String} AND environment = {environment:String}
+            AND accepted_at < until_time AND held_since < until_time
+    ) AS kept,
+    arrayMin(arrayConcat([since_time], arrayFilter(t -> toUnixTimestamp(t) > 0, arrayMap(r -> r.3, mapValues(kept))))) - toIntervalSecond(reference_s) AS from_time,
+    read AS
+    (
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
+            kept[toString(s.name)] AS reference,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
-            if({same_hour:UInt8} = 1, toHour(span_time), 0) AS hour
+            if({same_hour:UInt8} = 1 OR {season:UInt8} = 1, toHour(span_time), 0) AS hour,
+            if({season:UInt8} = 1 AND {same_hour:UInt8} = 0, toDayOfWeek(span_time), 0) AS day,
+            if({adjust:UInt8} = 1, sipHash64(segment, service, request_model), 0) AS stratum
         FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
-            AND span_time >= baseline_time AND span_time < until_time
+            AND span_time >= from_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),
+    -- the period begins where suspicion begins, or where a level was accepted
+    divided AS
+    (
+        SELECT *, greatest(if(toUnixTimestamp(reference.3) > 0, least(since_time, reference.3), since_time), reference.2) AS split, toUnixTimestamp(reference.3) > 0 AS held FROM read
+    ),
+    scored AS
+    (
+        SELECT *, span_time >= split AS watched FROM divided
+        WHERE span_time >= split OR (span_time >= greatest(split - toIntervalSecond(reference_s), reference.1)
+            AND NOT arrayExists((a, b) -> span_time >= a AND span_time < b, reference.4, reference.5))
+    ),
+    -- sums of powers: everything that follows is computed from them, the scores are read once
     gathered AS
     (
         SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest
         FROM
         (
-            SELECT name, evaluator_version, watched, window, (max(span_time), max(created_at)) AS last, groupArray(y) AS ys, groupArray(w) AS ws, groupArray(hour) AS hs
-            FROM scored GROUP BY name, evaluator_version, watched, window
+            SELECT name, evaluator_version, watched, window, hour, day, stratum, (max(span_time), max(created_at)) AS last, min(span_time) AS first,
+                count() AS n, max(held) AS held, min(y) AS lowest, max(y) AS highest, sum(w) AS w1, sum(w * w) AS w2, sum(w * w * w) AS w3,
+                sum(w * y) AS w1y, sum(w * w * y) AS w2y, sum(w * w * y * y) AS w2yy, sum(w * w * w * y) AS w3y, sum(w * w * w * y * y) AS w3yy, sum(w * w * w * y * y * y) AS w3yyy
+            FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, stratum
         )
+    ),
+    -- the effect of an hour, a day or a stratum: its mean's distance from the reference's, shrunk by how sure it is, 0 where no spread is seen
+    by_hour AS
+    (
+        SELECT *, sumIf(w1, NOT watched) OVER whole AS all1, sumIf(w2, NOT watched) OVER whole AS all2, sumIf(w1y, NOT watched) OVER whole / all1 AS level,
+            greatest(0, sumIf(w2yy - 2 * level_y * w2y + level_y * level_y * w2, NOT watched) OVER whole / all2) AS variance,
+            {same_hour:UInt8} = 1 OR dateDiff('hour', minIf(first, NOT watched) OVER whole, maxIf(last.1, NOT watched) OVER whole) >= 13 * 24 AS long_enough,
+            sumIf(w1, NOT watched) OVER cell AS cell1, if(cell1 > 0, pow(cell1, 2) / sumIf(w2, NOT watched) OVER cell, 0) AS cell_n,
+            if(cell1 > 0, sumIf(w1y, NOT watched) OVER cell / cell1 - level, 0) AS raw, uniqExactIf(hour, NOT watched) OVER whole AS cells
+        FROM (SELECT *, sumIf(w1y, NOT watched) OVER (PARTITION BY name) / sumIf(w1, NOT watched) OVER (PARTITION BY name) AS level_y FROM gathered WHERE evaluator_version = newest)
+        WINDOW whole AS (PARTITION BY name), cell AS (PARTITION BY name, hour)
     ),
     hourly AS
     (
-        SELECT *, sumMapIf(hs, ws, arrayMap((y, w) -> y * w, ys, ws), NOT watched) OVER (PARTITION BY name) AS hours
-        FROM gathered WHERE evaluator_version = newest
+        SELECT * EXCEPT (cell1, cell_n, raw, cells), spread_of.1 AS hour_effect, spread_of.2 AS hour_error
+        FROM
+        (
+            SELECT *, sumIf(w1 / cell1 * cell_n * raw * raw, NOT watched) OVER whole / greatest(cells - 1, 1) AS between_cells, sumIf(w1 / cell1 * cell_n, NOT watched) OVER whole / greatest(cells, 1) AS per_cell,
+                if(cells > 1 AND long_enough AND between_cells > variance * (1 + sqrt(2 / (cells - 1))), (between_cells - variance) / per_cell, 0) AS real,
+                if(real > 0 AND cell_n > 0, (raw * real / (real + variance / cell_n), variance / cell_n * real / (real + variance / cell_n)), (toFloat64(0), toFloat64(0))) AS spread_of
+            FROM by_hour WINDOW whole AS (PARTITION BY name)
+        )
+    ),
+    by_day AS
+    (
+        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, if(cell1 > 0, pow(cell1, 2) / sumIf(w2, NOT watched) OVER cell, 0) AS cell_n,
+            if(cell1 > 0, sumIf(w1y - hour_effect * w1, NOT watched) OVER cell / cell1 - sumIf(w1y - hour_effect * w1, NOT watched) OVER whole / all1, 0) AS raw, uniqExactIf(day, NOT watched) OVER whole AS cells
+        FROM hourly WINDOW whole AS (PARTITION BY name), cell AS (PARTITION BY name, day)
+    ),
+    daily AS
+    (
+        SELECT * EXCEPT (cell1, cell_n, raw, cells, between_cells, per_cell, real, spread_of), spread_of.1 AS day_effect, spread_of.2 AS day_error
+        FROM
+        (
+            SELECT * EXCEPT (between_cells, per_cell, real, spread_of), sumIf(w1 / cell1 * cell_n * raw * raw, NOT watched) OVER whole / greatest(cells - 1, 1) AS between_cells, sumIf(w1 / cell1 * cell_n, NOT watched) OVER whole / greatest(cells, 1) AS per_cell,
+                if(cells > 1 AND long_enough AND between_cells > variance * (1 + sqrt(2 / (cells - 1))), (between_cells - variance) / per_cell, 0) AS real,
+                if(real > 0 AND cell_n > 0, (raw * real / (real + variance / cell_n), variance / cell_n * real / (real + variance / cell_n)), (toFloat64(0), toFloat64(0))) AS spread_of
+            FROM by_day WINDOW whole AS (PARTITION BY name)
+        )
+    ),
+    by_stratum AS
+    (
+        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, if(cell1 > 0, pow(cell1, 2) / sumIf(w2, NOT watched) OVER cell, 0) AS cell_n,
+            if(cell1 > 0, sumIf(w1y - (hour_effect + day_effect) * w1, NOT watched) OVER cell / cell1 - sumIf(w1y - (hour_effect + day_effect) * w1, NOT watched) OVER whole / all1, 0) AS raw,
+            uniqExactIf(stratum, NOT watched) OVER whole AS cells
+        FROM daily WINDOW whole AS (PARTITION BY name), cell AS (PARTITION BY name, stratum)
     ),
     levelled AS
     (
-        SELECT name, evaluator_version, watched, window,
-            arrayFilter((w, h) -> has(hours.1, h), ws, hs) AS ws,
-            if({same_hour:UInt8} = 0, ys, arrayMap((y, h) -> y - hours.3[indexOf(hours.1, h)] / hours.2[indexOf(hours.1, h)] + arraySum(hours.3) / arraySum(hours.2),
-                arrayFilter((y, h) -> has(hours.1, h), ys, hs), arrayFilter(h -> has(hours.1, h), hs))) AS vs
-        FROM hourly WHERE notEmpty(hours.1)
+        SELECT *, hour_effect + day_effect + spread_of.1 AS e, hour_error + day_error + spread_of.2 AS e_error
+        FROM
+        (
+            SELECT *, sumIf(w1 / cell1 * cell_n * raw * raw, NOT watched) OVER whole / greatest(cells - 1, 1) AS between_cells, sumIf(w1 / cell1 * cell_n, NOT watched) OVER whole / greatest(cells, 1) AS per_cell,
+                if(cells > 1 AND between_cells > variance * (1 + sqrt(2 / (cells - 1))), (between_cells - variance) / per_cell, 0) AS real,
+                if(real > 0 AND cell_n > 0, (raw * real / (real + variance / cell_n), variance / cell_n * real / (real + variance / cell_n)), (toFloat64(0), toFloat64(0))) AS spread_of
+            FROM by_stratum WINDOW whole AS (PARTITION BY name)
+        )
     ),
     averaged AS
     (
-        SELECT *, length(vs) AS n, arraySum(ws) AS total, arraySum(w -> w * w, ws) AS squared_weights,
-            if(arrayMin(vs) = arrayMax(vs), arrayMin(vs), arraySum((v, w) -> v * w, vs, ws) / total) AS mean
-        FROM levelled WHERE length(vs) >= {min_n:UInt32}
+        SELECT name, evaluator_version, watched, window, max(held) AS held, sum(n) AS count, sum(w1) AS total, sum(w2) AS squared_weights, sum(w3) AS cubed_weights,
+            min(lowest - e) AS low, max(highest - e) AS high, if(low = high, low, sum(w1y - e * w1) / total) AS mean,
+            pow(total, 2) / squared_weights AS effective_n, sum(w1 * e_error) / total AS effect_error,
+            -- variance and third moment of a score, from those of the weighted scores
+            if(low = high OR count < 2, 0, greatest(0, sum(w2yy - 2 * e * w2y + e * e * w2) - 2 * mean * sum(w2y - e * w2) + mean * mean * squared_weights) / squared_weights * count / (count - 1)) AS variance,
+            if(low = high OR count < 2, 0, (sum(w3yyy - 3 * e * w3yy + 3 * e * e * w3y - e * e * e * w3) - 3 * mean * sum(w3yy - 2 * e * w3y + e * e * w3)
+                + 3 * mean * mean * sum(w3y - e * w3) - pow(mean, 3) * cubed_weights) / cubed_weights * if(count > 2, count / (count - 2), 1)) AS moment,
+            if(count < 2, 0, greatest(effective_n - 1, 0)) AS freedom
+        FROM levelled GROUP BY name, evaluator_version, watched, window HAVING count >= {min_n:UInt32}
     ),
-    spread AS
+    based AS
     (
-        SELECT *, pow(total, 2) / squared_weights AS effective_n,
-            if(n < 2, 0, sqrt(arraySum((v, w) -> pow(w * (v - mean), 2), vs, ws) * n / (n - 1)) / total) AS own_error,
-            arraySum((v, w) -> w * pow(v - mean, 2), vs, ws) AS squares,
-            if(minIf(mean, NOT watched) OVER same = maxIf(mean, NOT watched) OVER same, minIf(mean, NOT watched) OVER same,
-                sumIf(total * mean, NOT watched) OVER same / sumIf(total, NOT watched) OVER same) AS baseline_mean,
-            sumIf(n, NOT watched) OVER same AS baseline_n, countIf(NOT watched) OVER same AS k
+        SELECT *, sumIf(total * mean, NOT watched) OVER (PARTITION BY name) / sumIf(total, NOT watched) OVER (PARTITION BY name) AS weighted,
+            if(minIf(low, NOT watched) OVER (PARTITION BY name) = maxIf(high, NOT watched) OVER (PARTITION BY name), minIf(low, NOT watched) OVER (PARTITION BY name), weighted) AS base
         FROM averaged
-        WINDOW same AS (PARTITION BY name)
     ),
-    baselined AS
-    (
-        SELECT *,
-            sumIf(squares + total * pow(mean - baseline_mean, 2), NOT watched) OVER same / sumIf(total, NOT watched) OVER same
-                * baseline_n / greatest(baseline_n - 1, 1) AS variance,
-            if(k < 2, 0, greatest(0, varSampStableIf(mean, NOT watched) OVER same - avgIf(pow(own_error, 2), NOT watched) OVER same)) AS between,
-            sumIf(squared_weights, NOT watched) OVER same / pow(sumIf(total, NOT watched) OVER same, 2) AS one_over_n
-        FROM spread
-        WINDOW same AS (PARTITION BY name)
-    ),
+    -- each metric's reference and its watched windows in order
     compared AS
     (
-        SELECT name, any(evaluator_version) AS version_used, any(baseline_n) AS base_n, any(baseline_mean) AS base_mean,
-            any(baseline_mean - quantile * sqrt(variance * one_over_n + between / k)) AS floor,
-            any(baseline_mean + quantile * sqrt(variance * one_over_n + between / k)) AS ceiling,
-            arraySort(groupArray((window, n, effective_n, mean, sqrt(greatest(pow(own_error, 2), variance / effective_n) + between)))) AS s
-        FROM baselined WHERE watched AND k > 0 GROUP BY name
+        SELECT name, max(held) AS held, any(evaluator_version) AS version_used, any(base) AS base_mean, countIf(NOT watched) AS k, sumIf(count, NOT watched) AS base_n,
+            minIf(low, NOT watched) AS base_low, maxIf(high, NOT watched) AS base_high,
+            sumIf(effective_n, NOT watched) AS worth, (worth - sumIf(pow(effective_n, 2), NOT watched) / worth) / (k - 1) AS typical,
+            sumIf(effective_n * pow(mean - base, 2), NOT watched) / (k - 1) AS between_windows, sumIf(freedom, NOT watched) AS own_freedom,
+            -- windows of one score each have no spread of their own: that between them is all there is
+            if(own_freedom > 0, sumIf(freedom * variance, NOT watched), between_windows * (k - 1)) AS base_squares, if(own_freedom > 0, own_freedom, toFloat64(k - 1)) AS base_freedom,
+            sumIf(freedom * moment, NOT watched) AS base_cubes,
+            assumeNotNull(if(own_freedom > 0 AND between_windows > base_squares / base_freedom * (1 + sqrt(2 / (k - 1))), (between_windows - base_squares / base_freedom) / typical, 0)) AS shared,
+            sumIf(squared_weights, NOT watched) / pow(sumIf(total, NOT watched), 2) AS base_share, sumIf(pow(total, 2), NOT watched) / pow(sumIf(total, NOT watched), 2) AS base_between,
+            sumIf(cubed_weights, NOT watched) / pow(sumIf(total, NOT watched), 3) AS base_cube_share, quantileExactIf(0.5)(effective_n, NOT watched) AS usual_n,
+            arraySort(groupArrayIf((window, count, effective_n, mean, freedom, variance, moment, cubed_weights / pow(total, 3), low, high, effect_error), watched)) AS s
+        FROM based GROUP BY name HAVING k >= 2 AND notEmpty(s)
     ),
-    -- a window without any spread borrows the largest standard error before it
-    erring AS (SELECT *, arrayMap(i -> if(s[i].5 > 0, s[i].5, arrayMax(arraySlice(s.5, 1, i))), arrayEnumerate(s)) AS errors FROM compared),
-    standardised AS
+    -- the spread of a score as of each window: reference and windows so far, with half a score at the farthest value seen (a whole one where the reference has no spread)
+    spread AS
     (
-        SELECT *, arrayMap((x, e) -> if(e > 0, (floor - x) / e, if(x < floor, 1e100, if(x > floor, -1e100, 0))), s.4, errors) AS below,
-            arrayMap((x, e) -> if(e > 0, (x - ceiling) / e, if(x > ceiling, 1e100, if(x < ceiling, -1e100, 0))), s.4, errors) AS above
-        FROM erring
+        SELECT *, if(base_squares > 0, 0.5, 1) AS pseudo,
+            arrayMap(i -> if(base_squares > 0, i, length(s)), arrayEnumerate(s)) AS seen,
+            arrayMap(i -> base_mean - least(base_low, arrayMin(arraySlice(s.9, 1, i))), seen) AS fall, arrayMap(i -> greatest(base_high, arrayMax(arraySlice(s.10, 1, i))) - base_mean, seen) AS rise,
+            arrayMap(f -> f + base_freedom + pseudo, arrayCumSum(s.5)) AS freedoms,
+            arrayMap((q, f, d, u) -> greatest((base_squares + q + pseudo * pow(greatest(d, u), 2)) / f, pow(1e-9 * greatest(1, abs(base_mean)), 2)),
+                arrayCumSum(arrayMap((f, v) -> f * v, s.5, s.6)), freedoms, fall, rise) AS variances,
+            arrayCumSum(arrayMap((f, m) -> f * m, s.5, s.7)) AS cubes,
+            arrayMap((v, n, e) -> sqrt(v / n + shared + e), variances, s.3, s.11) AS errors, arrayMap(e -> 1 / pow(e, 2), errors) AS p,
+            arrayMap((c, f, d, q) -> (base_cubes + c - pseudo * pow(d, 3)) / f * q, cubes, freedoms, fall, s.8) AS skew_down,
+            arrayMap((c, f, u, q) -> (base_cubes + c + pseudo * pow(u, 3)) / f * q, cubes, freedoms, rise, s.8) AS skew_up,
+            sqrt(variances[1] * base_share + shared * base_between) AS base_error, skew_down[1] / s[1].8 * base_cube_share AS base_skew_down, skew_up[1] / s[1].8 * base_cube_share AS base_skew_up,
+            sqrt(variances[1] / usual_n + shared) AS size, 1 / pow(base_error, 2) AS base_p,
+            arrayPushFront(arrayCumSum(p), 0) AS ps, arrayPushFront(arrayCumSum(arrayMap((a, m) -> a * m, p, s.4)), 0) AS pm
+        FROM compared
     ),
-    betted AS
+    paid AS
     (
-        SELECT *, arrayMap(zs -> arrayMap(m -> arrayAvg(m), arrayPopFront(arrayFold(
-                (m, z) -> arrayPushBack(m, arrayMap((l, before) -> least(1e100, (1 + before) * least(1e100, exp(least(500, l * z - l * l / 2)))), bets, m[-1])),
-                zs, [[toFloat64(0), 0, 0, 0]]))), [below, above]) AS evidence
-        FROM standardised
+        SELECT *, arrayMap(side -> arrayMap(t -> arrayMap(j -> payoff(base_p + ps[j], ps[t + 1] - ps[j],
+                side.1 * ((base_p * base_mean + pm[j]) / (base_p + ps[j]) - (pm[t + 1] - pm[j]) / (ps[t + 1] - ps[j])),
+                side.1 * ((pow(base_p, 3) * side.2 + side.3[j]) / pow(base_p + ps[j], 3) - (side.3[t + 1] - side.3[j]) / pow(ps[t + 1] - ps[j], 3)), size),
+            range(greatest(1, toInt64(t) - reach + 1), toInt64(t) + 1)), arrayEnumerate(s)),
+            [(1, base_skew_down, arrayPushFront(arrayCumSum(arrayMap((a, c) -> pow(a, 3) * c, p, skew_down)), 0)),
+            (-1, base_skew_up, arrayPushFront(arrayCumSum(arrayMap((a, c) -> pow(a, 3) * c, p, skew_up)), 0))]) AS payoffs
+        FROM spread
     ),
     summed AS
     (
-        SELECT *, arrayMap((d, u) -> multiIf({direction:String} = 'decrease', d, {direction:String} = 'increase', u, (d + u) / 2), evidence[1], evidence[2]) AS statistics
-        FROM betted
-    ),
-    watched_series AS (SELECT *, arrayFirstIndex(m -> m >= {horizon:UInt32} / ({alpha:Float64} - spent), statistics) AS first_alarm FROM summed),
-    sided AS (SELECT *, if(evidence[1][first_alarm] >= evidence[2][first_alarm], 'decrease', 'increase') AS side FROM watched_series),
-    -- the change is where the patient bet's sum of log payoffs was lowest before the alarm
-    dated AS (SELECT *, arrayPushFront(arrayPopBack(arrayCumSum(z -> z / 2 - 0.125, arraySlice(if(side = 'decrease', below, above), 1, first_alarm))), 0) AS sums FROM sided)
+        SELECT *, arrayMap(row -> least(1e100, arraySum(row)), payoffs[1]) AS falls, arrayMap(row -> least(1e100, arraySum(row)), payoffs[2]) AS rises,
+            arrayMap((d, u) -> multiIf({direction:String} = 'decrease', d, {direction:String} = 'increase', u, (d + u) / 2), falls, rises) AS statistics,
+            arrayFirstIndex(m -> m >= limit, statistics) AS first_alarm, if(falls[first_alarm] >= rises[first_alarm], 1, 2) AS side,
+            -- the change is where the windows since then differ most from those before, in standard errors
+            arrayMap(j -> if(side = 1, 1, -1) * ((base_p * base_mean + pm[j]) / (base_p + ps[j]) - (pm[first_alarm + 1] - pm[j]) / (ps[first_alarm + 1] - ps[j]))
+                / sqrt(1 / (base_p + ps[j]) + 1 / (ps[first_alarm + 1] - ps[j])), range(1, toInt64(first_alarm) + 1)) AS distances,
+            if(first_alarm > 0, indexOf(distances, arrayMax(distances)), 0) AS change,
+            if(change > 0, (base_p * base_mean + pm[change]) / (base_p + ps[change]), NULL) AS before, if(change > 0, (pm[first_alarm + 1] - pm[change]) / (ps[first_alarm + 1] - ps[change]), NULL) AS after,
+            if(change > 0, sqrt(1 / (base_p + ps[change]) + 1 / (ps[first_alarm + 1] - ps[change])), NULL) AS change_error,
+            -- it is over when the newest windows, eight at most and four at least, are back where the mean was
+            least(8, length(s) - toInt64(first_alarm)) AS newest, length(s) + 1 AS l,
+            if(change > 0 AND newest >= 4, if(side = 1, 1, -1) * (before - (pm[l] - pm[l - newest]) / (ps[l] - ps[l - newest])), NULL) AS distance_now,
+            ifNull(distance_now < 1.64 * sqrt(1 / (base_p + ps[change]) + 1 / (ps[l] - ps[l - newest])) AND distance_now < abs(after - before) / 2, 0) AS over
+        FROM paid
+    )
 SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
-    s[position].4 AS mean, s[position].5 AS standard_error, base_n AS baseline_n, base_mean AS baseline_mean, floor AS baseline_low, ceiling AS baseline_high,
-    position, evidence[1][position] AS decrease, evidence[2][position] AS increase, statistics[position] AS statistic,
-    {horizon:UInt32} / ({alpha:Float64} - spent) AS threshold,
-    if(first_alarm > 0 AND position >= first_alarm, side, '') AS alarm,
-    if(first_alarm > 0 AND position >= first_alarm, s[indexOf(sums, arrayMin(sums))].1, NULL) AS since
-FROM dated ARRAY JOIN arrayEnumerate(s) AS position
+    s[position].4 AS mean, errors[position] AS standard_error, base_n AS baseline_n, k AS baseline_windows, base_mean AS baseline_mean, base_error AS baseline_error,
+    base_mean - 1.959963984540054 * base_error AS baseline_low, base_mean + 1.959963984540054 * base_error AS baseline_high,
+    position, falls[position] AS decrease, rises[position] AS increase, statistics[position] AS statistic, limit AS threshold,
+    if(first_alarm > 0 AND position >= first_alarm AND NOT (held AND over), if(side = 1, 'decrease', 'increase'), '') AS alarm, over,
+    if(alarm != '', s[change].1, NULL) AS since, if(alarm != '', before, NULL) AS mean_before, if(alarm != '', after, NULL) AS mean_since,
+    if(alarm != '', arraySum(arraySlice(s.2, change, first_alarm - change + 1)), NULL) AS n_since, mean_since - mean_before AS difference,
+    difference - 1.959963984540054 * change_error AS difference_low, difference + 1.959963984540054 * change_error AS difference_high,
+    size AS shift_unit, skew_down[position] AS skew_decrease, skew_up[position] AS skew_increase, base_skew_down AS baseline_skew_decrease, base_skew_up AS baseline_skew_increase
+FROM summed ARRAY JOIN arrayEnumerate(s) AS position
 ORDER BY metric, unit, window_start

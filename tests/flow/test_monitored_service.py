@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from evalspan.collector.alerts.config import BUILT_IN
+from evalspan.collector.alerts.built_in import BUILT_IN
 
 from ..collector.serving import Collector, rows_of, serving
 from ..collector.traffic import add_span

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from evalspan.collector.alerts.config import BUILT_IN, SinkConfig
+from evalspan.collector.alerts.built_in import BUILT_IN
+from evalspan.collector.alerts.config import SinkConfig
 from evalspan.collector.alerts.sinks import Sink
 from evalspan.collector.alerts.watcher import Watcher
 from evalspan.evaluators import statistics as st

@@ -60,53 +60,109 @@ def weighted_rows(project: str, drop: float = 0.0, seed: int = 1, n: int = 900) 
     ]
 
 
-def test_e_detector_in_sql_equals_the_python_one(store: Store) -> None:
-    rows = weighted_rows("ed-random", drop=1.0)
-    store.insert("evaluations", rows)
+def oracle(got: list[dict[str, Any]], direction: str, *, alpha: float = 0.05, horizon: int = 100) -> st.EDetector:
+    """The Python e-detector on the moments that the query answers."""
+    first = got[0]
+    return st.e_detector(
+        [r["mean"] for r in got],
+        [r["standard_error"] for r in got],
+        first["baseline_mean"],
+        alpha=alpha,
+        horizon=horizon,
+        direction=direction,
+        baseline_error=first["baseline_error"],
+        shift_unit=first["shift_unit"],
+        third_moments=[r[f"skew_{direction}"] for r in got],
+        baseline_third_moment=first[f"baseline_skew_{direction}"],
+        calibrated=True,
+    )
+
+
+@pytest.mark.parametrize("drop", [0.0, 1.0, -0.5])
+def test_e_detector_in_sql_equals_the_python_one(store: Store, drop: float) -> None:
+    project = f"ed-random-{drop}"
+    store.insert("evaluations", weighted_rows(project, drop=drop))
     for direction in ("decrease", "increase"):
-        got = ask(store, "e_detector", "ed-random", direction=direction, horizon=7)
-        bound = got[0]["baseline_low" if direction == "decrease" else "baseline_high"]
-        want = st.e_detector(
-            [r["mean"] for r in got],
-            [r["standard_error"] for r in got],
-            bound,
-            alpha=0.04,
-            horizon=7,
-            direction=direction,
-        )
+        got = ask(store, "e_detector", project, direction=direction, horizon=7)
+        want = oracle(got, direction, horizon=7)
         assert [r[direction] for r in got] == pytest.approx(want.statistic, rel=1e-9)
         assert got[0]["threshold"] == pytest.approx(want.threshold, rel=1e-12)
         alarmed = [i for i, r in enumerate(got) if r["alarm"]]
         assert (alarmed[0] if alarmed else None) == want.alarm
-    assert want.alarm is None
-    found = ask(store, "e_detector", "ed-random", direction="decrease", horizon=7)
-    assert found[-1]["since"] == UNTIL - timedelta(days=4)
+        if direction == ("decrease" if drop > 0 else "increase") and drop:
+            assert got[-1]["since"] == UNTIL - timedelta(days=4)
+            assert (got[-1]["mean_since"] < got[-1]["mean_before"]) == (drop > 0)
+            assert got[-1]["difference_low"] < -drop < got[-1]["difference_high"]
 
 
 def test_e_detector_windows_hold_the_weighted_moments(store: Store) -> None:
     rows = weighted_rows("ed-moments", seed=2)
     store.insert("evaluations", rows)
     got = ask(store, "e_detector", "ed-moments")
-    before = [r for r in rows if r["span_time"] < UNTIL - timedelta(days=7)]
-    assert sum(r["n"] for r in got) == len(rows) - len(before)
-    mean, _ = errors([r["score"] for r in before], [r["sample_weight"] for r in before])
-    y, w = np.array([r["score"] for r in before]), np.array([r["sample_weight"] for r in before])
-    variance = float((w * (y - mean) ** 2).sum() / w.sum()) * len(y) / (len(y) - 1)
     days: dict[int, list[dict[str, Any]]] = {}
     for r in rows:
         days.setdefault(int((UNTIL - r["span_time"]).total_seconds() // DAY), []).append(r)
-    parts = [errors([r["score"] for r in days[k]], [r["sample_weight"] for r in days[k]]) for k in range(7, 14)]
-    between = max(0.0, float(np.var([m for m, _ in parts], ddof=1)) - float(np.mean([e**2 for _, e in parts])))
-    assert got[0]["baseline_mean"] == pytest.approx(mean, rel=1e-12)
-    half = stats.norm.isf(0.01) * math.sqrt(variance * float((w**2).sum()) / float(w.sum()) ** 2 + between / 7)
-    assert got[0]["baseline_low"] == pytest.approx(mean - half, rel=1e-9)
-    for r in got:
-        mine = days[int((UNTIL - r["window_start"]).total_seconds() // DAY) - 1]
-        m, own = errors([x["score"] for x in mine], [x["sample_weight"] for x in mine])
-        weights = np.array([x["sample_weight"] for x in mine])
-        effective = float(weights.sum() ** 2 / (weights**2).sum())
-        assert (r["n"], r["mean"], r["effective_n"]) == (len(mine), pytest.approx(m), pytest.approx(effective))
-        assert r["standard_error"] == pytest.approx(math.sqrt(max(own**2, variance / effective) + between), rel=1e-9)
+    parts = {k: moments(days[k]) for k in range(14)}
+    before = [r for r in rows if r["span_time"] < UNTIL - timedelta(days=7)]
+    y, w = np.array([r["score"] for r in before]), np.array([r["sample_weight"] for r in before])
+    base = float((w * y).sum() / w.sum())
+    reference = [parts[k] for k in range(7, 14)]
+    freedom, squares = sum(p["freedom"] for p in reference), sum(p["freedom"] * p["variance"] for p in reference)
+    cubes, worth = sum(p["freedom"] * p["moment"] for p in reference), sum(p["n"] for p in reference)
+    between = sum(p["n"] * (p["mean"] - base) ** 2 for p in reference) / 6
+    typical = (worth - sum(p["n"] ** 2 for p in reference) / worth) / 6
+    real = between > squares / freedom * (1 + math.sqrt(2 / 6))
+    shared = (between - squares / freedom) / typical if real else 0.0
+    low, high = float(y.min()), float(y.max())
+    assert got[0]["baseline_mean"] == pytest.approx(base, rel=1e-12)
+    for k, r in zip(range(6, -1, -1), got, strict=True):
+        part = parts[k]
+        freedom, squares = freedom + part["freedom"], squares + part["freedom"] * part["variance"]
+        cubes, low, high = cubes + part["freedom"] * part["moment"], min(low, part["low"]), max(high, part["high"])
+        farthest = max(base - low, high - base)
+        variance = (squares + 0.5 * farthest**2) / (freedom + 0.5)
+        skew = (cubes - 0.5 * (base - low) ** 3) / (freedom + 0.5) * part["share"]
+        assert (r["n"], r["mean"], r["effective_n"]) == (
+            len(days[k]), pytest.approx(part["mean"]), pytest.approx(part["n"]),
+        )  # fmt: skip
+        assert r["standard_error"] == pytest.approx(math.sqrt(variance / part["n"] + shared), rel=1e-9)
+        assert r["skew_decrease"] == pytest.approx(skew, rel=1e-9)
+    first = squares_of_reference(reference, got[0], parts[6], base, y)
+    error = math.sqrt(
+        first * float((w**2).sum()) / float(w.sum()) ** 2
+        + shared * sum(p["total"] ** 2 for p in reference) / sum(p["total"] for p in reference) ** 2
+    )
+    assert got[0]["baseline_error"] == pytest.approx(error, rel=1e-9)
+    assert got[0]["baseline_low"] == pytest.approx(base - stats.norm.isf(0.025) * error, rel=1e-9)
+
+
+def squares_of_reference(
+    reference: list[dict[str, float]], got: dict[str, Any], part: dict[str, float], base: float, y: Any
+) -> float:
+    """The variance of a score as of the first watched window, from reference and that window."""
+    freedom = sum(p["freedom"] for p in reference) + part["freedom"]
+    squares = sum(p["freedom"] * p["variance"] for p in reference) + part["freedom"] * part["variance"]
+    farthest = max(base - min(y.min(), part["low"]), max(y.max(), part["high"]) - base)
+    assert got["position"] == 1
+    return float((squares + 0.5 * farthest**2) / (freedom + 0.5))
+
+
+def moments(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The weighted moments of a window, written down once more."""
+    y, w = (np.array([r[name] for r in rows]) for name in ("score", "sample_weight"))
+    n, mean = len(y), float((w * y).sum() / w.sum())
+    worth = float(w.sum() ** 2 / (w**2).sum())
+    return {
+        "mean": mean,
+        "n": worth,
+        "freedom": worth - 1,
+        "variance": float(((w * (y - mean)) ** 2).sum() / (w**2).sum()) * n / (n - 1),
+        "moment": float(((w * (y - mean)) ** 3).sum() / (w**3).sum()) * n / (n - 2),
+        "share": float((w**3).sum() / w.sum() ** 3),
+        "total": float(w.sum()),
+        "low": float(y.min()),
+        "high": float(y.max()),
+    }
 
 
 def test_e_detector_corners(store: Store) -> None:

@@ -19,13 +19,14 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from evalspan.collector.alerts import ready, remember, sinks
+from evalspan.collector.alerts import load_rules, mail, persist_rules
 from evalspan.collector.alerts import watcher as watcher_module
-from evalspan.collector.alerts.config import BUILT_IN, AlertRule, SinkConfig
+from evalspan.collector.alerts.built_in import BUILT_IN
+from evalspan.collector.alerts.config import AlertRule, SinkConfig
+from evalspan.collector.alerts.load import validate
 from evalspan.collector.alerts.notices import notice_of
 from evalspan.collector.alerts.sinks import Sink, signature
 from evalspan.collector.alerts.states import RuleState
-from evalspan.collector.alerts.load import validate
 from evalspan.collector.alerts.watcher import Watcher
 from evalspan.collector.cli import alert as command
 from evalspan.collector.config import load_config
@@ -42,20 +43,20 @@ def at(minutes: float) -> datetime:
 
 
 def test_b18_a_thing_fires_once_after_enough_looks_and_ends_after_enough_without() -> None:
-    state = RuleState(after=2, recover=2, cool_down_s=600)
+    state = RuleState(evaluations_to_fire=2, evaluations_to_resolve=2, repeat_interval=600)
     looks = [True, True, True, False, True, False, False, True, True]
-    told = [(i, turn.what) for i, hit in enumerate(looks) for turn in state.look([("m",)] if hit else [], at(i))]
+    told = [(i, turn.what) for i, hit in enumerate(looks) for turn in state.evaluate([("m",)] if hit else [], at(i))]
     assert told == [(1, "fired"), (6, "resolved")]
-    later = [(i, turn.what) for i in (20, 21) for turn in state.look([("m",)], at(i))]
+    later = [(i, turn.what) for i in (20, 21) for turn in state.evaluate([("m",)], at(i))]
     assert later == [(20, "fired")]
 
 
 def test_things_are_kept_apart_and_remembered_over_a_restart() -> None:
-    state = RuleState(after=1, resolve_after=1, cool_down_s=0)
-    state.remember(("old",), at(-60))
-    turns = state.look([("old",), ("new",)], at(0))
+    state = RuleState(evaluations_to_fire=1, evaluations_to_resolve=1, repeat_interval=0)
+    state.restore(("old",), at(-60))
+    turns = state.evaluate([("old",), ("new",)], at(0))
     assert [(turn.key, turn.what) for turn in turns] == [(("new",), "fired")]
-    assert state.look([("new",)], at(1))[0].started_at == at(-60)
+    assert state.evaluate([("new",)], at(1))[0].started_at == at(-60)
 
 
 BAD = """
@@ -107,7 +108,7 @@ def test_w07_bad_rules_are_refused_with_file_line_and_reason_while_the_others_wa
 ) -> None:
     file = tmp_path / "evalspan.toml"
     file.write_text(BAD)
-    rules, sinks, problems = ready(load_config(file), store)
+    rules, sinks, problems = load_rules(load_config(file), store)
     assert [rule.name for rule in rules][:1] == ["good"]
     assert {"quality_degradation", "evaluator_stopped", "log_backlog"} <= {rule.name for rule in rules}
     assert [sink.kind for sink in sinks] == ["log"]
@@ -124,7 +125,7 @@ def test_w07_bad_rules_are_refused_with_file_line_and_reason_while_the_others_wa
 
 
 def test_w07_every_built_in_rule_is_accepted_by_the_engine(store: Store) -> None:
-    rules, _, problems = ready(load_config(None, environment={}), store)
+    rules, _, problems = load_rules(load_config(None, environment={}), store)
     assert len(rules) >= 9
     assert not problems
 
@@ -167,7 +168,7 @@ def degradation(project: str, **more: Any) -> AlertRule:
         by=("metric",),
         project=project,
         severity="high",
-        message="{metric} fell from {baseline_mean} to {mean}",
+        message="{metric} fell from {mean_before} to {mean_since}",
         **more,
     )
 
@@ -175,7 +176,7 @@ def degradation(project: str, **more: Any) -> AlertRule:
 async def test_w06_b17_a_degradation_is_told_once_with_numbers_and_traces_and_then_resolved(store: Store) -> None:
     store.insert("evaluations", scores("watch", 4.0, days=(7, 14)) + scores("watch", 2.5, days=(0, 5)))
     rule, sink = degradation("watch", resolve_after=1), Told()
-    watcher = Watcher(store, [rule], [sink], Telemetry(), link=lambda trace: f"http://here/traces/{trace}")
+    watcher = Watcher(store, [rule], [sink], Telemetry(), base_url=lambda: "http://here/")
     for minute in range(3):
         await watcher.evaluate(rule, at(minute))
     (notice,) = sink.notices
@@ -187,11 +188,14 @@ async def test_w06_b17_a_degradation_is_told_once_with_numbers_and_traces_and_th
     again.restore_state()
     await again.evaluate(rule, at(3))
     assert len(sink.notices) == 1
-    await again.evaluate(rule, at(60 * 24 * 30))
+    await again.evaluate(rule, at(60 * 24 * 8))
+    assert len(sink.notices) == 1, "a change is not over because its first week is"
+    store.insert("evaluations", scores("watch", 4.0, days=(-20, -9)))
+    await again.evaluate(rule, at(60 * 24 * 19))
     assert [one["state"] for one in sink.notices] == ["firing", "resolved"]
     (written,) = catalog.get("alert_history").run(store, project="watch", since_s=10**9).dicts()
     assert (written["state"], written["labels"], written["n_base"]) == ("resolved", {"metric": "helpful"}, 200)
-    assert (written["ended_at"], written["window_to"]) == (at(60 * 24 * 30), at(60 * 24 * 30))
+    assert (written["ended_at"], written["window_to"]) == (at(60 * 24 * 19), at(60 * 24 * 19))
     assert written["value"] < 3 < written["baseline"], "what raised it is gone once it is over"
     assert written["message"] == notice["message"]
     assert json.loads(written["details"])["traces"] == notice["traces"]
@@ -213,7 +217,7 @@ parameters = {{ until = "{NOON.isoformat()}" }}
 condition = "n >= 20 AND high < {limit}"
 """
         )
-        rules, _, problems = ready(load_config(path, {}), store)
+        rules, _, problems = load_rules(load_config(path, {}), store)
         assert not problems
         (rule,) = [one for one in rules if one.name == "quality_degradation"]
         sink = Told()
@@ -225,11 +229,11 @@ condition = "n >= 20 AND high < {limit}"
 async def test_a_silenced_rule_records_and_sends_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.insert("evaluations", scores("hush", 4.0, days=(7, 14)) + scores("hush", 2.5, days=(0, 5)))
     rule, sink = degradation("hush"), Told()
-    remember(store, [rule], [])
+    persist_rules(store, [rule], [], NOON)
     monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
     silenced = CliRunner().invoke(command.alert, ["silence", rule.name, "--for", "3650d"])
     assert silenced.exit_code == 0, silenced.output
-    remember(store, [rule], [])  # a restart keeps the silence
+    persist_rules(store, [rule], [], NOON)  # a restart keeps the silence
     await Watcher(store, [rule], [sink], Telemetry()).evaluate(rule, NOON)
     assert not sink.notices
     listed = CliRunner().invoke(command.alert, ["list", "--project", "hush", "--format", "json"])
@@ -358,7 +362,7 @@ async def test_mail_arrives_by_smtp_whatever_a_span_put_into_its_name() -> None:
 
 async def test_a_password_is_not_sent_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", "secret")
-    monkeypatch.setattr(sinks, "is_loopback", lambda _: False)
+    monkeypatch.setattr(mail, "is_loopback", lambda _: False)
     got: list[str] = []
     async with mail_server(got) as address:
         config = SinkConfig(
@@ -378,7 +382,7 @@ def test_alert_test_asks_now_and_says_so_by_exit_code(
         '[[alerts.rules]]\nname = "always"\nquery = "alert_overview"\nproject = "always-there"\ncondition = "1"\n'
         '[[alerts.rules]]\nname = "never"\nquery = "alert_overview"\ncondition = "0"\n'
     )
-    remember(store, [degradation("always-there")], [])
+    persist_rules(store, [degradation("always-there")], [], NOON)
     codes = [CliRunner().invoke(command.alert, ["test", name, "--config", str(file), "--send"]).exit_code for name in ("always", "never", "other")]  # fmt: skip
     assert codes[:2] == [3, 0]
     assert codes[2] != 0
@@ -435,7 +439,7 @@ async def test_an_alert_that_the_store_could_not_take_is_told_at_once_and_writte
 ) -> None:
     sink = Told()
     written = "SELECT count() FROM alerts WHERE name = 'unwritten'"
-    rule = AlertRule(name="unwritten", telemetry="refused_total", condition="value > 0", after=1)
+    rule = AlertRule(name="unwritten", telemetry="refused_total", condition="value > 0", for_=1)
     telemetry = Telemetry()
     telemetry.add("refused_total", 3)
     watcher = Watcher(store, [rule], [sink], telemetry)
@@ -455,11 +459,35 @@ async def test_an_alert_that_the_store_could_not_take_is_told_at_once_and_writte
 
 def test_an_alert_says_latencies_in_milliseconds_and_rates_in_percent_though_the_query_gives_logarithms() -> None:
     rule = next(rule for rule in BUILT_IN if rule.name == "operations_degradation")
-    row = {"metric": "latency", "mean": math.log(900), "baseline_mean": math.log(412), "since": NOON}
+    row = {
+        "metric": "latency",
+        "mean": math.log(900),
+        "mean_since": math.log(900),
+        "mean_before": math.log(412),
+        "difference": math.log(900 / 412),
+        "difference_low": math.log(2),
+        "difference_high": math.log(2.5),
+        "n_since": 40,
+        "since": NOON,
+    }
     notice = notice_of(rule, ("latency",), "firing", NOON, row, [])
-    assert (
-        notice["message"] == "latency of the model calls rose from 412 ms to 900 ms, since about 2026-06-15 12:00 UTC"
+    assert notice["message"] == (
+        "latency of the model calls rose from 412 ms to 900 ms (+118.4%, 95 % interval +100.0% to +150.0%; 40 values),"
+        " since about 2026-06-15 12:00 UTC"
     )
+    numbers = {
+        "value": 900,
+        "baseline": 412,
+        "low": 824,
+        "high": 1030,
+        "unit": "ms",
+        "p": None,
+        "n_base": 0,
+        "n_now": 40,
+    }
+    assert notice["numbers"] == {
+        name: pytest.approx(value) if isinstance(value, int) else value for name, value in numbers.items()
+    }
     assert notice["row"] == row, "what the query gave is kept as it is"
-    errors = {"metric": "error_rate", "mean": 0.125, "baseline_mean": 0.01, "since": NOON}
+    errors = {"metric": "error_rate", "mean_since": 0.125, "mean_before": 0.01, "since": NOON}
     assert "from 1.0% to 12.5%" in notice_of(rule, ("error_rate",), "firing", NOON, errors, [])["message"]

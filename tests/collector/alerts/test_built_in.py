@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from evalspan.collector.alerts.config import BUILT_IN, AlertRule
+from evalspan.collector.alerts.built_in import BUILT_IN
+from evalspan.collector.alerts.config import AlertRule
 from evalspan.collector.alerts.watcher import Watcher
 from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.store.client import Store
@@ -94,6 +95,12 @@ def cursor(project: str, **state: Any) -> Rows:
 
 INCIDENTS: dict[str, Any] = {
     "quality_degradation": lambda p: {"evaluations": judged(p, (13.9, 7)) + judged(p, (5, 0.1), mean=2.5)},
+    "segment_degradation": lambda p: {
+        "evaluations": judged(p, (27, 7), 900, segment="good")
+        + judged(p, (27, 7), 90, segment="bad")
+        + judged(p, (6, 0.1), 300, segment="good")
+        + judged(p, (6, 0.1), 30, mean=2.5, segment="bad")
+    },
     "operations_degradation": lambda p: {"spans": calls(p, (13.9, 7)) + calls(p, (5, 0.1), duration_ns=3 * 10**9)},
     "pass_rate_low": lambda p: {"evaluations": judged(p, (0.9, 0.01), 200, passed="fail")},
     "evaluator_stopped": lambda p: {

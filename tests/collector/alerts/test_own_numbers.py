@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import evalspan
-from evalspan.collector.alerts.config import BUILT_IN, AlertRule
+from evalspan.collector.alerts.built_in import BUILT_IN
+from evalspan.collector.alerts.config import AlertRule
 from evalspan.collector.alerts.load import validate
 from evalspan.dashboard.status import DROPS
 from evalspan.queries.host.telemetry import HELP
