@@ -20,6 +20,7 @@ from ...queries.cli.options import project_option, store_option
 from ...queries.cli.output import ListsByDefault, format_option, render
 from ...queries.conditions import matching
 from ...queries.durations import parse_duration
+from ...queries.settings import FILE_NAME
 from ...queries.store.client import Result, connect
 from ...queries.store.protocol import StoreClient
 from ...queries.store.remote import RemoteStore
@@ -27,7 +28,7 @@ from ..alerts.config import read_rules, read_sinks
 from ..alerts.load import parameters_of
 from ..alerts.sinks import Sink
 from ..alerts.trial import send_trial
-from ..config import FILE_NAME, load_config
+from ..config import load_config
 
 EXIT_FAILED, EXIT_FIRING = 1, 3
 
