@@ -77,6 +77,28 @@ def failures(
         click.echo(f"  next: evalspan dataset review {path}", err=True)
 
 
+@export.command()
+@click.option("--since", default="24h", show_default=True, help="How far back: 90m, 24h, 7d, 2w.")
+@click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="A folder.")
+@project_option
+@store_option
+def spans(since: str, folder: Path, project: str, dsn: str | None) -> None:
+    """Write stored spans as Parquet, one file for each day (UTC).
+
+    \b
+    evalspan export spans --since 30d --to spans/
+    """
+    from ...queries.exports.spans import write_spans
+    from ...queries.store.client import connect
+
+    total = 0
+    with connect(dsn) as store:
+        for path, rows in write_spans(store, folder, since=parse_duration(since, name="--since"), project=project):
+            click.echo(str(path))
+            total += rows
+    click.echo(f"{total} spans of {store.described}", err=True)
+
+
 def _held_by_files(against: tuple[str, ...], path: Path, format_: str) -> list[tuple[str, str]]:
     from ...queries.messages import question_of
     from ..datasets import Dataset

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from ..collector.serving import Collector, rows_of, serving
@@ -74,6 +75,14 @@ def test_a_damaged_backup_is_refused_before_a_row_goes_in(harm, service, tmp_pat
     refused = command("restore", str(folder), "--store", f"chdb://{target}")
     assert refused.returncode == 2, refused.stderr
     assert rows_of(target, "SELECT count() FROM spans") == [[0]]
+
+
+def test_exported_spans_are_parquet_files_by_day_with_every_row(service: Collector, tmp_path: Path) -> None:
+    done = command("export", "spans", "--to", str(tmp_path / "out"), "--store", f"chdb://{service.path}")
+    assert done.returncode == 0, done.stderr
+    files = done.stdout.split()
+    assert sorted(map(str, (tmp_path / "out").iterdir())) == sorted(files)
+    assert sum(len(pyarrow.parquet.read_table(path)) for path in files) == 40
 
 
 def test_erasing_a_user_leaves_the_others_and_counts_first(service: Collector) -> None:
