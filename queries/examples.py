@@ -14,6 +14,8 @@ HELD = (
     "SELECT concat(example_id, ' in dataset ', dataset) AS name, input FROM examples WHERE project = {project:String}"
 )
 
+EXPECTED_TOOLS = "expected_tools"
+
 ROWS = """
 SELECT example_id, toString(partition) AS partition, input, expected_output, metadata, tags, created_at
 FROM examples
@@ -40,19 +42,7 @@ def held_inputs(store: StoreClient, project: str) -> Iterator[tuple[str, dict[st
 
 def stored_examples(store: StoreClient, dataset: str, project: str = "default") -> list[dict[str, Any]]:
     """A stored dataset as the objects of a dataset file; empty when there is none of that name."""
-    found = store.query(ROWS, {"project": project, "dataset": dataset}).dicts()
-    return [
-        {
-            "id": row["example_id"],
-            "partition": row["partition"],
-            "input": msgspec.json.decode(row["input"]),
-            "expected_output": row["expected_output"],
-            "metadata": msgspec.json.decode(row["metadata"] or "{}"),
-            "tags": list(row["tags"]),
-            "created_at": row["created_at"].isoformat(timespec="milliseconds"),
-        }
-        for row in found
-    ]
+    return [_item(row) for row in store.query(ROWS, {"project": project, "dataset": dataset}).dicts()]
 
 
 def store_examples(store: StoreClient, dataset: str, items: list[dict[str, Any]], project: str = "default") -> int:
@@ -73,8 +63,26 @@ def add_examples(store: StoreClient, dataset: str, items: list[dict[str, Any]], 
     store.insert("examples", [_row(dataset, item, project) for item in items])
 
 
+def _item(row: dict[str, Any]) -> dict[str, Any]:
+    metadata = msgspec.json.decode(row["metadata"] or "{}")
+    # The table has no column for them: they travel in the metadata.
+    tools = {EXPECTED_TOOLS: metadata.pop(EXPECTED_TOOLS)} if metadata.get(EXPECTED_TOOLS) is not None else {}
+    return {
+        "id": row["example_id"],
+        "partition": row["partition"],
+        "input": msgspec.json.decode(row["input"]),
+        "expected_output": row["expected_output"],
+        "metadata": metadata,
+        "tags": list(row["tags"]),
+        "created_at": row["created_at"].isoformat(timespec="milliseconds"),
+        **tools,
+    }
+
+
 def _row(dataset: str, item: dict[str, Any], project: str) -> dict[str, Any]:
-    about = item.get("metadata") or {}
+    about = dict(item.get("metadata") or {})
+    if item.get(EXPECTED_TOOLS) is not None:
+        about[EXPECTED_TOOLS] = item[EXPECTED_TOOLS]
     row = {
         "project": project,
         "dataset": dataset,

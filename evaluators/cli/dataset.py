@@ -121,8 +121,9 @@ def show_(file: str, example_id: str | None, partition: str | None, format_: str
         return
     examples = found.partition(partition) if partition else found.examples
     if format_ in ("json", "jsonl"):
-        fields = Example.__struct_fields__
-        show(fields, [tuple(one.to_json()[field] for field in fields) for one in examples], format_)
+        items = [one.to_json() for one in examples]
+        fields = [field for field in Example.__struct_fields__ if any(field in item for item in items)]
+        show(fields, [tuple(item.get(field) for field in fields) for item in items], format_)
         return
     rows = [
         (one.id, one.partition, one.input_text, one.expected_output, one.metadata.get("review", ""), one.root_cause)

@@ -28,7 +28,9 @@ def _now() -> str:
 class Example(msgspec.Struct, kw_only=False):
     """A case: `input` (an object) is what the target is called with, `expected_output` its reference, None for none.
 
-    `metadata` may hold `context` (the passages the answer must rest on), `root_cause`, `fix`, `reviewers`,
+    `expected_tools` are the tool calls that an agent should make, objects with `name` and, where they matter,
+    `arguments`; None says nothing, [] that none should be made. An input may hold several turns of a user as `turns`, or
+    a simulated `user` (docs/agents.md). `metadata` may hold `context` (the passages the answer must rest on), `root_cause`, `fix`, `reviewers`,
     `reason`, `source_trace_id`, `source_span_id`. Raises DatasetError when a field breaks its rule.
     """
 
@@ -39,6 +41,7 @@ class Example(msgspec.Struct, kw_only=False):
     metadata: dict[str, Any] = {}
     tags: list[str] = []
     created_at: str = msgspec.field(default_factory=_now)
+    expected_tools: list[dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.created_at, datetime):
@@ -68,6 +71,7 @@ class Example(msgspec.Struct, kw_only=False):
             raise DatasetError(f"example {self.id!r}: metadata must be an object", hint='write "metadata": {}')
         if not isinstance(self.tags, list) or not all(isinstance(tag, str) for tag in self.tags):
             raise DatasetError(f"example {self.id!r}: tags must be a list of texts", hint='write "tags": []')
+        self._check_expected_tools()
         try:
             datetime.fromisoformat(self.created_at)
         except (TypeError, ValueError) as error:
@@ -75,6 +79,17 @@ class Example(msgspec.Struct, kw_only=False):
                 f"example {self.id!r}: created_at {self.created_at!r} is not an ISO 8601 time",
                 hint="write e.g. 2026-03-01T09:30:00+00:00, or leave it out",
             ) from error
+
+    def _check_expected_tools(self) -> None:
+        wrong = self.expected_tools is not None and not isinstance(self.expected_tools, list)
+        for one in () if wrong else self.expected_tools or ():
+            named = isinstance(one, Mapping) and isinstance(one.get("name"), str) and one["name"]
+            wrong = wrong or not named or not isinstance(one.get("arguments"), Mapping | None)
+        if wrong:
+            raise DatasetError(
+                f"example {self.id!r}: expected_tools must be a list of objects with a name",
+                hint='write [{"name": "find_order", "arguments": {"order": "A1"}}]; arguments may be left out',
+            )
 
     @property
     def content_hash(self) -> str:
@@ -86,6 +101,8 @@ class Example(msgspec.Struct, kw_only=False):
             "expected_output": self.expected_output,
             "metadata": {key: value for key, value in self.metadata.items() if key not in BOOKKEEPING},
             "tags": sorted(self.tags),
+            # Only where it says something: what was approved before there was the field stays approved.
+            **({} if self.expected_tools is None else {"expected_tools": self.expected_tools}),
         }
         return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
@@ -113,7 +130,8 @@ class Example(msgspec.Struct, kw_only=False):
 
     def to_json(self) -> dict[str, Any]:
         """The example as the object that stands on one line of a dataset file."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        names = [name for name in self.__struct_fields__ if name != "expected_tools" or self.expected_tools is not None]
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_json(cls, item: object) -> Example:
