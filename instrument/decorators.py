@@ -12,9 +12,10 @@ from opentelemetry.trace import INVALID_SPAN, Span
 
 from ..errors import UsageError
 from .current_context import ContextScope
-from .observing import ALIASES, KINDS, Observation, begin, inputs, outputs, untraced
+from .observing import ALIASES, KINDS, Observation, begin, inputs, named_arguments, outputs, untraced
 from .safe_call import safe_call
 from .stepping import Steps, stepped, stepped_async
+from .tool_replay import Replayed, replayed
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -131,12 +132,19 @@ class _Observed:
         """Ends the span of a call that returned."""
         _end(observation, safe_call(outputs, self.kind, result) if self.capture_output else None)
 
+    def _recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replayed | None:
+        """What stands in for a tool while a test case replays what was recorded; None runs the tool."""
+        if self.kind != "tool":
+            return None
+        return replayed(self.name, lambda: named_arguments(self.signature, args, kwargs))
+
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a plain function."""
         observation = self.begin(args, kwargs)
         try:
             with _current(observation):
-                result = self.function(*args, **kwargs)
+                recorded = self._recorded(args, kwargs)
+                result = self.function(*args, **kwargs) if recorded is None else recorded.give()
         except BaseException as error:
             _end(observation, None, error)
             raise
@@ -148,7 +156,8 @@ class _Observed:
         observation = self.begin(args, kwargs)
         try:
             with _current(observation):
-                result = await self.function(*args, **kwargs)
+                recorded = self._recorded(args, kwargs)
+                result = await self.function(*args, **kwargs) if recorded is None else recorded.give()
         except BaseException as error:
             _end(observation, None, error)
             raise

@@ -110,13 +110,7 @@ def write(observation: Observation, attributes: Attributes) -> None:
 
 def inputs(kind: str, signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attributes:
     """The arguments of a call under the names that its kind has for them."""
-    named: dict[str, Any] = dict(kwargs)
-    if signature is None:
-        named["args"] = list(args)
-    else:
-        named = dict(signature.bind_partial(*args, **kwargs).arguments)
-    named.pop("self", None)
-    named.pop("cls", None)
+    named = named_arguments(signature, args, kwargs)
     if kind == "retriever":
         query = next((value for value in named.values() if isinstance(value, str)), None)
         found: Attributes = {semconv.RETRIEVAL_QUERY: query} if query is not None else {semconv.INPUT_VALUE: named}
@@ -125,6 +119,20 @@ def inputs(kind: str, signature: inspect.Signature | None, args: tuple[Any, ...]
                 found[semconv.RETRIEVAL_TOP_K] = count
         return found
     return {semconv.TOOL_ARGUMENTS if kind == "tool" else semconv.INPUT_VALUE: named}
+
+
+def named_arguments(
+    signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a call by name, without the object that a method belongs to."""
+    named: dict[str, Any] = dict(kwargs)
+    if signature is None:
+        named["args"] = list(args)
+    else:
+        named = dict(signature.bind_partial(*args, **kwargs).arguments)
+    named.pop("self", None)
+    named.pop("cls", None)
+    return named
 
 
 def outputs(kind: str, result: Any) -> Attributes:

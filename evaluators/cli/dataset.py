@@ -122,7 +122,7 @@ def show_(file: str, example_id: str | None, partition: str | None, format_: str
     examples = found.partition(partition) if partition else found.examples
     if format_ in ("json", "jsonl"):
         items = [one.to_json() for one in examples]
-        fields = [field for field in Example.__struct_fields__ if any(field in item for item in items)]
+        fields = tuple(field for field in Example.__struct_fields__ if any(field in item for item in items))
         show(fields, [tuple(item.get(field) for field in fields) for item in items], format_)
         return
     rows = [

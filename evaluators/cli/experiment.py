@@ -9,6 +9,7 @@ import click
 
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
+from .agent_options import agent_options, case_settings
 from .cache_options import cache_from, cache_options
 from .dataset_options import PARTITION_NAMES, format_option, show
 
@@ -36,6 +37,7 @@ def experiment() -> None:
 @click.option(
     "--budget", default=1200.0, show_default=True, type=click.FloatRange(0.001), help="Seconds for all cases."
 )
+@agent_options
 @cache_options
 @click.option("--out", default="", metavar="FILE", help="Write the record: a baseline for the gate.")
 @format_option
@@ -84,6 +86,7 @@ def _run(options: dict[str, Any]) -> Experiment:
         repeats=options["repeats"],
         golden_budget_s=options["budget"],
         budget_s=options["budget"],
+        case=case_settings(options),
     )
     with case_progress(len(examples) * settings.repeats, "experiment") as advance:
         results = run_cases(examples, target, suite, settings, progress=advance)

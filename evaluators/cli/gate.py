@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .agent_options import agent_options, case_settings
 from .cache_options import cache_from, cache_options
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 )
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1, 50), help="Runs at the threshold.")
 @click.option("--max-baseline-age", default=90.0, show_default=True, help="In days.")
+@agent_options
 @cache_options
 @click.option("--store", "dsn", default="", metavar="DSN", help="Also store the run there.")
 @click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML.")
@@ -106,6 +108,7 @@ def _request(options: dict[str, Any]) -> GateRequest:
             score_timeout_s=options["timeout_s"],
             golden_budget_s=options["golden_budget"],
             budget_s=options["budget"],
+            case=case_settings(options),
         ),
         repeats=options["repeats"],
         model=options["model"],

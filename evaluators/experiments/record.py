@@ -41,6 +41,8 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     root_cause: str = ""
     tags: list[str] = []
     trace_id: str = ""
+    tool_calls: list[dict[str, Any]] = []
+    """The tools that the target called, as far as its spans or its answer show: name, arguments, result or error."""
     weight: float = 1.0
     """1 / the probability with which the case was drawn from traffic; 1 for cases made by hand."""
     cluster: str = ""

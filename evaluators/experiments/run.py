@@ -13,9 +13,13 @@ import msgspec
 
 from ...instrument.request_replay import ReplayScope, replaying
 from ..datasets import Example
-from ..evaluator import Evaluator
+from ..evaluator import Evaluator, unit_of
 from ..response_cache import ResponseCache, open_cache
 from ..runner import EvaluationResult, run_evaluator
+from ..trajectory.capture import install as install_capture
+from ..trajectory.case_run import CaseRun, CaseSettings, run_case, unit_arguments
+from ..trajectory.tool_calls import MAX_TOOL_CALLS, call_record
+from ..trajectory.trace import Trace
 from .block_os_exit import block_os_exit
 from .case_verdict import CaseCause, CaseVerdict, judge_case, raise_to_golden
 from .record import CaseResult
@@ -39,6 +43,8 @@ class RunSettings(msgspec.Struct, frozen=True):
     golden_budget_s: float = 300.0
     budget_s: float = 1200.0
     """For the whole run, the golden cases included; these run first."""
+    case: CaseSettings = CaseSettings()
+    """The model that plays simulated users, and whether tools are replayed."""
 
 
 def run_cases(
@@ -53,6 +59,7 @@ def run_cases(
 
     Model answers are replayed from the cache that `use_cache` and EVALSPAN_CACHE name, unless it is off.
     """
+    install_capture()
     run = _Run(target, suite, settings or RunSettings(), open_cache("requests"), progress or (lambda _: None))
     with stdout_to_stderr(), block_os_exit():
         return asyncio.run(run.all(examples))
@@ -111,56 +118,55 @@ class _Run:
         return results
 
     async def _case(self, example: Example, repeat: int) -> CaseResult:
-        answer = await self._answer(example, repeat)
-        outcomes = [] if answer.error is not None else await self._scores(example, answer, repeat)
-        result = self._result(example, repeat, answer, outcomes)
+        run = await self._ask(example, repeat)
+        outcomes = [] if run.answer.error is not None else await self._scores(example, run, repeat)
+        result = self._result(example, repeat, run.answer, outcomes, trace=run.trace)
         self.progress(result)
         return result
 
-    async def _answer(self, example: Example, repeat: int) -> Answer:
+    async def _ask(self, example: Example, repeat: int) -> CaseRun:
         scope = self._scope(repeat)
         async with self.asking:
             with replaying(scope):
-                answer = await self.target.answer(example.input, self.settings.timeout_s)
+                run = await run_case(self.target, example, self.settings.timeout_s, self.settings.case, repeat=repeat)
+        answer = run.answer
         if scope is None or self.cache is None or answer.error is not None:
-            return answer
+            return run
         scope.commit(self.cache.put)
         if not scope.replayed_at:
-            return answer
-        return msgspec.structs.replace(
+            return run
+        replayed = msgspec.structs.replace(
             answer,
             # As it was when the model was really asked: a replay says nothing about the target's speed.
             latency_s=answer.latency_s + scope.replayed_s,
             timestamp=answer.timestamp if scope.sent else scope.replayed_at,
             cached=not scope.sent,
         )
+        return msgspec.structs.replace(run, answer=replayed)
 
     def _scope(self, repeat: int) -> ReplayScope | None:
         """Each repeat is a sample of its own, and so are two identical requests of one case."""
         return None if self.cache is None else ReplayScope(self.cache.get, str(repeat))
 
-    async def _scores(self, example: Example, answer: Answer, repeat: int) -> list[EvaluationResult]:
-        return list(await asyncio.gather(*(self._score(one, example, answer, repeat) for one in self.suite)))
+    async def _scores(self, example: Example, run: CaseRun, repeat: int) -> list[EvaluationResult]:
+        return list(await asyncio.gather(*(self._score(one, example, run, repeat) for one in self.suite)))
 
-    async def _score(self, evaluator: Evaluator, example: Example, answer: Answer, repeat: int) -> EvaluationResult:
-        context = answer.context if answer.context is not None else example.metadata.get("context")
+    async def _score(self, evaluator: Evaluator, example: Example, run: CaseRun, repeat: int) -> EvaluationResult:
         scope = self._scope(repeat)
         async with self.scoring:
             with replaying(scope):
-                outcome = await self._judge(evaluator, example, answer, context)
+                outcome = await self._judge(evaluator, example, run)
         if scope is not None and self.cache is not None and outcome.unscored is None:
             scope.commit(self.cache.put)
         return raise_to_golden(outcome, evaluator, example.partition)
 
-    async def _judge(self, evaluator: Evaluator, example: Example, answer: Answer, context: object) -> EvaluationResult:
+    async def _judge(self, evaluator: Evaluator, example: Example, run: CaseRun) -> EvaluationResult:
         """One score; what even the evaluators' own safety valve lets through (`sys.exit`) is unscored too."""
         try:
             return await run_evaluator(
                 evaluator,
-                input=example.input,
-                output=answer.output,
+                **unit_arguments(unit_of(evaluator), run, example),
                 expected=example.expected_output,
-                context=context,
                 example=example,
                 timeout_s=self.settings.score_timeout_s,
             )
@@ -174,7 +180,14 @@ class _Run:
         return EvaluationResult(evaluator.name, evaluator.version, unscored=reason)
 
     def _result(
-        self, example: Example, repeat: int, answer: Answer, outcomes: list[EvaluationResult], *, late: bool = False
+        self,
+        example: Example,
+        repeat: int,
+        answer: Answer,
+        outcomes: list[EvaluationResult],
+        *,
+        late: bool = False,
+        trace: Trace | None = None,
     ) -> CaseResult:
         verdict = judge_case(example, answer, outcomes, self.suite)
         if late:
@@ -199,9 +212,11 @@ class _Run:
             cause=verdict.cause,
             root_cause=example.root_cause,
             tags=example.tags,
-            trace_id=str(answer.details.get("trace_id") or ""),
+            trace_id=str(answer.details.get("trace_id") or (trace.trace_id if trace else "")),
+            tool_calls=[] if trace is None else [call_record(call) for call in trace.tool_calls[:MAX_TOOL_CALLS]],
             weight=_positive(example.metadata.get("sample_weight")),
-            cluster=str(example.metadata.get("cluster") or ""),
+            # Cases out of one conversation are not independent.
+            cluster=str(example.metadata.get("cluster") or example.metadata.get("conversation_id") or ""),
         )
 
 

@@ -23,6 +23,7 @@ from ...errors import UsageError, or_did_you_mean
 from ...queries.plain_json import plain_json, plain_text
 from ..evaluator import reason_of
 from ..loading import load_object
+from ..trajectory.capture import install as install_capture
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -111,6 +112,8 @@ def load_target(reference: str, *, model: str = "", prompt_version: str = "") ->
 
     A callable may declare `model`, `prompt_version` and `parameters` as attributes. Raises UsageError.
     """
+    # Before the target is imported: what it makes to trace with is then captured from its first span on.
+    install_capture()
     if reference.startswith(("http://", "https://")):
         from .endpoint import post_to
 

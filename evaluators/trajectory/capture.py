@@ -6,6 +6,7 @@ belongs to is a value in its OpenTelemetry context, so that cases that run at th
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,10 +58,15 @@ class CapturedSpans:
             else:
                 self.left_out += 1
 
+    @property
+    def still_open(self) -> bool:
+        """Whether a span that began has not ended."""
+        return self._open > 0
+
     def wait(self, grace_s: float = _GRACE_S) -> None:
         """Waits a moment for spans that end after the answer: a stream that is closed late, a thread in the background."""
         until = time.monotonic() + grace_s
-        while self._open > 0 and time.monotonic() < until:
+        while self.still_open and time.monotonic() < until:
             time.sleep(0.005)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -84,7 +90,7 @@ class CapturedSpans:
     def trace(self) -> Trace | None:
         """All spans of the case as one trace; None when nothing was captured."""
         rows = self.rows()
-        return trace_of(rows, spans_left_out=self.left_out, complete=self._open <= 0) if rows else None
+        return trace_of(rows, spans_left_out=self.left_out, complete=not self.still_open) if rows else None
 
 
 @contextmanager
@@ -101,7 +107,10 @@ def capturing() -> Iterator[CapturedSpans]:
 
 def install() -> None:
     """Adds the processor to the provider there is, and to all that will be made; call it before the target is imported."""
-    _watch_new_providers()
+    if not _watched:
+        _watch_new_providers()
+        for provider in _providers_made_before():
+            _add_to(provider)
     _add_to(trace.get_tracer_provider())
 
 
@@ -140,8 +149,6 @@ def _dialects() -> list[Callable[[Any], Any]]:
 
 def _watch_new_providers() -> None:
     global _watched
-    if _watched:
-        return
     _watched = True
 
     def made(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
@@ -150,6 +157,12 @@ def _watch_new_providers() -> None:
         return result
 
     wrapt.wrap_function_wrapper(TracerProvider, "__init__", made)
+
+
+def _providers_made_before() -> list[TracerProvider]:
+    """Those that an instrumentor keeps to itself are registered nowhere: the garbage collector alone knows them."""
+    # By type(), because isinstance would ask somebody's proxy objects.
+    return [found for found in gc.get_objects() if issubclass(type(found), TracerProvider)]
 
 
 def _add_to(provider: Any) -> None:

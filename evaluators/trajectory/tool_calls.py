@@ -13,9 +13,12 @@ from typing import Any
 import msgspec
 
 from ...instrument import semconv
+from ...queries.plain_json import plain_json
 from ...queries.trace_tree import Span, TraceTree, begin_ns, end_ns, role_of
 from .messages import Requested, decode, is_empty, messages_in, requested_in, responses_in
 
+MAX_TOOL_CALLS = 200
+"""Tool calls of one case that its record and its recording keep."""
 _ERROR_STARTS = ("Error:", "ERROR:", "error:", "Error executing", "Traceback (most recent call last)", "Exception:")
 
 
@@ -202,6 +205,14 @@ def _from_request(
         executed=returned is not None,
         malformed=one.malformed,
     )
+
+
+def call_record(call: ToolCall) -> dict[str, Any]:
+    """A tool call as records and recordings hold it: name, arguments, and result or error."""
+    record: dict[str, Any] = {"name": call.name, "arguments": plain_json(call.arguments)}
+    if call.error is not None:
+        return {**record, "error": call.error}
+    return {**record, "result": plain_json(call.result)}
 
 
 def failure_of(call: ToolCall) -> str | None:
