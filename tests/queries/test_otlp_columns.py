@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+import math
 import struct
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -14,6 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evalspan.errors import QueryError
+from evalspan.queries.roles import ROLE_OF_OPERATION, ROLES, role_of
 from evalspan.queries.store.client import Store
 
 RECEIVED_MS = 1_790_000_000_123
@@ -157,17 +161,43 @@ def weight(span: Span, numbers: dict[str, float]) -> float:
 
 def expected_row(span: Span, resource: dict[str, Any], project: str) -> dict[str, Any]:
     found = {item.key: as_text(item.value) for item in span.attributes}
-    numbers = {
-        item.key: float(item.value.int_value or item.value.double_value)
-        for item in span.attributes
-        if item.value.WhichOneof("value") in ("int_value", "double_value")
-    }
+    numbers = {}
+    for key, sent in found.items():
+        with contextlib.suppress(ValueError):
+            if math.isfinite(number := float(sent)):
+                numbers[key] = number
 
     def first(*names: str) -> str:
         return next((found[name] for name in names if found.get(name)), "")
 
-    def tokens(name: str) -> int:
-        return int(min(max(numbers.get(name, 0), 0), 2**32 - 1))
+    def tokens(name: str) -> int | None:
+        sent = numbers.get(name, -1)
+        return None if sent < 0 else int(min(sent, 2**32 - 1))
+
+    asked, answered = tokens("gen_ai.usage.input_tokens"), tokens("gen_ai.usage.output_tokens")
+    has_usage = asked is not None or answered is not None
+    cached = tokens("gen_ai.usage.cache_read.input_tokens") or 0
+    written = tokens("gen_ai.usage.cache_write.input_tokens") or tokens("gen_ai.usage.cache_creation.input_tokens") or 0
+    if asked is not None and cached + written > asked:
+        asked += cached + written
+    model = first("gen_ai.response.model", "gen_ai.request.model")
+    stated = first("evalspan.role")
+    role = role_of(
+        first("gen_ai.operation.name"),
+        model=model,
+        has_usage=has_usage,
+        failed=span.status.code == 2,
+        status=first("evalspan.response.status"),
+        stated=stated,
+    )
+    call = role == "call"
+    cost = numbers.get("evalspan.cost_usd", numbers.get("evalspan.reported_cost_usd", numbers.get("gen_ai.usage.cost")))
+    if not call or cost is not None:
+        reason = ""
+    elif not has_usage:
+        reason = "the call failed" if span.status.code == 2 else "no token counts were sent"
+    else:
+        reason = "the model has no known price" if model else "no model was sent"
 
     body_in = first(
         "gen_ai.input.messages", "gen_ai.tool.call.arguments", "gen_ai.retrieval.query.text", "evalspan.input"
@@ -194,7 +224,10 @@ def expected_row(span: Span, resource: dict[str, Any], project: str) -> dict[str
         "environment": resource.get("deployment.environment.name", "") or first("deployment.environment.name"),
         "scope_name": "evalspan.openai",
         "scope_version": "0.1.0",
-        "operation": first("gen_ai.operation.name"),
+        "operation": ""
+        if stated == "other" and ROLE_OF_OPERATION.get(first("gen_ai.operation.name")) == "call"
+        else first("gen_ai.operation.name"),
+        "role": role,
         "provider": first("gen_ai.provider.name", "gen_ai.system"),
         "request_model": first("gen_ai.request.model"),
         "response_model": first("gen_ai.response.model"),
@@ -205,11 +238,16 @@ def expected_row(span: Span, resource: dict[str, Any], project: str) -> dict[str
         "system_hash": f"{siphash64(system.encode()):016x}" if system else "",
         "conversation_id": first("gen_ai.conversation.id", "session.id"),
         "user_id": first("user.id", "enduser.id"),
-        "input_tokens": tokens("gen_ai.usage.input_tokens"),
-        "output_tokens": tokens("gen_ai.usage.output_tokens"),
-        "cached_tokens": tokens("gen_ai.usage.cache_read.input_tokens"),
-        "reasoning_tokens": tokens("gen_ai.usage.reasoning.output_tokens"),
-        "cost_usd": numbers.get("evalspan.cost_usd"),
+        "input_tokens": asked if call else None,
+        "output_tokens": answered if call else None,
+        "cached_tokens": cached if call and has_usage else None,
+        "reasoning_tokens": (tokens("gen_ai.usage.reasoning.output_tokens") or 0) if call and has_usage else None,
+        "cost_usd": cost if call else None,
+        "reported_cost_usd": numbers.get("evalspan.reported_cost_usd", numbers.get("gen_ai.usage.cost"))
+        if call
+        else None,
+        "computed_cost_usd": None,
+        "unpriced_reason": reason,
         "ttft_s": numbers.get("gen_ai.response.time_to_first_chunk"),
         "input": body_in,
         "output": body_out,
@@ -346,6 +384,40 @@ def many_spans() -> list[Span]:
         ),
         span(8, {}, end_time_unix_nano=5, kind=Span.SPAN_KIND_UNSPECIFIED),
         span(9, {"gen_ai.input.messages": "not JSON at all", "gen_ai.usage.input_tokens": 7.0}),
+        span(10, {**CHAT, "gen_ai.usage.input_tokens": "1200", "gen_ai.usage.output_tokens": "34"}),
+        span(
+            11,
+            {
+                "gen_ai.request.model": "m",
+                "gen_ai.usage.input_tokens": 20,
+                "gen_ai.usage.cache_creation.input_tokens": 19_810,
+            },
+        ),
+        span(12, {**CHAT, "evalspan.role": "other"}),
+        span(
+            13,
+            {"gen_ai.operation.name": "chat", "evalspan.reported_cost_usd": "0.5", "gen_ai.usage.input_tokens": "many"},
+        ),
+        span(
+            14,
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.usage.output_tokens": float("nan"),
+                "gen_ai.usage.input_tokens": float("inf"),
+            },
+        ),
+        span(15, {"gen_ai.operation.name": "chat", "gen_ai.usage.cost": 0.25}, status=(2, "")),
+    ]
+    operations = (*ROLE_OF_OPERATION, "fetch_response", "plan", "custom", "")
+    more = itertools.product(
+        operations, ("", "queued"), (0, 2), ({}, {"gen_ai.usage.input_tokens": 5, "gen_ai.request.model": "m"})
+    )
+    for number, (operation, state, code, usage) in enumerate(more, 20):
+        found = {"gen_ai.operation.name": operation, "evalspan.response.status": state, **usage}
+        spans.append(span(number, found, status=(code, "")))
+    spans += [
+        span(200 + n, {"gen_ai.operation.name": "chat", "evalspan.role": one})
+        for n, one in enumerate((*ROLES, "nonsense"))
     ]
     event = spans[7].events.add(time_unix_nano=1_790_000_000_000_001_000, name="exception")
     event.attributes.extend(attributes({"exception.type": "TimeoutError", "n": 3}))
