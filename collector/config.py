@@ -14,9 +14,10 @@ import msgspec
 from ..dashboard.config import DashboardConfig
 from ..evaluators.online.config import EvaluationConfig
 from ..queries.host.auth import AuthConfig
-from ..queries.settings import Mistake, convert_table, read_sources, refuse, unknown_names
+from ..queries.settings import Mistake, convert_list, convert_table, read_sources, refuse, unknown_names
 from ..queries.store.config import RetentionConfig, StoreConfig
 from .alerts.config import AlertsConfig
+from .insert.price_settings import PriceSetting
 from .receivers.config import ReceiveConfig
 from .sampling.config import SamplingConfig
 
@@ -32,6 +33,7 @@ class Config(msgspec.Struct, frozen=True):
     alerts: AlertsConfig = AlertsConfig()
     auth: AuthConfig = AuthConfig()
     dashboard: DashboardConfig = DashboardConfig()
+    prices: tuple[PriceSetting, ...] = ()
     origins: dict[str, str] = {}  # "receive.port" -> "evalspan.toml:3"
 
     def origin(self, table: str, key: str) -> str:
@@ -40,8 +42,12 @@ class Config(msgspec.Struct, frozen=True):
 
 
 TABLES: dict[str, type[msgspec.Struct]] = {
-    name: kind for name, kind in get_type_hints(Config).items() if isinstance(kind, type) and name != "origins"
+    name: kind
+    for name, kind in get_type_hints(Config).items()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 }
+LISTS: dict[str, type[msgspec.Struct]] = {"prices": PriceSetting}
+"""Settings that are lists of tables, `[[prices]]`."""
 
 
 def load_config(
@@ -72,9 +78,12 @@ def check_config(
         ConfigError: the file is not there or not TOML.
     """
     sources = read_sources(path, flags, environment)
-    mistakes = list(unknown_names(sources, TABLES))
+    mistakes = list(unknown_names(sources, {**TABLES, **LISTS}))
     tables: dict[str, Any] = {}
     for table, kind in TABLES.items():
         tables[table], found = convert_table(sources, table, kind)
+        mistakes += found
+    for name, kind in LISTS.items():
+        tables[name], found = convert_list(sources, name, kind)
         mistakes += found
     return Config(**tables, origins=sources.origins), mistakes

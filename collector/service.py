@@ -64,7 +64,7 @@ class Service:
         self.store: Store = open_store(
             config.store.dsn or None, readers=config.store.readers, cluster=config.store.cluster
         )
-        self._pricing = Pricing(self.store)
+        self._pricing = Pricing(self.store, config.prices)
         self.keys = KeyRing(config.auth, self.token)
         self.host = Host(self.store, clock or Clock(), self.telemetry, self.keys, config.retention, self._problem)
         self.spans = self._pipeline("spans", self._pricing.insert, self._stage())

@@ -87,7 +87,7 @@ async def _to_suite(request: web.Request) -> web.StreamResponse:
         raise UsageError("No trace is chosen.", hint="Tick the boxes in the list first.")
     listed = ", ".join(f"'{one}'" for one in ids)
     project = f" --project {context.filters.project}" if NAME.fullmatch(context.filters.project) else ""
-    where = f"operation = 'chat' AND trace_id IN ({listed})"
+    where = f"role = 'call' AND operation != 'embeddings' AND trace_id IN ({listed})"
     command = f'evalspan score --since {context.filters.since or "30d"}{project} --suite module:suite --where "{where}"'
     return render(context, "picked.html", title="Evaluate", traces=ids, command=command)
 

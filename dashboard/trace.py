@@ -61,13 +61,13 @@ def stamp_ns(span: dict[str, Any]) -> str:
 
 def interesting(laid: Tree) -> str:
     """The span shown first: the first model call, else the first root."""
-    calls = [key for key, span in laid.spans.items() if span["operation"] in {"chat", "text_completion"}]
+    calls = [key for key, span in laid.spans.items() if span["role"] == "call" and span["operation"] != "embeddings"]
     return calls[0] if calls else laid.roots[0]
 
 
 def summary(laid: Tree, spans: Rows) -> dict[str, Any]:
     """What a trace took, cost and was about."""
-    calls = [span for span in spans if span["operation"] not in {"invoke_agent", "invoke_workflow", "create_agent"}]
+    calls = [span for span in spans if span["role"] == "call"]
     prices = [span["cost_usd"] for span in calls if span["cost_usd"] is not None]
     first = laid.spans[laid.roots[0]]
     return {
@@ -75,8 +75,8 @@ def summary(laid: Tree, spans: Rows) -> dict[str, Any]:
         "errors": sum(span["status"] == "ERROR" for span in spans),
         "orphans": laid.orphans,
         "duration_ns": round(laid.length * 1e9),
-        "input_tokens": sum(span["input_tokens"] for span in calls),
-        "output_tokens": sum(span["output_tokens"] for span in calls),
+        "input_tokens": sum(span["input_tokens"] or 0 for span in calls),
+        "output_tokens": sum(span["output_tokens"] or 0 for span in calls),
         "cost_usd": sum(prices) if prices else None,
         "start_time": first["start_time"],
         "service": first["service"],
@@ -94,7 +94,7 @@ def span_parts(span: dict[str, Any], scores: Rows) -> dict[str, Any]:
     if not span:
         return {"span": {}, "chat": [], "documents": [], "span_scores": [], "attributes": {}}
     attributes = {key: value for key, value in span["attributes"].items() if key not in HIDDEN}
-    found = messages.documents(span["output"]) if span["operation"] == "retrieval" else []
+    found = messages.documents(span["output"]) if span["role"] == "retrieval" else []
     instructions = span["attributes"].get("gen_ai.system_instructions", "")
     chat = messages.read(*([] if found else [span["input"], span["output"]]))
     if instructions:

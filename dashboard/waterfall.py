@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..queries.trace_tree import Span, TraceTree, begin_ns, end_ns, trace_tree
+from ..queries.trace_tree import Span, TraceTree, begin_ns, end_ns, role_of, trace_tree
 
 WIDTH = 1000
 """Units across a lane."""
@@ -106,15 +106,11 @@ def _row(laid: Tree, span_id: str, depth: int) -> dict[str, Any]:
 
 
 def kind(span: Span) -> str:
-    """The family of an operation, which gives the bar its colour."""
-    operation = span["operation"]
-    if operation in {"chat", "text_completion", "generate_content"}:
-        return "chat"
-    if operation == "execute_tool":
-        return "tool"
-    if operation in {"invoke_agent", "create_agent", "invoke_workflow"}:
-        return "agent"
-    return operation if operation in {"retrieval", "embeddings"} else "span"
+    """The family of a span by its role, which gives the bar its colour."""
+    role = role_of(span)
+    if role == "call":
+        return "embeddings" if span["operation"] == "embeddings" else "chat"
+    return {"tool": "tool", "agent": "agent", "workflow": "agent", "retrieval": "retrieval"}.get(role, "span")
 
 
 def _critical(built: TraceTree) -> set[str]:

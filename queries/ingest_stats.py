@@ -9,7 +9,7 @@ from .store.result import Result
 
 _SENDERS = """
 SELECT project, service, environment, scope_name AS instrumentation, count() AS spans, sum(sample_weight) AS stands_for,
-       countIf(operation != '') AS genai_spans, countIf(status = 'ERROR') AS errors, max(ingested_at) AS last_received
+       countIf(role != 'other') AS genai_spans, countIf(status = 'ERROR') AS errors, max(ingested_at) AS last_received
 FROM spans
 WHERE ingested_at > now() - {seconds:UInt32}
 GROUP BY project, service, environment, scope_name
@@ -17,7 +17,7 @@ ORDER BY last_received DESC
 """
 
 _NEW = """
-SELECT inserted_at, start_time, project, service, name, operation, request_model, input_tokens, output_tokens,
+SELECT inserted_at, start_time, project, service, name, operation, role, request_model, input_tokens, output_tokens,
        duration_ns / 1e9 AS duration_s, status, error_type, trace_id, span_id, output_preview
 FROM spans
 WHERE inserted_at >= {since:DateTime64(3, 'UTC')} AND NOT has({seen:Array(String)}, span_id)

@@ -166,6 +166,22 @@ def convert_table(sources: Sources, table: str, kind: type[Table]) -> tuple[Tabl
         return kind(), mistakes
 
 
+def convert_list(sources: Sources, name: str, kind: type[Table]) -> tuple[tuple[Table, ...], list[Mistake]]:
+    """The tables of `[[name]]` as their owner's structs, without those that are wrong, and all that is wrong."""
+    given = sources.values.get(name, [])
+    if not isinstance(given, list):
+        where = f"{sources.file}:{line_of(sources.text, [name])}"
+        return (), [Mistake(where, f"[[{name}]] has to be a list of tables: write it with two brackets.")]
+    mistakes: list[Mistake] = []
+    good = []
+    for index, item in enumerate(given):
+        found = list(_check(sources, [name, index], item, kind, f"[[{name}]]"))
+        mistakes += found
+        if not found:
+            good.append(msgspec.convert(item, kind, strict=True))
+    return tuple(good), mistakes
+
+
 def _convert_value(sources: Sources, table: str, key: str, value: Any, kind: Any) -> Iterator[Mistake]:
     items = _item_type(kind)
     if items is not None and isinstance(value, list):
@@ -207,8 +223,9 @@ def _item_type(kind: Any) -> Any:
 
 
 def _place(sources: Sources, path: list[Any]) -> str:
-    origin = sources.origins.get(f"{path[0]}.{path[1]}", "")
-    if sources.file is None or not origin.startswith(f"{sources.file}:"):
+    listed = isinstance(path[1], int)  # `[[prices]]` comes from the file only
+    origin = "" if listed else sources.origins.get(f"{path[0]}.{path[1]}", "")
+    if sources.file is None or not (listed or origin.startswith(f"{sources.file}:")):
         return origin
     return f"{sources.file}:{line_of(sources.text, path)}"
 

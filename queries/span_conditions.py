@@ -45,7 +45,7 @@ NUMBERS: Mapping[str, str] = {
     "cost": "ifNull(cost_usd, 0)",
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
-    "tokens": "input_tokens + output_tokens",
+    "tokens": "ifNull(input_tokens, 0) + ifNull(output_tokens, 0)",
     "ttft_s": "ifNull(ttft_s, 0)",
 }
 SCORE, LABEL, FAILED, SEGMENT = "score.", "label.", "failed", "segment"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LONGEST_INSERT_MS = 10_000
 LOT = "(sipHash64(span_id) / 18446744073709551616.)"
 _COLUMNS = """project, trace_id, span_id, parent_span_id, start_time, duration_ns, name, status, status_message, error_type,
-    service, environment, operation, provider, request_model, response_model, agent_name, tool_name, prompt_name,
+    service, environment, operation, role, provider, request_model, response_model, agent_name, tool_name, prompt_name,
     prompt_version, system_hash, conversation_id, user_id, input_tokens, output_tokens, cost_usd, ttft_s, input, output,
     attributes, sample_weight"""
 
@@ -159,10 +159,10 @@ class Queue:
         if not ids:
             return {}
         found = self.store.query(
-            "SELECT project, trace_id, arrayStringConcat(groupArrayIf(output, operation = 'retrieval'), '\\n'),"
-            " arrayStringConcat(groupArrayIf(output, operation = 'execute_tool'), '\\n')"
-            " FROM (SELECT project, trace_id, operation, output FROM spans WHERE trace_id IN {ids:Array(String)}"
-            " AND operation IN ('retrieval', 'execute_tool') AND output != ''"
+            "SELECT project, trace_id, arrayStringConcat(groupArrayIf(output, role = 'retrieval'), '\\n'),"
+            " arrayStringConcat(groupArrayIf(output, role = 'tool'), '\\n')"
+            " FROM (SELECT project, trace_id, role, output FROM spans WHERE trace_id IN {ids:Array(String)}"
+            " AND role IN ('retrieval', 'tool') AND output != ''"
             " AND start_time BETWEEN {low:DateTime64(3, 'UTC')} - INTERVAL 1 DAY"
             " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY ORDER BY start_time) GROUP BY project, trace_id",
             {"ids": ids, "low": min(start), "high": max(start)},

@@ -12,25 +12,12 @@ from typing import Any
 
 import msgspec
 
+from .roles import ROLE_OF_OPERATION, ROLES
+
 Span = dict[str, Any]
 
 MAX_BRANCHES = 16
 """Levels of branches that are drawn before a row; what lies above is a number, so that a chain of 10,000 stays readable."""
-ROLES = ("call", "agent", "tool", "retrieval", "workflow", "other")
-_ROLE_OF_OPERATION = {
-    "chat": "call",
-    "text_completion": "call",
-    "generate_content": "call",
-    "embeddings": "call",
-    "fetch_response": "other",
-    "moderate": "other",
-    "execute_tool": "tool",
-    "invoke_agent": "agent",
-    "create_agent": "agent",
-    "invoke_workflow": "workflow",
-    "retrieval": "retrieval",
-    "vector_db_retrieve": "retrieval",
-}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -128,7 +115,7 @@ def role_of(span: Mapping[str, Any]) -> str:
     stored = str(span.get("role") or "")
     if stored in ROLES:
         return stored
-    role = _ROLE_OF_OPERATION.get(str(span.get("operation") or ""), "")
+    role = ROLE_OF_OPERATION.get(str(span.get("operation") or ""), "")
     return role or ("tool" if span.get("tool_name") and not span.get("request_model") else "other")
 
 

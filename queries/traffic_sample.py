@@ -40,7 +40,7 @@ STRATA = {
 CANDIDATES = """
 FROM spans
 WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND input != ''
-    AND operation IN ('chat', 'text_completion') AND status != 'ERROR' AND (WHERE_CLAUSE)
+    AND role = 'call' AND operation != 'embeddings' AND status != 'ERROR' AND (WHERE_CLAUSE)
 """
 
 SIZES = "SELECT STRATUM AS stratum, count() AS spans, sum(sample_weight) AS traffic" + CANDIDATES + "GROUP BY stratum"

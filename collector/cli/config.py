@@ -82,7 +82,7 @@ def _rows(loaded: Config) -> list[tuple[Any, ...]]:
         (table, key, shown(table, key, getattr(getattr(loaded, table), key)), loaded.origin(table, key))
         for table, kind in TABLES.items()
         for key in kind.__struct_fields__
-    ]
+    ] + [("prices", price.model, msgspec.json.encode(price).decode(), "evalspan.toml") for price in loaded.prices]
 
 
 def shown(table: str, key: str, value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
-from ..config import TABLES
+from ..config import LISTS, TABLES
 
 _HEAD = """\
 # Configuration
@@ -29,12 +29,18 @@ This page is written by `evalspan config reference > docs/configuration.md`.
 
 def configuration_markdown() -> str:
     """The page; a test holds docs/configuration.md to it."""
-    return "\n".join([_HEAD, *(_section(table, kind) for table, kind in TABLES.items())])
+    return "\n".join(
+        [
+            _HEAD,
+            *(_section(f"[{table}]", kind) for table, kind in TABLES.items()),
+            *(_section(f"[[{table}]]", kind) for table, kind in LISTS.items()),
+        ]
+    )
 
 
 def _section(table: str, kind: type[msgspec.Struct]) -> str:
-    said = inspect.cleandoc(kind.__doc__ or "").removeprefix(f"`[{table}]`: ")
-    lines = [f"## [{table}]", "", said[:1].upper() + said[1:], ""]
+    said = inspect.cleandoc(kind.__doc__ or "").removeprefix(f"`{table}`: ")
+    lines = [f"## {table}", "", said[:1].upper() + said[1:], ""]
     lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     sentences = _sentences(kind)
     for field in msgspec.structs.fields(kind):
@@ -74,6 +80,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         if field.default is msgspec.NODEFAULT and callable(field.default_factory)
         else field.default
     )
+    if value is msgspec.NODEFAULT:
+        return "has to be set"
     if value is None:
         return "not set"
     encoded = msgspec.json.encode(value).decode()

@@ -55,7 +55,9 @@ def _print(result: Result, format_: str) -> None:
 
 
 def _line(span: dict[str, Any]) -> str:
-    tokens = f"{span['input_tokens']}+{span['output_tokens']} tokens" if span["operation"] else ""
+    tokens = (
+        f"{span['input_tokens'] or 0}+{span['output_tokens'] or 0} tokens" if span["input_tokens"] is not None else ""
+    )
     failed = f"ERROR {span['error_type']}".strip() if span["status"] == "ERROR" else ""
     said = " ".join(span["output_preview"].split())[:60]
     head = f"{span['start_time']:%H:%M:%S} {span['service'] or '-'}  {span['name']}  {span['duration_s']:.2f} s"

@@ -1,77 +1,88 @@
-"""What calls cost: models that spans name for the first time are looked up in genai-prices' packaged data, offline."""
+"""What calls cost: models that spans name for the first time get their price before those spans are inserted."""
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+import threading
+import time
+from collections.abc import Iterable, Sequence
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ...errors import EvalspanError
 from ...instrument import semconv
-from ...queries.prices import ModelPrice, models_without_price, price_spans, remember_prices
+from ...queries.price_list import list_price
+from ...queries.prices import ModelKey, ResolvedPrice, remember_prices
 from ...queries.store.client import Store
 from ..log import framing
+from .price_settings import PriceSetting, own_price
 
 logger = logging.getLogger(__name__)
 
-_TOKENS = 1000  # few enough for the base tier of prices that rise with the length of the input
-
-
-# Look through what is small before its insert: there the time is. A large segment comes from a busy collector, where
-# nearly every model is known; what is not gets its price a moment after the insert.
+# What is small is parsed before its insert: there the time is. What a busy receiver took has been announced by it.
 _SMALL_BYTES = 256 * 1024
 _REMEMBERED = 10_000
-_PROVIDER, _MODEL = (semconv.PROVIDER, "gen_ai.system"), (semconv.RESPONSE_MODEL, semconv.REQUEST_MODEL)
-_NAMES = frozenset(_PROVIDER + _MODEL)
+_STANDARD_TIERS = frozenset({"default", "auto", "standard", "standard_only", "on_demand", "none", "null"})
+_PROVIDER = (semconv.PROVIDER, "gen_ai.system")
+_TIER = (semconv.SERVICE_TIER, semconv.OPENAI_RESPONSE_TIER, semconv.OPENAI_REQUEST_TIER)
+NAMES = frozenset({*_PROVIDER, *_TIER, semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL})
+"""Attributes that a price is looked up by."""
 
 
 class Pricing:
     """Stands around every insert of spans, in the inserter's thread; a failure costs a price, never a span."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._since = datetime.now(UTC) - timedelta(seconds=60)  # an insert that a crash left without its prices
-        self._looked_up: set[tuple[str, str]] = set()
+    def __init__(self, store: Store, settings: Sequence[PriceSetting] = ()) -> None:
+        self._store, self._settings = store, settings
+        self._resolved: set[ModelKey] = set()
+        self._announced: set[ModelKey] = set()
+        self._lock = threading.Lock()
+        self._began_ms = time.time_ns() // 1_000_000
+
+    def announce(self, keys: Iterable[ModelKey]) -> None:
+        """The receiver saw these: they are resolved before the segment that holds them is inserted. From any thread."""
+        new = [key for key in keys if key not in self._resolved]
+        if new:
+            with self._lock:
+                self._announced.update(new)
 
     def insert(self, segment: bytes, token: str) -> None:
         """Inserts the segment, its models priced; raises what the store raises."""
-        priced = len(segment) <= _SMALL_BYTES and self._before(segment)
+        with self._lock:
+            named, self._announced = self._announced, set()
+        if self._has_to_be_read(segment):
+            named |= models_in(segment)
+        self._resolve(named)
         self._store.insert_otlp(segment, token=token)
-        if not priced:
-            self._after()
 
-    def _before(self, segment: bytes) -> bool:
-        """Prices what the segment is the first to name; whether that went well."""
-        missing = models_in(segment) - self._looked_up
-        try:
-            if missing:
-                remember_prices(self._store, [price_of(provider, model) for provider, model in missing])
-        except EvalspanError as error:
-            logger.warning("no prices for now: %s", error)
-            return False
-        if len(self._looked_up) > _REMEMBERED:  # names without end cannot be models
-            self._looked_up.clear()
-        self._looked_up |= missing
-        return True
+    def _has_to_be_read(self, segment: bytes) -> bool:
+        """Whether nobody announced the models: what an earlier process received, and what costs nothing to read."""
+        if len(segment) <= _SMALL_BYTES:
+            return True
+        first = next(framing.records(segment), None)
+        return first is not None and first.received_ms < self._began_ms
 
-    def _after(self) -> None:
-        began = datetime.now(UTC)
-        try:
-            missing = models_without_price(self._store, self._since)
-            if missing:
-                prices = [price_of(provider, model) for provider, model in missing]
-                remember_prices(self._store, prices)
-                price_spans(self._store, prices, self._since)
-        except EvalspanError as error:
-            logger.warning("no prices for now: %s", error)
+    def _resolve(self, named: set[ModelKey]) -> None:
+        missing = named - self._resolved
+        if not missing:
             return
-        self._since = began - timedelta(seconds=1)
+        try:
+            remember_prices(self._store, [self.price_of(key) for key in missing])
+        except EvalspanError as error:
+            logger.warning("prices are not stored for now, %d models stay without: %s", len(missing), error)
+            return
+        if len(self._resolved) > _REMEMBERED:  # names without end cannot be models
+            self._resolved.clear()
+        self._resolved |= missing
+
+    def price_of(self, key: ModelKey) -> ResolvedPrice:
+        """The price of one's own, else the list price."""
+        return own_price(self._settings, key) or list_price(key)
 
 
-def models_in(segment: bytes) -> set[tuple[str, str]]:
-    """(provider, model) of the spans in a segment of the log, by the names that the decoder promotes."""
+def models_in(segment: bytes) -> set[ModelKey]:
+    """What the spans in a segment of the log are priced by."""
     found = set()
     for record in framing.records(segment):
         try:
@@ -81,32 +92,18 @@ def models_in(segment: bytes) -> set[tuple[str, str]]:
         for resource_spans in request.resource_spans:
             for scope_spans in resource_spans.scope_spans:
                 for span in scope_spans.spans:
-                    sent = {one.key: one.value.string_value for one in span.attributes if one.key in _NAMES}
-                    model = _first(sent, _MODEL)
-                    if model:
-                        found.add((_first(sent, _PROVIDER), model))
+                    key = key_of({one.key: one.value.string_value for one in span.attributes if one.key in NAMES})
+                    if key is not None:
+                        found.add(key)
     return found
 
 
-def _first(sent: dict[str, str], names: tuple[str, ...]) -> str:
-    return next((sent[name] for name in names if sent.get(name)), "")
-
-
-def price_of(provider: str, model: str) -> ModelPrice:
-    """Dollars a token in the base tier; without numbers when genai-prices does not know the model of that provider."""
-    # Here: 25 MB that a collector without unpriced spans does without.
-    from genai_prices import Usage, calc_price
-
-    def dollars(usage: Usage) -> float:
-        return float(calc_price(usage, model_ref=model, provider_id=provider or None).total_price) / _TOKENS
-
-    try:
-        return ModelPrice(
-            provider,
-            model,
-            input_usd=dollars(Usage(input_tokens=_TOKENS)),
-            cached_usd=dollars(Usage(input_tokens=_TOKENS, cache_read_tokens=_TOKENS)),
-            output_usd=dollars(Usage(output_tokens=_TOKENS)),
-        )
-    except (LookupError, ValueError):
-        return ModelPrice(provider, model)
+def key_of(names: dict[str, str]) -> ModelKey | None:
+    """What a span is priced by, from its attributes in NAMES; None without a model. The decoder reads the same."""
+    get = names.get
+    request_model, response_model = get(semconv.REQUEST_MODEL) or "", get(semconv.RESPONSE_MODEL) or ""
+    if not request_model and not response_model:
+        return None
+    provider = next((names[name] for name in _PROVIDER if get(name)), "")
+    tier = next((names[name].lower() for name in _TIER if get(name)), "")
+    return ModelKey(provider, request_model, response_model, "" if tier in _STANDARD_TIERS else tier)

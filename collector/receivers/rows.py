@@ -22,6 +22,7 @@ TABLES = (
     "alerts",
     "cursors",
     "drift_references",
+    "model_prices",
 )
 
 

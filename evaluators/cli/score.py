@@ -41,7 +41,12 @@ INCONCLUSIVE = 4
 @click.option("--max-tokens", type=click.IntRange(0), default=2_000_000, show_default=True, help="Judges stop here.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=16, show_default=True)
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0.001), help="Seconds for one evaluation.")
-@click.option("--where", default="operation = 'chat'", show_default=True, help="Which spans, a SQL condition.")
+@click.option(
+    "--where",
+    default="role = 'call' AND operation != 'embeddings'",
+    show_default=True,
+    help="Which spans, a SQL condition.",
+)
 @click.option(
     "--fraction",
     type=click.FloatRange(0, 1, min_open=True),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ...queries.price_list import list_price
+from ...queries.prices import RATES, ModelKey
+
 Price = tuple[float, float]
 """Dollars per million input tokens, and per million output tokens."""
 
@@ -16,13 +19,11 @@ def cost_usd(model: str, provider: str, input_tokens: int, output_tokens: int, p
 
 @lru_cache(maxsize=256)
 def _listed(model: str, provider: str) -> Price | None:
-    try:
-        from genai_prices import Usage, calc_price
-    except ImportError:
+    """The first row of the list price: of the shortest input, at any hour."""
+    found = list_price(ModelKey(provider, model, ""))
+    if not found.rates:
         return None
-    try:
-        one = calc_price(Usage(input_tokens=1_000_000, output_tokens=0), model_ref=model, provider_id=provider)
-        other = calc_price(Usage(input_tokens=0, output_tokens=1_000_000), model_ref=model, provider_id=provider)
-    except LookupError:
+    rates = dict(zip(RATES, found.rates[0][4:], strict=True))
+    if rates["input_usd"] < 0 or rates["output_usd"] < 0:
         return None
-    return float(one.total_price), float(other.total_price)
+    return rates["input_usd"] * 1e6, rates["output_usd"] * 1e6

@@ -32,7 +32,7 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     name: str
     evaluators: tuple[str, ...]
-    where: str = "operation = 'chat'"
+    where: str = "role = 'call' AND operation != 'embeddings'"
     project: str = "default"
     probability: float = 1.0
     stream: Literal["uniform", "targeted"] = "uniform"

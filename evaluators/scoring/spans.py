@@ -40,7 +40,7 @@ async def score_spans(
     suite: Sequence[Evaluator],
     *,
     since: timedelta,
-    where: str = "operation = 'chat'",
+    where: str = "role = 'call' AND operation != 'embeddings'",
     project: str = "default",
     fraction: float = 1.0,
     concurrency: int = 16,

@@ -89,7 +89,7 @@ def _echo_span(node: Row, tree: TraceTree, scores: list[str], messages: bool) ->
     if row["request_model"]:
         facts.append(row["request_model"])
     if row["input_tokens"] or row["output_tokens"]:
-        facts.append(f"{row['input_tokens']:,}+{row['output_tokens']:,} tok")
+        facts.append(f"{row['input_tokens'] or 0:,}+{row['output_tokens'] or 0:,} tok")
     if row["cost_usd"] is not None:
         facts.append(_dollars(row["cost_usd"]))
     if row["status"] == "ERROR":

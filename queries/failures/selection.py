@@ -97,7 +97,7 @@ ORDER BY created_at
 PASSAGES = """
 SELECT trace_id, groupArray(output) AS passages
 FROM spans
-WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND operation = 'retrieval' AND output != ''
+WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND role = 'retrieval' AND output != ''
     AND trace_id IN ({traces})
 GROUP BY trace_id
 """

@@ -31,7 +31,7 @@ ALTER TABLE model_prices ADD COLUMN IF NOT EXISTS output_audio_usd Nullable(Floa
 -- The prices that are in use, as the collector found them for what spans name: from [[prices]], else from the list.
 -- One row of `rates` is: above so many input tokens, from and until which minute of the UTC day, since which second of
 -- 1970, then dollars for an input, cached, cache write, one-hour cache write and output token, a request, a web search,
--- a file search, an audio input, cached audio, audio output, image input, image output and video input token; NaN:
+-- a file search, an audio input, cached audio, audio output, image input, image output and video input token; -1:
 -- nobody knows. The last row that fits is the price.
 CREATE TABLE IF NOT EXISTS resolved_prices
 (
@@ -137,7 +137,7 @@ FROM
     FROM
     (
         SELECT *,
-            arraySum((n, each) -> if(n <= 0, 0, n * each), arrayMap(n -> toFloat64(n), [
+            arraySum((n, each) -> multiIf(n <= 0, 0, each < 0, nan, n * each), arrayMap(n -> toFloat64(n), [
                 toInt64(ifNull(all_input, 0)) - counts[3] - cache_write - audio_in - counts[11] - counts[13],
                 counts[3] - audio_cached, cache_write - write_1h, write_1h, paid_output - audio_out - image_out,
                 1, counts[14], counts[15], audio_in, audio_cached, audio_out, counts[11], image_out, counts[13]]), arrayResize(arraySlice(rate, 5), 14)) AS dollars
@@ -145,7 +145,7 @@ FROM
         (
             WITH
                 (
-                    SELECT (groupArray(concat(provider, ' ', model)), groupArray([arrayMap(dollars -> ifNull(dollars, nan), [-1, 0, 1440, 0,
+                    SELECT (groupArray(concat(provider, ' ', model)), groupArray([arrayMap(dollars -> ifNull(dollars, -1), [-1, 0, 1440, 0,
                         input_usd, ifNull(cached_usd, input_usd), ifNull(cache_write_usd, input_usd), coalesce(cache_write_1h_usd, cache_write_usd, input_usd),
                         ifNull(output_usd, 0), ifNull(request_usd, 0), web_search_usd, file_search_usd,
                         input_audio_usd, input_audio_usd, output_audio_usd, input_usd, ifNull(output_usd, 0), input_usd])]))
@@ -246,22 +246,3 @@ FROM
         )
     )
 );
--- What model calls cost their users, as scores: errors, latency, tokens, dollars, one row a call and metric, with the
--- columns of evaluations, so that every query over scores can be asked of them (of=usage).
-DROP VIEW IF EXISTS usage;
-CREATE VIEW IF NOT EXISTS usage AS
-SELECT project, measure.1 AS name, '' AS evaluator_version, 'code' AS source, '' AS author, trace_id, span_id,
-    measure.2 AS score, '' AS label, measure.3 AS passed, measure.4 AS explanation, '' AS error, start_time AS span_time,
-    service, environment, if(spans.request_model != '', spans.request_model, response_model) AS request_model,
-    prompt_name, prompt_version, system_hash, '' AS segment, sample_weight,
-    '' AS experiment_id, ingested_at AS created_at
-FROM spans
-ARRAY JOIN [
-    ('error_rate', toNullable(toFloat64(status = 'ERROR')), if(status = 'ERROR', 'fail', 'pass'), concat(error_type, ' ', status_message)),
-    ('latency', if(status = 'ERROR' OR duration_ns = 0, NULL, log(duration_ns / 1e6)), 'unknown', concat(toString(round(duration_ns / 1e6)), ' ms')),
-    ('ttft', if(ttft_s > 0, log(ttft_s * 1e3), NULL), 'unknown', concat(toString(round(ifNull(ttft_s, 0) * 1e3)), ' ms')),
-    ('cost', if(status = 'ERROR', NULL, toFloat64(cost_usd)), 'unknown', concat('$', toString(ifNull(cost_usd, 0)))),
-    ('input_tokens', if(status = 'ERROR', NULL, toFloat64(input_tokens)), 'unknown', concat(toString(ifNull(input_tokens, 0)), ' tokens')),
-    ('output_tokens', if(status = 'ERROR', NULL, toFloat64(output_tokens)), 'unknown', concat(toString(ifNull(output_tokens, 0)), ' tokens'))
-] AS measure
-WHERE role = 'call' AND measure.2 IS NOT NULL

@@ -23,7 +23,7 @@ SELECT trace_id, span_id, start_time, service, environment, request_model, promp
     input, output, sample_weight
 FROM spans
 WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-    AND operation = 'chat' AND status != 'ERROR'
+    AND role = 'call' AND operation != 'embeddings' AND status != 'ERROR'
     AND start_time >= now64(9, 'UTC') - toIntervalSecond({since_s:UInt32})
 ORDER BY start_time DESC, span_id
 LIMIT {limit:UInt32}

@@ -44,7 +44,7 @@ WITH
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= baseline_time AND start_time < until_time
-            AND operation != '' AND request_model != ''
+            AND role = 'call'
     ),
     homes AS
     (

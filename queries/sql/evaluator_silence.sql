@@ -32,7 +32,7 @@ WITH
     (
         SELECT arraySort(groupArray(toDateTime64(ingested_at, 3, 'UTC'))) AS times FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND operation != '' AND request_model != ''
+            AND role = 'call'
             AND start_time >= until_time - toIntervalSecond({since_s:UInt32}) AND start_time < until_time AND ingested_at < until_time
     )
 SELECT *

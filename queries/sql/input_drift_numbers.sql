@@ -41,20 +41,21 @@ WITH
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= baseline_time AND start_time < until_time
-            AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+            AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0
             AND sipHash64(trace_id, span_id) % assumeNotNull((
                 SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
                 WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
                     AND start_time >= baseline_time AND start_time < until_time
-                    AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
+                    AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0)) = 0
     ) AS drawn,
     measured AS
     (
-        SELECT call.1 AS watched, call.2 AS w, pair.1 AS feature, pair.2 AS x
+        SELECT call.1 AS watched, call.2 AS w, pair.1 AS feature, assumeNotNull(pair.2) AS x
         FROM (SELECT arrayJoin(drawn) AS call)
         ARRAY JOIN [
             ('input_characters', toFloat64(call.3)), ('output_characters', toFloat64(call.4)),
             ('input_tokens', toFloat64(call.5)), ('output_tokens', toFloat64(call.6)), ('duration_ms', call.7 / 1e6)] AS pair
+        WHERE pair.2 IS NOT NULL -- token counts that nobody sent
     ),
     sizes AS
     (

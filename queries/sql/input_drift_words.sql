@@ -36,12 +36,12 @@ WITH
             FROM spans
             WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
                 AND start_time >= baseline_time AND start_time < until_time
-                AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+                AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0
                 AND sipHash64(trace_id, span_id) % assumeNotNull((
                     SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
                     WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
                         AND start_time >= baseline_time AND start_time < until_time
-                        AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0)) = 0
+                        AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0)) = 0
         )
     ) AS drawn,
     calls AS

@@ -18,8 +18,8 @@
 -- column output_tokens -- sum
 -- column cost_usd -- sum of the known costs
 -- column failed -- evaluations that failed
--- column input -- beginning of the root's input
--- column output -- beginning of the root's output
+-- column input -- beginning of the root's input, else of the first model call's
+-- column output -- beginning of the root's output, else of the last model call's
 -- method: rows as stored, not weighted: a list, not an estimate.
 -- source: own.
 WITH
@@ -43,9 +43,10 @@ WITH
     (
         SELECT trace_id, min(spans.start_time) AS begun, max(addNanoseconds(spans.start_time, duration_ns)) AS ended,
             argMin(spans.service, (parent_span_id != '', spans.start_time)) AS root_service, argMin(spans.name, (parent_span_id != '', spans.start_time)) AS root_name,
-            count() AS stored, countIf(status = 'ERROR') AS failed_spans, groupUniqArrayIf(toString(request_model), request_model != '') AS used,
-            sum(spans.input_tokens) AS tokens_in, sum(spans.output_tokens) AS tokens_out, sum(spans.cost_usd) AS cost,
-            argMinIf(input_preview, spans.start_time, input_preview != '') AS asked, argMaxIf(output_preview, spans.start_time, output_preview != '') AS answered
+            count() AS stored, countIf(status = 'ERROR') AS failed_spans, groupUniqArrayIf(toString(if(request_model != '', request_model, response_model)) AS asked_model, role = 'call' AND asked_model != '') AS used,
+            sumIf(ifNull(spans.input_tokens, 0), role = 'call') AS tokens_in, sumIf(ifNull(spans.output_tokens, 0), role = 'call') AS tokens_out, sumIf(spans.cost_usd, role = 'call') AS cost,
+            argMinIf(input_preview, (parent_span_id != '', NOT (role = 'call' AND operation != 'embeddings'), spans.start_time), input_preview != '') AS asked,
+            argMinIf(output_preview, (parent_span_id != '', NOT (role = 'call' AND operation != 'embeddings'), -toUnixTimestamp64Nano(spans.start_time)), output_preview != '') AS answered
         FROM spans
         WHERE project = {project:String} AND trace_id IN (SELECT trace_id FROM latest) AND start_time >= since_time - toIntervalDay(1) AND start_time < until_time
         GROUP BY trace_id

@@ -30,7 +30,7 @@ WITH
     (
         SELECT count() AS stored, sum(sample_weight) AS calls FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND operation != '' AND request_model != '' AND start_time >= since_time AND start_time < until_time
+            AND role = 'call' AND start_time >= since_time AND start_time < until_time
     ),
     judged AS
     (

@@ -25,7 +25,7 @@
 -- column cost_usd -- estimated total of the calls whose price is known
 -- column cost_low -- lower end of the 95 % interval of that total, for what sampling left out
 -- column cost_high -- upper end
--- column share_unpriced -- weighted share of the calls whose price is not known
+-- column share_unpriced -- weighted share of the calls whose price is not known; a failed call without tokens has none
 -- method: Horvitz-Thompson totals; weighted quantiles are exact up to weights rounded to 1/1024.
 -- source: Horvitz and Thompson (1952); Wilson (1927).
 WITH
@@ -37,7 +37,7 @@ WITH
         SELECT toStartOfInterval(start_time, toIntervalSecond({window_s:UInt32})) AS window,
             multiIf({by:String} = '', '', {by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'provider', toString(provider), {by:String} = 'operation', toString(operation),
-                {by:String} = 'request_model', toString(request_model), {by:String} = 'response_model', toString(response_model),
+                {by:String} = 'request_model', toString(if(request_model != '', request_model, response_model)), {by:String} = 'response_model', toString(response_model),
                 {by:String} = 'prompt_name', toString(prompt_name), {by:String} = 'prompt_version', toString(prompt_version),
                 {by:String} = 'system_hash', toString(system_hash),
                 toString(throwIf(1, 'by must be service, environment, provider, operation, request_model, response_model, prompt_name, prompt_version or system_hash'))) AS value,
@@ -46,13 +46,13 @@ WITH
             quantilesExactWeighted(0.5, 0.95, 0.99)(duration_ns / 1e6, toUInt64(round(sample_weight * 1024))) AS latency,
             quantileExactWeightedIf(0.5)(assumeNotNull(ttft_s), toUInt64(round(sample_weight * 1024)), ttft_s > 0) AS ttft,
             countIf(ttft_s > 0) AS streamed,
-            sum(input_tokens * sample_weight) AS input_tokens_total, sum(output_tokens * sample_weight) AS output_tokens_total,
+            sum(ifNull(input_tokens, 0) * sample_weight) AS input_tokens_total, sum(ifNull(output_tokens, 0) * sample_weight) AS output_tokens_total,
             sum(ifNull(cost_usd, 0) * sample_weight) AS cost,
             sqrt(sum((1 - 1 / greatest(sample_weight, 1)) * pow(ifNull(cost_usd, 0) * sample_weight, 2))) AS cost_error,
-            sumIf(sample_weight, cost_usd IS NULL) / calls AS share_unpriced
+            sumIf(sample_weight, cost_usd IS NULL AND NOT (status = 'ERROR' AND input_tokens IS NULL)) / calls AS share_unpriced
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND operation != '' AND request_model != '' AND sample_weight > 0
+            AND role = 'call' AND sample_weight > 0
             AND start_time >= until_time - toIntervalSecond({since_s:UInt32}) AND start_time < until_time
         GROUP BY window, value
     )

@@ -9,9 +9,12 @@ import pytest
 from genai_prices import Usage, calc_price
 
 from evalspan.collector.insert import prices
-from evalspan.collector.insert.prices import Pricing, price_of
+from evalspan.collector.insert.price_settings import PriceSetting
+from evalspan.collector.insert.prices import Pricing
 from evalspan.collector.log.framing import frame
-from evalspan.errors import QueryError
+from evalspan.errors import ConfigError, QueryError
+from evalspan.queries.price_list import list_price
+from evalspan.queries.prices import ModelKey
 
 from .traffic import request_of
 
@@ -102,6 +105,182 @@ def test_a_store_that_takes_no_prices_still_takes_the_spans(store) -> None:
     assert store.query("SELECT count() FROM spans WHERE project = 'prices-refused'").rows == [(1,)]
 
 
-def test_a_model_of_another_provider_has_no_price() -> None:
-    assert price_of("openai", "claude-sonnet-4-20250514").input_usd is None
-    assert price_of("anthropic", "claude-sonnet-4-20250514").input_usd == 3e-6
+@pytest.mark.parametrize(
+    ("provider", "model", "dollars"),
+    [
+        ("anthropic", "claude-sonnet-4-20250514", 3e-6),
+        ("openai", "claude-sonnet-4-20250514", 3e-6),  # OpenAI's client in front of a gateway
+        ("openai", "openai/gpt-4o", 2.5e-6),
+        ("openrouter", "openai/gpt-4o", 2.5e-6),
+        ("openai", "azure/gpt-4o", 2.5e-6),
+        ("litellm", "gpt-4o", 2.5e-6),
+        ("strands-agents", "gpt-4.1-mini", 4e-7),
+        ("langchain", "gpt-4o", 2.5e-6),
+        ("", "models/gemini-2.5-flash", 3e-7),
+        ("gcp.gen_ai", "gemini-2.5-flash", 3e-7),
+        ("x_ai", "grok-4", 3e-6),
+        ("azure.ai.inference", "gpt-4o", 2.5e-6),
+        ("azure.ai.openai", "gpt-4o-2024-08-06", 2.5e-6),
+        ("aws.bedrock", "us.anthropic.claude-sonnet-4-20250514-v1:0", 3e-6),
+        ("moonshot_ai", "kimi-k2", 5.7e-7),
+        ("ollama", "gpt-4o", None),
+        ("openai", "our-finetune", None),
+        ("openai", "meta-llama/Llama-3.1-8B-Instruct", None),  # mostly a machine of one's own
+        ("", "", None),
+    ],
+)
+def test_a_model_is_looked_up_by_whatever_names_a_span_carries(
+    provider: str, model: str, dollars: float | None
+) -> None:
+    found = list_price(ModelKey(provider, model, ""))
+    if dollars is None:
+        assert not found.rates
+        assert found.reason
+    else:
+        assert found.rates[0][4] == pytest.approx(dollars)
+
+
+SONNET = {"gen_ai.provider.name": "anthropic", "gen_ai.response.model": "claude-sonnet-4-5-20250929"}
+GPT5 = {"gen_ai.provider.name": "openai", "gen_ai.response.model": "gpt-5-2025-08-07"}
+NIGHT, DAY = 1_790_035_200, 1_790_046_000  # 00:00 and 03:00 UTC
+
+
+def usage(given: Any, taken: Any, **more: Any) -> dict[str, Any]:
+    named = {f"gen_ai.usage.{name.replace('__', '.')}": value for name, value in more.items()}
+    return {"gen_ai.usage.input_tokens": given, "gen_ai.usage.output_tokens": taken, **named}
+
+
+WRITE_1H, SEARCHES = "evalspan.usage.cache_write_1h.input_tokens", "evalspan.usage.web_searches"
+PRICED: dict[str, tuple[dict[str, Any], float | str]] = {
+    "cached and written": (
+        {**SONNET, **usage(1700, 50, cache_read__input_tokens=1000, cache_creation__input_tokens=200)},
+        500 * 3e-6 + 1000 * 3e-7 + 200 * 3.75e-6 + 50 * 1.5e-5,
+    ),
+    "totals without what was cached": (
+        {**SONNET, **usage(500, 50, cache_read__input_tokens=1000, cache_write__input_tokens=200)},
+        500 * 3e-6 + 1000 * 3e-7 + 200 * 3.75e-6 + 50 * 1.5e-5,
+    ),
+    "written for an hour": (
+        {**SONNET, **usage(300, 0, cache_write__input_tokens=200), WRITE_1H: 150},
+        100 * 3e-6 + 50 * 3.75e-6 + 150 * 6e-6,
+    ),
+    "above the threshold": ({**SONNET, **usage(200_001, 10)}, 200_001 * 6e-6 + 10 * 2.25e-5),
+    "web searches": ({**SONNET, **usage(100, 10), SEARCHES: 3}, 100 * 3e-6 + 10 * 1.5e-5 + 0.03),
+    "a search without a price": (
+        {"gen_ai.provider.name": "cohere", "gen_ai.request.model": "command-r", **usage(1, 1), SEARCHES: 1},
+        "no price for a kind of token or search of the call",
+    ),
+    "flex": ({**GPT5, **usage(1000, 100), "openai.response.service_tier": "flex"}, 1000 * 6.25e-7 + 100 * 5e-6),
+    "priority": ({**GPT5, **usage(1000, 100), "openai.response.service_tier": "priority"}, 1000 * 2.5e-6 + 100 * 2e-5),
+    "batch": ({**SONNET, **usage(1000, 100), "evalspan.service_tier": "batch"}, 1000 * 1.5e-6 + 100 * 7.5e-6),
+    "default": ({**GPT5, **usage(1000, 100), "openai.response.service_tier": "default"}, 1000 * 1.25e-6 + 100 * 1e-5),
+    "unknown tier": (
+        {**GPT5, **usage(1000, 100), "openai.response.service_tier": "scale"},
+        "no price for service tier scale",
+    ),
+    "fee for a request": (
+        {"gen_ai.provider.name": "perplexity", "gen_ai.request.model": "sonar-pro", **usage(10_000, 1000)},
+        0.059,
+    ),
+    "by night": (
+        {"gen_ai.provider.name": "deepseek", "gen_ai.request.model": "deepseek-chat", **usage(1000, 100), "at": NIGHT},
+        1000 * 1.35e-7 + 100 * 5.5e-7,
+    ),
+    "by day": (
+        {"gen_ai.provider.name": "deepseek", "gen_ai.request.model": "deepseek-chat", **usage(1000, 100), "at": DAY},
+        1000 * 2.7e-7 + 100 * 1.1e-6,
+    ),
+    "audio": (
+        {
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-transcribe",
+            **usage(100, 10, audio__input_tokens=90),
+        },
+        10 * 2.5e-6 + 90 * 6e-6 + 10 * 1e-5,
+    ),
+    "audio without a price": (
+        {
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-audio-preview",
+            **usage(100, 10, audio__input_tokens=90),
+        },
+        "no price for a kind of token or search of the call",
+    ),
+    "a gateway's own cost": (
+        {"gen_ai.provider.name": "openai", "gen_ai.request.model": "openai/gpt-4o", **usage(1000, 100, cost=0.00123)},
+        0.00123,
+    ),
+    "text": ({**GPT5, **usage("1000", "100")}, 1000 * 1.25e-6 + 100 * 1e-5),
+    "no usage": (GPT5, "no token counts were sent"),
+    "no model": ({**usage(1, 1), "gen_ai.operation.name": "chat"}, "no model was sent"),
+    "nobody knows it": ({"gen_ai.request.model": "m-1", **usage(1, 1)}, "the model has no known price"),
+    "by hand": ({"gen_ai.provider.name": "openai", "gen_ai.request.model": "ours", **usage(1000, 100)}, 0.012),
+    "by hand, any provider": (
+        {"gen_ai.provider.name": "whoever", "gen_ai.request.model": "ours-2", **usage(1000, 100)},
+        0.012,
+    ),
+    "by hand before the list": (
+        {
+            "gen_ai.provider.name": "azure.ai.openai",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.response.model": "gpt-4o-2024-08-06",
+            **usage(1000, 100),
+        },
+        0.0011,
+    ),
+    "by setting, before a gateway's": (
+        {
+            "gen_ai.provider.name": "azure.ai.openai",
+            "gen_ai.request.model": "prod-eu",
+            "gen_ai.response.model": "gpt-4o",
+            **usage(1000, 100, cost=9),
+        },
+        0.0022,
+    ),
+    "by wildcard": ({"gen_ai.provider.name": "openai", "gen_ai.request.model": "llama-70b", **usage(1000, 100)}, 0.0),
+}
+
+
+def test_a_call_costs_what_everything_that_a_price_depends_on_makes_of_it(store) -> None:
+    own = {"input_usd": 1e-5, "cached_usd": 1e-6, "output_usd": 2e-5}
+    store.insert(
+        "model_prices", [{"provider": "openai", "model": "ours", **own}, {"provider": "", "model": "ours-2", **own}]
+    )
+    flat = {"input_usd": 1e-6, "output_usd": 1e-6}
+    store.insert("model_prices", [{"provider": "azure.ai.openai", "model": "gpt-4o-2024-08-06", **flat}])
+    settings = (PriceSetting("llama-*", 0.0), PriceSetting("prod-*", 5e-6), PriceSetting("prod-eu", 2e-6, 2e-6))
+    pricing = Pricing(store, settings)
+    for round_ in range(2):  # as new names, and as names that are known
+        requests = []
+        for number, (name, (attributes, _)) in enumerate(PRICED.items()):
+            request = request_of(1)
+            span = request.resource_spans[0].scope_spans[0].spans[0]
+            span.name, span.span_id = name, (1 + number + 100 * round_).to_bytes(8, "big")
+            begun = attributes.get("at", DAY) * 10**9
+            span.start_time_unix_nano, span.end_time_unix_nano = begun, begun + 10**9
+            del span.attributes[:]
+            for key, value in {"gen_ai.operation.name": "chat", **attributes}.items():
+                if key != "at":
+                    kind = {str: "string_value", int: "int_value", float: "double_value"}[type(value)]
+                    setattr(span.attributes.add(key=key).value, kind, value)
+            requests.append(segment(request, f"prices-all-{round_}"))
+        pricing.insert(b"".join(requests), f"prices-all-{round_}")
+        if round_ == 0:
+            pricing = Pricing(store, settings)  # a restart
+    sql = "SELECT name, cost_usd, unpriced_reason, reported_cost_usd, computed_cost_usd FROM spans WHERE startsWith(project, 'prices-all')"
+    rows = store.query(sql).rows
+    assert len(rows) == 2 * len(PRICED)
+    for name, cost, reason, reported, computed in rows:
+        wanted = PRICED[name][1]
+        if isinstance(wanted, str):
+            assert (name, cost, reason) == (name, None, wanted)
+        else:
+            assert (name, cost, reason) == (name, pytest.approx(wanted, rel=1e-9), "")
+        if name == "a gateway's own cost":
+            assert (reported, computed) == (0.00123, pytest.approx(0.0035))
+
+
+def test_a_price_per_million_is_refused_where_dollars_a_token_are_meant() -> None:
+    with pytest.raises(ConfigError, match=r"2\.5 dollars for one token") as refused:
+        PriceSetting("gpt-4o", 2.5)
+    assert "2.5e-06" in refused.value.hint

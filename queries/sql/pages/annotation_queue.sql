@@ -21,7 +21,7 @@ WITH drawn AS
     AND project = {project:String} -- if project
     AND environment = {environment:String} -- if environment
     AND service = {service:String} -- if service
-        AND operation IN ('chat', 'text_completion', 'generate_content') AND output != ''
+        AND role = 'call' AND operation != 'embeddings' AND output != ''
     ORDER BY cityHash64(trace_id, span_id, {name:String})
     LIMIT {rows:UInt32}
 )

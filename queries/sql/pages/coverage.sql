@@ -24,5 +24,5 @@ FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
-        AND ({service:String} = '' OR service = {service:String}) AND operation IN ('chat', 'text_completion', 'generate_content')
+        AND ({service:String} = '' OR service = {service:String}) AND role = 'call' AND operation != 'embeddings'
 SETTINGS final = 0

@@ -34,7 +34,7 @@ WITH
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
-        AND operation NOT IN ('', 'invoke_agent', 'invoke_workflow', 'create_agent', 'execute_tool', 'retrieval') AND request_model != '' -- if calls
+        AND role = 'call' -- if calls
         AND operation = 'execute_tool' -- if tools
         AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER')) -- if entries
         AND sample_weight > 0

@@ -23,18 +23,19 @@ WITH
         FROM spans
         WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time
             AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND operation NOT IN ('', 'execute_tool', 'embeddings') AND request_model != '' AND sample_weight > 0
+            AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0
             AND sipHash64(trace_id, span_id) % assumeNotNull((
                 SELECT greatest(1, intDiv(count(), {sample:UInt32})) FROM spans
-                WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time AND request_model != '')) = 0
+                WHERE project = {project:String} AND start_time >= baseline_time AND start_time < until_time AND role = 'call' AND operation != 'embeddings')) = 0
     ),
     measured AS
     (
-        SELECT watched, trace_id, span_id, w, pair.1 AS feature, pair.2 AS x
+        SELECT watched, trace_id, span_id, w, pair.1 AS feature, assumeNotNull(pair.2) AS x
         FROM calls
         ARRAY JOIN [
             ('input_characters', toFloat64(lengthUTF8(input))), ('output_characters', toFloat64(lengthUTF8(output))),
             ('input_tokens', toFloat64(input_tokens)), ('output_tokens', toFloat64(output_tokens)), ('duration_ms', duration_ns / 1e6)] AS pair
+        WHERE pair.2 IS NOT NULL -- token counts that nobody sent
     ),
     ends AS
     (

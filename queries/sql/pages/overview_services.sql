@@ -18,7 +18,7 @@ SELECT toString(service) AS value, start_time >= {start:DateTime64(3)} AS late,
 FROM
 (
     SELECT service, trace_id, start_time, duration_ns, cost_usd, sample_weight AS w, status = 'ERROR' AS bad, parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') AS entry,
-        operation NOT IN ('', 'invoke_agent', 'invoke_workflow', 'create_agent', 'execute_tool', 'retrieval') AND request_model != '' AS call, operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AS priced
+        role = 'call' AS call, call AS priced
     FROM spans
     WHERE (start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} OR start_time >= {before_start:DateTime64(3)} AND start_time < {before_end:DateTime64(3)})
         AND project = {project:String} -- if project

@@ -17,7 +17,7 @@ FROM
         FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
-        AND ({service:String} = '' OR service = {service:String}) AND operation IN ('chat', 'text_completion', 'generate_content'))
+        AND ({service:String} = '' OR service = {service:String}) AND role = 'call' AND operation != 'embeddings')
     WHERE pair.2 != '' GROUP BY kind, value
     UNION ALL
     SELECT 'evaluator', concat(name, ' version ', evaluator_version), min(span_time), count()

@@ -8,8 +8,8 @@
 -- param q String = '' -- a session or user id, '' for all
 -- column turns -- traces in the session
 SELECT conversation_id, any(user_id) AS user, uniqExact(trace_id) AS turns, min(start_time) AS first, max(start_time) AS last,
-    countIf(status = 'ERROR') AS errors, sumIf(input_tokens + output_tokens, operation NOT IN ('invoke_agent', 'invoke_workflow')) AS tokens,
-    sumIf(cost_usd, operation NOT IN ('invoke_agent', 'invoke_workflow')) AS cost_usd, groupUniqArray(3)(service) AS services
+    countIf(status = 'ERROR') AS errors, sumIf(ifNull(input_tokens, 0) + ifNull(output_tokens, 0), role = 'call') AS tokens,
+    sumIf(cost_usd, role = 'call') AS cost_usd, groupUniqArray(3)(service) AS services
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
     AND project = {project:String} -- if project

@@ -13,14 +13,15 @@
 -- column prompt -- of that call: the prompt's name and version
 SELECT
     trace_id, count() AS spans, countIf(status = 'ERROR') AS errors,
-    sumIf(s.input_tokens, model_call) AS input_tokens, sumIf(s.output_tokens, model_call) AS output_tokens,
-    sumIf(s.cost_usd, model_call) AS cost_usd, countIf(model_call AND request_model != '' AND s.cost_usd IS NULL) AS unpriced,
+    sumIf(ifNull(s.input_tokens, 0), model_call) AS input_tokens, sumIf(ifNull(s.output_tokens, 0), model_call) AS output_tokens,
+    sumIf(s.cost_usd, model_call) AS cost_usd, countIf(model_call AND s.cost_usd IS NULL AND NOT (status = 'ERROR' AND s.input_tokens IS NULL)) AS unpriced,
     argMaxIf(request_model, ended, chat AND request_model != '') AS model, uniqExactIf(request_model, chat AND request_model != '') AS models,
     argMaxIf(prompt, ended, chat AND prompt_version != '') AS prompt
 FROM
 (
-    SELECT trace_id, span_id, status, start_time + toIntervalNanosecond(duration_ns) AS ended, prompt_version, trimLeft(concat(prompt_name, ' ', prompt_version)) AS prompt, input_tokens, output_tokens, cost_usd, request_model,
-        operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AS model_call, model_call AND operation NOT IN ('execute_tool', 'embeddings', 'retrieval', '') AS chat
+    SELECT trace_id, span_id, status, start_time + toIntervalNanosecond(duration_ns) AS ended, prompt_version, trimLeft(concat(prompt_name, ' ', prompt_version)) AS prompt, input_tokens, output_tokens, cost_usd,
+        if(spans.request_model != '', spans.request_model, response_model) AS request_model,
+        role = 'call' AS model_call, model_call AND operation != 'embeddings' AS chat
     FROM spans
     WHERE trace_id IN {ids:Array(String)}
         AND project = {project:String} -- if project
