@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,20 @@ import msgspec
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
 from ..calibration.calibrate import MIN_LABELS, Calibration, Pair, Rate, calibrate, corrected_rate
+from ..calibration.label_files import good_of, read_labels
+from ..datasets.records import parse_columns
+from .dataset_options import map_option
 
 EXIT = {"may_gate": 0, "may_not_gate": 3, "too_few_labels": 4}
-_WORDS = {"pass": True, "good": True, "supported": True, "true": True, "yes": True, "fail": False, "bad": False}
-_WORDS |= {"unsupported": False, "false": False, "no": False, "reasonable_inference": True}
 
 
 @click.command("calibrate")
 @click.option("--metric", default="", help="Evaluation name whose labels and scores are in the store.")
 @click.option("--version", default="", help="Evaluator version; the newest without.")
 @click.option(
-    "--labels", type=click.Path(path_type=Path), help="JSONL instead of the store: id, label, score or passed."
+    "--labels", type=click.Path(path_type=Path), help="A file (JSONL, CSV, Excel, Parquet) instead of the store."
 )
+@map_option
 @click.option(
     "--good-from", type=float, help="A number as label is good from here on; words such as pass stay verdicts."
 )
@@ -43,6 +44,7 @@ def calibrate_command(
     metric: str,
     version: str,
     labels: Path | None,
+    columns: tuple[str, ...],
     good_from: float | None,
     project: str,
     dsn: str | None,
@@ -58,7 +60,7 @@ def calibrate_command(
         raise UsageError("Say which labels: --metric NAME of the store, or --labels FILE.")
     corrected = None
     if labels:
-        pairs = read_labels(labels, good_from)
+        pairs = read_labels(labels, good_from, parse_columns(columns))
     else:
         pairs, corrected = _stored(dsn, project, metric, version, good_from)
     report = calibrate(pairs, **rules)
@@ -69,79 +71,6 @@ def calibrate_command(
     else:
         click.echo("\n".join(_told(report, corrected)))
     ctx.exit(EXIT[report.verdict])
-
-
-def read_labels(path: Path, good_from: float | None = None) -> list[Pair]:
-    """Reads labels, one JSON object a line: id, label (number, true/false, pass/fail), score and/or passed, rater, at.
-
-    A line with `claims` is as many pairs as it has claims, each {"label": ..., "passed": ...} with statuses such as
-    SUPPORTED and UNSUPPORTED; NOT_CHECKABLE ones are left out.
-
-    Raises:
-        UsageError: unreadable, or a line that is not such; says which.
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    pairs: list[Pair] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = msgspec.json.decode(line, type=dict)
-            claims = row.get("claims")
-            parts = (
-                [{**row, **claim, "id": f"{row.get('id', number)}/{i}"} for i, claim in enumerate(claims)]
-                if claims
-                else [row]
-            )
-            pairs += [_pair(part, number, good_from) for part in parts if not _skipped(part)]
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"{path}:{number}: not a label: {error!r}.", hint="id, label, and score or passed."
-            ) from error
-    return pairs
-
-
-def _skipped(part: dict[str, Any]) -> bool:
-    return "NOT_CHECKABLE" in (str(part.get("label")).upper(), str(part.get("passed")).upper())
-
-
-def _pair(row: dict[str, Any], number: int, good_from: float | None) -> Pair:
-    raw = row["label"]
-    verdict = _verdict(raw)
-    label = float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else float(bool(verdict))
-    score = row.get("score")
-    return Pair(
-        item=str(row.get("id", number)),
-        rater=str(row.get("rater", "")),
-        label=label,
-        good=_good(label, verdict, good_from),
-        score=None if score is None else float(score),
-        passed=_verdict(row.get("passed")),
-        at=datetime.fromisoformat(row["at"]) if row.get("at") else None,
-    )
-
-
-def _verdict(value: Any) -> bool | None:
-    """A verdict in any of the usual spellings; None for a number or nothing. Raises ValueError for other words."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return None
-    if str(value).lower() not in _WORDS:
-        raise ValueError(f"{value!r} is neither pass nor fail")
-    return _WORDS[str(value).lower()]
-
-
-def _good(label: float, verdict: bool | None, good_from: float | None) -> bool | None:
-    # Words are verdicts already; --good-from is about numbers alone.
-    if verdict is not None:
-        return verdict
-    if good_from is not None:
-        return label >= good_from
-    return bool(label) if label in (0.0, 1.0) else None
 
 
 def _stored(
@@ -162,7 +91,7 @@ def _stored(
             item=f"{row['trace_id']}/{row['span_id']}",
             rater=row["author"],
             label=row["label"],
-            good=_good(row["label"], _stored_verdict(row["label"], verdicts.get(row["good"])), good_from),
+            good=good_of(row["label"], _stored_verdict(row["label"], verdicts.get(row["good"])), good_from),
             score=row["score"],
             passed=verdicts.get(row["passed"]),
             at=row["labelled_at"],

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ...errors import DatasetError, UsageError
-from .dataset_options import PARTITION_NAMES, file_argument, format_option, show
+from .dataset_options import PARTITION_NAMES, file_argument, format_option, map_option, show
 from .dataset_people import approve, review
 from .dataset_store import pull, push, sample
 
@@ -73,15 +73,23 @@ def add(
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option("--partition", default=None, type=click.Choice(PARTITION_NAMES), help="Put all of them there.")
 @click.option("--replace", is_flag=True, help="Examples with the same id take the new content.")
-def import_(file: str, sources: tuple[str, ...], partition: str | None, replace: bool) -> None:
-    """Add the examples of other dataset files, all or none."""
+@map_option
+def import_(
+    file: str, sources: tuple[str, ...], partition: str | None, replace: bool, columns: tuple[str, ...]
+) -> None:
+    """Add the examples of other files (JSONL, JSON, CSV, TSV, Excel, Parquet), all or none.
+
+    \b
+    evalspan dataset import golden.jsonl faq.csv --partition golden --map input.question=Question --map expected_output=Answer
+    """
     from ..datasets import Dataset
+    from ..datasets.records import parse_columns
 
     path = Path(file)
     found = Dataset.load(path) if path.exists() else Dataset(path.stem)
     before = len(found)
     for source in sources:
-        for example in Dataset.load(source):
+        for example in Dataset.load(source, columns=parse_columns(columns), partition=partition):
             if partition:
                 example.partition = partition
             found.add(example, replace=replace)

@@ -12,6 +12,9 @@ from ...errors import UsageError
 PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 format_option = click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
+map_option = click.option(
+    "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="A field and the file's own column for it."
+)
 file_argument = click.argument("file", type=click.Path(dir_okay=False))
 
 

@@ -14,6 +14,7 @@ import click
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
 from .cache_options import cache_from, cache_options
+from .dataset_options import map_option
 
 if TYPE_CHECKING:
     from ..evaluator import Evaluator
@@ -25,7 +26,10 @@ INCONCLUSIVE = 4
 
 
 @click.command()
-@click.option("--input", "input_path", type=click.Path(dir_okay=False), help="JSONL with one output a line.")
+@click.option(
+    "--input", "input_path", type=click.Path(dir_okay=False), help="One output per record: JSONL, CSV, Excel, Parquet."
+)
+@map_option
 @click.option("--since", help="Score stored spans instead, this far back: 90m, 24h, 7d.")
 @click.option("--suite", "suite_name", metavar="MODULE:EVALUATORS", help="The evaluators.")
 @click.option(
@@ -101,10 +105,11 @@ def _score(ctx: click.Context, options: dict[str, Any]) -> None:
 
 
 def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) -> list[Summary]:
+    from ..datasets.records import parse_columns
     from ..scoring.outputs import Results, read_outputs, score_all
 
     path = Path(options["input_path"])
-    outputs = read_outputs(path)
+    outputs = read_outputs(path, parse_columns(options["columns"]))
     target = Path(options["output_path"] or path.with_suffix(".scores.jsonl"))
     results = Results(target)
     settings = {"concurrency": options["concurrency"], "timeout_s": options["timeout_s"]}

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...errors import DatasetError
+from ...errors import DatasetError, UsageError
 from ...queries.messages import question_of
 from ...queries.near_duplicates import NearDuplicates, normalize
 from .example import Example
+from .records import decode_json, is_table, read_bytes, read_records
 
 SHORTEST = 15  # normalised characters; a shorter input occurs in any long text, so only a whole segment counts
 SPEAKERS = ("q", "question", "user", "human", "customer", "input")
@@ -58,18 +59,14 @@ def read_source(path: str) -> Source:
     """A prompt or training file: text, or JSON and JSONL whose strings count each. Raises DatasetError."""
     place = Path(path)
     try:
-        text = place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(
-            f"cannot read {path} for the contamination check: {error}", hint="a UTF-8 text file"
-        ) from error
-    if place.suffix in (".json", ".jsonl"):
-        try:
-            lines = [text] if place.suffix == ".json" else [line for line in text.splitlines() if line.strip()]
-            strings = [string for line in lines for string in _strings(msgspec.json.decode(line))]
-        except msgspec.DecodeError as error:
-            raise DatasetError(f"{path} is not JSON: {error}", hint="one JSON object a line") from error
-        text = "\n".join(strings)
+        if place.suffix == ".json":
+            return source_of(path, "\n".join(_strings(decode_json(read_bytes(place), path))))
+        if place.suffix == ".jsonl" or is_table(place):
+            records = read_records(place)
+            return source_of(path, "\n".join(string for one in records for string in _strings(one.values)))
+        text = read_bytes(place).decode()
+    except UsageError as error:
+        raise DatasetError(f"cannot read {path} for the contamination check: {error}", hint=error.hint) from error
     return source_of(path, text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from . import approval, rules
 from .example import PARTITIONS, Example
 from .files import read_examples
 from .manifest import Approval, Manifest, manifest_path, read_manifest
+from .records import is_table
 
 
 class Dataset:
@@ -133,13 +134,17 @@ class Dataset:
         return approval.why_unapproved(self, partition)
 
     @classmethod
-    def load(cls, path: str | Path) -> Dataset:
+    def load(
+        cls, path: str | Path, *, columns: Mapping[str, str] | None = None, partition: str | None = None
+    ) -> Dataset:
         """Reads a .jsonl file (or a .json one with name, task_type and examples) and its manifest.
 
-        Raises DatasetError that names the file, the line and the fix.
+        Tables (.csv, .tsv, .xlsx, .parquet) are read too: `columns` maps fields to column names, for example
+        {"input.question": "Question"}; `partition` is that of all examples. Raises DatasetError that names the file,
+        the line and the fix.
         """
         place = Path(path)
-        examples, stated = read_examples(place)
+        examples, stated = read_examples(place, columns, partition=partition)
         dataset = cls(path=place)
         dataset.manifest = read_manifest(place)
         for field, value in stated.items():
@@ -153,6 +158,8 @@ class Dataset:
         place = Path(path) if path is not None else self.path
         if place is None:
             raise DatasetError("the dataset has no file yet", hint="save(path)")
+        if is_table(place):
+            raise DatasetError(f"a dataset is written as JSONL, not as {place.suffix}", hint="name a .jsonl file")
         for example in self._examples.values():
             example.check()
         self.manifest.record(self.content_hash, self.stats())

@@ -1,40 +1,48 @@
-"""Reads and writes dataset files: JSONL line by line with the place of every error, JSON whole, always atomically."""
+"""Reads dataset files: JSONL and tables record by record with the place of every error, JSON whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ...errors import DatasetError
+from ...errors import DatasetError, UsageError
 from .example import Example
+from .records import decode_json, is_table, read_bytes, read_records, set_field
+
+OBJECTS = ("input", "metadata")
 
 
-def read_examples(path: Path) -> tuple[list[Example], dict[str, str]]:
-    """The examples of a .jsonl or .json file, and the name and task type that a .json file states.
+def read_examples(
+    path: Path, columns: Mapping[str, str] | None = None, *, partition: str | None = None
+) -> tuple[list[Example], dict[str, str]]:
+    """The examples of a .jsonl, .json, .csv, .tsv, .xlsx or .parquet file, and the name and task type of a .json file.
 
-    Raises DatasetError naming the file, the line and the fix.
+    `columns` maps fields of an example to the file's own columns; `partition` is that of all examples. Raises
+    DatasetError naming the file, the line and the fix.
     """
+    if not path.exists():
+        raise DatasetError(f"there is no dataset file {path}", hint="`evalspan dataset new` makes one")
     try:
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")  # a byte order mark, from some editors
-    except FileNotFoundError as error:
-        raise DatasetError(f"there is no dataset file {path}", hint="`evalspan dataset new` makes one") from error
-    except OSError as error:
-        raise DatasetError(f"cannot read the dataset file {path}: {error.strerror}", hint="check the path") from error
-    if path.suffix == ".json":
-        return _read_whole(path, content)
-    return _read_lines(path, content), {}
+        if path.suffix == ".json":
+            return _read_whole(path)
+        records = read_records(path, columns)
+        made = [_of_table(one.values) if is_table(path) else one.values for one in records]
+    except DatasetError:
+        raise
+    except UsageError as error:
+        raise DatasetError(str(error), hint=error.hint) from error
+    given = {"partition": partition} if partition else {}
+    placed = ((one.place, _build({**values, **given}, one.place)) for one, values in zip(records, made, strict=True))
+    return _unique(placed), {}
 
 
-def _read_lines(path: Path, content: bytes) -> list[Example]:
-    places = ((f"{path}:{number}", line) for number, line in enumerate(content.splitlines(), 1) if line.strip())
-    return _unique((place, _build(_decode(line, place), place)) for place, line in places)
-
-
-def _read_whole(path: Path, content: bytes) -> tuple[list[Example], dict[str, str]]:
-    document = _decode(content, str(path))
+def _read_whole(path: Path) -> tuple[list[Example], dict[str, str]]:
+    document = decode_json(read_bytes(path), str(path))
     if not isinstance(document, dict) or not isinstance(document.get("examples"), list):
         raise DatasetError(
             f"{path} holds no examples", hint='write {"name": ..., "task_type": ..., "examples": [...]}, or use .jsonl'
@@ -48,25 +56,46 @@ def _unique(placed: Iterable[tuple[str, Example]]) -> list[Example]:
     first: dict[str, str] = {}
     examples = []
     for place, example in placed:
-        if example.id in first:
+        # Two spellings of one accented letter look the same to whoever reads a report.
+        known_as = unicodedata.normalize("NFC", example.id)
+        if known_as in first:
             raise DatasetError(
-                f"{place}: the id {example.id!r} is taken by {first[example.id]}",
+                f"{place}: the id {example.id!r} is taken by {first[known_as]}",
                 hint="ids must be unique: rename one",
             )
-        first[example.id] = place
+        first[known_as] = place
         examples.append(example)
     return examples
 
 
-def _decode(content: bytes, place: str) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{place}: not JSON: {error}", hint="one JSON object a line, in UTF-8") from error
+def _of_table(values: dict[str, Any]) -> dict[str, Any]:
+    """A row as an example: texts where texts are meant, objects out of their JSON, lists out of `a, b`."""
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is not None:
+            set_field(made, name, value)
+    for name in OBJECTS:
+        text = made.get(name)
+        if isinstance(text, str) and text.lstrip().startswith("{"):
+            made[name] = decode_json(text.encode(), name)
+    for name in ("id", "expected_output"):
+        if name in made and not isinstance(made[name], str):
+            made[name] = msgspec.json.encode(made[name]).decode()
+    tags = made.get("tags")
+    if isinstance(tags, str):
+        listed = decode_json(tags.encode(), "tags") if tags.lstrip().startswith("[") else tags.split(",")
+        made["tags"] = [str(tag).strip() for tag in listed if str(tag).strip()]
+    if "id" not in made:
+        content = msgspec.json.encode([made.get("input"), made.get("expected_output")], order="sorted")
+        made["id"] = f"row-{hashlib.sha256(content).hexdigest()[:12]}"
+    return made
 
 
 def _build(item: object, place: str) -> Example:
     try:
         return Example.from_json(item)
     except DatasetError as error:
-        raise DatasetError(f"{place}: {error}", hint=error.hint) from error
+        hint = error.hint
+        if isinstance(item, Mapping) and isinstance(item.get("input"), str) and "input must be" in str(error):
+            hint += "; in a table, map the column: --map input.question=COLUMN; or write JSONL"
+        raise DatasetError(f"{place}: {error}", hint=hint) from error

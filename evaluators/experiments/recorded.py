@@ -12,16 +12,12 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
+from ..datasets.records import decode_json, read_bytes, read_records
 
 
 def recorded_answers(path: str) -> Callable[[dict[str, Any]], Any]:
     """A callable that looks each input up. Raises UsageError when the file is missing or holds no answers."""
-    place = Path(path)
-    try:
-        content = place.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read the recorded answers {path}: {error.strerror}", hint="check the path") from error
-    answers = {_key(item["input"]): item for item in _items(content, path)}
+    answers = {_key(item["input"]): item for item in _items(Path(path))}
 
     def replay(example_input: dict[str, Any]) -> Any:
         try:
@@ -33,16 +29,13 @@ def recorded_answers(path: str) -> Callable[[dict[str, Any]], Any]:
     return replay
 
 
-def _items(content: bytes, path: str) -> list[dict[str, Any]]:
-    try:
-        if path.endswith(".jsonl"):
-            items = [msgspec.json.decode(line) for line in content.splitlines() if line.strip()]
-        else:
-            document = msgspec.json.decode(content)
-            results = document.get("results", []) if isinstance(document, dict) else document
-            items = [_from_result(result) for result in results]
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{path} is not JSON: {error}", hint="write one JSON object a line") from error
+def _items(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".json":
+        document = decode_json(read_bytes(path), str(path))
+        results = document.get("results", []) if isinstance(document, dict) else document
+        items = [_from_result(result) for result in results if isinstance(results, list)]
+    else:
+        items = [record.values for record in read_records(path)]
     good = [item for item in items if isinstance(item, dict) and isinstance(item.get("input"), dict)]
     if not good or len(good) != len(items):
         raise UsageError(

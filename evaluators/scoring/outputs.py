@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
+from ..datasets.records import read_records
 from ..evaluator import Evaluator
 from ..runner import EvaluationResult, run_evaluator
 
@@ -54,22 +56,17 @@ class Scored(msgspec.Struct, frozen=True):
         return self.id, self.fingerprint, self.outcome.name, self.outcome.version
 
 
-def read_outputs(path: Path) -> list[Stored]:
-    """The outputs of a JSONL file: `output`, and any of `id`, `input`, `expected`, `context`, `weight`, `cluster`.
+def read_outputs(path: Path, columns: Mapping[str, str] | None = None) -> list[Stored]:
+    """The outputs of a file (JSONL or a table): `output`, and any of `id`, `input`, `expected`, `context`, `weight`, `cluster`.
 
-    Raises UsageError naming the line that is not JSON, has no output, or repeats an id.
+    `columns` maps these fields to the file's own columns. Raises UsageError naming the line that is not JSON, has no
+    output, or repeats an id.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
     found: dict[str, Stored] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        one = _stored(line, f"{path}:{number}", str(number))
+    for number, record in enumerate(read_records(path, columns), start=1):
+        one = _stored(record.values, record.place, str(number))
         if one.id in found:
-            raise UsageError(f"{path}:{number}: the id {one.id!r} was there before", hint="give each line its own id")
+            raise UsageError(f"{record.place}: the id {one.id!r} was there before", hint="give each line its own id")
         found[one.id] = one
     if not found:
         raise UsageError(
@@ -176,13 +173,7 @@ def _scored(one: Stored, evaluator: Evaluator, outcome: EvaluationResult) -> Sco
     return Scored(one.id, one.fingerprint, outcome, one.weight, one.cluster, words, source)
 
 
-def _stored(line: bytes, place: str, number: str) -> Stored:
-    try:
-        record = msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{place} is not JSON: {error}", hint="one JSON object a line") from error
-    if not isinstance(record, dict):
-        raise UsageError(f"{place} is not a JSON object", hint='write {"output": "..."}')
+def _stored(record: dict[str, Any], place: str, number: str) -> Stored:
     for name, others in _OTHER_NAMES.items():
         for other in others:
             if name not in record and other in record:
@@ -192,8 +183,16 @@ def _stored(line: bytes, place: str, number: str) -> Stored:
     metadata = record.get("metadata") if isinstance(record.get("metadata"), dict) else {}
     arguments = {name: record.get(name) for name in _FIELDS}
     arguments["context"] = record.get("context") or (metadata or {}).get("context")
-    weight = record.get("weight", 1.0)
-    if not isinstance(weight, int | float) or not weight > 0:
-        raise UsageError(f"{place}: weight {weight!r} is not above 0", hint="it is 1 / the sampling probability")
+    weight = _weight(record.get("weight"), place)
     digest = hashlib.sha256(msgspec.json.encode(arguments, order="deterministic")).hexdigest()[:16]
-    return Stored(str(record.get("id") or number), arguments, digest, float(weight), str(record.get("cluster") or ""))
+    return Stored(str(record.get("id") or number), arguments, digest, weight, str(record.get("cluster") or ""))
+
+
+def _weight(raw: Any, place: str) -> float:
+    try:
+        weight = 1.0 if raw is None else float(raw)
+    except (TypeError, ValueError):
+        weight = 0.0
+    if not 0 < weight < math.inf:
+        raise UsageError(f"{place}: weight {raw!r} is not above 0", hint="it is 1 / the sampling probability")
+    return weight

@@ -51,7 +51,7 @@ def test_d10_a_broken_line_is_refused_with_its_place(tmp_path: Path, item: objec
 def test_a_line_that_is_no_json_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text('{"id": "a", "partition": "golden", "input": {}}\n{"id": ')
-    with pytest.raises(DatasetError, match=":2: not JSON"):
+    with pytest.raises(DatasetError, match=":2 is not JSON"):
         Dataset.load(path)
 
 
