@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _TICK_S = 0.05
+# In units of flush_s: from which pause on the collector counts as idle, and how long it waits then.
+_PAUSE, _AFTER_PAUSE = 4, 0.1
 
 
 class LogRefused(Exception):
@@ -146,12 +148,19 @@ class DurableLog:
         active = self._active
         if active is None or not active.size:
             return False
-        # An insert has a fixed price: in a stream, segments follow each other at half the pace of single requests, and
-        # while the inserter is behind they grow.
-        streaming = active.opened_at - self._sealed_at < self.limits.flush_s
-        patience_s = 2 * self.limits.flush_s if streaming else self.limits.flush_s
-        old = self._ready.empty() and time.monotonic() - active.opened_at >= patience_s
+        old = self._ready.empty() and time.monotonic() - active.opened_at >= self._patience_s(active)
         return old or active.size >= self.limits.segment_bytes
+
+    def _patience_s(self, active: segments.OpenSegment) -> float:
+        """Seconds that an open segment waits for more records.
+
+        An insert has a fixed price: in a stream, segments follow each other at half the pace of single requests, and
+        while the inserter is behind they grow. What comes after a pause is inserted at once: there is no stream to join.
+        """
+        pause_s = active.opened_at - self._sealed_at
+        if pause_s < self.limits.flush_s:
+            return 2 * self.limits.flush_s
+        return self.limits.flush_s if pause_s < _PAUSE * self.limits.flush_s else _AFTER_PAUSE * self.limits.flush_s
 
     async def _commit(self) -> None:
         """One sync for everybody who waits. When it fails, everything since the last good one is taken back."""

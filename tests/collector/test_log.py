@@ -155,7 +155,7 @@ async def test_what_a_stop_leaves_in_the_log_is_inserted_by_the_next_start(tmp_p
 
 async def test_a_failed_sync_is_an_error_to_everybody_who_waits_and_leaves_no_record(tmp_path, monkeypatch) -> None:
     store = Away()
-    running, telemetry = pipeline(tmp_path, store, flush_s=60)
+    running, telemetry = pipeline(tmp_path, store, flush_s=600)
     running.start()
     await running.log.append(b"before", "p")
 
@@ -176,7 +176,7 @@ async def test_a_failed_sync_is_an_error_to_everybody_who_waits_and_leaves_no_re
 
 async def test_a_disk_without_space_refuses_whole_records_and_recovers(tmp_path, monkeypatch) -> None:
     store = Away()
-    running, _ = pipeline(tmp_path, store, flush_s=60)
+    running, _ = pipeline(tmp_path, store, flush_s=600)
     running.start()
     await running.log.append(b"before", "p")
     real = os.writev
