@@ -50,7 +50,7 @@ WITH
     ),
     pairs_of AS
     (
-        SELECT name, evaluator_version, toStartOfInterval(labelled_at, toIntervalSecond({window_s:UInt32})) AS window, labelled_at, authors,
+        SELECT name, evaluator_version, toStartOfInterval(labelled_at, toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window, labelled_at, authors,
             assumeNotNull(label) AS h, assumeNotNull(y) AS m, good, ok
         FROM human INNER JOIN machine USING (name, trace_id, span_id)
     ),

@@ -41,7 +41,7 @@ WITH
     judged AS
     (
         SELECT (s.name, toString(s.unit)) AS name, evaluator_version, sample_weight AS w, passed, error,
-            toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
+            toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window,
             score IS NOT NULL OR passed != 'unknown' AS scored,
             ifNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))), 0) AS y,
             multiIf({by:String} = '', '', {by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
