@@ -104,6 +104,8 @@ TRUNCATED = "evalspan.truncated"  # names of the attributes that were cut
 START_TIME_SAID = "evalspan.start_time_unix_nano"  # where it could not be used: missing, or after the year 2262
 SAMPLE_WEIGHT = "evalspan.sample_weight"  # 1/probability, written by the sampler
 SAMPLE_RULE = "evalspan.sample_rule"
+# 1/probability of the whole conversation, where sampling goes by conversation and kept all of its traces
+CONVERSATION_WEIGHT = "evalspan.conversation_weight"
 CONTENT_DROPPED = "evalspan.content_dropped"  # by the content policy: true
 ABANDONED = "evalspan.stream.abandoned"  # nobody read the response to its end
 RESPONSE_STATUS = "evalspan.response.status"  # of a run that is still going: queued, in_progress

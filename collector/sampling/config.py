@@ -78,12 +78,14 @@ class SamplingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     `mode` is "head" (each request alone) or "tail" (whole traces); naming only a rate or rules means "head".
     `rate` is the probability of traces that no rule matches (0.05 once sampling is on); `budget_per_s` caps them.
-    `content_rate` is the probability that a kept trace also keeps its inputs and outputs. Tail mode decides a trace
-    `root_delay_s` after its root arrived, or `timeout_s` after its first span, and holds at most `max_traces` and
+    `content_rate` is the probability that a kept trace also keeps its inputs and outputs. `key = "conversation"` decides by the conversation's id: all its traces are kept or dropped together, on every
+    collector, and no rule keeps less than `rate`; traces without one are decided by their own id. Tail mode decides a
+    trace `root_delay_s` after its root arrived, or `timeout_s` after its first span, and holds at most `max_traces` and
     `max_bytes`.
     """
 
     mode: Literal["head", "tail"] | None = None
+    key: Literal["trace", "conversation"] = "trace"
     rate: float | None = None
     budget_per_s: float | None = None
     content_rate: float = 1.0
@@ -99,6 +101,12 @@ class SamplingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         _probability("[sampling]", "content_rate", self.content_rate)
         for name in ("budget_per_s", "root_delay_s", "timeout_s", "max_traces", "max_bytes", "decision_cache"):
             _positive("[sampling]", name, getattr(self, name))
+        if self.key == "conversation" and self.budget_per_s is not None:
+            raise ConfigError(
+                '[sampling] key = "conversation" does not go with budget_per_s: a budget changes the probability from '
+                "trace to trace, and a conversation must have one",
+                hint="set a fixed rate; rules may have budgets",
+            )
         names = [rule.name for rule in self.rules or ()]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:

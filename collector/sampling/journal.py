@@ -27,6 +27,7 @@ class Verdict(msgspec.Struct, array_like=True, frozen=True):
     probability: float
     rule: str
     content: bool
+    conversation: str = ""
 
 
 class Entry(msgspec.Struct):

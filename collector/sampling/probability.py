@@ -8,6 +8,7 @@ Source: opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling.
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 SPACE = 1 << 56
@@ -42,6 +43,11 @@ def randomness_of(trace_id: bytes, trace_state: str = "") -> int:
         if _HEX14.match(value):
             return int(value, 16)
     return int.from_bytes(trace_id[-7:], "big")
+
+
+def randomness_of_conversation(conversation_id: str) -> int:
+    """56 random bits of a conversation, the same on every machine: all of its traces are kept or dropped together."""
+    return int.from_bytes(hashlib.sha256(conversation_id.encode("utf-8", "replace")).digest()[:7], "big")
 
 
 def incoming_threshold(trace_state: str, randomness: int) -> int:

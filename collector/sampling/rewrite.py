@@ -23,12 +23,15 @@ CONTENT = CONTENT_ATTRIBUTES - {semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINI
 def mark(facts: SpanFacts, decision: Decision) -> None:
     """Put weight and rule on a kept span, and its threshold into the trace state for whoever samples after us."""
     span = facts.span
-    for key in (semconv.SAMPLE_WEIGHT, semconv.SAMPLE_RULE):
+    for key in (semconv.SAMPLE_WEIGHT, semconv.SAMPLE_RULE, semconv.CONVERSATION_WEIGHT):
         if facts.has(key):  # the client sent it under our name: only the sampler knows its weight
             _remove(span, key)
     span.attributes.add(key=semconv.SAMPLE_WEIGHT).value.double_value = decision.weight
     span.attributes.add(key=semconv.SAMPLE_RULE).value.string_value = decision.rule
-    span.trace_state = with_threshold(span.trace_state, decision.threshold)
+    if decision.conversation_weight is not None:
+        span.attributes.add(key=semconv.CONVERSATION_WEIGHT).value.double_value = decision.conversation_weight
+    if not decision.conversation:  # else the threshold is of other random bits than the trace's
+        span.trace_state = with_threshold(span.trace_state, decision.threshold)
     if not decision.content:
         drop_content(span)
 

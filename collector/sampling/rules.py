@@ -10,7 +10,14 @@ from ...instrument import semconv
 from .adaptive_rate import Allowance
 from .config import SamplingConfig, SamplingRule
 from .latency import RunningQuantile
-from .probability import incoming_threshold, probability_of, randomness_of, threshold_of, weight_of
+from .probability import (
+    incoming_threshold,
+    probability_of,
+    randomness_of,
+    randomness_of_conversation,
+    threshold_of,
+    weight_of,
+)
 from .span_view import SpanFacts
 
 KEEP_RULE = "keep"
@@ -27,6 +34,10 @@ class Decision(NamedTuple):
     reason: str
     threshold: int
     content: bool
+    conversation: str = ""
+    """The conversation that it was decided by; '' for the trace itself."""
+    conversation_weight: float | None = None
+    """How many conversations this one stands for; None unless it is known to be kept as a whole."""
 
 
 class _Rule:
@@ -96,6 +107,7 @@ class Policy:
     def __init__(self, config: SamplingConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rules = [_Rule(rule, config.base_rate, clock) for rule in config.effective_rules]
         self._base_rate = config.base_rate
+        self._by_conversation = config.key == "conversation"
         self._content_rate = config.content_rate
         budget = config.budget_per_s
         self._base_budget = None if budget is None else Allowance(budget * 10, 10.0, clock)
@@ -104,14 +116,26 @@ class Policy:
     def decide(self, spans: Sequence[SpanFacts]) -> Decision:
         """Decide the spans of one trace together; never raises, whatever the attributes hold."""
         probability, rule, reason, content = self._choose(spans)
-        return self.apply(spans[0], probability, rule, reason, content=content)
+        conversation = self._conversation(spans)
+        return self.apply(spans[0], probability, rule, reason, content=content, conversation=conversation)
 
-    def apply(self, span: SpanFacts, probability: float, rule: str, reason: str, *, content: bool | None) -> Decision:
+    def apply(
+        self,
+        span: SpanFacts,
+        probability: float,
+        rule: str,
+        reason: str,
+        *,
+        content: bool | None,
+        conversation: str = "",
+    ) -> Decision:
         """Turn a probability into a decision for the trace of this span.
 
         A sampler before us kept the trace with its own threshold; the stricter of both is what the trace survived, so
         the weight comes from that one.
         """
+        if conversation:
+            return self._apply_to_conversation(span, probability, rule, reason, content, conversation)
         trace_state = span.span.trace_state
         randomness = randomness_of(span.span.trace_id, trace_state)
         threshold = max(threshold_of(probability), incoming_threshold(trace_state, randomness))
@@ -121,6 +145,34 @@ class Policy:
             content = randomness >= threshold_of(probability_of(threshold) * self._content_rate)
         weight = weight_of(threshold) if keep else 0.0
         return Decision(keep, probability_of(threshold), weight, rule, reason, threshold, content)
+
+    def _apply_to_conversation(
+        self, span: SpanFacts, probability: float, rule: str, reason: str, content: bool | None, conversation: str
+    ) -> Decision:
+        """The same by the conversation's random bits, with the base rate as the least probability of each of its traces.
+
+        So a conversation whose bits pass the base rate is kept as a whole, whatever rules say of its traces, and stands
+        for 1/base rate. What a sampler before us did went by other bits: both probabilities multiply.
+        """
+        trace_state = span.span.trace_state
+        before = incoming_threshold(trace_state, randomness_of(span.span.trace_id, trace_state))
+        randomness = randomness_of_conversation(conversation)
+        base, threshold = threshold_of(self._base_rate), threshold_of(max(probability, self._base_rate))
+        keep = randomness >= threshold
+        if content is None:
+            content = randomness >= threshold_of(probability_of(threshold) * self._content_rate)
+        total = probability_of(threshold) * probability_of(before)
+        whole = weight_of(base) if randomness >= base and not before else None
+        weight = 1 / total if keep else 0.0
+        return Decision(keep, probability_of(threshold), weight, rule, reason, before, content, conversation, whole)
+
+    def _conversation(self, spans: Sequence[SpanFacts]) -> str:
+        """The id of the trace's conversation where sampling goes by it, '' otherwise."""
+        if not self._by_conversation:
+            return ""
+        keys = (semconv.CONVERSATION_ID, semconv.SESSION_ID)
+        found = (span.attribute(key) for span in spans for key in keys)
+        return next((str(value) for value in found if value not in (None, "")), "")
 
     def _choose(self, spans: Sequence[SpanFacts]) -> tuple[float, str, str, bool | None]:
         if any(span.attribute(semconv.KEEP) is True for span in spans):

@@ -137,7 +137,9 @@ class TailStage:
         probability, rule = verdict.probability, verdict.rule
         if policy.error_rule is not None and item.facts.is_error:
             probability, rule = 1.0, policy.error_rule
-        decision = policy.apply(item.facts, probability, rule, "late", content=verdict.content)
+        decision = policy.apply(
+            item.facts, probability, rule, "late", content=verdict.content, conversation=verdict.conversation
+        )
         self._settle(key, [item], {name}, decision)
 
     def _decided(self) -> Iterator[Batch]:
@@ -163,7 +165,7 @@ class TailStage:
         facts = [item.facts for item in trace.items]
         # The root names the segment: service, user and prompt of a trace are its root's before any child's.
         decision = self._sampler.policy.decide(sorted(facts, key=lambda one: not one.is_root))
-        self._remember(key, Verdict(decision.probability, decision.rule, decision.content))
+        self._remember(key, Verdict(decision.probability, decision.rule, decision.content, decision.conversation))
         self._settle(key, trace.items, trace.segments, decision)
 
     def _settle(self, key: Key, items: list[_Item], segments: set[str], decision: Decision) -> None:
