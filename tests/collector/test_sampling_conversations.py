@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from evalspan.collector.sampling import Sampler, SamplingConfig, SamplingRule
 from evalspan.collector.sampling.probability import randomness_of_conversation
@@ -47,7 +47,7 @@ def kept(config: SamplingConfig, everything: dict[str, list[Turn]], collectors: 
             span.trace_id, span.span_id, span.name, span.trace_state = turn.trace_id, bytes(7) + b"1", "chat", state
             span.attributes.add(key="gen_ai.conversation.id").value.string_value = name
             span.attributes.add(key="noise").value.bool_value = turn.noise
-            span.status.code = 2 if turn.failed else 0
+            span.status.code = Status.STATUS_CODE_ERROR if turn.failed else Status.STATUS_CODE_UNSET
             for one in spans_of(samplers[(number + at) % collectors].head(request).request):
                 found.setdefault(name, []).append(one)
     return found
