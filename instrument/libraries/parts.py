@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,7 +14,11 @@ import msgspec
 Part = dict[str, Any]
 Message = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 _decode = msgspec.json.Decoder().decode
+# Of a citation, what only the provider can read.
+_OPAQUE = frozenset({"encrypted_index", "encrypted_content"})
 
 
 def field(source: Any, name: str) -> Any:
@@ -35,9 +41,40 @@ def listed(source: Any, name: str) -> list[Any]:
     return value if type(value) is list else []
 
 
-def text(content: Any) -> Part:
-    """Plain text."""
-    return {"type": "text", "content": content if isinstance(content, str) else ""}
+def each(convert: Callable[[Any], Any], items: Any) -> list[Any]:
+    """Every item converted; one that cannot be read costs itself only."""
+    made = []
+    for item in items:
+        try:
+            made.append(convert(item))
+        except Exception:
+            log.debug("could not read a part of a message", exc_info=True)
+            made.append({"type": "unknown"})
+    return made
+
+
+def text(content: Any, **more: Any) -> Part:
+    """Plain text; further fields are left out when they are None."""
+    made: Part = {"type": "text", "content": content if isinstance(content, str) else ""}
+    return _with(made, more) if more else made
+
+
+def citations(given: Any) -> list[dict[str, Any]] | None:
+    """What a text refers to, from the annotations or citations of either API; None when there are none."""
+    if type(given) is not list or not given:
+        return None
+    return [found for found in each(_citation, given) if found] or None
+
+
+def _citation(given: Any) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"type": "url_citation", "url": given}
+    plain = dict(given) if type(given) is dict else _dumped(given)
+    inner = plain.get(str(plain.get("type")))
+    if isinstance(inner, dict):
+        # Chat wraps what responses give flat.
+        plain = {"type": plain["type"], **inner}
+    return {key: value for key, value in plain.items() if value is not None and key not in _OPAQUE}
 
 
 def reasoning(content: Any) -> Part:
@@ -55,9 +92,9 @@ def tool_call(id_: Any, name: Any, arguments: Any) -> Part:
     return {"type": "tool_call", "id": id_, "name": name or "", "arguments": parsed(arguments)}
 
 
-def tool_response(id_: Any, response: Any) -> Part:
-    """What a tool answered."""
-    return {"type": "tool_call_response", "id": id_, "response": response}
+def tool_response(id_: Any, response: Any, **more: Any) -> Part:
+    """What a tool answered; further fields are left out when they are None."""
+    return _with({"type": "tool_call_response", "id": id_, "response": response}, more)
 
 
 def server_tool_call(kind: str, id_: Any, name: Any, details: dict[str, Any]) -> Part:
@@ -111,10 +148,11 @@ def named_tool(tool: Any) -> dict[str, Any]:
 
 def message(role: Any, parts: list[Part], **more: Any) -> Message:
     """One message; further fields are left out when they are None."""
-    made: Message = {"role": role if isinstance(role, str) and role else "user", "parts": parts}
-    for name, value in more.items():
-        if value is not None:
-            made[name] = value
+    return _with({"role": role if isinstance(role, str) and role else "user", "parts": parts}, more)
+
+
+def _with(made: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    made.update({name: value for name, value in more.items() if value is not None})
     return made
 
 

@@ -1,95 +1,214 @@
-"""Puts the chunks of a streamed chat or legacy completion together; a few attribute reads a chunk, no more."""
+"""Puts the chunks of a streamed chat or legacy completion together into the completion that was streamed.
+
+What it makes has the form of a whole completion and is read by the same code, so both give the same span. A chunk of
+plain text takes a few attribute reads; every odd chunk is taken apart piece by piece, so that none costs the others.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ... import semconv
 from ...tracing import Attributes
-from ..parts import Message, Part, fields, message, reasoning, refused, text, tool_call
-from .fields import FINISH_REASONS, identity, usage
+from ..parts import field, fields, listed
+from .tool_call_pieces import ToolCallPieces
+
+if TYPE_CHECKING:
+    from .chat import Chat
+
+log = logging.getLogger(__name__)
+
+_IDENTITY = ("id", "model", "service_tier", "system_fingerprint")
+# Said of the whole completion, in any chunk.
+_ASIDE = ("citations", "search_results", "error")
+_TEXTS = ("refusal", "reasoning_content", "reasoning")
+_LISTS = ("annotations", "images", "reasoning_details")
 
 
 class ChatStream:
-    """Text, refusals and tool calls of each choice, from the chunks as they pass."""
+    """The completion so far."""
 
-    def __init__(self) -> None:
-        self._text: dict[int, list[str]] = {}
-        self._refusal: dict[int, list[str]] = {}
-        self._thought: dict[int, list[str]] = {}
-        self._calls: dict[tuple[int, int], list[Any]] = {}
-        self._reasons: dict[int, str] = {}
-        self._first: Any = None
-        self._usage: Any = None
+    def __init__(self, surface: Chat) -> None:
+        self._surface = surface
+        self._head: dict[str, Any] = {}
+        self._missing: tuple[str, ...] = _IDENTITY
+        self._usage: dict[str, Any] = {}
+        self._choices: dict[int, Choice] = {}
+        self._append: dict[int, Callable[[str], None]] = {}
+        self._empty = True
 
     def add(self, event: Any) -> None:
         """Takes in one chunk."""
-        if self._first is None:
-            self._first = event
-        for choice in event.choices or ():
+        if self._missing:
+            self._identify(event)
+        try:
+            (choice,) = event.choices
             delta = choice.delta
-            if content := delta.content:
-                try:
-                    self._text[choice.index].append(content)
-                except KeyError:
-                    self._text[choice.index] = [content]
-            if not content or choice.finish_reason or delta.tool_calls:
-                self._add_rest(choice, delta)
-        if event.usage is not None:
-            self._usage = event.usage
+            content = delta.content
+            if (
+                content.__class__ is str
+                and choice.finish_reason is None
+                and event.usage is None
+                and delta.tool_calls is None
+                and not delta.__pydantic_extra__
+                and delta.refusal is None
+                and delta.function_call is None
+            ):
+                self._append[choice.index](content)
+                return
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass  # anything but the next piece of text
+        self._add_any(event)
 
-    def _add_rest(self, choice: Any, delta: Any) -> None:
-        index = choice.index
-        if choice.finish_reason:
-            self._reasons[index] = choice.finish_reason
-        if refusal := getattr(delta, "refusal", None):
-            self._refusal.setdefault(index, []).append(refusal)
-        if thought := getattr(delta, "reasoning_content", None):
-            self._thought.setdefault(index, []).append(thought)
-        for piece in delta.tool_calls or ():
-            call = self._calls.setdefault((index, piece.index), [None, "", []])
-            call[0] = piece.id or call[0]
-            if piece.function is not None:
-                call[1] += piece.function.name or ""
-                call[2].append(piece.function.arguments or "")
+    def _identify(self, event: Any) -> None:
+        """Who answers, from whichever chunk says it first: some servers open with a chunk that says nothing."""
+        given = fields(event)
+        found = [name for name in self._missing if given.get(name)]
+        if found:
+            self._head.update({name: given[name] for name in found})
+            self._missing = tuple(name for name in self._missing if name not in found)
+
+    def _add_any(self, event: Any) -> None:
+        given = fields(event)
+        self._empty = False
+        for name in _ASIDE:
+            if found := given.get(name):
+                self._head[name] = found
+        self._take_usage(given.get("usage"))
+        if (groq := given.get("x_groq")) is not None:
+            self._take_usage(field(groq, "usage"))
+        for choice in map(fields, listed(given, "choices")):
+            try:
+                self._add_choice(choice)
+            except Exception:
+                log.debug("could not take in a choice", exc_info=True)
+
+    def _add_choice(self, given: dict[str, Any]) -> None:
+        index = given.get("index")
+        index = index if isinstance(index, int) else 0
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = Choice()
+            self._append[index] = choice.content.append
+        self._take_usage(given.get("usage"))
+        choice.add(given)
+
+    def _take_usage(self, reported: Any) -> None:
+        # Running totals, in parts or at the end: the last one that says something about a count is right.
+        for name, value in fields(reported).items() if reported is not None else ():
+            if value is not None:
+                self._usage[name] = value
 
     def attributes(self) -> Attributes:
-        """What has arrived, as if it were a whole response."""
-        if self._first is None:
-            return {semconv.FINISH_REASONS: ["error"]}
-        found = identity(fields(self._first))
-        found.update(usage(self._usage))
-        indexes = sorted({*self._text, *self._refusal, *self._thought, *self._reasons, *(i for i, _ in self._calls)})
-        found[semconv.FINISH_REASONS] = [self._reasons.get(index, "error") for index in indexes] or ["error"]
-        found[semconv.OUTPUT_MESSAGES] = [self._message(index) for index in indexes]
-        return found
-
-    def _message(self, index: int) -> Message:
-        made: list[Part] = []
-        if index in self._thought:
-            made.append(reasoning("".join(self._thought[index])))
-        if index in self._text:
-            made.append(text("".join(self._text[index])))
-        if index in self._refusal:
-            made.append(refused("".join(self._refusal[index])))
-        for (choice, _), (id_, name, arguments) in sorted(self._calls.items(), key=lambda item: item[0]):
-            if choice == index:
-                made.append(tool_call(id_, name, "".join(arguments)))
-        reason = self._reasons.get(index)
-        return message("assistant", made, finish_reason=FINISH_REASONS.get(reason or "", reason))
+        """What has arrived, as if it were a whole completion."""
+        if self._empty:
+            return {**self._surface.response(self._head), semconv.FINISH_REASONS: ["error"]}
+        choices = [{"index": index, **self._choices[index].whole()} for index in sorted(self._choices)]
+        return self._surface.response({**self._head, "usage": self._usage or None, "choices": choices})
 
 
-class CompletionStream(ChatStream):
-    """The same for legacy completions, whose chunks carry text alone."""
+class Choice:
+    """One choice as far as it has arrived."""
 
-    def add(self, event: Any) -> None:
-        """Takes in one chunk."""
-        if self._first is None:
-            self._first = event
-        for choice in event.choices or ():
-            if choice.text:
-                self._text.setdefault(choice.index, []).append(choice.text)
-            if choice.finish_reason:
-                self._reasons[choice.index] = choice.finish_reason
-        if event.usage is not None:
-            self._usage = event.usage
+    def __init__(self) -> None:
+        self.content: list[Any] = []
+        self._texts: dict[str, list[str]] = {}
+        self._lists: dict[str, list[Any]] = {}
+        self._calls = ToolCallPieces()
+        self._function = ToolCallPieces()
+        self._audio: dict[str, Any] = {}
+        self._message: dict[str, Any] | None = None
+        self._legacy = False
+        self._reason: Any = None
+        self._error: Any = None
+
+    def add(self, given: dict[str, Any]) -> None:
+        """Takes in what one chunk says of this choice."""
+        self._reason = given.get("finish_reason") or self._reason
+        self._error = given.get("error") or self._error
+        if isinstance(text := given.get("text"), str):
+            self._legacy = True
+            self.content.append(text)
+        if (delta := given.get("delta")) is not None:
+            self._add_delta(fields(delta))
+        elif (message := given.get("message")) is not None:
+            # A last chunk may repeat the whole message.
+            self._message = fields(message)
+
+    def _add_delta(self, delta: dict[str, Any]) -> None:
+        content = delta.get("content")
+        if isinstance(content, str):
+            self.content.append(content)
+        elif type(content) is list:
+            self.content.extend(content)
+        for name in _TEXTS:
+            if isinstance(piece := delta.get(name), str):
+                self._texts.setdefault(name, []).append(piece)
+        for name in _LISTS:
+            if type(items := delta.get(name)) is list:
+                self._lists.setdefault(name, []).extend(items)
+        for piece in listed(delta, "tool_calls"):
+            self._calls.add(piece)
+        if (function := delta.get("function_call")) is not None:
+            self._function.add({"index": 0, "function": function})
+        if (audio := delta.get("audio")) is not None:
+            self._add_audio(fields(audio))
+
+    def _add_audio(self, audio: dict[str, Any]) -> None:
+        for name, value in audio.items():
+            if name in ("data", "transcript") and isinstance(value, str):
+                self._audio.setdefault(name, []).append(value)
+            elif value is not None:
+                self._audio[name] = value
+
+    def whole(self) -> dict[str, Any]:
+        """The choice as a whole completion has it."""
+        found = {"finish_reason": self._reason, "error": self._error}
+        if self._legacy:
+            return {**found, "text": "".join(piece for piece in self.content if isinstance(piece, str))}
+        made: dict[str, Any] = {"content": _content(self.content)}
+        made |= {name: "".join(pieces) for name, pieces in self._texts.items()}
+        made |= self._lists
+        if self._calls:
+            made["tool_calls"] = self._calls.whole()
+        if self._function:
+            made["function_call"] = self._function.whole()[0]["function"]
+        if self._audio:
+            made["audio"] = {**self._audio, **_audio_whole(self._audio)}
+        if self._message is not None:
+            made = {**self._message, **{name: value for name, value in made.items() if value}}
+        return {**found, "message": made}
+
+
+def _content(pieces: list[Any]) -> Any:
+    """Pieces of text as one text; where there are parts among them, as parts, neighbours of one kind joined."""
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(pieces)
+    made: list[dict[str, Any]] = []
+    for piece in filter(None, pieces):
+        part = {"type": "text", "text": piece} if isinstance(piece, str) else dict(fields(piece))
+        kind = part.get("type")
+        last = made[-1] if made else {}
+        if kind == "text" == last.get("type") and not part.get("annotations"):
+            last["text"] = f"{last.get('text') or ''}{part.get('text') or ''}"
+        elif kind == "thinking" == last.get("type"):
+            last["thinking"] = [*_as_list(last.get("thinking")), *_as_list(part.get("thinking"))]
+        else:
+            made.append(part)
+    return made
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if type(value) is list else [] if value is None else [value]
+
+
+def _audio_whole(audio: dict[str, Any]) -> dict[str, str]:
+    found = {name: "".join(audio[name]) for name in ("transcript",) if name in audio}
+    pieces = audio.get("data")
+    if pieces:
+        # Each piece is encoded by itself, so the pieces' text cannot simply be joined.
+        found["data"] = base64.b64encode(b"".join(map(base64.b64decode, pieces))).decode()
+    return found

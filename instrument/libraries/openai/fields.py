@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ... import semconv
 from ...tracing import Attributes
-from ..parts import fields
+from ..parts import field, fields
+from ..surface import Failure
 
 # Parameters whose value is recorded as it was sent; nothing is invented for what was not.
 PARAMETERS = {
@@ -33,7 +35,27 @@ _COUNTS = {
     "completion_tokens": semconv.OUTPUT_TOKENS,
     "output_tokens": semconv.OUTPUT_TOKENS,
 }
-_INPUT_DETAILS = {"cached_tokens": semconv.CACHED_TOKENS, "cache_write_tokens": semconv.CACHE_WRITE_TOKENS}
+_INPUT_DETAILS = {
+    "cached_tokens": semconv.CACHED_TOKENS,
+    "cache_write_tokens": semconv.CACHE_WRITE_TOKENS,
+    "text_tokens": semconv.TEXT_INPUT_TOKENS,
+    "audio_tokens": semconv.AUDIO_INPUT_TOKENS,
+    "image_tokens": semconv.IMAGE_INPUT_TOKENS,
+    "video_tokens": semconv.VIDEO_INPUT_TOKENS,
+}
+_OUTPUT_DETAILS = {
+    "reasoning_tokens": semconv.REASONING_TOKENS,
+    "text_tokens": semconv.TEXT_OUTPUT_TOKENS,
+    "audio_tokens": semconv.AUDIO_OUTPUT_TOKENS,
+    "image_tokens": semconv.IMAGE_OUTPUT_TOKENS,
+}
+# The API reports these for every call; they say something only where they are more than nothing.
+_MODALITIES = frozenset({*_INPUT_DETAILS.values(), *_OUTPUT_DETAILS.values()}) - {
+    semconv.CACHED_TOKENS,
+    semconv.CACHE_WRITE_TOKENS,
+    semconv.REASONING_TOKENS,
+}
+_DETAILS = {"cached_tokens": semconv.CACHED_TOKENS, "cache_write_tokens": semconv.CACHE_WRITE_TOKENS}
 _OUTPUT_DETAILS = {"reasoning_tokens": semconv.REASONING_TOKENS}
 _DETAILS = {
     "prompt_tokens_details": _INPUT_DETAILS,
@@ -62,13 +84,17 @@ def identity(response: dict[str, Any]) -> Attributes:
     """Which response it is and which model gave it, from its fields."""
     found: Attributes = {}
     for name, attribute in _IDENTITY:
-        if isinstance(value := response.get(name), str):
+        # Some servers open a stream with empty ones.
+        if isinstance(value := response.get(name), str) and value:
             found[attribute] = value
+    tier = found.get(semconv.OPENAI_RESPONSE_TIER)
+    if tier is not None and tier != "auto":
+        found[semconv.SERVICE_TIER] = "standard" if tier == "default" else tier
     return found
 
 
 def usage(reported: Any) -> Attributes:
-    """Token counts in the spelling of either API; nothing when the API reported none."""
+    """Token counts in the spelling of either API, and what else is charged; nothing when the API reported none."""
     found: Attributes = {}
     for name, value in fields(reported).items():
         if value is None:
@@ -78,6 +104,28 @@ def usage(reported: Any) -> Attributes:
                 found[attribute] = value
         elif (names := _DETAILS.get(name)) is not None:
             for detail, count in fields(value).items():
-                if detail in names and isinstance(count, int):
-                    found[names[detail]] = count
+                attribute = names.get(detail)
+                if attribute is not None and isinstance(count, int) and (count or attribute not in _MODALITIES):
+                    found[attribute] = count
+        elif name == "cost":
+            _report_cost(found, value)
+        elif name == "num_search_queries" and isinstance(value, int):
+            found[semconv.WEB_SEARCHES] = value
     return found
+
+
+def _report_cost(found: Attributes, cost: Any) -> None:
+    """What a gateway says that the call cost, in dollars: a number, or parts with their total."""
+    total = cost if isinstance(cost, (int, float)) else field(cost, "total_cost")
+    if isinstance(total, (int, float)) and not isinstance(total, bool) and math.isfinite(total) and total >= 0:
+        found[semconv.REPORTED_COST_USD] = float(total)
+
+
+def failure_of(error: Any, default: str = "failed") -> Failure | None:
+    """What an `error` inside a 200 says; None when there is none."""
+    if not error:
+        return None
+    if isinstance(error, str):
+        return Failure(default, error)
+    code = field(error, "code") or field(error, "type")
+    return Failure(str(code) if code else default, str(field(error, "message") or ""))

@@ -8,6 +8,8 @@ from ..parts import (
     Message,
     Part,
     blob,
+    citations,
+    each,
     field,
     fields,
     file,
@@ -39,34 +41,58 @@ def input_message(item: Any) -> Message:
     return message("system" if role == "developer" else role, message_parts(given), name=given.get("name"))
 
 
-def message_parts(given: dict[str, Any]) -> list[Part]:
-    """Content, refusal and tool calls of a chat message, of a request or a response, from its fields."""
+def message_parts(given: dict[str, Any], sources: Any = None) -> list[Part]:
+    """All that a chat message says, of a request or a response, from its fields; `sources` are those of its text."""
     content = given.get("content")
     if isinstance(content, str):
         made: list[Part] = [{"type": "text", "content": content}] if content else []
     else:
-        made = [content_part(block) for block in content] if type(content) is list else []
-    if isinstance(thought := given.get("reasoning_content"), str) and thought:
+        made = each(content_part, content) if type(content) is list else []
+    if (cited := citations(given.get("annotations")) or citations(sources)) is not None:
+        _cite(made, cited)
+    if thought := _thought(given):
         made.insert(0, reasoning(thought))
     if isinstance(refusal := given.get("refusal"), str) and refusal:
         made.append(refused(refusal))
     if type(calls := given.get("tool_calls")) is list:
-        made.extend(_tool_call(call) for call in calls)
+        made.extend(each(_tool_call, calls))
     if (function := given.get("function_call")) is not None:
         made.append(tool_call(None, field(function, "name"), field(function, "arguments")))
     if (audio := given.get("audio")) is not None:
         made.append(_audio(audio))
+    if type(images := given.get("images")) is list:
+        made.extend(each(content_part, images))
     return made
+
+
+def _thought(given: dict[str, Any]) -> str:
+    """What the model thought, under the names that servers have for it; some send it under two."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(thought := given.get(name), str) and thought:
+            return thought
+    details = given.get("reasoning_details")
+    if type(details) is not list:
+        return ""
+    said = [field(one, "text") or field(one, "summary") for one in details]
+    return "".join(one for one in said if isinstance(one, str))
+
+
+def _cite(parts: list[Part], cited: list[dict[str, Any]]) -> None:
+    for part in reversed(parts):
+        if part["type"] == "text":
+            part["citations"] = cited
+            return
+    parts.append(text("", citations=cited))
 
 
 def content_part(block: Any) -> Part:
     """One block of a message's content, in the spelling of chat or of responses."""
     kind = field(block, "type")
     if kind in ("text", "input_text", "output_text", "summary_text"):
-        return text(field(block, "text"))
+        return text(field(block, "text"), citations=citations(field(block, "annotations")))
     if kind == "refusal":
         return refused(field(block, "refusal"))
-    if kind in ("image_url", "input_image"):
+    if kind in ("image_url", "input_image", "output_image"):
         image = field(block, "image_url")
         if image is None and field(block, "file_id"):
             return file("image", field(block, "file_id"))
@@ -74,8 +100,12 @@ def content_part(block: Any) -> Part:
     if kind == "input_audio":
         audio = field(block, "input_audio")
         return blob("audio", f"audio/{field(audio, 'format') or 'wav'}", field(audio, "data"))
+    if kind == "output_audio":
+        return _audio(block)
     if kind in ("file", "input_file"):
         return _file(field(block, "file") or block)
+    if kind in ("thinking", "reasoning_text"):
+        return reasoning(_plain_text(field(block, "thinking") or field(block, "text")))
     return text(block) if isinstance(block, str) else other(block)
 
 
@@ -96,9 +126,8 @@ def _tool_call(call: Any) -> Part:
 
 
 def _audio(audio: Any) -> Part:
-    if not isinstance(data := field(audio, "data"), str):
-        return file("audio", field(audio, "id"))
-    part = blob("audio", None, data)
+    data = field(audio, "data")
+    part = blob("audio", None, data) if isinstance(data, str) and data else file("audio", field(audio, "id"))
     if isinstance(transcript := field(audio, "transcript"), str):
         part["transcript"] = transcript
     return part
@@ -116,4 +145,4 @@ def _file(source: Any) -> Part:
 def _plain_text(content: Any) -> Any:
     if type(content) is not list:
         return content
-    return "".join(str(field(block, "text") or "") for block in content)
+    return "".join(block if isinstance(block, str) else str(field(block, "text") or "") for block in content)
