@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import semconv
 from ...tracing import Attributes
-from ..parts import field, fields, listed, message
+from ..parts import each, field, fields, listed, message
 from ..surface import Accumulator, Surface
 from .messages import content_parts, input_message, system_parts, tool_definition
 from .stream import MessageStream
@@ -52,8 +52,8 @@ class Messages:
         if system := system_parts(body.get("system")):
             found[semconv.SYSTEM_INSTRUCTIONS] = system
         if tools := listed(body, "tools"):
-            found[semconv.TOOL_DEFINITIONS] = [tool_definition(tool) for tool in tools]
-        found[semconv.INPUT_MESSAGES] = [input_message(item) for item in listed(body, "messages")]
+            found[semconv.TOOL_DEFINITIONS] = each(tool_definition, tools)
+        found[semconv.INPUT_MESSAGES] = each(input_message, listed(body, "messages"))
         return found
 
     def response(self, response: Any) -> Attributes:
@@ -95,10 +95,9 @@ def provider(client: Any, host: str) -> str:  # noqa: ARG001 - the same question
 def identity(response: dict[str, Any]) -> Attributes:
     """Which message it is and which model gave it, from its fields."""
     found: Attributes = {}
-    if isinstance(id_ := response.get("id"), str):
-        found[semconv.RESPONSE_ID] = id_
-    if isinstance(model := response.get("model"), str):
-        found[semconv.RESPONSE_MODEL] = model
+    for name, attribute in (("id", semconv.RESPONSE_ID), ("model", semconv.RESPONSE_MODEL)):
+        if isinstance(value := response.get(name), str) and value:
+            found[attribute] = value
     return found
 
 
@@ -118,4 +117,23 @@ def usage(reported: Any) -> Attributes:
     details = given.get("output_tokens_details")
     if details is not None and isinstance(thinking := field(details, "thinking_tokens"), int):
         found[semconv.REASONING_TOKENS] = thinking
+    found.update(charges(given))
+    return found
+
+
+def charges(reported: dict[str, Any]) -> Attributes:
+    """What else the price depends on: how long the cache keeps, the provider's tools, the tier, speed and place."""
+    found: Attributes = {}
+    creation = reported.get("cache_creation")
+    if creation is not None and isinstance(hour := field(creation, "ephemeral_1h_input_tokens"), int) and hour:
+        found[semconv.CACHE_WRITE_1H_TOKENS] = hour
+    for name, count in fields(reported.get("server_tool_use")).items():
+        if isinstance(count, int) and count:
+            tool = name.removesuffix("_requests")
+            found[semconv.WEB_SEARCHES if tool == "web_search" else f"{semconv.SERVER_TOOL_PREFIX}{tool}"] = count
+    tier = "fast" if reported.get("speed") == "fast" else reported.get("service_tier")
+    if isinstance(tier, str) and tier:
+        found[semconv.SERVICE_TIER] = tier
+    if isinstance(place := reported.get("inference_geo"), str) and place and place != "not_available":
+        found[semconv.INFERENCE_GEO] = place
     return found

@@ -8,6 +8,8 @@ from ..parts import (
     Message,
     Part,
     blob,
+    citations,
+    each,
     field,
     file,
     listed,
@@ -44,8 +46,8 @@ def input_message(item: Any) -> Message:
 
 
 def content_parts(blocks: list[Any]) -> list[Part]:
-    """Content blocks as parts."""
-    return [_part(block) for block in blocks]
+    """Content blocks as parts; a document of several blocks gives several."""
+    return [part for made in each(_part, blocks) for part in (made if type(made) is list else [made])]
 
 
 def tool_definition(tool: Any) -> dict[str, Any]:
@@ -58,20 +60,22 @@ def tool_definition(tool: Any) -> dict[str, Any]:
     return {**made, "parameters": tool["input_schema"]}
 
 
-def _part(block: Any) -> Part:
+def _part(block: Any) -> Part | list[Part]:
     kind = field(block, "type")
     if kind == "text":
-        return text(field(block, "text"))
+        return text(field(block, "text"), citations=citations(field(block, "citations")))
     if kind == "tool_use":
         return tool_call(field(block, "id"), field(block, "name"), field(block, "input"))
     if kind == "tool_result":
-        return tool_response(field(block, "tool_use_id"), _answer(block))
+        return tool_response(field(block, "tool_use_id"), _answer(block), is_error=field(block, "is_error") or None)
     if kind == "thinking":
         return reasoning(field(block, "thinking"))
     if kind == "redacted_thinking":
         return reasoning("")
     if kind in _MODALITIES:
         return _media(_MODALITIES[kind], block)
+    if kind == "search_result":
+        return _described(content_parts(listed(block, "content")), block, source=field(block, "source"))
     if kind in ("server_tool_use", "mcp_tool_use"):
         details = {"arguments": field(block, "input")}
         return server_tool_call(str(field(block, "name") or kind), field(block, "id"), field(block, "name"), details)
@@ -91,15 +95,27 @@ def _answer(block: Any) -> Any:
     return parts
 
 
-def _media(modality: str, block: Any) -> Part:
+def _media(modality: str, block: Any) -> Part | list[Part]:
     source = field(block, "source")
     kind = field(source, "type")
     if kind == "base64":
-        return blob(modality, field(source, "media_type"), field(source, "data"))
+        return _described([blob(modality, field(source, "media_type"), field(source, "data"))], block)
     if kind == "url":
-        return uri(modality, field(source, "url"))
+        return _described([uri(modality, field(source, "url"))], block)
     if kind == "text":
-        return text(field(source, "data"))
-    if kind == "content" and isinstance(field(source, "content"), str):
-        return text(field(source, "content"))
-    return file(modality, field(source, "file_id") or field(block, "file_id"))
+        return _described([text(field(source, "data"))], block)
+    if kind == "content":
+        content = field(source, "content")
+        return _described(
+            [text(content)] if isinstance(content, str) else content_parts(listed(source, "content")), block
+        )
+    return _described([file(modality, field(source, "file_id") or field(block, "file_id"))], block)
+
+
+def _described(parts: list[Part], block: Any, **more: Any) -> list[Part]:
+    """The parts of a document with its title and what the app says about it; its texts as one."""
+    said = {name: value for name in ("title", "context") if isinstance(value := field(block, name), str)}
+    said |= {name: value for name, value in more.items() if isinstance(value, str)}
+    if len(parts) > 1 and all(part["type"] == "text" for part in parts):
+        parts = [text("\n".join(part["content"] for part in parts))]
+    return [{**part, **said} for part in parts]

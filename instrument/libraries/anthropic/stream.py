@@ -1,12 +1,13 @@
-"""Puts the events of a streamed Anthropic message together; a dictionary look-up and an append a chunk, no more."""
+"""Puts the events of a streamed Anthropic message together; a dictionary look-up and an append per chunk, no more."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ... import semconv
 from ...tracing import Attributes
-from ..parts import field, parsed
+from ..parts import field, fields, listed, parsed
 
 if TYPE_CHECKING:
     from .calls import Messages
@@ -17,6 +18,7 @@ _PIECES = {
     "input_json_delta": "partial_json",
     "thinking_delta": "thinking",
 }
+_TOOLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 
 
 class MessageStream:
@@ -24,11 +26,11 @@ class MessageStream:
 
     def __init__(self, surface: Messages) -> None:
         self._surface = surface
-        self._message: Any = None
-        self._blocks: dict[int, Any] = {}
-        self._pieces: dict[int, list[str]] = {}
+        self._head: dict[str, Any] = {}
+        self._blocks: dict[int, Block] = {}
+        self._append: dict[int, Callable[[str], None]] = {}
         self._usage: dict[str, Any] = {}
-        self._reason: Any = None
+        self._empty = True
 
     def add(self, event: Any) -> None:
         """Takes in one event."""
@@ -37,52 +39,87 @@ class MessageStream:
             delta = event.delta
             name = _PIECES.get(delta.type)
             if name is not None:
-                self._pieces[event.index].append(getattr(delta, name))
+                try:
+                    self._append[event.index](getattr(delta, name))
+                except (AttributeError, KeyError):
+                    # Of a block whose start did not come, or a piece that lacks something.
+                    self._block(event, None).add(delta, name)
+            else:
+                self._block(event, None).add_other(delta)
         elif kind == "content_block_start":
-            # Its text is copied now: the SDK's stream helpers go on to change the block they were given.
-            block = self._blocks[event.index] = event.content_block
-            self._pieces[event.index] = [getattr(block, "text", None) or getattr(block, "thinking", None) or ""]
+            self._block(event, field(event, "content_block"))
         elif kind == "message_delta":
-            self._reason = event.delta.stop_reason or self._reason
-            self._take_usage(event.usage)
+            self._take(fields(field(event, "delta")))
+            self._take_usage(field(event, "usage"))
         elif kind == "message_start":
-            self._message = event.message
-            self._take_usage(event.message.usage)
+            message = fields(field(event, "message"))
+            self._take(message)
+            self._take_usage(message.get("usage"))
+            # Some servers send what the model has said so far along.
+            for place, block in enumerate(listed(message, "content")):
+                self._blocks.setdefault(place, Block(block))
 
-    def attributes(self) -> Attributes:
-        """What has arrived, as if it were a whole message."""
-        if self._message is None:
-            return {semconv.FINISH_REASONS: ["error"]}
-        return self._surface.response(
-            {
-                "id": field(self._message, "id"),
-                "model": field(self._message, "model"),
-                "usage": self._usage,
-                "stop_reason": self._reason,
-                "content": [self._block(index) for index in sorted(self._blocks)],
-            }
-        )
+    def _take(self, given: dict[str, Any]) -> None:
+        self._empty = False
+        for name in ("id", "model", "stop_reason"):
+            if value := given.get(name):
+                self._head[name] = value
 
     def _take_usage(self, reported: Any) -> None:
         # Each event has running totals: the last one that says something about a count is right.
-        for name in (
-            "input_tokens",
-            "output_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_input_tokens",
-            "output_tokens_details",
-        ):
-            if (value := field(reported, name)) is not None:
-                self._usage[name] = value
+        self._usage.update({name: value for name, value in fields(reported).items() if value is not None})
 
-    def _block(self, index: int) -> Any:
-        block = self._blocks[index]
-        pieces = "".join(self._pieces[index])
-        kind = field(block, "type")
-        if kind == "text":
-            return {"type": "text", "text": pieces}
-        if kind == "thinking":
-            return {"type": "thinking", "thinking": pieces}
-        if pieces and kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
-            return {"type": kind, "id": field(block, "id"), "name": field(block, "name"), "input": parsed(pieces)}
+    def _block(self, event: Any, begun: Any) -> Block:
+        self._empty = False
+        place = field(event, "index")
+        place = place if isinstance(place, int) else max(self._blocks, default=0)
+        block = self._blocks.get(place)
+        if block is None or begun is not None:
+            block = self._blocks[place] = Block(begun)
+            self._append[place] = block.pieces.append
         return block
+
+    def attributes(self) -> Attributes:
+        """What has arrived, as if it were a whole message."""
+        if self._empty:
+            return {semconv.FINISH_REASONS: ["error"]}
+        content = [self._blocks[index].whole() for index in sorted(self._blocks)]
+        return self._surface.response({**self._head, "usage": self._usage, "content": content})
+
+
+class Block:
+    """One content block as far as it has arrived."""
+
+    __slots__ = ("_begun", "_citations", "_kind", "pieces")
+
+    def __init__(self, begun: Any) -> None:
+        self._begun = begun
+        self._kind = field(begun, "type") if begun is not None else None
+        # Copied now: the SDK's stream helpers go on to change the block they were given.
+        self._citations: list[Any] = list(listed(begun, "citations"))
+        text = field(begun, "text") or field(begun, "thinking") or ""
+        self.pieces: list[str] = [text] if isinstance(text, str) and text else []
+
+    def add(self, delta: Any, name: str) -> None:
+        """Takes in a piece of text."""
+        if isinstance(piece := field(delta, name), str):
+            self.pieces.append(piece)
+        if self._kind is None:
+            self._kind = {"text": "text", "thinking": "thinking"}.get(name, "tool_use")
+
+    def add_other(self, delta: Any) -> None:
+        """Takes in what is no text."""
+        if field(delta, "type") == "citations_delta" and (citation := field(delta, "citation")) is not None:
+            self._citations.append(citation)
+
+    def whole(self) -> Any:
+        """The block as a whole message has it."""
+        pieces = "".join(self.pieces)
+        if self._kind == "text":
+            return {"type": "text", "text": pieces, "citations": self._citations}
+        if self._kind == "thinking":
+            return {"type": "thinking", "thinking": pieces}
+        if self._kind in _TOOLS and (pieces or self._begun is None):
+            begun = fields(self._begun)
+            return {**begun, "type": self._kind, "input": parsed(pieces)}
+        return self._begun

@@ -55,8 +55,6 @@ _MODALITIES = frozenset({*_INPUT_DETAILS.values(), *_OUTPUT_DETAILS.values()}) -
     semconv.CACHE_WRITE_TOKENS,
     semconv.REASONING_TOKENS,
 }
-_DETAILS = {"cached_tokens": semconv.CACHED_TOKENS, "cache_write_tokens": semconv.CACHE_WRITE_TOKENS}
-_OUTPUT_DETAILS = {"reasoning_tokens": semconv.REASONING_TOKENS}
 _DETAILS = {
     "prompt_tokens_details": _INPUT_DETAILS,
     "input_tokens_details": _INPUT_DETAILS,
