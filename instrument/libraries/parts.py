@@ -74,7 +74,8 @@ def _citation(given: Any) -> dict[str, Any]:
     if isinstance(inner, dict):
         # Chat wraps what responses give flat.
         plain = {"type": plain["type"], **inner}
-    return {key: value for key, value in plain.items() if value is not None and key not in _OPAQUE}
+    # In one order, whether it came as an object of the SDK's or as JSON.
+    return {key: plain[key] for key in sorted(plain) if plain[key] is not None and key not in _OPAQUE}
 
 
 def reasoning(content: Any) -> Part:
@@ -135,7 +136,7 @@ def file(modality: str, file_id: Any) -> Part:
 
 def other(block: Any) -> Part:
     """A block of a kind unknown to us, as it is: the schemas allow any type."""
-    plain = block if type(block) is dict else _dumped(block)
+    plain = _plain(block) if type(block) is dict else _dumped(block)
     return {**plain, "type": str(plain.get("type") or "unknown")}
 
 
@@ -178,6 +179,15 @@ def _from_base64(data: Any) -> bytes:
         return base64.b64decode(data, validate=False)
     except (binascii.Error, ValueError):
         return data.encode()
+
+
+def _plain(value: Any) -> Any:
+    """JSON in which objects of the SDK may stand, as JSON."""
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_plain(item) for item in value]
+    return _dumped(value) if hasattr(value, "model_dump") else value
 
 
 def _dumped(block: Any) -> dict[str, Any]:

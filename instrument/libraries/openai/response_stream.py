@@ -144,10 +144,12 @@ class Item:
         """Where the pieces of one part of the content go."""
         return self._content.setdefault(place, (kind, name, []))[2]
 
-    def whole(self) -> dict[str, Any]:
+    def whole(self) -> Any:
         """The item as a whole response has it."""
         if self.done is not None:
-            return fields(self.done)
+            return self.done
+        if self._begun is not None and not (self._content or self.summary or self.fields):
+            return self._begun
         made = dict(fields(self._begun)) if self._begun is not None else {}
         made.setdefault("type", "reasoning" if self.summary else "message")
         made.setdefault("id", self.id)
