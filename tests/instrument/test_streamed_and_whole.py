@@ -58,7 +58,7 @@ class Answers:
         attributes = {name: value for name, value in (span.attributes or {}).items() if name not in OF_STREAMS}
         check_messages(attributes)
         for name in CONTENT_ATTRIBUTES.intersection(attributes):
-            attributes[name] = json.loads(attributes[name])
+            attributes[name] = json.loads(str(attributes[name]))
         return attributes, (span.status.status_code.name, span.status.description)
 
     def chat(self, **more: Any) -> Any:
