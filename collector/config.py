@@ -18,6 +18,7 @@ from ..queries.settings import Mistake, convert_list, convert_table, read_source
 from ..queries.store.config import RetentionConfig, StoreConfig
 from .alerts.config import AlertsConfig
 from .insert.price_settings import PriceSetting
+from .log_output import LogConfig
 from .receivers.config import ReceiveConfig
 from .sampling.config import SamplingConfig
 
@@ -33,6 +34,7 @@ class Config(msgspec.Struct, frozen=True):
     alerts: AlertsConfig = AlertsConfig()
     auth: AuthConfig = AuthConfig()
     dashboard: DashboardConfig = DashboardConfig()
+    log: LogConfig = LogConfig()
     prices: tuple[PriceSetting, ...] = ()
     origins: dict[str, str] = {}  # "receive.port" -> "evalspan.toml:3"
 

@@ -25,7 +25,7 @@ from ..queries.host.clock import Clock
 from ..queries.host.telemetry import Telemetry
 from ..queries.store.client import Store, open_store
 from ..queries.store.config import parse_dsn
-from ..queries.store.lock_file import Owner, announce, withdraw
+from ..queries.store.lock_file import Owner, remove_lock_file, write_lock_file
 from . import alerts, online, retention
 from .config import Config
 from .insert import message_events as contents
@@ -36,6 +36,7 @@ from .insert.pipeline import Pipeline, limits_of
 from .insert.prices import Pricing
 from .insert.scores import insert_scores
 from .insert.span_join import Awaiting, Write
+from .log_output import announce
 from .receivers.connection_guard import Guard
 from .receivers.http import PROJECT, HttpReceiver, statuses_for_all
 from .receivers.ingestor import Intake
@@ -87,7 +88,7 @@ class Service:
             loop.add_signal_handler(number, stop.set)
         async with self._serving():
             await stop.wait()
-            click.echo("stopping: finishing what was accepted", err=True)
+            announce("stopping: finishing what was accepted")
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
@@ -112,7 +113,7 @@ class Service:
             server = await self._listen(runner)
             stack.callback(server.close)
             await self._start_grpc(stack)
-            self._announce()
+            self._write_lock_file()
             self.ready = True
             self._say_ready()
             yield
@@ -146,11 +147,11 @@ class Service:
     async def _drain(self, pipeline: Pipeline) -> None:
         if not await pipeline.stop(self.config.receive.drain_s):
             left = pipeline.log.backlog_bytes
-            click.echo(f"{left} bytes of {pipeline.log.name} stay in the log, for the next start", err=True)
+            announce(f"{left} bytes of {pipeline.log.name} stay in the log, for the next start")
 
     async def _close_store(self) -> None:
         if self.store.embedded:
-            withdraw(self._store_directory())
+            remove_lock_file(self._store_directory())
         await asyncio.to_thread(self.store.cancel_untrusted)
         await asyncio.to_thread(self.store.close)
 
@@ -172,18 +173,17 @@ class Service:
             return TailStage(sampler, self.telemetry, Journal(log / "tail", log / "spans"))
         return HeadStage(sampler, self.telemetry)
 
-    def _announce(self) -> None:
+    def _write_lock_file(self) -> None:
         if self.store.embedded:
             owner = Owner(os.getpid(), http=self.host.http_url, sql=self.host.sql_url, token=self.token)
-            announce(self._store_directory(), owner)
+            write_lock_file(self._store_directory(), owner)
 
     def _say_ready(self) -> None:
         keys = "one for each project" if self.config.auth.keys else "none needed on this machine"
-        click.echo(
-            f"evalspan: OTLP at {self.host.http_url}, gRPC at {self.host.grpc_url or 'off'}, SQL at {self.host.sql_url or 'off'}",
-            err=True,
+        announce(
+            f"evalspan: OTLP at {self.host.http_url}, gRPC at {self.host.grpc_url or 'off'}, SQL at {self.host.sql_url or 'off'}"
         )
-        click.echo(f"store: {self.store.dsn}, log: {self._log_directory()}, API keys: {keys}", err=True)
+        announce(f"store: {self.store.dsn}, log: {self._log_directory()}, API keys: {keys}")
         click.echo("ready")
         sys.stdout.flush()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..config import load_config
+from ..log_output import configure_log
 
 
 @click.command()
@@ -30,7 +31,6 @@ def serve(
 
     Prints `ready` on stdout when it accepts spans. SIGTERM finishes what was accepted and exits 0.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     _quieten()
     flags = {
         "store.dsn": store,
@@ -40,6 +40,7 @@ def serve(
         "receive.sql_port": sql_port,
     }
     config = load_config(path, flags)
+    configure_log(config.log)
     from ...queries.store.config import parse_dsn
     from ...queries.store.engine import load_engine
     from ..service import Service

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+import msgspec
 
 from ...evaluators.online import EvaluationConfig, Follower, ReadyRule, RuleProblem, checked, read_rules
 from ...evaluators.online.state import State
 from ...queries.span_scoring_store import Queue
+from ..log_output import announce
 from . import aggregates
 
 if TYPE_CHECKING:
@@ -64,11 +65,15 @@ async def _aggregates(host: Host, config: Config, _: web.Application) -> AsyncIt
     """Sums up the scores of every window on stderr while the service runs, whoever made them."""
     projects = sorted({"default", *config.auth.keys.values()})
     every_s = config.evaluation.aggregates_every_s
-    stop, say = asyncio.Event(), partial(click.echo, err=True)
-    task = asyncio.create_task(aggregates.follow(host.store, projects, every_s, say, stop))
+    stop = asyncio.Event()
+    task = asyncio.create_task(aggregates.follow(host.store, projects, every_s, _say_window, stop))
     yield
     stop.set()
     await task
+
+
+def _say_window(line: str) -> None:
+    announce(f"scores {line}", **msgspec.json.decode(line))
 
 
 def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyRule], list[RuleProblem]]:

@@ -22,7 +22,7 @@ class Owner(msgspec.Struct, frozen=True):
     token: str = ""
 
 
-def announce(directory: Path, owner: Owner) -> None:
+def write_lock_file(directory: Path, owner: Owner) -> None:
     """Writes service.json, readable by this user only, complete or not at all."""
     target = directory / SERVICE_FILE
     written = target.with_suffix(f".{owner.pid}")
@@ -32,7 +32,7 @@ def announce(directory: Path, owner: Owner) -> None:
     written.replace(target)
 
 
-def withdraw(directory: Path) -> None:
+def remove_lock_file(directory: Path) -> None:
     """Removes our own service.json; somebody else's stays."""
     owner = _announced(directory)
     if owner is not None and owner.pid == os.getpid():

@@ -85,7 +85,8 @@ def test_w04_w06_w08_a_rate_becomes_one_notice_and_a_bad_rule_stops_nothing(tmp_
             ("half fail", "firing", "polite: 0.5 passed")
         ]
         assert until(lambda: '"evaluation_aggregates"' in log.read_text(), 20), log.read_text()
-        window = json.loads(next(line for line in log.read_text().splitlines() if "evaluation_aggregates" in line))
+        line = next(line for line in log.read_text().splitlines() if "evaluation_aggregates" in line)
+        window = json.loads(line.removeprefix("scores "))
         assert (window["scores"][0]["metric"], window["scores"][0]["sample_count"]) == ("polite", 1)
         assert notices[0]["traces"][0].startswith("http://127.0.0.1:")
         environment = {**os.environ, "EVALSPAN_STORE": f"chdb://{store}"}

@@ -16,7 +16,7 @@ import pytest
 from evalspan.errors import QueryError, StoreLocked, StoreUnreachable, UsageError
 from evalspan.queries.store.client import Store, open_store
 from evalspan.queries.store.config import RetentionConfig, parse_dsn
-from evalspan.queries.store.lock_file import Owner, announce, owner_of, service_of, withdraw
+from evalspan.queries.store.lock_file import Owner, owner_of, remove_lock_file, service_of, write_lock_file
 from evalspan.queries.store.retention import drop_old
 
 HOLD = """
@@ -80,7 +80,9 @@ def test_a_second_process_is_told_who_has_the_store_and_the_way_in(tmp_path: Pat
         assert holder.stdout.readline() == "open\n"
         with pytest.raises(StoreLocked, match=f"process {holder.pid}, which serves no HTTP"):
             open_store(dsn)
-        announce(directory, Owner(holder.pid, http="http://127.0.0.1:4318", sql="http://127.0.0.1:8123", token="t"))
+        write_lock_file(
+            directory, Owner(holder.pid, http="http://127.0.0.1:4318", sql="http://127.0.0.1:8123", token="t")
+        )
         with pytest.raises(StoreLocked, match=f"`evalspan serve`, process {holder.pid}") as refusal:
             open_store(dsn)
         assert "http://127.0.0.1:8123" in refusal.value.hint
@@ -96,16 +98,16 @@ def test_a_second_process_is_told_who_has_the_store_and_the_way_in(tmp_path: Pat
 
 def test_the_services_token_is_for_its_owner_alone_and_a_dead_service_does_not_count(tmp_path: Path) -> None:
     mine = Owner(os.getpid(), http="http://h", sql="http://s", token="secret")
-    announce(tmp_path, mine)
+    write_lock_file(tmp_path, mine)
     assert stat.S_IMODE((tmp_path / "service.json").stat().st_mode) == 0o600
     assert service_of(tmp_path) == mine
-    withdraw(tmp_path)
+    remove_lock_file(tmp_path)
     assert service_of(tmp_path) is None
     finished = subprocess.Popen([sys.executable, "-c", ""])
     finished.wait()
-    announce(tmp_path, Owner(finished.pid, http="http://h", sql="http://s"))
+    write_lock_file(tmp_path, Owner(finished.pid, http="http://h", sql="http://s"))
     assert service_of(tmp_path) is None
-    withdraw(tmp_path)
+    remove_lock_file(tmp_path)
     assert (tmp_path / "service.json").exists()  # somebody else's stays
     (tmp_path / "service.json").write_text("{broken")
     assert service_of(tmp_path) is None
