@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
-from ..text.facts import prices
+from ..evaluator import Unscored
+from ..text.facts import prices, unread_amounts
 from ..text.languages import LANGUAGES, likely_languages
 from ..text.passages import passage_text
 from ..text.tokens import is_unspaced, sentences, unicode_tokens
@@ -148,16 +149,24 @@ def no_jargon(*terms: str) -> NoTerms:
 class NoInventedPrices(msgspec.Struct, frozen=True):
     """Every price in the output is in the context or among `known` (texts like "$49 per month").
 
-    With neither, any price fails: nothing says that it is right.
+    With neither, any price fails: nothing says that it is right. A price is a number, in figures or in words of the
+    offered languages, beside any currency sign, ISO code or name. What stands beside a currency and cannot be read is
+    not checkable, which is not a pass.
     """
 
     known: tuple[str, ...] = ()
 
-    def __call__(self, output: str, context: Any = None) -> Verdict:
+    def __call__(self, output: str, context: Any = None) -> Verdict | Unscored:
         """Whether each price agrees with a known one in value, currency and, where both say it, period."""
-        stated = [*prices(passage_text(context)), *(price for text in self.known for price in prices(text))]
+        source = "\n".join([passage_text(context), *self.known])
+        stated = prices(source)
         invented = [price.text for price in prices(output) if not any(price.agrees(one) for one in stated)]
-        return not invented, f"invented price: {', '.join(invented)}" if invented else None
+        if invented:
+            return False, f"invented price: {', '.join(invented)}"
+        unread = [amount for amount in unread_amounts(output) if amount not in source]
+        if unread:
+            return Unscored(f"not checkable: the price {', '.join(unread)} cannot be read")
+        return True, None
 
 
 _REFUND = r"(?:refund(?:s|ed|ing)?|reimburse(?:d|ment)?|money back|credit(?:ed)? (?:you|back|your))"

@@ -35,7 +35,7 @@ class Constraints:
     """A set of named rules: `Constraints("support").add("short", WordCount(at_most=150)).add(...)`.
 
     The score is the share of rules kept, in [0, 1]; it passes only when all are. `details` hold `all_passed` and
-    `constraints`, for each name `{"passed": bool, "error": str | None}`. An empty set is refused, because it would
+    `constraints`, for each name `{"passed": bool | None, "error": str | None}`, None for what could not be checked. An empty set is refused, because it would
     pass everything, and so is a name used twice.
     """
 
@@ -67,8 +67,9 @@ class Constraints:
     def add(self, name: str, check: Check) -> Constraints:
         """Adds a rule and returns the set.
 
-        `check(output)` returns True or False, a text (what is wrong) or `(passed, what is wrong)`; anything else
-        fails. Further parameters may be named `input`, `context`, `expected`, `span` or `example`.
+        `check(output)` returns True or False, a text (what is wrong), `(passed, what is wrong)` or
+        `Unscored(reason)` for what it cannot check, which makes the whole result Unscored unless another rule fails;
+        anything else fails. Further parameters may be named `input`, `context`, `expected`, `span` or `example`.
         Raises UsageError for a name used twice, or something that is not a plain callable.
         """
         if not name or name in self._checks:
@@ -104,9 +105,13 @@ class Constraints:
         # An object is what it would be on the wire; messages and passages are their text.
         text = json.dumps(output, ensure_ascii=False, default=str) if isinstance(output, dict) else passage_text(output)
         results = {name: self._run(check, text, wanted, arguments) for name, (check, wanted) in self._checks.items()}
-        failed = {name: result["error"] for name, result in results.items() if not result["passed"]}
+        failed = {name: result["error"] for name, result in results.items() if result["passed"] is False}
+        unread = {name: result["error"] for name, result in results.items() if result["passed"] is None}
+        if unread and not failed:
+            said = "; ".join(f"{name}: {reason}" for name, reason in unread.items())
+            return Unscored(said, {"all_passed": False, "constraints": results})
         return Score(
-            1 - len(failed) / len(results),
+            1 - (len(failed) + len(unread)) / len(results),
             label=None if not failed else ", ".join(failed),
             passed=not failed,
             explanation="; ".join(f"{name}: {error}" for name, error in failed.items()) or None,
@@ -138,7 +143,10 @@ class Constraints:
 
     def _run(self, check: Check, text: str, wanted: tuple[str, ...], arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            passed, error = _verdict(check(text, **{name: arguments.get(name) for name in wanted}))
+            result = check(text, **{name: arguments.get(name) for name in wanted})
+            if isinstance(result, Unscored):
+                return {"passed": None, "error": result.reason}
+            passed, error = _verdict(result)
         except Exception as problem:  # noqa: BLE001 - a rule that breaks has failed, with its error
             return {"passed": False, "error": f"{type(problem).__name__}: {problem}"}
         return {"passed": passed, "error": None if passed else error or "not met"}

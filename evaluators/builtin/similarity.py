@@ -14,7 +14,7 @@ import numpy as np
 
 from ..evaluator import Direction, Score, Unscored, fingerprint, reason_of
 from ..text.embeddings import CachedEmbedder, Embedder, EndpointEmbedder, LocalEmbedder, Vector
-from ..text.facts import Fact, facts
+from ..text.facts import Fact, facts, unread_amounts
 from ..text.passages import passage_text
 from .grounding import contradicts
 
@@ -69,7 +69,7 @@ class SemanticSimilarity:
     @property
     def version(self) -> str:
         """A fingerprint of the embedding model, its version and the guards; thresholds do not move scores."""
-        return fingerprint("similarity-1", self._embedder.identity, str(self.guards))
+        return fingerprint("similarity-2", self._embedder.identity, str(self.guards))
 
     async def evaluate(
         self, *, output: Any = None, expected: Any = None, example: Any = None, **_: Any
@@ -82,6 +82,9 @@ class SemanticSimilarity:
         if not text.strip() or not any(one.strip() for one in wanted):
             same = not text.strip() and not any(one.strip() for one in wanted)
             return self._judged(float(same), text, wanted[0], example)
+        unread = unreadable(text, "\n".join(wanted)) if self.guards else []
+        if unread:
+            return Unscored(f"not checkable: the amounts {', '.join(unread)} cannot be read and compared")
         try:
             vectors = await self._embedder.embed([text, *wanted])
         except Exception as error:  # noqa: BLE001 - whatever the endpoint or the embedder did, there is no score
@@ -117,24 +120,35 @@ def cosine(one: Vector, other: Vector) -> float | None:
 
 
 def disagreements(output: str, expected: str) -> list[str]:
-    """Numbers that contradict each other, and a negation on one side only."""
+    """Quantities that contradict each other (value, sign, unit, currency, bound, version), and a negation on one side only."""
     stated, wanted = facts(output), facts(expected)
     wrong = [one for one in stated if not _found(one, wanted)]
     missing = [one for one in wanted if not _found(one, stated)]
-    # A number too many is no contradiction; one in the place of another is.
+    # A number too many is no contradiction; one in the place of another is, in another currency or unit too.
     found = [
-        f"{one.text} in the place of {other.text}"
+        f"{_described(one)} in the place of {_described(other)}"
         for one in wrong
         for other in missing
-        if one.kind == other.kind and one.comparable(other)
+        if one.kind == other.kind or one.comparable(other)
     ]
     if contradicts(output, expected):
         found.append("it denies what is expected, or the reverse")
     return found
 
 
+def unreadable(output: str, expected: str) -> list[str]:
+    """Amounts of either text that cannot be read and that the other does not hold word for word."""
+    one, other = unread_amounts(output), unread_amounts(expected)
+    return [amount for amount in one if amount not in expected] + [amount for amount in other if amount not in output]
+
+
 def _found(fact: Fact, others: Sequence[Fact]) -> bool:
     return any(fact.agrees(other) for other in others)
+
+
+def _described(fact: Fact) -> str:
+    bound = {"<": "at most ", ">": "at least ", "": ""}[fact.bound]
+    return f"{bound}{fact.text}"
 
 
 def _best(scored: Sequence[tuple[float, str]], text: str) -> tuple[float, str, str]:

@@ -11,13 +11,25 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+import regex
+
 Tokenizer = Callable[[str], list[str]]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 # Scripts written without spaces between words: each character is a token (Han, kana, Thai, Lao, Khmer, Burmese).
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_UNICODE_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+# A combining mark belongs to its letter: in Indic scripts it is the vowel.
+_UNICODE_WORD = regex.compile(rf"[{_UNSPACED}]\p{{M}}*|(?:[^\W_{_UNSPACED}]\p{{M}}*[\u200c\u200d]?)+")
+_BOUNDARY = regex.compile(r"(?wV1)\b")  # UAX 29 word boundaries
+_WORDLIKE = regex.compile(r"[\p{L}\p{N}\p{S}%‰#&@]")
+_INVISIBLE = regex.compile(r"[\u00ad\u200b\u2060\ufeff]")
+# Arabic and Hebrew are written with and without these.
+_VOWEL_SIGNS = regex.compile(
+    r"[\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
+)
+_GROUPED = regex.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})+|(?:['’]\d{3})+|(?:[\u00a0\u202f\u2009]\d{3})+)(?![\d,])")
+_SIGNED = regex.compile(r"(?<![\w\p{S})\]%])[-−](?=\d)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?![a-z])|(?<=[。！？])|[\r\n]+|\s[•*–—]\s")
 _ABBREVIATIONS = ("e.g.", "i.e.", "etc.", "vs.", "dr.", "mr.", "mrs.", "ms.", "no.", "approx.", "inc.", "u.s.")
 
@@ -31,8 +43,44 @@ def squad_tokens(text: str) -> list[str]:
 
 
 def unicode_tokens(text: str) -> list[str]:
-    """Case-folded words of any script; in scripts written without spaces each character is a token."""
-    return _UNICODE_WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    """Case-folded words of any script, without symbols; in scripts written without spaces each character is a token."""
+    found: list[str] = _UNICODE_WORD.findall(fold_case(text))
+    return found
+
+
+def unicode_segments(text: str, *, numbers: bool = True) -> list[str]:
+    """Case-folded words, numbers and symbols by UAX 29 (the default word boundaries of Unicode).
+
+    A mark stays with its letter and a sign with its number; emoji, currency signs and operators are tokens,
+    punctuation is not, unless there is nothing else. Vowel points of Arabic and Hebrew do not count. With `numbers`,
+    digits of any script are ASCII digits, and separators of thousands are left out: 1,000 is 1000 (1.000 stays).
+    """
+    if numbers:
+        # Before NFKC makes a thin space a plain one.
+        text = _GROUPED.sub(lambda match: "".join(filter(str.isdecimal, match.group())), text)
+    text = _VOWEL_SIGNS.sub("", fold_case(text))
+    if numbers:
+        text = "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in text)
+    text = _SIGNED.sub("\ue000", text)  # a private letter, so that the sign joins its number
+    pieces = [piece for piece in _BOUNDARY.split(text) if piece.strip()]
+    found = [piece.replace("\ue000", "-") for piece in _join_signs(pieces) if _WORDLIKE.search(piece)]
+    return found or [character for character in text if not character.isspace()]
+
+
+def fold_case(text: str) -> str:
+    """The text in one form for comparing: NFKC, case-folded, without invisible characters, Turkish i as i."""
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).replace("İ", "i").replace("ı", "i")
+    return unicodedata.normalize("NFC", text.casefold())
+
+
+def _join_signs(pieces: list[str]) -> list[str]:
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and joined[-1] == "\ue000":
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return joined
 
 
 def sentences(text: str) -> list[str]:
