@@ -46,6 +46,13 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
+def collector() -> Iterator[ScriptedServer]:
+    """Where an app in a process of its own sends its spans."""
+    with scripted_server() as running:
+        yield running
+
+
+@pytest.fixture
 def bare_spans() -> Iterator[Spans]:
     """A provider, with nothing switched on yet."""
     yield Spans()

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -23,12 +22,6 @@ import openai
 client = openai.OpenAI(base_url={url!r}, api_key="k", max_retries=0)
 client.chat.completions.create(model="gpt", messages=[{{"role": "user", "content": "hi"}}])
 """
-
-
-@pytest.fixture
-def collector() -> Any:
-    with scripted_server() as running:
-        yield running
 
 
 def python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
