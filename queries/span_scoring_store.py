@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .store.protocol import StoreClient
 
 LONGEST_INSERT_MS = 10_000
-LOT = "(sipHash64(span_id) / 18446744073709551616.)"
-_COLUMNS = """project, trace_id, span_id, parent_span_id, start_time, duration_ns, name, status, status_message, error_type,
+SAMPLING_HASH = "(sipHash64(span_id) / 18446744073709551616.)"
+SPAN_COLUMNS = """project, trace_id, span_id, parent_span_id, start_time, duration_ns, name, status, status_message, error_type,
     service, environment, operation, role, provider, request_model, response_model, agent_name, tool_name, prompt_name,
     prompt_version, system_hash, conversation_id, user_id, input_tokens, output_tokens, cost_usd, ttft_s, input, output,
     attributes, sample_weight"""
@@ -50,7 +50,7 @@ class Scope(NamedTuple):
         return {"project": self.project, "after": after, "until": until, "shard": self.shard, "shards": self.shards}
 
 
-def apart_from(where: str, project: str, taken: Sequence[tuple[str, str]]) -> str:
+def excluding(where: str, project: str, taken: Sequence[tuple[str, str]]) -> str:
     """
     The condition without the spans of others: (project, condition) pairs, '*' for all projects.
 
@@ -82,7 +82,7 @@ class Passages(NamedTuple):
 NO_PASSAGES = Passages()
 
 
-class Queue:
+class SpanScoringStore:
     """Reads and writes of the online workers, over an open store or through the service."""
 
     def __init__(self, store: StoreClient) -> None:
@@ -99,7 +99,7 @@ class Queue:
         """The store's clock in milliseconds: workers and rows must not disagree about time."""
         return int(self.store.query("SELECT toUnixTimestamp64Milli(now64(3))").rows[0][0])
 
-    def settled(self, now: int) -> int:
+    def visible_until(self, now: int) -> int:
         """Up to when rows are all visible, in milliseconds: rows are stamped before their insert is complete.
 
         The store in this process knows the insert that is under way; of inserts elsewhere only their longest is assumed.
@@ -112,7 +112,7 @@ class Queue:
     def counts(self, scope: Scope, after: int, until: int, probability: float) -> Counts:
         """How many spans the window holds for a rule."""
         row = self.store.query(
-            f"SELECT count(), countIf({scope.where}), countIf(({scope.where}) AND {LOT} < {{probability:Float64}})"
+            f"SELECT count(), countIf({scope.where}), countIf(({scope.where}) AND {SAMPLING_HASH} < {{probability:Float64}})"
             f" FROM spans WHERE {scope.sql}",
             {**scope.parameters(after, until), "probability": probability},
         ).rows[0]
@@ -121,7 +121,7 @@ class Queue:
     def cutoff(self, scope: Scope, after: int, until: int, budget: int) -> float | None:
         """The lot of the first span beyond the budget when spans are taken in the order of their lots."""
         rows = self.store.query(
-            f"SELECT {LOT} AS lot FROM spans WHERE {scope.sql} AND ({scope.where})"
+            f"SELECT {SAMPLING_HASH} AS lot FROM spans WHERE {scope.sql} AND ({scope.where})"
             " ORDER BY lot LIMIT 1 OFFSET {budget:UInt64}",
             {**scope.parameters(after, until), "budget": budget},
         ).rows
@@ -133,7 +133,7 @@ class Queue:
         """The next spans of a plan without all their evaluations, oldest first."""
         sql, parameters = self._waiting(scope, window, cutoff, done)
         order = " ORDER BY inserted_at, trace_id, span_id LIMIT {limit:UInt32}"
-        return self.store.query(f"SELECT {_COLUMNS} {sql}{order}", {**parameters, "limit": limit}).dicts()
+        return self.store.query(f"SELECT {SPAN_COLUMNS} {sql}{order}", {**parameters, "limit": limit}).dicts()
 
     def waiting_count(self, scope: Scope, window: tuple[int, int], cutoff: float, done: Mapping[str, Any]) -> int:
         """How many spans of a plan still wait."""
@@ -144,7 +144,7 @@ class Queue:
         self, scope: Scope, window: tuple[int, int], cutoff: float, done: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any]]:
         sql = (
-            f"FROM spans WHERE {scope.sql} AND ({scope.where}) AND {LOT} < {{cutoff:Float64}} AND (project, trace_id, span_id)"
+            f"FROM spans WHERE {scope.sql} AND ({scope.where}) AND {SAMPLING_HASH} < {{cutoff:Float64}} AND (project, trace_id, span_id)"
             " NOT IN (SELECT project, trace_id, span_id FROM evaluations WHERE name IN {names:Array(String)}"
             " AND evaluator_version IN {versions:Array(String)} AND author = {author:String}"
             " AND created_at >= fromUnixTimestamp64Milli({since:Int64})"
@@ -177,7 +177,8 @@ class Queue:
         row = self.store.query(
             "SELECT count(), sum(ifNull(judge_cost_usd, 0)) FROM evaluations WHERE metadata['rule'] = {rule:String}"
             " AND created_at >= fromUnixTimestamp64Milli({since:Int64})"
-            " AND cityHash64(trace_id, span_id) % {shards:UInt32} = {shard:UInt32}",
+            " AND multiIf(unit = 'span', cityHash64(trace_id, span_id), unit = 'trace', cityHash64(trace_id),"
+            " cityHash64(conversation_id)) % {shards:UInt32} = {shard:UInt32}",
             {"rule": rule, "since": since, "shard": shard, "shards": shards},
         ).rows[0]
         return int(row[0]), float(row[1])

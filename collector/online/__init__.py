@@ -15,7 +15,7 @@ import msgspec
 
 from ...evaluators.online import EvaluationConfig, Follower, ReadyRule, RuleProblem, checked, read_rules
 from ...evaluators.online.state import State
-from ...queries.span_scoring_store import Queue
+from ...queries.span_scoring_store import SpanScoringStore
 from ..log_output import announce
 from . import aggregates
 
@@ -83,7 +83,7 @@ def ready_rules(config: Config, store: Store | None = None) -> tuple[list[ReadyR
     path = Path(origin) if origin else None
     ready, problems = read_rules(evaluation.rules, path=path)
     if store is not None:
-        ready, refused = checked(ready, Queue(store))
+        ready, refused = checked(ready, SpanScoringStore(store))
         problems += refused
     return ready, problems
 
@@ -93,7 +93,7 @@ def remember_problems(store: Store, rules: Sequence[str], problems: Sequence[Rul
 
     Position and counts stay, so a rule that is mended goes on where it stopped.
     """
-    queue = Queue(store)
+    queue = SpanScoringStore(store)
     for problem in problems:
         consumer = f"online/{problem.name}/0-1"
         position, row = queue.load(consumer) or (queue.now(), State(problem.name).as_row())

@@ -12,7 +12,7 @@ import msgspec
 
 from ...errors import ConfigError
 from ...queries.rule_tables import RuleProblem, read_tables, source_location
-from ..evaluator import Evaluator
+from ..evaluator import Evaluator, Unit, unit_of
 from ..loading import load_object
 from ..runner import check_suite
 
@@ -26,7 +26,10 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     scored, decided by the hash of the span id. Budgets are evaluations and dollars per UTC hour and day.
     `backfill_from` (ISO 8601) starts with spans stored since then instead of now. `timeout_s` is for one evaluation, the
     evaluator's own when left out. `quiet_s` waits after a span is stored; with `parent_span_id = ''` in `where` that is
-    after the trace's end. `stream = "targeted"` harvests failures (errors, slow calls, thumbs-down): its rows get
+    after the trace's end. `unit` is what is scored, as the evaluators say when it is left out: "span"; "trace", once its
+    root is stored and `quiet_s` have passed, or `root_timeout_s` after its first span when no root comes (then marked as
+    incomplete); "conversation", when no span of it was stored for `idle_s`, and again when it goes on. A trace or a
+    conversation matches `where` when one of its spans does, and the hash is that of its id. `stream = "targeted"` harvests failures (errors, slow calls, thumbs-down): its rows get
     weight 0, so they enter no number.
     """
 
@@ -41,7 +44,10 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     budget_usd_per_hour: float | None = None
     budget_usd_per_day: float | None = None
     backfill_from: str | None = None
+    unit: Unit | None = None
     quiet_s: float = 5.0
+    idle_s: float = 1800.0
+    root_timeout_s: float = 600.0
     timeout_s: float | None = None
     concurrency: int = 16
     segment: str = ""
@@ -61,8 +67,9 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             value = getattr(self, field)
             if value is not None and not value > 0:
                 raise ValueError(f"{field} = {value} must be above 0")
-        if self.quiet_s < 0:
-            raise ValueError(f"quiet_s = {self.quiet_s} must not be negative")
+        for field in ("quiet_s", "idle_s", "root_timeout_s"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field} = {getattr(self, field)} must not be negative")
         _ = self.backfill_ms
 
     @property
@@ -119,6 +126,11 @@ class ReadyRule(msgspec.Struct, frozen=True):
     source_location: str = "[evaluation]"
     """File and line of its condition."""
 
+    @property
+    def unit(self) -> Unit:
+        """What it scores: all of its evaluators agree."""
+        return self.rule.unit or unit_of(self.suite[0])
+
 
 def read_rules(raw: Sequence[dict[str, Any]], *, path: Path | None = None) -> tuple[list[ReadyRule], list[RuleProblem]]:
     """The rules that can run, and a problem for each that cannot; `path` is where they were written."""
@@ -137,7 +149,25 @@ def load_evaluators(rule: EvaluationRule) -> list[Evaluator]:
     for reference in rule.evaluators:
         loaded = load_object(reference)
         found += loaded if isinstance(loaded, list | tuple) else [loaded]
-    return check_suite(found, where=f"rule {rule.name!r}")
+    suite = check_suite(found, where=f"rule {rule.name!r}")
+    _check_units(rule, suite)
+    return suite
+
+
+def _check_units(rule: EvaluationRule, suite: Sequence[Evaluator]) -> None:
+    """Raises ConfigError where the evaluators and the rule speak of different units.
+
+    An evaluator of answers can judge those of traces and conversations too, when the rule says so.
+    """
+    units = {unit_of(one): one.name for one in suite}
+    if rule.unit is None and len(units) > 1:
+        said = ", ".join(f"{name} judges a {unit}" for unit, name in units.items())
+        raise ConfigError(
+            f"its evaluators judge different units: {said}", hint="one rule for each unit, or write unit ="
+        )
+    for unit, name in units.items():
+        if rule.unit is not None and unit not in ("span", rule.unit):
+            raise ConfigError(f"unit = {rule.unit!r}, but {name} judges a {unit}", hint=f'write unit = "{unit}"')
 
 
 def _prepared(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import EvalspanError, QueryError
 from ...queries.rule_tables import RuleProblem
-from ...queries.span_scoring_store import Queue
+from ...queries.span_scoring_store import SpanScoringStore
 from .config import EvaluationConfig, ReadyRule
 from .worker import Count, RuleWorker
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 _STORE_AWAY_S = 5.0
 
 
-def checked(rules: Sequence[ReadyRule], queue: Queue) -> tuple[list[ReadyRule], list[RuleProblem]]:
+def checked(rules: Sequence[ReadyRule], queue: SpanScoringStore) -> tuple[list[ReadyRule], list[RuleProblem]]:
     """The rules whose condition ClickHouse accepts, and a problem for each other one."""
     good: list[ReadyRule] = []
     problems: list[RuleProblem] = []
@@ -52,7 +52,7 @@ class Follower:
         count: Count = lambda *_, **__: None,
     ) -> None:
         self.config = config or EvaluationConfig()
-        queue = Queue(store)
+        queue = SpanScoringStore(store)
         self.workers = [
             RuleWorker(ready, queue, earlier=list(rules[:index]), shard=shard, shards=shards, count=count)
             for index, ready in enumerate(rules)

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ...queries.span_scoring_store import NO_PASSAGES, Passages, Queue, Scope, apart_from
-from ..arguments import span_arguments
+from ...queries.span_scoring_store import SpanScoringStore
 from ..evaluation_rows import Source, evaluation_row
 from ..evaluator import UnscoredCause
 from ..runner import EvaluationResult, run_suite
 from .budget import spans_left
 from .config import ReadyRule
 from .state import Plan, State, state_from
+from .units import Item, units_of
 
 _log = logging.getLogger(__name__)
 PAGE = 1000  # spans that are scored between two looks at the store, where scoring is quick
@@ -29,6 +29,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 ATTEMPTS, PATIENCE_S = 5, 3600.0
 RETRIED = (UnscoredCause.TRANSIENT, UnscoredCause.TIMEOUT)
 Count = Callable[..., None]
+Judged = tuple[Item, list[EvaluationResult]]
 
 
 class RuleWorker:
@@ -37,7 +38,7 @@ class RuleWorker:
     def __init__(
         self,
         ready: ReadyRule,
-        queue: Queue,
+        queue: SpanScoringStore,
         *,
         earlier: list[ReadyRule] | None = None,
         shard: int = 0,
@@ -46,7 +47,8 @@ class RuleWorker:
     ) -> None:
         rule = ready.rule
         self.rule, self.suite, self.queue = rule, ready.suite, queue
-        self.scope = Scope(rule.project, _disjoint(ready, earlier or []), shard, shards)
+        self.shard, self.shards = shard, shards
+        self.units = units_of(ready, queue, earlier=earlier or (), shard=shard, shards=shards)
         self.consumer = f"online/{rule.name}/{shard}-{shards}"
         self.state = State(rule.name, f"{shard}/{shards}", rule.stream, [one.name for one in self.suite])
         self.position = -1
@@ -57,6 +59,8 @@ class RuleWorker:
         self._slots = asyncio.Semaphore(rule.concurrency)
         quick = all(getattr(one, "inline", False) for one in ready.suite)
         self._page_size = PAGE if quick else ROUNDS * rule.concurrency
+        # What has to be over before a unit is scored: a moment after a span, the silence after a conversation.
+        self._wait_s = rule.idle_s if ready.unit == "conversation" else rule.quiet_s
 
     async def tick(self, idle_s: float) -> float:
         """Score at most one page; returns the seconds until there may be more to do."""
@@ -64,13 +68,13 @@ class RuleWorker:
             await asyncio.to_thread(self._resume)
         if self.state.plan is None and not await asyncio.to_thread(self._make_plan):
             return idle_s
-        rows, passages = await asyncio.to_thread(self._page)
-        if not rows:
+        items = await asyncio.to_thread(self._page)
+        if not items:
             await asyncio.to_thread(self._finish_plan)
             return 0.0
         if self._pause_s:
-            rows = [random.choice(rows)]  # one probe while the judge is away, not always the same span
-        await self._score(rows, passages)
+            items = [random.choice(items)]  # one probe while the judge is away, not always the same unit
+        await self._score(items)
         return self._pause_s
 
     def _resume(self) -> None:
@@ -82,7 +86,7 @@ class RuleWorker:
             kept.retired = False
             self.state = kept
             return
-        joined = self.queue.starting_point(self.rule.name, self.scope.shards)
+        joined = self.queue.starting_point(self.rule.name, self.shards)
         begin = self.rule.backfill_ms
         now = self.queue.now()
         self.position = joined if joined is not None else now if begin is None else begin
@@ -92,10 +96,10 @@ class RuleWorker:
     def _make_plan(self) -> bool:
         """Closes the window up to now minus the quiet time; False when there is nothing to score in it yet."""
         now = self.queue.now()
-        until = min(now - int(self.rule.quiet_s * 1000), self.queue.settled(now))
+        until = min(now - int(self._wait_s * 1000), self.queue.visible_until(now))
         if until <= self.position:
             return False
-        counts = self.queue.counts(self.scope, self.position, until, self.rule.probability)
+        counts = self.units.counts(self.position, until, self.rule.probability)
         cutoff, over = self.rule.probability, 0
         if counts.sampled:
             left = self._budget_left(now)
@@ -105,7 +109,7 @@ class RuleWorker:
             if left is not None and left < counts.sampled:
                 # Taken in the order of their lots, the spans within the budget are a random sample of the whole window,
                 # and the first lot beyond it is the probability that each of them had (Duffield et al. 2007).
-                cutoff = self.queue.cutoff(self.scope, self.position, until, left) or cutoff
+                cutoff = self.units.cutoff(self.position, until, left) or cutoff
                 over = counts.sampled - left
         self.state.seen += counts.seen
         self.state.matched += counts.matched
@@ -122,12 +126,10 @@ class RuleWorker:
         return True
 
     def _budget_left(self, now: int) -> int | None:
-        scope = self.scope
-
         def spent(since: int) -> tuple[int, float]:
-            return self.queue.spent(self.rule.name, scope.shard, scope.shards, since)
+            return self.queue.spent(self.rule.name, self.shard, self.shards, since)
 
-        return spans_left(self.rule, len(self.suite), now, scope.shards, spent)
+        return spans_left(self.rule, len(self.suite), now, self.shards, spent)
 
     def _wait_for_budget(self, sampled: int, now: int) -> None:
         """The window stays open: what comes meanwhile is drawn together with it when the next budget begins."""
@@ -136,12 +138,10 @@ class RuleWorker:
         self.state.queued, self.state.retrying = sampled, BUDGET_SPENT
         self._save_idle(now, changed=changed)
 
-    def _page(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str], Passages]]:
+    def _page(self) -> list[Item]:
         plan = self.state.plan
         assert plan is not None
-        window = (plan.after, plan.until)
-        rows = self.queue.waiting(self.scope, window, plan.cutoff, self._done(plan), self._page_size)
-        return rows, self.queue.passages(rows)
+        return self.units.page((plan.after, plan.until), plan.cutoff, self._done(plan), self._page_size)
 
     def _done(self, plan: Plan) -> dict[str, Any]:
         return {
@@ -155,12 +155,10 @@ class RuleWorker:
     def _author(self) -> str:
         return f"targeted:{self.rule.name}" if self.rule.stream == "targeted" else ""
 
-    async def _score(self, rows: list[dict[str, Any]], passages: dict[tuple[str, str], Passages]) -> None:
-        judged = await asyncio.gather(
-            *(self._judge(row, passages.get((row["project"], row["trace_id"]), NO_PASSAGES)) for row in rows)
-        )
-        away = [(row, outcomes) for row, outcomes in zip(rows, judged, strict=True) if _passing(outcomes)]
-        settled = [pair for pair in zip(rows, judged, strict=True) if not _passing(pair[1])]
+    async def _score(self, items: list[Item]) -> None:
+        judged = list(zip(items, await asyncio.gather(*map(self._judge, items)), strict=True))
+        away = [pair for pair in judged if _is_transient(pair[1])]
+        settled = [pair for pair in judged if not _is_transient(pair[1])]
         given_up = self._give_up(away)
         if settled or given_up:
             await asyncio.to_thread(self._write, settled + given_up)
@@ -170,24 +168,23 @@ class RuleWorker:
             self._back_off(str(reason))
             await asyncio.to_thread(self._save)
 
-    async def _judge(self, row: dict[str, Any], passages: Passages) -> list[EvaluationResult]:
+    async def _judge(self, item: Item) -> list[EvaluationResult]:
+        if item.refused:
+            return [EvaluationResult(one.name, one.version, unscored=item.refused) for one in self.suite]
         async with self._slots:
-            return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **span_arguments(row, passages))
+            return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **item.arguments())
 
-    def _give_up(
-        self, away: list[tuple[dict[str, Any], list[EvaluationResult]]]
-    ) -> list[tuple[dict[str, Any], list[EvaluationResult]]]:
-        """Spans whose judgement failed too often: written as unscored, with the reason, so that they are counted."""
+    def _give_up(self, away: list[Judged]) -> list[Judged]:
+        """Units whose judgement failed too often: written as unscored, with the reason, so that they are counted."""
         now = time.monotonic()
         self._first_failed = self._first_failed or now
         given_up = []
-        for row, outcomes in away:
-            key = (str(row["trace_id"]), str(row["span_id"]))
-            self._attempts[key] += 1
+        for item, outcomes in away:
+            self._attempts[item.key] += 1
             outage = self._pause_s > 0 and now - self._first_failed < PATIENCE_S
-            if self._attempts[key] >= ATTEMPTS and not outage:
-                del self._attempts[key]
-                given_up.append((row, outcomes))
+            if self._attempts[item.key] >= ATTEMPTS and not outage:
+                del self._attempts[item.key]
+                given_up.append((item, outcomes))
         return given_up
 
     def _back_off(self, reason: str) -> None:
@@ -197,13 +194,14 @@ class RuleWorker:
         self.state.retrying = reason
         self._tell(retries=1)
 
-    def _write(self, judged: list[tuple[dict[str, Any], list[EvaluationResult]]]) -> None:
+    def _write(self, judged: list[Judged]) -> None:
         plan = self.state.plan
         assert plan is not None
-        rows = [self._row(span, outcome, plan) for span, outcomes in judged for outcome in outcomes]
-        self.queue.store.insert("evaluations", rows)
+        rows = [self._row(item, outcome, plan) for item, outcomes in judged for outcome in outcomes]
+        # In one insert with what they replace: nobody sees a unit without its number, or with two.
+        self.queue.store.insert("evaluations", [*rows, *self.units.superseded(rows)])
         scored = sum(outcome.unscored is None for _, outcomes in judged for outcome in outcomes)
-        failed = sum(_passing(outcomes) for _, outcomes in judged)
+        failed = sum(_is_transient(outcomes) for _, outcomes in judged)
         self.state.finished += len(judged)
         self.state.failed += failed
         self.state.queued = max(0, self.state.queued - len(judged))
@@ -211,21 +209,23 @@ class RuleWorker:
             self.state.progress_ms = int(time.time() * 1000)
         self._tell(scored=scored, unscored=len(rows) - scored, failed=failed)
 
-    def _row(self, span: dict[str, Any], outcome: EvaluationResult, plan: Plan) -> dict[str, Any]:
+    def _row(self, item: Item, outcome: EvaluationResult, plan: Plan) -> dict[str, Any]:
         targeted = self.rule.stream == "targeted"
         evaluator = next(one for one in self.suite if one.name == outcome.name)
         source: Source = getattr(evaluator, "source", "code")
         details = {"rule": self.rule.name, "stream": self.rule.stream, "probability": f"{plan.cutoff:.9g}"}
+        attributes = item.row.get("attributes") or {}
         return evaluation_row(
             outcome,
-            project=str(span["project"]),
+            project=str(item.row["project"]),
             source=source,
             author=self._author,
-            span=span,
-            segment=str(span["attributes"].get(self.rule.segment, "")) if self.rule.segment else "",
+            span=item.row,
+            segment=str(attributes.get(self.rule.segment, "")) if self.rule.segment else "",
             # Harvested failures are no sample of anything: weight 0 keeps them out of every weighted number.
             evaluation_weight=0.0 if targeted else plan.weight,
-            metadata=details,
+            metadata={**details, **item.details},
+            unit=self.units.unit,
         )
 
     def _finish_plan(self) -> None:
@@ -252,21 +252,6 @@ class RuleWorker:
                 self._count("online_evaluation_total", amount, rule=self.rule.name, stage=outcome)
 
 
-def _passing(outcomes: list[EvaluationResult]) -> bool:
-    """Whether any evaluator of the span failed for a reason that will pass."""
+def _is_transient(outcomes: list[EvaluationResult]) -> bool:
+    """Whether any evaluator failed for a reason that will pass."""
     return any(outcome.cause in RETRIED for outcome in outcomes)
-
-
-def _disjoint(ready: ReadyRule, earlier: list[ReadyRule]) -> str:
-    """The rule's condition without the spans that an earlier uniform rule scores by the same evaluator.
-
-    Without this a span in two rules would have two probabilities, and its weight would be a guess.
-    """
-    rule = ready.rule
-    names = {one.name for one in ready.suite}
-    taken = [
-        (other.rule.project, other.rule.where)
-        for other in earlier
-        if rule.stream == other.rule.stream == "uniform" and names & {one.name for one in other.suite}
-    ]
-    return apart_from(rule.where, rule.project, taken)

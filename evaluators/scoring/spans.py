@@ -19,7 +19,7 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries.rebaselining import both_versions, scored_by_another
-from ...queries.span_scoring_store import NO_PASSAGES, Passages, Queue, Scope
+from ...queries.span_scoring_store import NO_PASSAGES, Passages, Scope, SpanScoringStore
 from ..arguments import span_arguments
 from ..evaluation_rows import Source, evaluation_row
 from ..evaluator import Evaluator
@@ -53,7 +53,7 @@ async def score_spans(
     `fraction` draws by the hash of the span id and weights the rows by its inverse. Evaluators in `rebaselined` take
     only spans that an older version of theirs has scored. Raises QueryError for a condition that ClickHouse refuses.
     """
-    queue = Queue(store)
+    queue = SpanScoringStore(store)
     queue.check_condition(where)
     until = queue.now()
     after = until - int(since.total_seconds() * 1000)
@@ -112,7 +112,7 @@ def follow(store: StoreClient, options: dict[str, Any], *, shard: int, shards: i
     `say` is told what begins, what goes on and what is off. Raises UsageError with the reason when no rule can run.
     """
     config, ready, problems = _rules(options)
-    queue = Queue(store)
+    queue = SpanScoringStore(store)
     ready, refused = checked(ready, queue)
     if not ready:
         said = "; ".join(map(str, [*problems, *refused])) or "there is no rule"
@@ -144,13 +144,13 @@ class Progress:
             self._say(f"rule {rule}: {scored} scored, {unscored} unscored so far")
 
 
-def beginning(queue: Queue, worker: RuleWorker) -> str:
+def beginning(queue: SpanScoringStore, worker: RuleWorker) -> str:
     """Which spans a worker is about to score, and whether somebody else is at the same work."""
     saved = queue.load(worker.consumer)
     rule, now = worker.rule, queue.now()
     begin = saved[0] if saved else now if rule.backfill_ms is None else rule.backfill_ms
     when = datetime.fromtimestamp(begin / 1000, tz=UTC)
-    delay = rule.quiet_s + (now - queue.settled(now)) / 1000
+    delay = rule.quiet_s + (now - queue.visible_until(now)) / 1000
     text = (
         f"rule {rule.name}, share {worker.state.shard}: spans stored since {when:%Y-%m-%d %H:%M:%S} UTC where {rule.where}, "
         f"about {delay:.0f} s after they are stored; `evalspan score --since` is for earlier ones"

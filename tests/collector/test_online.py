@@ -19,7 +19,7 @@ from evalspan.evaluators.online import Follower, ReadyRule, checked, read_rules
 from evalspan.evaluators.online import worker as online_worker
 from evalspan.evaluators.online.worker import RuleWorker
 from evalspan.queries import catalog
-from evalspan.queries.span_scoring_store import Queue
+from evalspan.queries.span_scoring_store import SpanScoringStore
 from evalspan.queries.store.client import Store
 
 from . import online_evaluators
@@ -188,10 +188,10 @@ def test_a_spent_budget_makes_spans_wait_and_the_next_one_draws_from_all_of_them
     waiting = funnel(store, project)
     assert waiting["queued"] == 100
     assert "budget" in waiting["waiting_for"]
-    real = Queue.spent
-    monkeypatch.setattr(Queue, "spent", lambda self, *args: (0, 0.0))  # the next hour begins
+    real = SpanScoringStore.spent
+    monkeypatch.setattr(SpanScoringStore, "spent", lambda self, *args: (0, 0.0))  # the next hour begins
     run(store, ready)
-    monkeypatch.setattr(Queue, "spent", real)
+    monkeypatch.setattr(SpanScoringStore, "spent", real)
     state = funnel(store, project)
     assert (state["scored"], state["over_budget"], state["queued"]) == (40, 30 + 80, 0)
 
@@ -222,7 +222,7 @@ def test_w03_a_worker_killed_in_the_middle_of_a_plan_goes_on_with_the_same_spans
     project = fresh()
     fill(store, project, 900)
     ready = rule(project, probability=0.8, budget_per_hour=500)
-    worker = RuleWorker(ready, Queue(store))
+    worker = RuleWorker(ready, SpanScoringStore(store))
     asyncio.run(worker.tick(1.0))  # one page of the plan, then the process is gone
     done = len(rows(store, project))
     assert 0 < done < 500
@@ -256,7 +256,7 @@ def test_b33_a_judge_that_is_away_is_asked_later_and_nothing_passes_meanwhile(st
     project = fresh()
     fill(store, project, 30)
     ready = rule(project, evaluators=[f"{HERE}:judge"])
-    worker = RuleWorker(ready, Queue(store))
+    worker = RuleWorker(ready, SpanScoringStore(store))
     online_evaluators.AWAY["judge"] = True
     pauses = [asyncio.run(worker.tick(1.0)) for _ in range(4)]
     assert pauses == [1.0, 2.0, 4.0, 8.0]
@@ -286,7 +286,7 @@ def test_a18_a_rule_with_spans_waiting_and_no_score_is_reported_as_stopped(store
     project = fresh()
     fill(store, project, 3)
     online_evaluators.AWAY["judge"] = True
-    worker = RuleWorker(rule(project, evaluators=[f"{HERE}:judge"]), Queue(store))
+    worker = RuleWorker(rule(project, evaluators=[f"{HERE}:judge"]), SpanScoringStore(store))
     asyncio.run(worker.tick(1.0))
     worker.state.progress_ms -= 3_600_000
     worker._save()
@@ -388,7 +388,7 @@ def test_a_bad_rule_is_refused_with_file_line_reason_and_suggestion_and_the_othe
 
 @pytest.mark.parametrize("where", ["opperation = 'chat'", "operation", "1; DROP TABLE spans", "SELECT 1 FROM", ")("])
 def test_sql_that_is_not_a_condition_is_refused_with_the_reason(store, where):
-    ready, problems = checked([rule("sql", where=where), rule("fine")], Queue(store))
+    ready, problems = checked([rule("sql", where=where), rule("fine")], SpanScoringStore(store))
     assert [one.rule.name for one in ready] == ["fine"]
     assert where in problems[0].reason
 
@@ -446,7 +446,7 @@ def test_thumbs_down_are_harvested_by_a_condition_over_the_feedback(store):
         ],
     )
     where = "(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE source = 'user_feedback' AND score < 0.5)"
-    ready, problems = checked([rule(project, stream="targeted", where=where)], Queue(store))
+    ready, problems = checked([rule(project, stream="targeted", where=where)], SpanScoringStore(store))
     assert not problems
     run(store, *ready)
     harvested = [found for found in rows(store, project) if found["name"] == "length"]
@@ -455,9 +455,9 @@ def test_thumbs_down_are_harvested_by_a_condition_over_the_feedback(store):
 
 def test_b27_spans_of_an_insert_that_is_still_under_way_are_not_passed_over(store):
     project = fresh()
-    queue = Queue(store)
+    queue = SpanScoringStore(store)
     now = queue.now()
-    assert queue.settled(now) == now
+    assert queue.visible_until(now) == now
     store.insert_began_ms = now - 60_000  # a slow insert: its rows will carry a time that is already past
     try:
         worker = RuleWorker(rule(project, backfill_from=None), queue)
