@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -112,7 +112,7 @@ async def test_a_trace_waits_for_its_root_and_is_scored_as_incomplete_when_none_
     # Its root comes after all, of an earlier hour: one number, no longer marked.
     late = trace(project, tools=0, ago_s=0)[0]
     store.insert("spans", [{**late, "trace_id": old[0]["trace_id"], "start_time": EARLIER - timedelta(hours=2)}])
-    time.sleep(0.01)
+    await asyncio.sleep(0.01)
     await work(store, ready)
     found = [row for row in scores(store, project) if row["trace_id"] == old[0]["trace_id"]]
     assert [(row["score"], "incomplete" in row["metadata"], row["service"]) for row in found] == [(1, False, "shop")]
