@@ -14,6 +14,7 @@ import msgspec
 from ..dashboard.config import DashboardConfig
 from ..evaluators.online.config import EvaluationConfig
 from ..queries.host.auth import AuthConfig
+from ..queries.host.limits import LimitsConfig
 from ..queries.settings import Mistake, convert_list, convert_table, read_sources, refuse, unknown_names
 from ..queries.store.config import RetentionConfig, StoreConfig
 from .alerts.config import AlertsConfig
@@ -33,6 +34,7 @@ class Config(msgspec.Struct, frozen=True):
     evaluation: EvaluationConfig = EvaluationConfig()
     alerts: AlertsConfig = AlertsConfig()
     auth: AuthConfig = AuthConfig()
+    limits: LimitsConfig = LimitsConfig()
     dashboard: DashboardConfig = DashboardConfig()
     log: LogConfig = LogConfig()
     prices: tuple[PriceSetting, ...] = ()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from .. import dashboard
 from ..errors import UsageError
@@ -22,7 +23,11 @@ from ..queries import http as sql_http
 from ..queries.host import Host
 from ..queries.host.auth import KeyRing, refuse_open_door
 from ..queries.host.clock import Clock
+from ..queries.host.limits import ProjectShares
+from ..queries.host.origin import TrustedProxies
 from ..queries.host.telemetry import Telemetry
+from ..queries.http.access import ACCESS
+from ..queries.http.connection_guard import KEEP_ALIVE_S, ConnectionGuard, raise_file_limit
 from ..queries.store.client import Store, open_store
 from ..queries.store.config import parse_dsn
 from ..queries.store.lock_file import Owner, remove_lock_file, write_lock_file
@@ -37,9 +42,9 @@ from .insert.prices import Pricing
 from .insert.scores import insert_scores
 from .insert.span_join import Awaiting, Write
 from .log_output import announce
-from .receivers.connection_guard import Guard
-from .receivers.http import PROJECT, HttpReceiver, statuses_for_all
-from .receivers.ingestor import Intake
+from .receivers.admission import Admission
+from .receivers.http import HttpReceiver, statuses_for_all
+from .receivers.ingestor import Ingestor
 from .receivers.memory import RequestMemory
 from .receivers.rows import add_rows_route
 from .sampling import build_sampler
@@ -67,7 +72,23 @@ class Service:
         )
         self._pricing = Pricing(self.store, config.prices)
         self.keys = KeyRing(config.auth, self.token)
-        self.host = Host(self.store, clock or Clock(), self.telemetry, self.keys, config.retention, self._problem)
+        shares = ProjectShares(
+            config.limits,
+            projects=self.keys.projects,
+            live_listeners=config.dashboard.live_listeners,
+            inflight_bytes=config.receive.max_inflight_bytes,
+        )
+        self.store.share_places(shares.sql_queries)
+        self.host = Host(
+            self.store,
+            clock or Clock(),
+            self.telemetry,
+            self.keys,
+            config.retention,
+            self._problem,
+            shares=shares,
+            proxies=TrustedProxies(config.dashboard.trusted_proxies),
+        )
         self.spans = self._pipeline("spans", self._pricing.insert, self._stage())
         self.scores = self._awaiting("scores", partial(insert_scores, self.store), scores.WAIT_S, scores.AGAIN_S)
         write_contents = partial(insert_contents, self.store, self.telemetry)
@@ -75,13 +96,19 @@ class Service:
         logs = [pipeline.log for pipeline in (self.spans, self.scores, self.contents)]
         self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
         longest = config.receive.max_attribute_bytes
-        self.intake = Intake(self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest)
-        self._memory = RequestMemory(config.receive.max_inflight_bytes)
-        self._guard = Guard(self.keys, config.receive.header_timeout_s)
+        self.intake = Ingestor(self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest)
+        self._memory = RequestMemory(shares)
+        self._guard = ConnectionGuard(
+            header_timeout_s=config.receive.header_timeout_s,
+            max_connections=config.limits.connections,
+            max_per_peer=config.limits.connections_per_peer,
+            files_share=0.25,
+        )
         self.app = self._application()
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains: what was acknowledged is in the store or in the log."""
+        raise_file_limit()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,12 +126,13 @@ class Service:
                 pipeline.start()
                 stack.push_async_callback(self._drain, pipeline)
             self.intake.recall()
+            stack.callback(self.intake.close)
             runner = web.AppRunner(
                 self.app,
-                auto_decompress=False,  # it would inflate without our bound
+                auto_decompress=False,  # it would decompress without our bound
                 access_log=None,
                 handle_signals=False,
-                keepalive_timeout=30,
+                keepalive_timeout=KEEP_ALIVE_S,
                 shutdown_timeout=GRACE_S,
             )
             stack.callback(self.spans.log.end)
@@ -190,7 +218,8 @@ class Service:
     def _application(self) -> web.Application:
         receive = self.config.receive
         app = web.Application(
-            client_max_size=receive.max_body_bytes, middlewares=[self._guard.middleware, statuses_for_all]
+            client_max_size=receive.max_body_bytes,
+            middlewares=[self._spoken, Admission(self.keys, self.host.proxies).middleware, statuses_for_all],
         )
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._readiness)
@@ -209,6 +238,15 @@ class Service:
         dashboard.attach(app, host, config.dashboard)
         retention.attach(app, host)
 
+    @property
+    def _spoken(self) -> Middleware:
+        @web.middleware
+        async def spoken(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._guard.has_spoken(request.protocol)
+            return await handler(request)
+
+        return spoken
+
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
@@ -223,9 +261,7 @@ class Service:
         return "" if self.ready else "starting or stopping"
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        # A project's key shows its own numbers; whoever may read the store's files, or a service without keys, all.
-        own = self.keys.open or self.keys.is_service(request.headers.get("Authorization"))
-        text = self.telemetry.prometheus(None if own else request[PROJECT])
+        text = self.telemetry.prometheus(request[ACCESS].scope)
         return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4"})
 
     def _store_directory(self) -> Path:

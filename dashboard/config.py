@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from ..queries.host.origin import TrustedProxies
+
 
 class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the pages behave."""
@@ -18,3 +20,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows of a list before "older" is offered."""
     live_listeners: Annotated[int, msgspec.Meta(ge=0)] = 20
     """Open live lists at one time; each asks the store once a second."""
+    trusted_proxies: list[str] = []
+    """Addresses or networks of proxies whose X-Forwarded-For, -Host and -Proto headers are believed."""
+
+    def __post_init__(self) -> None:
+        TrustedProxies(self.trusted_proxies)  # raises ValueError for what is no address

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from ..errors import StoreError
+from ..queries.http.access import ACCESS
 from . import guard
 from .filters import stamp
-from .page_context import CONFIG, PageContext, handle_errors, page_context
+from .page_context import PageContext, handle_errors, page_context
 from .template_filters import environment
 from .traces import arrivals, columns
 
@@ -23,11 +24,12 @@ MAX_AT_ONCE = 30
 
 async def _live(request: web.Request) -> web.StreamResponse:
     page_context(request)  # an address that cannot be read is refused before the stream begins
+    with request.app[guard.GUARD].shares.live_listeners.held(request[ACCESS].holder):
+        return await _stream(request)
+
+
+async def _stream(request: web.Request) -> web.StreamResponse:
     listeners = request.app[LISTENERS]
-    if len(listeners) >= request.app[CONFIG].live_listeners:
-        raise web.HTTPServiceUnavailable(
-            text="Too many live lists are open; see [dashboard] live_listeners.\n", headers={"Retry-After": "10"}
-        )
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream",
@@ -54,6 +56,8 @@ async def _follow(request: web.Request, response: web.StreamResponse) -> None:
     sent: dict[str, float] = {}
     while True:
         await asyncio.sleep(PERIOD_S)
+        if guard.has_ended(request):
+            return
         context = page_context(request)
         after = max(began, datetime.now(UTC) - REACH_BACK)
         try:

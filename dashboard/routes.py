@@ -70,7 +70,11 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
     app[findings.FINDINGS] = {}
     app[live.LISTENERS] = set()
     app[guard.GUARD] = guard.Guard(
-        lambda key: host.keys.project(f"Bearer {key}"), keys_set=not host.keys.open, sign_in=_login
+        lambda key: host.keys.access(f"Bearer {key}"),
+        keys_set=not host.keys.open,
+        sign_in=_login,
+        shares=host.shares,
+        proxies=host.proxies,
     )
     app.on_shutdown.append(live.stop_listening)
     for module in PAGES:

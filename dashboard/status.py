@@ -33,34 +33,40 @@ async def _show(context: PageContext) -> dict[str, Any]:
         _tables(context) if everything else _none(),
         context.query("evaluation_funnel") if everything else _none(),
     )
-    telemetry = context.host.telemetry
+    own = guard.only_project(context.request)
+    problem = context.host.problem()
     return {
         "counters": {
-            "accepted": telemetry.total("spans_accepted_total"),
-            "duplicates": telemetry.total("duplicate_requests_total"),
-            "insert_failures": telemetry.total("insert_failures_total"),
-            "inserted": telemetry.total("insert_segments_total"),
-            "insert_seconds": telemetry.total("insert_seconds_total"),
+            name: context.host.telemetry.total_of(metric, own)
+            for name, metric in (
+                ("accepted", "spans_accepted_total"),
+                ("duplicates", "duplicate_requests_total"),
+                ("insert_failures", "insert_failures_total"),
+                ("inserted", "insert_segments_total"),
+                ("insert_seconds", "insert_seconds_total"),
+            )
         },
-        "backlog_bytes": telemetry.value("log_backlog_bytes"),
-        "drops": _drops(context),
+        "backlog_bytes": context.host.telemetry.value("log_backlog_bytes") if everything else 0,
+        "drops": _drops(context, own),
         "ingest": ingest,
         "sampling": sampling,
         "funnel": funnel,
         "tables": tables,
         "rules": rules,
         "disk": _disk(context) if everything else {},
-        "ready": not context.host.problem(),
-        "trouble": context.host.problem(),
+        "ready": not problem,
+        # What the store said may quote another project's row.
+        "trouble": problem if everything else "see the operator" if problem else "",
         "spans_days": context.host.retention.spans_days,
     }
 
 
-def _drops(context: PageContext) -> list[dict[str, Any]]:
+def _drops(context: PageContext, own: str | None) -> list[dict[str, Any]]:
     found = [
         {"what": meaning, "reason": labels.get("reason", ""), "n": value}
         for name, meaning in DROPS.items()
         for labels, value in context.host.telemetry.counted(name)
+        if own in (None, labels.get("project"))
     ]
     return sorted(found, key=lambda row: -row["n"])
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from isal.isal_zlib import crc32
 
-from ...queries.host.auth import LONGEST_PROJECT
+from ...queries.host.auth import MAX_PROJECT_BYTES
 
 # Appended protobuf fields: concatenating protobuf messages merges them, so the client's bytes stay as they came, and a
 # client that sends these fields itself is overruled by ours, which come last.
@@ -50,8 +50,8 @@ def varint(number: int) -> bytes:
 def frame(body: bytes, project: str, received_ms: int) -> list[bytes]:
     """The pieces of one record, ready for a gathering write: length, client's bytes, appended fields."""
     name = project.encode()
-    if not 0 < len(name) <= LONGEST_PROJECT:
-        raise ValueError(f"a project name has 1 to {LONGEST_PROJECT} bytes, this one {len(name)}")
+    if not 0 < len(name) <= MAX_PROJECT_BYTES:
+        raise ValueError(f"a project name has 1 to {MAX_PROJECT_BYTES} bytes, this one {len(name)}")
     appended = _PROJECT + varint(len(name)) + name + _RECEIVED + received_ms.to_bytes(8, "little")
     checksum = crc32(appended, crc32(body))
     appended += _CHECKSUM + checksum.to_bytes(4, "little")

@@ -14,13 +14,13 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from ...errors import UsageError
-from ...queries.host.auth import KeyRing
+from ...queries.host.auth import Access, KeyRing
 from ...queries.host.telemetry import Telemetry
 from .config import ReceiveConfig
 from .http import Accept
-from .ingestor import Intake
+from .ingestor import Ingestor
 from .memory import RequestMemory
-from .rejection import Refused
+from .rejection import RequestRejected
 
 _SERVICES = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -35,7 +35,7 @@ class GrpcReceiver:
     """The gRPC server; `start` returns the port it listens on."""
 
     def __init__(
-        self, intake: Intake, config: ReceiveConfig, keys: KeyRing, telemetry: Telemetry, memory: RequestMemory
+        self, intake: Ingestor, config: ReceiveConfig, keys: KeyRing, telemetry: Telemetry, memory: RequestMemory
     ) -> None:
         self._config, self._keys, self._telemetry, self._memory = config, keys, telemetry, memory
         # Calls beyond these wait unread. gRPC's own limit would end them with a code that clients do not try again.
@@ -45,6 +45,7 @@ class GrpcReceiver:
             options=[
                 ("grpc.max_receive_message_length", config.max_body_bytes),
                 ("grpc.so_reuseport", 0),
+                ("grpc.server_handshake_timeout_ms", int(config.header_timeout_s * 1000)),
                 ("grpc.max_metadata_size", 16 * 1024),
                 # gRPC by itself ends calls at random with CANCELLED once 1,000 wait, which some clients take as final.
                 ("grpc.server.max_pending_requests", _WAITING_CALLS),
@@ -80,14 +81,14 @@ class GrpcReceiver:
     def _export(self, signal: str, accept: Accept) -> Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]:
         async def export(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             try:
-                project = self._project(context)
+                access = self._access(context)
                 body = await self._read(messages)
-                with self._memory.share() as share:
-                    share.grow_to(len(body))
-                    message = await accept(body, project, json=False)
-            except Refused as refused:
-                self._telemetry.add("grpc_requests_total", 1, signal=signal, code=_CODES[refused.code].name)
-                await context.abort(_CODES[refused.code], refused.message, _details(refused))
+                with self._memory.reservation(access.holder) as reservation:
+                    reservation.resize(len(body))
+                    message = await accept(body, access.project, json=False, reservation=reservation)
+            except RequestRejected as rejected:
+                self._telemetry.add("grpc_requests_total", 1, signal=signal, code=_CODES[rejected.code].name)
+                await context.abort(_CODES[rejected.code], rejected.message, _details(rejected))
             self._telemetry.add("grpc_requests_total", 1, signal=signal, code="OK")
             return message.SerializeToString()
 
@@ -100,23 +101,23 @@ class GrpcReceiver:
                 async for body in messages:
                     return body
         except TimeoutError as error:
-            raise Refused.busy(f"the message was not here within {self._config.body_timeout_s:g} s") from error
-        raise Refused.malformed("the call ended without a message")
+            raise RequestRejected.busy(f"the message was not here within {self._config.body_timeout_s:g} s") from error
+        raise RequestRejected.malformed("the call ended without a message")
 
-    def _project(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
+    def _access(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> Access:
         metadata = dict(context.invocation_metadata() or ())
-        project = self._keys.project(str(metadata.get("authorization", "")))
-        if project is None:
-            raise Refused.unauthenticated()
-        return project
+        access = self._keys.access(str(metadata.get("authorization", "")))
+        if access is None:
+            raise RequestRejected.unauthenticated()
+        return access
 
 
-def _details(refused: Refused) -> tuple[tuple[str, bytes], ...]:
+def _details(rejected: RequestRejected) -> tuple[tuple[str, bytes], ...]:
     """What tells a client that it may send again, and when: without RetryInfo some codes are final."""
-    if refused.retry_after_s is None:
+    if rejected.retry_after_s is None:
         return ()
-    status = Status(code=refused.code, message=refused.message)
+    status = Status(code=rejected.code, message=rejected.message)
     detail = AnyMessage()
-    detail.Pack(RetryInfo(retry_delay=Duration(seconds=refused.retry_after_s)))
+    detail.Pack(RetryInfo(retry_delay=Duration(seconds=rejected.retry_after_s)))
     status.details.append(detail)
     return (("grpc-status-details-bin", status.SerializeToString()),)

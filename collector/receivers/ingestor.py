@@ -23,13 +23,15 @@ from ...queries.host.telemetry import Telemetry
 from ..dialects import normalise
 from ..log.durable import DurableLog, LogRefused
 from . import logs, metrics, spans
+from .body_parser import BodyParser
 from .dedup import RecentRequests
+from .memory import Reservation
 from .otlp_json import from_json
-from .rejection import Refused
+from .rejection import RequestRejected
 
 
-class Intake:
-    """Takes decompressed export requests; each method returns OTLP's response or raises Refused."""
+class Ingestor:
+    """Takes decompressed export requests; each method returns OTLP's response or raises RequestRejected."""
 
     def __init__(
         self,
@@ -42,6 +44,11 @@ class Intake:
         self._spans, self._scores, self._contents = spans, scores, contents
         self._telemetry, self._longest = telemetry, longest_attribute
         self._recent = RecentRequests()
+        self._parser = BodyParser()
+
+    def close(self) -> None:
+        """Ends the threads that parse."""
+        self._parser.close()
 
     def recall(self) -> None:
         """Remembers the requests that an earlier process made durable: their answers may have been lost with it."""
@@ -49,27 +56,35 @@ class Intake:
             for record in log.recovered():
                 self._recent.remember(self._recent.key(record.body, record.project))
 
-    async def traces(self, body: bytes, project: str, *, json: bool) -> Message:
+    async def traces(self, body: bytes, project: str, *, json: bool, reservation: Reservation) -> Message:
         """ExportTraceServiceResponse once every accepted span is on disk."""
-        request = from_json(body, ExportTraceServiceRequest) if json else spans.parse(body)
-        rewritten = normalise(request)
-        checked = spans.check(request, None if json or rewritten else body, self._longest)
+
+        def parse() -> spans.Checked:
+            request = from_json(body, ExportTraceServiceRequest) if json else spans.parse(body)
+            rewritten = normalise(request)
+            return spans.check(request, None if json or rewritten else body, self._longest)
+
+        checked = await self._parser.run(body, "traces", reservation, parse, json=json)
         if checked.accepted:
             await self._make_durable(self._spans, checked.body, project)
             self._telemetry.add("spans_accepted_total", checked.accepted, project=project)
         if checked.rejected:
-            self._telemetry.add("spans_rejected_total", checked.rejected, reason="id")
+            self._telemetry.add("spans_rejected_total", checked.rejected, reason="id", project=project)
         if checked.timed:
-            self._telemetry.add("spans_without_time_total", checked.timed)
+            self._telemetry.add("spans_without_time_total", checked.timed, project=project)
         if not checked.message:
             return ExportTraceServiceResponse()
         partial = ExportTracePartialSuccess(rejected_spans=checked.rejected, error_message=checked.message)
         return ExportTraceServiceResponse(partial_success=partial)
 
-    async def logs(self, body: bytes, project: str, *, json: bool) -> Message:
+    async def logs(self, body: bytes, project: str, *, json: bool, reservation: Reservation) -> Message:
         """ExportLogsServiceResponse once every evaluation result and message is on disk; other records are refused in it."""
-        request = from_json(body, ExportLogsServiceRequest) if json else logs.parse(body)
-        checked = logs.check(request, self._longest)
+
+        def parse() -> logs.CheckedLogs:
+            request = from_json(body, ExportLogsServiceRequest) if json else logs.parse(body)
+            return logs.check(request, self._longest)
+
+        checked = await self._parser.run(body, "logs", reservation, parse, json=json)
         if checked.scores:
             await self._make_durable(self._scores, checked.scores, project)
             self._telemetry.add("evaluations_accepted_total", checked.accepted_scores, project=project)
@@ -78,17 +93,21 @@ class Intake:
             self._telemetry.add("contents_accepted_total", checked.accepted_contents, project=project)
         if not checked.message:
             return ExportLogsServiceResponse()
-        self._telemetry.add("log_records_rejected_total", checked.rejected)
+        self._telemetry.add("log_records_rejected_total", checked.rejected, project=project)
         partial = ExportLogsPartialSuccess(rejected_log_records=checked.rejected, error_message=checked.message)
         return ExportLogsServiceResponse(partial_success=partial)
 
-    async def metrics(self, body: bytes, project: str, *, json: bool) -> Message:  # noqa: ARG002 - as the others
+    async def metrics(self, body: bytes, project: str, *, json: bool, reservation: Reservation) -> Message:
         """ExportMetricsServiceResponse that refuses every data point with the reason: metrics are not stored."""
-        request = from_json(body, ExportMetricsServiceRequest) if json else metrics.parse(body)
-        points = metrics.data_points(request)
+
+        def parse() -> int:
+            request = from_json(body, ExportMetricsServiceRequest) if json else metrics.parse(body)
+            return metrics.data_points(request)
+
+        points = await self._parser.run(body, "metrics", reservation, parse, json=json)
         if not points:
             return ExportMetricsServiceResponse()
-        self._telemetry.add("metric_points_rejected_total", points)
+        self._telemetry.add("metric_points_rejected_total", points, project=project)
         partial = ExportMetricsPartialSuccess(rejected_data_points=points, error_message=metrics.REASON)
         return ExportMetricsServiceResponse(partial_success=partial)
 
@@ -98,13 +117,13 @@ class Intake:
         try:
             if earlier is not None:
                 await earlier
-                self._telemetry.add("duplicate_requests_total")
+                self._telemetry.add("duplicate_requests_total", project=project)
                 return
             await log.append(body, project)
         except LogRefused as refused:
             if earlier is None:
                 self._recent.finish(key, refused)
-            raise Refused.busy(str(refused)) from refused
+            raise RequestRejected.busy(str(refused)) from refused
         except BaseException as error:  # the client hung up: whether the record is on disk is open, so forget it
             if earlier is None:
                 self._recent.finish(key, error)

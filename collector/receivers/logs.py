@@ -18,7 +18,7 @@ from ...evaluators.runner import EvaluationResult
 from ...instrument import semconv
 from ..dialects.attributes import any_value, as_json
 from .message_events import EVENTS as CONTENT_EVENTS
-from .rejection import Refused
+from .rejection import RequestRejected
 
 _VERSION = "gen_ai.evaluation.version"
 _SOURCES = ("code", "llm_judge", "human", "user_feedback", "sdk")
@@ -46,11 +46,11 @@ class CheckedLogs(NamedTuple):
 
 
 def parse(body: bytes) -> ExportLogsServiceRequest:
-    """The request; Refused when the bytes are not one."""
+    """The request; RequestRejected when the bytes are not one."""
     try:
         return ExportLogsServiceRequest.FromString(body)
     except DecodeError as error:
-        raise Refused.malformed(
+        raise RequestRejected.malformed(
             f"the body ({len(body)} bytes) is not a protobuf ExportLogsServiceRequest: {error}"
         ) from error
 

@@ -5,48 +5,62 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from .rejection import Refused
+from ...queries.host.limits import ProjectShares
+from ...queries.shares import ShareExhausted
+from .rejection import RequestRejected
 
 
 class RequestMemory:
-    """`limit` bytes for all requests; each has a `Share` of them for as long as it is in progress."""
+    """The memory and the places of all requests; each has a `Reservation` for as long as it is in progress."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit, self._held = limit, 0
+    def __init__(self, shares: ProjectShares) -> None:
+        self._bytes, self._requests = shares.inflight_bytes, shares.otlp_requests
 
-    def share(self) -> Share:
-        """An empty share; used with `with`, which gives everything back."""
-        return Share(self)
+    def reservation(self, holder: str) -> Reservation:
+        """An empty reservation for `holder`, a project or "" for nobody; used with `with`, which releases all of it."""
+        return Reservation(self, holder)
 
-    def take(self, size: int) -> None:
-        """Raises Refused when that is more than is left."""
-        if self._held + size > self._limit:
-            raise Refused.busy(
-                "the requests in progress fill the memory set aside for them ([receive] max_inflight_bytes)"
-            )
-        self._held += size
+    def enter(self, holder: str) -> None:
+        """One more request. Raises RequestRejected when there are too many."""
+        try:
+            self._requests.acquire(holder)
+        except ShareExhausted as error:
+            raise RequestRejected.busy(str(error)) from error
 
-    def give_back(self, size: int) -> None:
-        """The bytes are free for others."""
-        self._held -= size
+    def take(self, holder: str, size: int) -> None:
+        """Raises RequestRejected when that is more than is left."""
+        try:
+            self._bytes.acquire(holder, size)
+        except ShareExhausted as error:
+            raise RequestRejected.busy(str(error)) from error
+
+    def leave(self, holder: str, size: int) -> None:
+        """The request has ended, and its bytes are free for others."""
+        self._bytes.release(holder, size)
+        self._requests.release(holder)
 
 
-class Share:
+class Reservation:
     """One request's part."""
 
-    def __init__(self, memory: RequestMemory) -> None:
-        self._memory, self._size = memory, 0
+    def __init__(self, memory: RequestMemory, holder: str) -> None:
+        self._memory, self._holder, self._size = memory, holder, 0
 
     def __enter__(self) -> Self:
+        self._memory.enter(self._holder)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._memory.give_back(self._size)
+        self._memory.leave(self._holder, self._size)
 
-    def grow_to(self, size: int) -> None:
-        """The request holds so many bytes. Raises Refused when there is no room for them."""
+    def grow(self, more: int) -> None:
+        """The request holds so many bytes more. Raises RequestRejected when there is no room for them."""
+        self.resize(self._size + more)
+
+    def resize(self, size: int) -> None:
+        """The request holds at least so many bytes. Raises RequestRejected when there is no room for them."""
         if size > self._size:
-            self._memory.take(size - self._size)
+            self._memory.take(self._holder, size - self._size)
             self._size = size

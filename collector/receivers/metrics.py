@@ -5,17 +5,17 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from .rejection import Refused
+from .rejection import RequestRejected
 
 REASON = "metrics are not stored here: set OTEL_METRICS_EXPORTER=none, or send them to a metrics backend"
 
 
 def parse(body: bytes) -> ExportMetricsServiceRequest:
-    """The request; Refused when the bytes are not one."""
+    """The request; RequestRejected when the bytes are not one."""
     try:
         return ExportMetricsServiceRequest.FromString(body)
     except DecodeError as error:
-        raise Refused.malformed(
+        raise RequestRejected.malformed(
             f"the body ({len(body)} bytes) is not a protobuf ExportMetricsServiceRequest: {error}"
         ) from error
 

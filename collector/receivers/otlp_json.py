@@ -10,7 +10,7 @@ import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from .rejection import Refused
+from .rejection import RequestRejected
 
 M = TypeVar("M", bound=Message)
 
@@ -18,14 +18,14 @@ _IDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span
 
 
 def from_json(body: bytes, kind: type[M]) -> M:
-    """The message that the JSON stands for; Refused says where it does not fit. Unknown fields are ignored."""
+    """The message that the JSON stands for; RequestRejected says where it does not fit. Unknown fields are ignored."""
     try:
         tree = msgspec.json.decode(body or b"{}")
         for thing in _with_ids(tree):
             _to_base64(thing)
         return json_format.ParseDict(tree, kind(), ignore_unknown_fields=True)
     except (msgspec.DecodeError, json_format.ParseError, RecursionError, UnicodeError) as error:
-        raise Refused.malformed(f"the body is not a JSON {kind.DESCRIPTOR.name}: {str(error)[:300]}") from error
+        raise RequestRejected.malformed(f"the body is not a JSON {kind.DESCRIPTOR.name}: {str(error)[:300]}") from error
 
 
 def to_json(message: Message) -> bytes:

@@ -14,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ...instrument import semconv
-from .rejection import Refused
+from .rejection import RequestRejected
 from .times import set_missing_times
 
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
@@ -31,11 +31,11 @@ class Checked(NamedTuple):
 
 
 def parse(body: bytes) -> ExportTraceServiceRequest:
-    """The request; Refused when the bytes are not one."""
+    """The request; RequestRejected when the bytes are not one."""
     try:
         return ExportTraceServiceRequest.FromString(body)
     except DecodeError as error:
-        raise Refused.malformed(
+        raise RequestRejected.malformed(
             f"the body ({len(body)} bytes) is not a protobuf ExportTraceServiceRequest: {error}"
         ) from error
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..store.client import Store
 from ..store.config import RetentionConfig
 from .auth import KeyRing
 from .clock import Clock
+from .limits import ProjectShares
+from .origin import TrustedProxies
 from .telemetry import Telemetry
 
 
@@ -26,3 +28,7 @@ class Host:
     http_url: str = ""
     sql_url: str = ""
     grpc_url: str = ""
+    shares: ProjectShares = field(default_factory=ProjectShares)
+    """What the projects share, and how much of it each may have."""
+    proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    """Proxies whose X-Forwarded-* headers are believed."""

@@ -71,6 +71,10 @@ class Telemetry:
         with self._lock:
             return sum(value for key, value in self._counters[name].items() if wanted <= set(key))
 
+    def total_of(self, name: str, project: str | None) -> float:
+        """The counter of one project, of all for None; 0 for what is not counted by project."""
+        return self.total(name) if project is None else self.total(name, project=project)
+
     def value(self, name: str) -> float:
         """The gauge's value now, or the counter's sum; 0 for one that is not there."""
         return self._gauges[name]() if name in self._gauges else self.total(name)
@@ -86,15 +90,15 @@ class Telemetry:
             counters = {name: dict(values) for name, values in self._counters.items()}
 
         def shown(labels: Labels) -> bool:
-            return project is None or dict(labels).get("project", project) == project
+            return project is None or dict(labels).get("project") == project
 
         lines: list[str] = []
         for name, values in sorted(counters.items()):
-            lines += _head(name, "counter")
-            lines += [
+            samples = [
                 f"{PREFIX}{name}{_labelled(key)} {value:.15g}" for key, value in sorted(values.items()) if shown(key)
             ]
-        for name, read in sorted(self._gauges.items()):
+            lines += [*_head(name, "counter"), *samples] if samples else []
+        for name, read in sorted(self._gauges.items()) if project is None else ():
             lines += [*_head(name, "gauge"), f"{PREFIX}{name} {read():.15g}"]
         return "\n".join([*lines, ""])
 

@@ -13,9 +13,8 @@ import zstandard
 from clickhouse_cityhash.cityhash import CityHash128
 
 from ...errors import QueryError
-from .compression import CANNOT_DECOMPRESS
 
-CHECKSUM_DOES_NOT_MATCH = 40
+CANNOT_DECOMPRESS, CHECKSUM_DOES_NOT_MATCH = 271, 40
 LZ4, ZSTD, NONE = 0x82, 0x90, 0x02
 LONGEST_BLOCK = 1 << 20
 

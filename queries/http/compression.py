@@ -1,4 +1,4 @@
-"""Content encodings of the SQL port, both ways: lz4, zstd, gzip and deflate, with a bound on what is inflated."""
+"""Compresses the answers of the SQL port: lz4, zstd, gzip and deflate."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from typing import Protocol
 
 import lz4.frame
 import zstandard
-
-from ...errors import QueryError
-
-CANNOT_DECOMPRESS = 271
 
 
 class Compressor(Protocol):
@@ -21,34 +17,6 @@ class Compressor(Protocol):
 
     def flush(self) -> bytes:
         """The end of the stream."""
-
-
-def inflate(body: bytes, encoding: str, longest: int) -> bytes:
-    """
-    The body as it was before the client compressed it.
-
-    Raises:
-        QueryError: the encoding is unknown, the data is broken, or would be longer than `longest` bytes.
-    """
-    if not body or encoding in ("", "identity"):
-        return body
-    try:
-        if encoding in ("gzip", "deflate"):
-            stream = zlib.decompressobj(47 if encoding == "gzip" else zlib.MAX_WBITS)
-            plain = stream.decompress(body, longest + 1)
-        elif encoding == "zstd":
-            plain = zstandard.ZstdDecompressor().stream_reader(body).read(longest + 1)
-        elif encoding == "lz4":
-            plain = lz4.frame.LZ4FrameDecompressor().decompress(body, max_length=longest + 1)
-        else:
-            raise QueryError(
-                f"Content-Encoding {encoding!r} is not known here.", hint="gzip, deflate, zstd and lz4 are.", code=48
-            )
-    except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
-        raise QueryError(f"The body is not {encoding}: {error}.", code=CANNOT_DECOMPRESS) from error
-    if len(plain) > longest:
-        raise QueryError(f"The inflated body is longer than {longest} bytes.", code=CANNOT_DECOMPRESS)
-    return plain
 
 
 def compressor(accepted: str) -> tuple[str, Compressor] | None:

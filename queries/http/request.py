@@ -13,12 +13,14 @@ from aiohttp import BodyPartReader, web
 
 from ...errors import QueryError
 from ..untrusted.external_tables import MOST_TABLES, ExternalTable, structure_of
-from .blocks import unblocked
-from .compression import inflate
+from .blocks import CANNOT_DECOMPRESS, unblocked
+from .decompression import DecompressionError, UnknownEncoding, decompress
 
 LONGEST_BODY, LONGEST_EXTERNAL = 1 << 20, 16 << 20
 BAD_ARGUMENTS, SYNTAX_ERROR, AUTHENTICATION_FAILED, UNKNOWN_SESSION, SESSION_TIMEOUT = 36, 62, 516, 372, 374
 LONGEST_SESSION_S = 3600
+NOT_IMPLEMENTED = 48
+_ENCODINGS = ("identity", "gzip", "deflate", "zstd", "lz4")
 # How much of an answer is waited for before it begins, as in ClickHouse: an error up to there is a plain HTTP error.
 LONGEST_BUFFER = 1 << 20
 
@@ -82,7 +84,7 @@ async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> S
     if request.content_type == "multipart/form-data":
         tables = await _form(request, fields, longest)
     else:
-        body = inflate(await _limited(request, longest), request.headers.get("Content-Encoding", ""), longest)
+        body = _decompressed(await _limited(request, longest), request.headers.get("Content-Encoding", ""), longest)
     if fields.get("decompress") == "1":
         body = unblocked(body, longest)
     headers = request.headers
@@ -106,6 +108,15 @@ async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> S
         progress=fields.get("send_progress_in_http_headers") in ("1", "true"),
         buffer=_number(fields, "buffer_size", LONGEST_BUFFER),
     )
+
+
+def _decompressed(body: bytes, encoding: str, longest: int) -> bytes:
+    try:
+        return decompress(body, encoding if body else "", longest, known=_ENCODINGS)
+    except UnknownEncoding as error:
+        raise QueryError(f"{error}.", code=NOT_IMPLEMENTED) from error
+    except DecompressionError as error:
+        raise QueryError(f"{error}.", code=CANNOT_DECOMPRESS) from error
 
 
 def _query_id(fields: Mapping[str, str]) -> str:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ...errors import EvalspanError, QueryError, UsageError
-from ..host.auth import is_loopback
+from ..shares import ShareExhausted
 from ..untrusted.execution import Reply
 from ..untrusted.reader import TOO_MANY_QUERIES, UntrustedReader
 from ..untrusted.sql_gate import Limits
 from ..untrusted.statement_settings import check_settings
 from ..untrusted.syntax_tree import ACCESS_DENIED
+from .access import foreign_request
+from .connection_guard import KEEP_ALIVE_S, ConnectionGuard
 from .request import AUTHENTICATION_FAILED, LONGEST_BODY, Statement, credentials, read_statement
 from .response import send
 from .sessions import Session, Sessions, assigned, used
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SLOTS = 4
-# Beyond so many requests at once the next is told so: each holds memory and a connection while it waits for its turn.
-MOST_REQUESTS = 64
 SLOWEST_REQUEST_S = 30
+HEADER_TIMEOUT_S = 15
 # How long the port waits for its readers when it stops, twice; then their statements are cancelled.
 GRACE_S = 2
 # For the commands of whoever owns the store's files: they name their own timeouts.
@@ -90,13 +90,20 @@ class SqlPort:
         location = host.store.location
         self._host = host
         self._database = location.database
-        self._reader = UntrustedReader(location.path, location.database)
-        self._sessions = Sessions()
-        # More threads than slots: a statement that waits for its turn must not keep another from being read out.
-        self._threads = ThreadPoolExecutor(4 * SLOTS, thread_name_prefix="sql")
-        self._requests = 0
+        self._reader = UntrustedReader(location.path, location.database, slots=host.shares.sql_queries)
+        self._sessions = Sessions(host.shares.sql_sessions)
+        # A thread for each request: a statement that waits for its place must not keep another from being read out.
+        self._threads = ThreadPoolExecutor(128, thread_name_prefix="sql")
         self._answering: set[asyncio.Task[web.StreamResponse]] = set()
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        limits = host.shares.config
+        self._guard = ConnectionGuard(
+            header_timeout_s=HEADER_TIMEOUT_S,
+            max_connections=limits.sql_connections,
+            max_per_peer=limits.connections_per_peer,
+            files_share=0.125,
+        )
         about = host.store.query("SELECT version(), timezone()").rows[0]
         self._version, self._timezone = about
 
@@ -114,21 +121,27 @@ class SqlPort:
             handle_signals=False,
             handler_cancellation=True,
             shutdown_timeout=GRACE_S,
+            keepalive_timeout=KEEP_ALIVE_S,
         )
         await self._runner.setup()
+        assert self._runner.server is not None
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            self._server = await asyncio.get_running_loop().create_server(
+                self._guard.connections(self._runner.server), host, port, backlog=256
+            )
         except OSError as error:
             raise UsageError(
                 f"Cannot listen on {host}:{port} for SQL: {error.strerror or error}.",
                 hint="Choose another port with --sql-port (0 picks a free one, -1 switches it off).",
             ) from error
-        bound = self._runner.addresses[0][1]
+        bound = self._server.sockets[0].getsockname()[1]
         return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{bound}"  # noqa: S104 - compared
 
     async def stop(self) -> None:
         """Stops listening; what still runs, or is still read, after a moment is cancelled."""
         assert self._runner is not None
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
         for answering in tuple(self._answering):
             await self._cancelled(answering)
@@ -140,29 +153,29 @@ class SqlPort:
             "X-ClickHouse-Timezone": self._timezone,
             "X-Content-Type-Options": "nosniff",
         }
-        self._requests += 1
+        self._guard.has_spoken(request.protocol)
         try:
             self._refuse_strangers(request)
             project = self._project(request)
-            if self._requests > MOST_REQUESTS:
-                raise QueryError(
-                    f"More than {MOST_REQUESTS} requests at once.", hint="Try again in a moment.", code=TOO_MANY_QUERIES
-                )
-            async with asyncio.timeout(SLOWEST_REQUEST_S):
-                statement = await read_statement(request, self.longest_body)
-            headers["X-ClickHouse-Query-Id"] = statement.query_id
-            if not statement.query and not statement.body:
-                return web.Response(text="Ok.\n", headers=headers)
-            with self._sessions.of(statement, project or "") as session:
-                return await self._answer_or_cancel(request, statement, session, project, headers)
+            with self._host.shares.sql_requests.held(project or ""):
+                return await self._respond(request, project, headers)
+        except ShareExhausted as error:
+            return self._refusal(QueryError(str(error), hint=error.hint, code=TOO_MANY_QUERIES), headers)
         except ConnectionError:
             return web.Response()  # nobody is there to read it
         except TimeoutError:
             return self._refusal(QueryError("The request did not arrive in time.", code=SOCKET_TIMEOUT), headers)
         except EvalspanError as error:
             return self._refusal(error, headers)
-        finally:
-            self._requests -= 1
+
+    async def _respond(self, request: web.Request, project: str | None, headers: dict[str, str]) -> web.StreamResponse:
+        async with asyncio.timeout(SLOWEST_REQUEST_S):
+            statement = await read_statement(request, self.longest_body)
+        headers["X-ClickHouse-Query-Id"] = statement.query_id
+        if not statement.query and not statement.body:
+            return web.Response(text="Ok.\n", headers=headers)
+        with self._sessions.of(statement, project or "") as session:
+            return await self._answer_or_cancel(request, statement, session, project, headers)
 
     async def _answer_or_cancel(
         self, request: web.Request, statement: Statement, session: Session, project: str | None, headers: dict[str, str]
@@ -231,40 +244,28 @@ class SqlPort:
         if values is None:
             return False
         check_settings(values)
+        check_settings({**session.settings, **values})
         session.settings.update(values)
         return True
 
     def _refuse_strangers(self, request: web.Request) -> None:
-        origin = request.headers.get("Origin")
-        foreign = origin is not None and origin.partition("://")[2] != request.host
-        # A page's <img src="http://127.0.0.1:8123/?query=..."> sends no Origin; browsers mark it like this.
-        if foreign or request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site"):
-            raise QueryError("Requests from web pages of other origins are refused.", code=ACCESS_DENIED)
-        host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
-        if self._host.keys.open and not is_loopback(host):
-            # A page from elsewhere whose name was pointed at 127.0.0.1 (DNS rebinding) still sends its own name.
-            raise QueryError(
-                f"The Host {request.host} is not this machine.", hint="Set [auth] keys.", code=ACCESS_DENIED
-            )
+        refusal = foreign_request(request, self._host.proxies, keys_set=not self._host.keys.open)
+        if refusal:
+            raise QueryError(refusal, hint="Ask with a program, or set [auth] keys.", code=ACCESS_DENIED)
 
     def _is_owner(self, request: web.Request) -> bool:
         return self._host.keys.is_service(f"Bearer {credentials(request).password}")
 
     def _project(self, request: web.Request) -> str | None:
         """The one project that may be seen, or None for all. Raises QueryError 516 for a wrong key."""
-        keys = self._host.keys
-        if keys.open:
-            return None
-        if self._is_owner(request):
-            return None
-        project = keys.project(f"Bearer {credentials(request).password}")
-        if project is None:
+        access = self._host.keys.access(f"Bearer {credentials(request).password}")
+        if access is None:
             raise QueryError(
                 "Authentication failed: the password is none of the keys.",
                 hint="Give one of [auth] keys as the password, any user.",
                 code=AUTHENTICATION_FAILED,
             )
-        return project
+        return access.scope
 
     def _refusal(self, error: EvalspanError, headers: dict[str, str]) -> web.Response:
         code = error.code if isinstance(error, QueryError) and error.code else 1002

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...errors import QueryError
+from ..shares import Shares
 from .request import UNKNOWN_SESSION, Statement
 
 SESSION_IS_LOCKED = 373
-MOST_SESSIONS = 1000
 
 _SET = re.compile(r"^\s*SET\s+(?P<pairs>.+?)\s*;?\s*$", re.IGNORECASE | re.DOTALL)
 _PAIR = re.compile(r"""\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|[\w.+-]+)\s*(?:,|$)""")
@@ -31,8 +31,9 @@ class Session:
 class Sessions:
     """All sessions; those that nobody used for their timeout are forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Shares) -> None:
         self._sessions: dict[tuple[str, str], Session] = {}
+        self._places = places
 
     @contextmanager
     def of(self, statement: Statement, owner: str) -> Iterator[Session]:
@@ -41,6 +42,7 @@ class Sessions:
 
         Raises:
             QueryError: 372 when it must exist and does not, 373 when another request is running in it.
+            ShareExhausted: there are too many.
         """
         if not statement.session:
             yield Session()
@@ -51,8 +53,7 @@ class Sessions:
         if session is None:
             if statement.session_check:
                 raise QueryError(f"Session {statement.session} not found.", code=UNKNOWN_SESSION)
-            if len(self._sessions) >= MOST_SESSIONS:
-                raise QueryError("There are too many sessions.", hint="Close some, or use none.", code=UNKNOWN_SESSION)
+            self._places.acquire(owner)
             session = self._sessions[key] = Session()
         if session.busy:
             raise QueryError(f"Session {statement.session} is locked by a concurrent client.", code=SESSION_IS_LOCKED)
@@ -63,12 +64,16 @@ class Sessions:
             session.busy = False
             session.ends = time.monotonic() + statement.session_timeout_s
             if statement.close_session:
-                self._sessions.pop(key, None)
+                self._remove(key)
 
     def _forget(self) -> None:
         now = time.monotonic()
         for key in [key for key, session in self._sessions.items() if not session.busy and session.ends < now]:
-            del self._sessions[key]
+            self._remove(key)
+
+    def _remove(self, key: tuple[str, str]) -> None:
+        if self._sessions.pop(key, None) is not None:
+            self._places.release(key[0])
 
 
 def assigned(sql: str) -> dict[str, str] | None:

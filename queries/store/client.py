@@ -15,6 +15,7 @@ import msgspec
 
 from ...errors import StoreLocked, StoreUnreachable
 from ..literals import literal
+from ..shares import Shares
 from ..untrusted.reader import UntrustedReader
 from ..untrusted.sql_gate import Limits, Names, examine
 from ..untrusted.tenancy import TenantViews, confine
@@ -127,6 +128,10 @@ class Store:
             return
         with self._untrusted_session(sql, parameters, limits, None) as (client, checked, given):
             yield from blocks_of(client.raw_stream(checked, **given))
+
+    def share_places(self, places: Shares) -> None:
+        """Statements that somebody typed run in these places from now on."""
+        self._untrusted = UntrustedReader(self.location.path, self.location.database, slots=places)
 
     def cancel_untrusted(self) -> None:
         """Ends what still runs of untrusted statements in the embedded engine, which closes only after them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -61,7 +62,10 @@ def open_client(location: Location, *, database: str | None, settings: dict[str,
     wanted = {**TIMES, **(settings or {})}
     if location.embedded:
         try:
-            Path(location.path).mkdir(parents=True, exist_ok=True)
+            folder = Path(location.path)
+            folder.mkdir(parents=True, exist_ok=True)
+            if folder.stat().st_uid == os.getuid():
+                folder.chmod(0o700)  # prompts and answers are in the files below, which are made readable for all
         except OSError as error:
             raise StoreError(
                 f"The store's directory {location.path} cannot be made: {error.strerror}.",

@@ -11,6 +11,7 @@ from ..store.engine import READER_SETTINGS, TIMES
 from .sql_gate import Limits
 
 READONLY = 164
+MAX_SETTINGS, MAX_SETTING_CHARACTERS = 100, 1_000
 
 _ALLOWED_SETTING = re.compile(
     r"^(output_format_(json|csv|tsv|pretty|native|parquet|arrow|orc|avro|msgpack|markdown|xml|values|decimal|sql_insert"
@@ -41,12 +42,20 @@ def take_settings(sql: str) -> tuple[str, dict[str, str]]:
 
 
 def check_settings(settings: Mapping[str, str]) -> None:
-    """Raises QueryError, code 164, for a setting that SQL from outside may not change."""
+    """Raises QueryError, code 164, for a setting that SQL from outside may not change, and for too many or too long ones."""
+    if len(settings) > MAX_SETTINGS:
+        raise QueryError(f"More than {MAX_SETTINGS} settings.", hint="Leave some out.", code=READONLY)
     for name in settings:
         if not _ALLOWED_SETTING.match(name):
             raise QueryError(
                 f"Cannot modify '{name}' setting in readonly mode.",
                 hint="docs/sql.md lists what may be set.",
+                code=READONLY,
+            )
+        if len(settings[name]) > MAX_SETTING_CHARACTERS:
+            raise QueryError(
+                f"The value of setting '{name}' is longer than {MAX_SETTING_CHARACTERS} characters.",
+                hint="Shorten it.",
                 code=READONLY,
             )
 

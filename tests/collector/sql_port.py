@@ -14,6 +14,8 @@ from urllib.parse import urlencode, urlsplit
 import clickhouse_connect
 
 from evalspan.queries.host.auth import AuthConfig, KeyRing
+from evalspan.queries.host.limits import LimitsConfig, ProjectShares
+from evalspan.queries.host.origin import TrustedProxies
 from evalspan.queries.http.server import SqlPort
 from evalspan.queries.store.client import Store
 
@@ -21,9 +23,12 @@ TOKEN = "the-service-token-of-this-test"
 
 
 @contextmanager
-def serving(store: Store, keys: dict[str, str]) -> Iterator[str]:
+def serving(store: Store, keys: dict[str, str], limits: LimitsConfig | None = None) -> Iterator[str]:
     """The port on a loop of its own thread."""
-    service: Any = SimpleNamespace(store=store, keys=KeyRing(AuthConfig(keys=keys), TOKEN))
+    ring = KeyRing(AuthConfig(keys=keys), TOKEN)
+    service: Any = SimpleNamespace(
+        store=store, keys=ring, shares=ProjectShares(limits, projects=ring.projects), proxies=TrustedProxies()
+    )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

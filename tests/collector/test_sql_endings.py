@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import pytest
+
+from evalspan.queries.host.limits import LimitsConfig
 from evalspan.queries.http import server
 from evalspan.queries.store.client import Store
 
@@ -44,9 +47,9 @@ def until(wanted: int, store: Store) -> None:
 
 def test_a_statement_ends_when_its_client_goes_away_and_gives_its_slot_back(store: Store) -> None:
     with serving(store, {}) as url:
-        half = server.SLOTS // 2
-        clients = [asked(url, sql) for sql in [ENDLESS] * half + [ENDLESS_STREAM] * (server.SLOTS - half)]
-        until(server.SLOTS, store)
+        half = LimitsConfig().sql_queries // 2
+        clients = [asked(url, sql) for sql in [ENDLESS] * half + [ENDLESS_STREAM] * (LimitsConfig().sql_queries - half)]
+        until(LimitsConfig().sql_queries, store)
         for each in clients:
             each.close()
         until(0, store)
@@ -88,3 +91,26 @@ def test_sigterm_waits_neither_for_endless_statements_nor_for_clients_that_stall
         assert time.monotonic() - began < 20, "each alone would have held it up for 30 s"
         for each in held:
             each.close()
+
+
+def test_connections_that_say_nothing_are_closed_and_one_address_has_so_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEADER_TIMEOUT_S", 1)
+    with serving(store, {}, LimitsConfig(sql_connections=20, connections_per_peer=5)) as url:
+        where = urlsplit(url)
+        address = (str(where.hostname), int(where.port or 0))
+        silent = [socket.create_connection(address, 10) for _ in range(5)]
+        silent[0].sendall(b"POST / HTTP/1.1\r\nHost: 127")  # half a header is none
+        time.sleep(0.3)
+        with socket.create_connection(address, 10) as beyond:
+            assert ended(beyond)
+        assert all(ended(each) for each in silent)
+        assert ask(url, "SELECT 1").text == "1\n"
+
+
+def ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True

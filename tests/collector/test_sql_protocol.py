@@ -18,6 +18,7 @@ from clickhouse_cityhash.cityhash import CityHash128
 from clickhouse_connect.driver.external import ExternalData
 
 from evalspan.errors import QueryError
+from evalspan.queries.host.limits import LimitsConfig
 from evalspan.queries.http import server
 from evalspan.queries.http.native import at_revision
 from evalspan.queries.store.client import Store
@@ -265,7 +266,7 @@ def test_a_client_that_sends_or_reads_nothing_is_let_go(store: Store, monkeypatc
         with socket.create_connection(address, 30) as slow:
             slow.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nSELECT")
             assert slow.recv(100).startswith(b"HTTP/1.1 408")
-        readers = [socket.create_connection(address, 30) for _ in range(server.SLOTS)]
+        readers = [socket.create_connection(address, 30) for _ in range(LimitsConfig().sql_queries)]
         try:
             for reader in readers:
                 reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -280,10 +281,9 @@ def test_a_client_that_sends_or_reads_nothing_is_let_go(store: Store, monkeypatc
                 reader.close()
 
 
-def test_more_requests_than_there_is_room_for_are_told_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MOST_REQUESTS", 3)
+def test_more_requests_than_there_is_room_for_are_told_so(store: Store) -> None:
     slow = "SELECT count() FROM numbers(1000000000000000) WHERE sipHash64(number) = 1"
-    with serving(store, {}) as url:
+    with serving(store, {}, LimitsConfig(sql_requests=3)) as url:
         answers: list[Answer] = []
         threads = [
             threading.Thread(target=lambda: answers.append(ask(url, slow, max_execution_time="3"))) for _ in range(8)

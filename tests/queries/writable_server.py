@@ -23,6 +23,8 @@ from aiohttp import web
 
 from evalspan.errors import QueryError
 from evalspan.queries.host.auth import AuthConfig, KeyRing
+from evalspan.queries.host.limits import ProjectShares
+from evalspan.queries.host.origin import TrustedProxies
 from evalspan.queries.http.request import Statement, credentials
 from evalspan.queries.http.server import SqlPort
 from evalspan.queries.http.sessions import Session
@@ -49,7 +51,9 @@ class WritableServer(SqlPort):
             location=SimpleNamespace(path=directory, database="default"),
             query=lambda _: SimpleNamespace(rows=[(version, "UTC")]),
         )
-        super().__init__(SimpleNamespace(store=store, keys=KeyRing(AuthConfig(), "")))  # type: ignore[arg-type]
+        shared = {"shares": ProjectShares(), "proxies": TrustedProxies()}
+        host: Any = SimpleNamespace(store=store, keys=KeyRing(AuthConfig(), ""), **shared)
+        super().__init__(host)
 
     def _project(self, request: web.Request) -> str | None:
         who = credentials(request)
