@@ -95,6 +95,12 @@ def _enter(added: dict[str, str | int | float | bool], in_baggage: bool) -> Cont
     return ContextScope(_with_baggage(merged, added) if in_baggage else merged)
 
 
+def with_attributes(ctx: Context, added: Mapping[str, str | int | float | bool]) -> Context:
+    """The context in which spans also get these attributes."""
+    cleaned = {well_formed(name): well_formed_value(value) for name, value in added.items()}
+    return set_value(_KEY, {**current_attributes(ctx), **cleaned}, ctx) if cleaned else ctx
+
+
 def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | bool]) -> Context:
     for name, value in attributes.items():
         ctx = baggage.set_baggage(name, str(value), ctx)

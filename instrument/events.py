@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, set_span_in_context
 from . import semconv
 from .config import InstrumentConfig
 from .content import CONTENT_ATTRIBUTES
+from .exporters import log_exporter
 from .provider import EXIT_SECONDS, CountingExporter
 from .well_formed import well_formed_value
 
@@ -70,11 +71,3 @@ class Events:
 
 class LogExporter(CountingExporter, LogRecordExporter):
     """Sends log events, and counts those that were not taken."""
-
-
-def log_exporter(config: InstrumentConfig) -> LogRecordExporter:
-    """OTLP over HTTP to the endpoint that was given, else to what OTEL_EXPORTER_OTLP_* or its default says."""
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-
-    endpoint = f"{config.endpoint}/v1/logs" if config.endpoint else None
-    return OTLPLogExporter(endpoint=endpoint, headers=config.headers)

@@ -9,6 +9,7 @@ from opentelemetry import metrics
 
 from . import semconv
 from .config import InstrumentConfig
+from .exporters import metric_exporter
 
 # Boundaries that the conventions ask for.
 SECONDS = tuple(0.01 * 2**power for power in range(14))
@@ -129,12 +130,10 @@ def make_meter_provider(config: InstrumentConfig, resource: Any) -> Any:
     wanted = "otlp" in os.environ.get("OTEL_METRICS_EXPORTER", "").split(",")
     if not wanted or type(metrics.get_meter_provider()).__name__ != "_ProxyMeterProvider":
         return None
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    endpoint = f"{config.endpoint}/v1/metrics" if config.endpoint else None
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, headers=config.headers))
+    reader = PeriodicExportingMetricReader(metric_exporter(config))
     provider = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
     metrics.set_meter_provider(provider)
     return provider

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from . import semconv
 from .config import InstrumentConfig
 from .context import ContextAttributes, add_context_attributes
+from .exporters import span_exporter
 from .safe_call import safe_call
 from .well_formed import well_formed_resource, well_formed_span
 
@@ -191,17 +192,9 @@ def _export_from(provider: Any, config: InstrumentConfig) -> BoundedProcessor | 
     if "console" in kinds:
         provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter()))
     if "none" not in kinds and ("otlp" in kinds or config.endpoint is not None):
-        processor = BoundedProcessor(SplittingExporter(lambda: otlp_exporter(config)))
+        processor = BoundedProcessor(SplittingExporter(lambda: span_exporter(config)))
     provider.add_span_processor(processor or ContextAttributes())
     return processor
-
-
-def otlp_exporter(config: InstrumentConfig) -> SpanExporter:
-    """OTLP over HTTP to the endpoint that was given, else to what OTEL_EXPORTER_OTLP_* or its default says."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    endpoint = f"{config.endpoint}/v1/traces" if config.endpoint else None
-    return OTLPSpanExporter(endpoint=endpoint, headers=config.headers)
 
 
 def _endpoint_in_environment() -> bool:
@@ -210,7 +203,7 @@ def _endpoint_in_environment() -> bool:
 
 def _exports_there_already(provider: Any, config: InstrumentConfig) -> bool:
     """Whether the provider has an OTLP exporter to the same place, as under `opentelemetry-instrument`."""
-    wanted = otlp_exporter(config)
+    wanted = span_exporter(config)
     address = getattr(wanted, "_endpoint", None)
     wanted.shutdown()
     processors = getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ())

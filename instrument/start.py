@@ -17,7 +17,7 @@ from .config import InstrumentConfig, RedactOption
 from .content import ContentPolicy
 from .exit_hooks import close_at_exit, forget
 from .foreign_spans import ForeignContent
-from .frameworks.activation import Activation, activate, deactivate
+from .frameworks.activation import Activation, activate, deactivate, loader_begins
 from .frameworks.coverage import LibraryCoverage, coverage
 from .frameworks.selection import FrameworksOption, select
 from .libraries.coexistence import switched_on
@@ -189,6 +189,15 @@ def init(
         # At exit no thread can be started any more, so this closes directly; the processor keeps to its own limit.
         close_at_exit(_handle._close)  # noqa: SLF001 - same module
         return _handle
+
+
+def prepare_for_loader(libraries: list[str]) -> None:
+    """`init` by the variables alone, for `opentelemetry-instrument`, whose loader comes next."""
+    handle = init(instrument=libraries)
+    if handle.tracing is not None:
+        loader_begins()
+        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            log.warning("there is no tracer provider: spans of other instrumentations go nowhere")
 
 
 def current() -> Handle | None:

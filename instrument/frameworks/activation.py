@@ -98,6 +98,13 @@ class Activation:
                 state.switch_off()
                 self._traced(state, theirs, f"{theirs}, switched on by the app")
 
+    def takes_care_of(self, instrumentor: Any) -> bool:
+        """Whether it belongs to a framework of ours, for which the best one is switched on at its import."""
+        module = type(instrumentor).__module__
+        return not getattr(self._switching, "on", False) and any(
+            module == one.module for state in self.states.values() for one in installed_for(state.framework)
+        )
+
     def _imported(self, state: State, just_now: str | None) -> None:
         framework = state.framework
         if framework.module not in sys.modules:
@@ -257,6 +264,7 @@ def _wait_for_bedrock(state: State) -> None:
 
 _watched: set[str] = set()
 _current: Activation | None = None
+_loading = False
 
 
 def activate(frameworks: Iterable[Framework], config: InstrumentConfig, provider: Any) -> Activation:
@@ -266,6 +274,19 @@ def activate(frameworks: Iterable[Framework], config: InstrumentConfig, provider
     _current = Activation(frameworks, config, provider)
     _current.start()
     return _current
+
+
+def loader_begins() -> None:
+    """The loader of `opentelemetry-instrument` is about to switch on all that is installed, several per framework."""
+    global _loading
+    _loading = True
+    _see_others_come()
+
+
+def loader_is_done() -> None:
+    """From here on it is the app that switches instrumentors on."""
+    global _loading
+    _loading = False
 
 
 def deactivate() -> None:

@@ -1,7 +1,8 @@
-"""What `opentelemetry-instrument python app.py` switches on: one instrumentor a library, on the provider it made."""
+"""What `opentelemetry-instrument python app.py` switches on: a provider where there is none, our SDKs, frameworks."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from opentelemetry.sdk.resources import Resource
 
 from .. import config as settings
+from ..safe_call import safe_call
 from .hooks import HOOKS
 
 if TYPE_CHECKING:
@@ -44,6 +46,28 @@ def _events(config: settings.InstrumentConfig) -> Events:
     from ..events import Events
 
     return Events(config, Resource.create(), get_logger_provider())
+
+
+def prepare() -> None:
+    """Before the instrumentors are loaded: does what `init` does, because without a distro nobody makes a provider.
+
+    The loader then switches on every instrumentor that is installed; of those for one framework, one is let through.
+    """
+    from ..start import prepare_for_loader
+
+    safe_call(prepare_for_loader, _wanted())
+
+
+def loaded() -> None:
+    """After them: what is switched on from here on is the app's own doing."""
+    from ..frameworks.activation import loader_is_done
+
+    safe_call(loader_is_done)
+
+
+def _wanted() -> list[str]:
+    left_out = {name.strip() for name in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")}
+    return [name for name in HOOKS if not left_out & {f"evalspan_{name}", "*"}]
 
 
 class OpenAIInstrumentor(_Instrumentor):

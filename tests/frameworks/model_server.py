@@ -19,7 +19,16 @@ from typing import Any
 
 ANSWER = "It is sunny in Lisbon."
 VECTOR = [0.1, 0.2, 0.3]
-_RESULT_MARKS = ('"role": "tool"', '"function_call_output"', '"tool_result"', '"functionResponse"', '"toolResult"', "tool-response", "Observation:", '"role": "function"')
+_RESULT_MARKS = (
+    '"role": "tool"',
+    '"function_call_output"',
+    '"tool_result"',
+    '"functionResponse"',
+    '"toolResult"',
+    "tool-response",
+    "Observation:",
+    '"role": "function"',
+)
 _FINAL_TOOLS = ("final_answer", "final_result", "finish", "submit")
 
 
@@ -78,7 +87,10 @@ def tools_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The offered tools, by name, in any API's spelling."""
     found = {}
     configured = body.get("toolConfig")
-    for tool in [*(body.get("tools") or []), *((configured or {}).get("tools", []) if isinstance(configured, dict) else [])]:
+    for tool in [
+        *(body.get("tools") or []),
+        *((configured or {}).get("tools", []) if isinstance(configured, dict) else []),
+    ]:
         if "functionDeclarations" in tool:
             for one in tool["functionDeclarations"]:
                 found[one["name"]] = one.get("parameters") or one.get("parametersJsonSchema") or {}
@@ -100,7 +112,11 @@ def decide(body: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
     tools, choice = tools_of(body), body.get("tool_choice")
     forced = choice if choice in ("required", "any") else None
     if isinstance(choice, dict):
-        forced = (choice.get("function") or {}).get("name") or choice.get("name") or ("any" if choice.get("type") in ("any", "required") else None)
+        forced = (
+            (choice.get("function") or {}).get("name")
+            or choice.get("name")
+            or ("any" if choice.get("type") in ("any", "required") else None)
+        )
     if forced in tools:
         return forced, example_of(tools[forced])
     finals = [name for name in tools if name in _FINAL_TOOLS or name.endswith("_output")]
@@ -124,8 +140,15 @@ def answer_text(body: dict[str, Any], said: str) -> str:
         values = {}
         if "next_tool_name" in said:
             first = "observation_0" not in said
-            values = {"next_thought": "Look.", "next_tool_name": "get_weather" if first else "finish", "next_tool_args": '{"city": "Lisbon"}' if first else "{}"}
-        return "".join(f"[[ ## {one} ## ]]\n{values.get(one, ANSWER)}\n\n" for one in fields if one != "completed") + "[[ ## completed ## ]]"
+            values = {
+                "next_thought": "Look.",
+                "next_tool_name": "get_weather" if first else "finish",
+                "next_tool_args": '{"city": "Lisbon"}' if first else "{}",
+            }
+        return (
+            "".join(f"[[ ## {one} ## ]]\n{values.get(one, ANSWER)}\n\n" for one in fields if one != "completed")
+            + "[[ ## completed ## ]]"
+        )
     if "Action Input" in said and "get_weather" in said:
         if "Observation: " in said.rsplit("Begin!", maxsplit=1)[-1] and "sunny" in said:
             return f"Thought: I now know the final answer\nFinal Answer: {ANSWER}"
@@ -176,7 +199,12 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, said: Any, status: int = 200) -> None:
         data = json.dumps(said).encode()
         self.send_response(status)
-        for name, value in (("content-type", "application/json"), ("content-length", str(len(data))), ("request-id", "req_1"), ("x-amzn-requestid", "r")):
+        for name, value in (
+            ("content-type", "application/json"),
+            ("content-length", str(len(data))),
+            ("request-id", "req_1"),
+            ("x-amzn-requestid", "r"),
+        ):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
@@ -199,9 +227,19 @@ class Handler(BaseHTTPRequestHandler):
         if refused := re.search(r"fail-(\d+)", model):
             record.update(status=int(refused[1]), input=0, output=0)
             error = {"type": "api_error", "message": f"scripted {refused[1]}"}
-            self.reply({"type": "error", "error": error} if path.endswith("messages") else {"error": {**error, "code": None, "param": None}}, int(refused[1]))
+            self.reply(
+                {"type": "error", "error": error}
+                if path.endswith("messages")
+                else {"error": {**error, "code": None, "param": None}},
+                int(refused[1]),
+            )
             return
-        apis = {"/embeddings": self.embeddings, "/chat/completions": self.chat, "/responses": self.responses, "/messages": self.messages}
+        apis = {
+            "/embeddings": self.embeddings,
+            "/chat/completions": self.chat,
+            "/responses": self.respond,
+            "/messages": self.messages,
+        }
         for ending, api in apis.items():
             if path.endswith(ending):
                 api(body, record)
@@ -212,7 +250,9 @@ class Handler(BaseHTTPRequestHandler):
             self.gemini(body, record)
         elif "mbedContent" in path:
             record["reported"] = False
-            self.reply({"embeddings": [{"values": VECTOR} for _ in body.get("requests", [1])], "embedding": {"values": VECTOR}})
+            self.reply(
+                {"embeddings": [{"values": VECTOR} for _ in body.get("requests", [1])], "embedding": {"values": VECTOR}}
+            )
         elif "/converse" in path:
             self.converse(body, record)
         elif "/invoke" in path:
@@ -225,7 +265,11 @@ class Handler(BaseHTTPRequestHandler):
         record["output"] = 0
         given = body.get("input")
         count = len(given) if isinstance(given, list) and not (given and isinstance(given[0], int)) else 1
-        vector: Any = base64.b64encode(struct.pack("<3f", *VECTOR)).decode() if body.get("encoding_format") == "base64" else VECTOR
+        vector: Any = (
+            base64.b64encode(struct.pack("<3f", *VECTOR)).decode()
+            if body.get("encoding_format") == "base64"
+            else VECTOR
+        )
         data = [{"object": "embedding", "index": index, "embedding": vector} for index in range(count)]
         usage = {"prompt_tokens": record["input"], "total_tokens": record["input"], "completion_tokens": 0}
         self.reply({"object": "list", "model": body.get("model"), "id": "e1", "data": data, "usage": usage})
@@ -241,7 +285,12 @@ class Handler(BaseHTTPRequestHandler):
         message: dict[str, Any] = {"role": "assistant", "content": text}
         call: dict[str, Any] = {}
         if arguments is not None:
-            call = {"id": f"call{record['input']:05}" if mistral else f"call_{record['input']}", "type": "function", "index": 0, "function": {"name": text, "arguments": json.dumps(arguments)}}
+            call = {
+                "id": f"call{record['input']:05}" if mistral else f"call_{record['input']}",
+                "type": "function",
+                "index": 0,
+                "function": {"name": text, "arguments": json.dumps(arguments)},
+            }
             message = {"role": "assistant", "content": None, "tool_calls": [call]}
         reason = "tool_calls" if call else "stop"
         if not record["stream"]:
@@ -250,16 +299,23 @@ class Handler(BaseHTTPRequestHandler):
             return
 
         def chunk(choices: list[dict[str, Any]], **more: Any) -> bytes:
-            return b"data: " + json.dumps({**head, "object": "chat.completion.chunk", "choices": choices, **more}).encode() + b"\n\n"
+            return (
+                b"data: "
+                + json.dumps({**head, "object": "chat.completion.chunk", "choices": choices, **more}).encode()
+                + b"\n\n"
+            )
 
         def delta(content: dict[str, Any], reason: str | None = None) -> bytes:
             return chunk([{"index": 0, "delta": content, "finish_reason": reason, "logprobs": None}])
 
-        events = [delta({"role": "assistant", "content": ""})]
+        events: list[bytes] = [delta({"role": "assistant", "content": ""})]
         if call:
             whole = call["function"]["arguments"]
             events.append(delta({"tool_calls": [{**call, "function": {"name": text, "arguments": ""}}]}))
-            events += [delta({"tool_calls": [{"index": 0, "function": {"arguments": part}}]}) for part in (whole[:5], whole[5:])]
+            events += [
+                delta({"tool_calls": [{"index": 0, "function": {"arguments": part}}]})
+                for part in (whole[:5], whole[5:])
+            ]
         else:
             events += [delta({"content": word}) for word in words(text)]
         events.append(delta({}, reason))
@@ -269,13 +325,26 @@ class Handler(BaseHTTPRequestHandler):
             record["reported"] = False
         self.stream([*events, b"data: [DONE]\n\n"])
 
-    def responses(self, body: dict[str, Any], record: dict[str, Any]) -> None:
+    def respond(self, body: dict[str, Any], record: dict[str, Any]) -> None:
         text, arguments = decide(body)
         number = record["input"]
         part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-        item: dict[str, Any] = {"type": "message", "id": f"msg_{number}", "status": "completed", "role": "assistant", "content": [part]}
+        item: dict[str, Any] = {
+            "type": "message",
+            "id": f"msg_{number}",
+            "status": "completed",
+            "role": "assistant",
+            "content": [part],
+        }
         if arguments is not None:
-            item = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "name": text, "arguments": json.dumps(arguments), "status": "completed"}
+            item = {
+                "type": "function_call",
+                "id": f"fc_{number}",
+                "call_id": f"call_{number}",
+                "name": text,
+                "arguments": json.dumps(arguments),
+                "status": "completed",
+            }
         usage = {
             "input_tokens": number, "input_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 0}, "output_tokens": record["output"],
             "output_tokens_details": {"reasoning_tokens": 3}, "total_tokens": number + record["output"],
@@ -294,52 +363,111 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(response(whole=True))
             return
         at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-        events: list[dict[str, Any]] = [{"type": f"response.{step}", "response": response(whole=False)} for step in ("created", "in_progress")]
-        opened = {**item, "status": "in_progress", **({"arguments": ""} if arguments is not None else {"content": []})}
+        events: list[dict[str, Any]] = [
+            {"type": f"response.{step}", "response": response(whole=False)} for step in ("created", "in_progress")
+        ]
+        empty: dict[str, Any] = {"arguments": ""} if arguments is not None else {"content": []}
+        opened = {**item, "status": "in_progress", **empty}
         events.append({"type": "response.output_item.added", "output_index": 0, "item": opened})
         if arguments is not None:
             told = {"item_id": item["id"], "output_index": 0}
             events.append({"type": "response.function_call_arguments.delta", **told, "delta": item["arguments"]})
-            events.append({"type": "response.function_call_arguments.done", **told, "arguments": item["arguments"], "name": text})
+            events.append(
+                {"type": "response.function_call_arguments.done", **told, "arguments": item["arguments"], "name": text}
+            )
         else:
             events.append({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
-            events += [{"type": "response.output_text.delta", **at, "delta": word, "logprobs": []} for word in words(text)]
+            events += [
+                {"type": "response.output_text.delta", **at, "delta": word, "logprobs": []} for word in words(text)
+            ]
             events.append({"type": "response.output_text.done", **at, "text": text, "logprobs": []})
             events.append({"type": "response.content_part.done", **at, "part": part})
         events.append({"type": "response.output_item.done", "output_index": 0, "item": item})
         events.append({"type": "response.completed", "response": response(whole=True)})
-        self.stream([f"event: {one['type']}\ndata: {json.dumps({**one, 'sequence_number': index})}\n\n".encode() for index, one in enumerate(events)])
+        self.stream(
+            [
+                f"event: {one['type']}\ndata: {json.dumps({**one, 'sequence_number': index})}\n\n".encode()
+                for index, one in enumerate(events)
+            ]
+        )
 
     def messages(self, body: dict[str, Any], record: dict[str, Any]) -> None:
         text, arguments = decide(body)
-        usage = {"input_tokens": record["input"], "output_tokens": record["output"], "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+        usage = {
+            "input_tokens": record["input"],
+            "output_tokens": record["output"],
+            "cache_read_input_tokens": 0,
+            "cache_creation_input_tokens": 0,
+        }
         block: dict[str, Any] = {"type": "text", "text": text}
         if arguments is not None:
             block = {"type": "tool_use", "id": f"toolu_{record['input']}", "name": text, "input": arguments}
         reason = "tool_use" if arguments is not None else "end_turn"
-        message = {"id": f"msg_{record['input']}", "type": "message", "role": "assistant", "model": body.get("model") or record["model"], "content": [block], "stop_reason": reason, "stop_sequence": None, "usage": usage}
+        message = {
+            "id": f"msg_{record['input']}",
+            "type": "message",
+            "role": "assistant",
+            "model": body.get("model") or record["model"],
+            "content": [block],
+            "stop_reason": reason,
+            "stop_sequence": None,
+            "usage": usage,
+        }
         if not record["stream"]:
             self.reply(message)
             return
-        events: list[dict[str, Any]] = [{"type": "message_start", "message": {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}}]
+        events: list[dict[str, Any]] = [
+            {
+                "type": "message_start",
+                "message": {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}},
+            }
+        ]
         if arguments is not None:
             events.append({"type": "content_block_start", "index": 0, "content_block": {**block, "input": {}}})
-            events.append({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": json.dumps(arguments)}})
+            events.append(
+                {
+                    "type": "content_block_delta",
+                    "index": 0,
+                    "delta": {"type": "input_json_delta", "partial_json": json.dumps(arguments)},
+                }
+            )
         else:
             events.append({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
-            events += [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}} for word in words(text)]
+            events += [
+                {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}
+                for word in words(text)
+            ]
         events.append({"type": "content_block_stop", "index": 0})
-        events.append({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": {"output_tokens": record["output"]}})
+        events.append(
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": reason, "stop_sequence": None},
+                "usage": {"output_tokens": record["output"]},
+            }
+        )
         events.append({"type": "message_stop"})
         self.stream([f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events])
 
     def gemini(self, body: dict[str, Any], record: dict[str, Any]) -> None:
         text, arguments = decide(body)
-        usage = {"promptTokenCount": record["input"], "candidatesTokenCount": record["output"], "totalTokenCount": record["input"] + record["output"]}
+        usage = {
+            "promptTokenCount": record["input"],
+            "candidatesTokenCount": record["output"],
+            "totalTokenCount": record["input"] + record["output"],
+        }
 
         def chunk(part: dict[str, Any], last: bool) -> dict[str, Any]:
-            candidate = {"content": {"role": "model", "parts": [part]}, **({"finishReason": "STOP"} if last else {}), "index": 0}
-            return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": record["model"], "responseId": f"g{record['input']}"}
+            candidate = {
+                "content": {"role": "model", "parts": [part]},
+                **({"finishReason": "STOP"} if last else {}),
+                "index": 0,
+            }
+            return {
+                "candidates": [candidate],
+                "usageMetadata": usage,
+                "modelVersion": record["model"],
+                "responseId": f"g{record['input']}",
+            }
 
         if arguments is not None:
             chunks = [chunk({"functionCall": {"name": text, "args": arguments}}, last=True)]
@@ -353,20 +481,37 @@ class Handler(BaseHTTPRequestHandler):
 
     def converse(self, body: dict[str, Any], record: dict[str, Any]) -> None:
         text, arguments = decide(body)
-        usage = {"inputTokens": record["input"], "outputTokens": record["output"], "totalTokens": record["input"] + record["output"]}
+        usage = {
+            "inputTokens": record["input"],
+            "outputTokens": record["output"],
+            "totalTokens": record["input"] + record["output"],
+        }
         used = {"toolUseId": f"t{record['input']}", "name": text}
         reason = "tool_use" if arguments is not None else "end_turn"
         if not record["stream"]:
             block = {"toolUse": {**used, "input": arguments}} if arguments is not None else {"text": text}
-            self.reply({"output": {"message": {"role": "assistant", "content": [block]}}, "stopReason": reason, "usage": usage, "metrics": {"latencyMs": 5}})
+            self.reply(
+                {
+                    "output": {"message": {"role": "assistant", "content": [block]}},
+                    "stopReason": reason,
+                    "usage": usage,
+                    "metrics": {"latencyMs": 5},
+                }
+            )
             return
         events: list[tuple[str, dict[str, Any]]] = [("messageStart", {"role": "assistant"})]
         if arguments is not None:
             events.append(("contentBlockStart", {"start": {"toolUse": used}, "contentBlockIndex": 0}))
-            events.append(("contentBlockDelta", {"delta": {"toolUse": {"input": json.dumps(arguments)}}, "contentBlockIndex": 0}))
+            events.append(
+                ("contentBlockDelta", {"delta": {"toolUse": {"input": json.dumps(arguments)}}, "contentBlockIndex": 0})
+            )
         else:
             events += [("contentBlockDelta", {"delta": {"text": word}, "contentBlockIndex": 0}) for word in words(text)]
-        events += [("contentBlockStop", {"contentBlockIndex": 0}), ("messageStop", {"stopReason": reason}), ("metadata", {"usage": usage, "metrics": {"latencyMs": 5}})]
+        events += [
+            ("contentBlockStop", {"contentBlockIndex": 0}),
+            ("messageStop", {"stopReason": reason}),
+            ("metadata", {"usage": usage, "metrics": {"latencyMs": 5}}),
+        ]
         self.stream([frame(*event) for event in events], "application/vnd.amazon.eventstream")
 
 

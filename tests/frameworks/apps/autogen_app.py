@@ -1,7 +1,7 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from harness import OPENAI, Q, end, start, step
 
 start()
@@ -36,7 +36,11 @@ async def stream():
 
 async def team():
     pair = [AssistantAgent("a", gpt()), AssistantAgent("b", gpt())]
-    return (await RoundRobinGroupChat(pair, termination_condition=MaxMessageTermination(3)).run(task=Q)).messages[-1].content
+    return (
+        (await RoundRobinGroupChat(pair, termination_condition=MaxMessageTermination(3)).run(task=Q))
+        .messages[-1]
+        .content
+    )
 
 
 async def error():

@@ -15,7 +15,9 @@ MODEL = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 ASKED = [{"role": "user", "content": [{"text": Q}]}]
 SCHEMA = {"json": {"type": "object", "properties": {"city": {"type": "string"}}}}
 TOOLS = {"tools": [{"toolSpec": {"name": "get_weather", "description": "w", "inputSchema": SCHEMA}}]}
-BODY = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]})
+BODY = json.dumps(
+    {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+)
 step("converse", lambda: client.converse(modelId=MODEL, messages=ASKED)["output"]["message"]["content"][0]["text"])
 step("stream", lambda: len(list(client.converse_stream(modelId=MODEL, messages=ASKED)["stream"])))
 step("tools", lambda: client.converse(modelId=MODEL, messages=ASKED, toolConfig=TOOLS)["stopReason"])

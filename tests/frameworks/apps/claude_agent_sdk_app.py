@@ -14,7 +14,12 @@ async def get_weather(args):
 
 
 tools = create_sdk_mcp_server(name="w", version="1.0.0", tools=[get_weather])
-QUIET = {"DISABLE_TELEMETRY": "1", "DISABLE_ERROR_REPORTING": "1", "DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+QUIET = {
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+}
 OPTIONS = ClaudeAgentOptions(
     model="claude-sonnet-4-5", mcp_servers={"w": tools}, allowed_tools=["mcp__w__get_weather"], tools=[], max_turns=4,
     env={"ANTHROPIC_BASE_URL": ROOT, "ANTHROPIC_API_KEY": "sk-a", **QUIET}, setting_sources=[],
@@ -22,7 +27,9 @@ OPTIONS = ClaudeAgentOptions(
 
 
 async def agent():
-    return [str(getattr(message, "result", type(message).__name__)) async for message in query(prompt=Q, options=OPTIONS)]
+    return [
+        str(getattr(message, "result", type(message).__name__)) async for message in query(prompt=Q, options=OPTIONS)
+    ]
 
 
 step("agent", agent)

@@ -1,7 +1,7 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from harness import Q, end, start, step
 
 start()
@@ -16,7 +16,14 @@ def get_weather(city: str) -> str:
 
 
 def crew(model="openai/gpt-4.1-mini", stream=False):
-    agent = Agent(role="Forecaster", goal="Tell the weather", backstory="Old hand", llm=LLM(model=model, stream=stream), tools=[get_weather], max_iter=4)
+    agent = Agent(
+        role="Forecaster",
+        goal="Tell the weather",
+        backstory="Old hand",
+        llm=LLM(model=model, stream=stream),
+        tools=[get_weather],
+        max_iter=4,
+    )
     task = Task(description=Q, expected_output="One sentence", agent=agent)
     return str(Crew(agents=[agent], tasks=[task], verbose=False).kickoff())
 

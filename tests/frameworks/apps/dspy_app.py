@@ -30,7 +30,12 @@ step("predict", lambda: dspy.Predict("question -> answer")(question=Q).answer)
 step("cot", lambda: dspy.ChainOfThought("question -> answer")(question=Q).answer)
 step("react", lambda: dspy.ReAct("question -> answer", tools=[get_weather], max_iters=3)(question=Q).answer)
 step("responses", lambda: lm(model_type="responses")("hi"))
-step("embed", lambda: dspy.Embedder("openai/text-embedding-3-small", api_base=OPENAI, api_key="x", caching=False)(["a", "b"]).shape)
+step(
+    "embed",
+    lambda: (
+        dspy.Embedder("openai/text-embedding-3-small", api_base=OPENAI, api_key="x", caching=False)(["a", "b"]).shape
+    ),
+)
 step("stream", stream)
 step("claude", lambda: lm("anthropic/claude-sonnet-4-5", ROOT)("hi"))
 step("error", lambda: lm("openai/fail-400")("hi"))

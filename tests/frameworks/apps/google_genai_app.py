@@ -23,8 +23,18 @@ async def aio():
 
 
 step("chat", lambda: client.models.generate_content(model=FLASH, contents=Q).text)
-step("stream", lambda: "".join(chunk.text or "" for chunk in client.models.generate_content_stream(model=FLASH, contents=Q)))
-step("tools", lambda: client.models.generate_content(model=FLASH, contents=Q, config=types.GenerateContentConfig(tools=[get_weather])).text)
+step(
+    "stream",
+    lambda: "".join(chunk.text or "" for chunk in client.models.generate_content_stream(model=FLASH, contents=Q)),
+)
+step(
+    "tools",
+    lambda: (
+        client.models.generate_content(
+            model=FLASH, contents=Q, config=types.GenerateContentConfig(tools=[get_weather])
+        ).text
+    ),
+)
 step("embed", lambda: len(client.models.embed_content(model="gemini-embedding-001", contents=["a", "b"]).embeddings))
 step("async", aio)
 step("error", lambda: client.models.generate_content(model="fail-400", contents=Q).text)

@@ -68,7 +68,7 @@ def step(name, function) -> None:
     try:
         result = loop.run_until_complete(function()) if asyncio.iscoroutinefunction(function) else function()
         how = "ok"
-    except BaseException as error:  # noqa: BLE001 - also what frameworks raise to leave
+    except BaseException as error:
         how, result = "raised", f"{type(error).__module__}.{type(error).__qualname__}"
         if os.environ.get("TB"):
             traceback.print_exc()

@@ -1,7 +1,7 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from harness import OPENAI, Q, end, start, step
 
 start()
@@ -29,23 +29,37 @@ def chat(model="gpt-4.1-mini", **more):
 asked = [ChatMessage.from_user(Q)]
 place = {"model": "text-embedding-3-small", "api_base_url": OPENAI}
 store = InMemoryDocumentStore()
-store.write_documents(OpenAIDocumentEmbedder(progress_bar=False, **place).run([Document(content="Lisbon is sunny."), Document(content="Oslo is cold.")])["documents"])
+store.write_documents(
+    OpenAIDocumentEmbedder(progress_bar=False, **place).run(
+        [Document(content="Lisbon is sunny."), Document(content="Oslo is cold.")]
+    )["documents"]
+)
 
 
 def rag():
     pipeline = Pipeline()
     pipeline.add_component("embed", OpenAITextEmbedder(**place))
     pipeline.add_component("retrieve", InMemoryEmbeddingRetriever(store, top_k=1))
-    pipeline.add_component("prompt", ChatPromptBuilder(template=[ChatMessage.from_user("{{documents[0].content}} {{q}}")], required_variables="*"))
+    pipeline.add_component(
+        "prompt",
+        ChatPromptBuilder(template=[ChatMessage.from_user("{{documents[0].content}} {{q}}")], required_variables="*"),
+    )
     pipeline.add_component("llm", chat())
-    for one, other in (("embed.embedding", "retrieve.query_embedding"), ("retrieve.documents", "prompt.documents"), ("prompt.prompt", "llm.messages")):
+    for one, other in (
+        ("embed.embedding", "retrieve.query_embedding"),
+        ("retrieve.documents", "prompt.documents"),
+        ("prompt.prompt", "llm.messages"),
+    ):
         pipeline.connect(one, other)
     return pipeline.run({"embed": {"text": Q}, "prompt": {"q": Q}})["llm"]["replies"][0].text
 
 
 step("chat", lambda: chat().run(asked)["replies"][0].text)
 step("stream", lambda: chat(streaming_callback=lambda chunk: None).run(asked)["replies"][0].text)
-step("responses", lambda: OpenAIResponsesChatGenerator(model="gpt-4.1-mini", api_base_url=OPENAI).run(asked)["replies"][0].text)
+step(
+    "responses",
+    lambda: OpenAIResponsesChatGenerator(model="gpt-4.1-mini", api_base_url=OPENAI).run(asked)["replies"][0].text,
+)
 step("rag", rag)
 step("agent", lambda: Agent(chat_generator=chat(), tools=[get_weather]).run(messages=asked)["messages"][-1].text)
 step("error", lambda: chat("fail-400").run(asked))

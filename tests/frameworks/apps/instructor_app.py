@@ -1,7 +1,7 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from harness import Q, end, start, step
 
 start()
@@ -32,13 +32,26 @@ claude = instructor.from_anthropic(anthropic.Anthropic())
 
 
 async def aio():
-    return await instructor.from_openai(openai.AsyncOpenAI()).chat.completions.create(model="gpt-4.1-mini", response_model=Weather, messages=ASKED)
+    return await instructor.from_openai(openai.AsyncOpenAI()).chat.completions.create(
+        model="gpt-4.1-mini", response_model=Weather, messages=ASKED
+    )
 
 
 step("tools", lambda: client.chat.completions.create(model="gpt-4.1-mini", response_model=Weather, messages=ASKED))
-step("partial", lambda: list(client.chat.completions.create_partial(model="gpt-4.1-mini", response_model=Weather, messages=ASKED))[-1])
-step("claude", lambda: claude.messages.create(model="claude-sonnet-4-5", max_tokens=100, response_model=Weather, messages=ASKED))
+step(
+    "partial",
+    lambda: list(client.chat.completions.create_partial(model="gpt-4.1-mini", response_model=Weather, messages=ASKED))[
+        -1
+    ],
+)
+step(
+    "claude",
+    lambda: claude.messages.create(model="claude-sonnet-4-5", max_tokens=100, response_model=Weather, messages=ASKED),
+)
 step("async", aio)
-step("retries", lambda: client.chat.completions.create(model="gpt-4.1-mini", response_model=Never, messages=ASKED, max_retries=2))
+step(
+    "retries",
+    lambda: client.chat.completions.create(model="gpt-4.1-mini", response_model=Never, messages=ASKED, max_retries=2),
+)
 step("error", lambda: client.chat.completions.create(model="fail-400", response_model=Weather, messages=ASKED))
 end()

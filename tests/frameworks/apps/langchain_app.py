@@ -1,8 +1,8 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
-from harness import OPENAI, Q, end, start, step
+# ruff: noqa: E402
+from harness import Q, end, start, step
 
 start()
 from typing import TypedDict
@@ -46,7 +46,13 @@ def broken(city: str) -> str:
 
 gpt = ChatOpenAI(model="gpt-4.1-mini", max_retries=0)
 claude = ChatAnthropic(model="claude-sonnet-4-5", max_retries=0)
-agent = create_agent(model=gpt, tools=[get_weather], system_prompt="You know the weather.", checkpointer=InMemorySaver(), name="weather_agent")
+agent = create_agent(
+    model=gpt,
+    tools=[get_weather],
+    system_prompt="You know the weather.",
+    checkpointer=InMemorySaver(),
+    name="weather_agent",
+)
 
 
 def thread(name):

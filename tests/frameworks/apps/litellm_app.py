@@ -11,7 +11,11 @@ import litellm
 
 litellm.telemetry = False
 ASKED = [{"role": "user", "content": Q}]
-TOOL = {"name": "get_weather", "description": "w", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+TOOL = {
+    "name": "get_weather",
+    "description": "w",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
 PLACE = {"api_base": OPENAI, "api_key": "x"}
 GPT, CLAUDE = "openai/gpt-4.1-mini", "anthropic/claude-sonnet-4-5"
 
@@ -36,14 +40,26 @@ def tools():
 
 step("chat", lambda: litellm.completion(GPT, ASKED, **PLACE).choices[0].message.content)
 step("stream", lambda: text(litellm.completion(GPT, ASKED, stream=True, **PLACE)))
-step("stream_usage", lambda: len(list(litellm.completion(GPT, ASKED, stream=True, stream_options={"include_usage": True}, **PLACE))))
+step(
+    "stream_usage",
+    lambda: len(list(litellm.completion(GPT, ASKED, stream=True, stream_options={"include_usage": True}, **PLACE))),
+)
 step("achat", achat)
 step("astream", astream)
 step("tools", tools)
 step("responses", lambda: litellm.responses(model=GPT, input="hi", **PLACE).output[0].content[0].text)
 step("embed", lambda: len(litellm.embedding("openai/text-embedding-3-small", ["a", "b"], **PLACE).data))
 step("claude", lambda: litellm.completion(CLAUDE, ASKED, api_base=ROOT, api_key="x").choices[0].message.content)
-step("gemini", lambda: litellm.completion("gemini/gemini-2.5-flash", ASKED, api_base=f"{ROOT}/v1beta/models/gemini-2.5-flash", api_key="x").choices[0].message.content)
+step(
+    "gemini",
+    lambda: (
+        litellm.completion(
+            "gemini/gemini-2.5-flash", ASKED, api_base=f"{ROOT}/v1beta/models/gemini-2.5-flash", api_key="x"
+        )
+        .choices[0]
+        .message.content
+    ),
+)
 step("error", lambda: litellm.completion("openai/fail-400", ASKED, **PLACE))
 step("wait", lambda: asyncio.run(asyncio.sleep(0.5)))
 end()

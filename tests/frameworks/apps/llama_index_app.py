@@ -1,7 +1,7 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from harness import Q, end, start, step
 
 start()

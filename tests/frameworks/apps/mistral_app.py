@@ -11,5 +11,12 @@ client = Mistral(api_key="m", server_url=ROOT)
 ASKED = [{"role": "user", "content": Q}]
 SMALL = "mistral-small-latest"
 step("chat", lambda: client.chat.complete(model=SMALL, messages=ASKED).choices[0].message.content)
-step("stream", lambda: "".join(str(one.data.choices[0].delta.content) for one in client.chat.stream(model=SMALL, messages=ASKED) if one.data.choices))
+step(
+    "stream",
+    lambda: "".join(
+        str(one.data.choices[0].delta.content)
+        for one in client.chat.stream(model=SMALL, messages=ASKED)
+        if one.data.choices
+    ),
+)
 end()

@@ -1,7 +1,7 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from harness import Q, end, start, step
 
 start()
@@ -22,12 +22,27 @@ def search(city: str) -> str:
     "A tool that calls models itself, as retrieval does."
     client = OpenAI()
     client.embeddings.create(model="text-embedding-3-small", input="in the tool")
-    return client.chat.completions.create(model="gpt-4.1-nano", messages=[{"role": "user", "content": "in the tool"}]).choices[0].message.content
+    return (
+        client.chat.completions.create(model="gpt-4.1-nano", messages=[{"role": "user", "content": "in the tool"}])
+        .choices[0]
+        .message.content
+    )
 
 
-weather = Agent(name="Weather", instructions="You know the weather.", tools=[get_weather], model="gpt-4.1-mini", handoff_description="weather")
+weather = Agent(
+    name="Weather",
+    instructions="You know the weather.",
+    tools=[get_weather],
+    model="gpt-4.1-mini",
+    handoff_description="weather",
+)
 triage = Agent(name="Triage", instructions="Hand over.", handoffs=[weather], model="gpt-4.1-mini")
-chatty = Agent(name="Chatty", instructions="x", tools=[get_weather], model=OpenAIChatCompletionsModel("gpt-4.1-mini", AsyncOpenAI()))
+chatty = Agent(
+    name="Chatty",
+    instructions="x",
+    tools=[get_weather],
+    model=OpenAIChatCompletionsModel("gpt-4.1-mini", AsyncOpenAI()),
+)
 
 
 def session():
@@ -49,7 +64,10 @@ def stream():
 step("agent", lambda: Runner.run_sync(weather, Q).final_output)
 step("handoff", lambda: Runner.run_sync(triage, Q).final_output)
 step("chat_model", lambda: Runner.run_sync(chatty, Q).final_output)
-step("tool_that_calls", lambda: Runner.run_sync(Agent(name="Search", tools=[search], model="gpt-4.1-mini"), Q).final_output)
+step(
+    "tool_that_calls",
+    lambda: Runner.run_sync(Agent(name="Search", tools=[search], model="gpt-4.1-mini"), Q).final_output,
+)
 step("session", session)
 step("error", lambda: Runner.run_sync(Agent(name="E", model="fail-400"), Q).final_output)
 step("stream", stream)

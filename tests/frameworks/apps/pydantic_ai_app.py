@@ -1,7 +1,7 @@
 """A real app of one framework, run by the matrix."""
 
 # mypy: ignore-errors
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from harness import Q, end, start, step
 
 start()
@@ -20,7 +20,11 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-chat, responses, claude = OpenAIChatModel("gpt-4.1-mini"), OpenAIResponsesModel("gpt-4.1-mini"), AnthropicModel("claude-sonnet-4-5")
+chat, responses, claude = (
+    OpenAIChatModel("gpt-4.1-mini"),
+    OpenAIResponsesModel("gpt-4.1-mini"),
+    AnthropicModel("claude-sonnet-4-5"),
+)
 
 
 async def stream(model=chat):
@@ -37,7 +41,9 @@ async def embed():
 
 
 step("chat", lambda: Agent(chat, instructions="Be brief.").run_sync(Q).output)
-step("agent", lambda: Agent(chat, tools=[get_weather], name="weather_agent").run_sync(Q, conversation_id="conv-3").output)
+step(
+    "agent", lambda: Agent(chat, tools=[get_weather], name="weather_agent").run_sync(Q, conversation_id="conv-3").output
+)
 step("agent_responses", lambda: Agent(responses, tools=[get_weather], name="weather_agent").run_sync(Q).output)
 step("agent_claude", lambda: Agent(claude, tools=[get_weather], name="weather_agent").run_sync(Q).output)
 step("structured", lambda: Agent(chat, output_type=City).run_sync(Q).output)

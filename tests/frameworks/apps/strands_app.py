@@ -22,7 +22,15 @@ def gpt(model="gpt-4.1-mini"):
 
 claude = AnthropicModel(client_args={"base_url": ROOT, "api_key": "x"}, model_id="claude-sonnet-4-5", max_tokens=99)
 WHO = {"session.id": "sess-1", "user.id": "u-1"}
-step("agent", lambda: str(Agent(model=gpt(), tools=[get_weather], name="weather_agent", callback_handler=None, trace_attributes=WHO)(Q)))
-step("agent_claude", lambda: str(Agent(model=claude, tools=[get_weather], name="weather_agent", callback_handler=None)(Q)))
+step(
+    "agent",
+    lambda: str(
+        Agent(model=gpt(), tools=[get_weather], name="weather_agent", callback_handler=None, trace_attributes=WHO)(Q)
+    ),
+)
+step(
+    "agent_claude",
+    lambda: str(Agent(model=claude, tools=[get_weather], name="weather_agent", callback_handler=None)(Q)),
+)
 step("error", lambda: str(Agent(model=gpt("fail-400"), callback_handler=None)(Q)))
 end()
