@@ -330,7 +330,7 @@ def test_instrument_twice_is_one_span_and_no_app_is_an_error(traced: Traced) -> 
 
     app = FastAPI()
     assert web.instrument(web.instrument(app)) is app
-    assert [one.cls for one in app.user_middleware].count(web.ASGIMiddleware) == 1
+    assert [getattr(one.cls, "__name__", "") for one in app.user_middleware] == ["ASGIMiddleware"]
     with pytest.raises(UsageError, match="is no web application"):
         web.instrument(17)
 
