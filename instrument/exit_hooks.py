@@ -1,7 +1,8 @@
 """Sends what waits when a process ends, also where Python's own exit hooks do not run.
 
-A child of multiprocessing (or of billiard, Celery's own) leaves by `os._exit`: it runs the finalizers of its library
-and nothing else, and a pool that is left ends its workers with SIGTERM.
+A child of multiprocessing leaves by `os._exit`: it runs the finalizers of its library and nothing else, and a pool
+that is left ends its workers with SIGTERM. A worker of billiard, on which Celery runs, does not even run those.
+uvicorn ends its process with the signal that stopped it.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from .safe_call import safe_call
 
+# How long a server that has stopped serving waits for what it sends.
+_FLUSH_SECONDS = 2.0
 # Modules with finalizers of their own, which a child runs before it leaves.
 _LIBRARIES = ("multiprocessing.util", "billiard.util")
 # After the finalizers of the app, and after the children of the child were waited for.
 _LAST = -1000
 
 _closers: list[Callable[[], Any]] = []
+_flushers: list[Callable[[float], Any]] = []
 _hooked: set[str] = set()
 _watching = False
 
@@ -33,24 +38,31 @@ class _Child:
 _child = _Child()
 
 
-def close_at_exit(close: Callable[[], Any]) -> None:
-    """Calls this when the process ends, and in every forked child of it when that ends; it must be quick."""
+def close_at_exit(close: Callable[[], Any], flush: Callable[[float], Any]) -> None:
+    """Calls `close` when the process ends, and in every forked child of it when that ends; it must be quick.
+
+    `flush` is called with the seconds that it may take where the process may also go on.
+    """
     global _watching
     _closers.append(close)
+    _flushers.append(flush)
     atexit.register(close)
     if not _watching and hasattr(os, "register_at_fork"):
         _watching = True
         # Just before a fork: whoever forks with such a library has imported it by then.
         os.register_at_fork(before=lambda: safe_call(hook_libraries))
     safe_call(hook_libraries)
+    safe_call(hook_uvicorn)
     safe_call(close_on_sigterm_in_child)
 
 
-def forget(close: Callable[[], Any]) -> None:
+def forget(close: Callable[[], Any], flush: Callable[[float], Any]) -> None:
     """Takes it back."""
     atexit.unregister(close)
-    while close in _closers:
+    if close in _closers:
         _closers.remove(close)
+    if flush in _flushers:
+        _flushers.remove(flush)
 
 
 def close_all() -> None:
@@ -59,13 +71,58 @@ def close_all() -> None:
         safe_call(close)
 
 
+def flush_all() -> None:
+    """Sends what waits, in a process that may go on."""
+    for flush in _flushers:
+        safe_call(flush, _FLUSH_SECONDS)
+
+
 def hook_libraries() -> None:
     """Has the children of every such library that is imported call us before they leave."""
+    pool = sys.modules.get("billiard.pool")
+    if pool is not None and "billiard.pool" not in _hooked:
+        _hooked.add("billiard.pool")
+        pool.Worker._do_exit = closing_first(pool.Worker._do_exit)  # noqa: SLF001 - the one way that all its workers leave
     for name in _LIBRARIES:
         library = sys.modules.get(name)
         if library is not None and name not in _hooked:
             _hooked.add(name)
             library.register_after_fork(_child, in_child_of(library))
+
+
+def closing_first(leave: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps how a worker leaves its process."""
+
+    @wraps(leave)
+    def close_and_leave(*args: Any, **kwargs: Any) -> Any:
+        close_all()
+        return leave(*args, **kwargs)
+
+    return close_and_leave
+
+
+def hook_uvicorn() -> None:
+    """Has a uvicorn server flush when it has shut down, whenever it is imported."""
+    if "uvicorn.server" in _hooked:
+        return
+    _hooked.add("uvicorn.server")
+    import wrapt
+
+    wrapt.register_post_import_hook(lambda module: safe_call(flush_after_shutdown, module.Server), "uvicorn.server")
+
+
+def flush_after_shutdown(server: Any) -> None:
+    """Wraps the server's `shutdown`: a signal that stopped it is raised again right after, and ends the process."""
+    original = server.shutdown
+
+    @wraps(original)
+    async def shutdown(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            flush_all()
+
+    server.shutdown = shutdown
 
 
 def in_child_of(library: Any) -> Callable[[Any], None]:

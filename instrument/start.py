@@ -89,7 +89,7 @@ class Handle:
         if _handle is self:
             uninstall()
         _in_time(self._close, timeout_s)
-        forget(self._close)
+        forget(self._close, self.flush)
 
     def events(self) -> Events:
         """Where scores go; made at the first one, because few processes send any."""
@@ -187,7 +187,7 @@ def init(
         if threads:
             patch_threading()
         # At exit no thread can be started any more, so this closes directly; the processor keeps to its own limit.
-        close_at_exit(_handle._close)  # noqa: SLF001 - same module
+        close_at_exit(_handle._close, _handle.flush)  # noqa: SLF001 - same module
         return _handle
 
 
