@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
 from ..errors import StoreError, UsageError
+from ..evaluators.drift.units import format_value
 from ..queries import catalog
 from ..queries.alert_rules import silence
 from ..queries.conditions import matching
@@ -18,7 +20,7 @@ from . import guard
 from .filters import stamp
 from .labels import redirect
 from .page_context import PageContext, Rows, handle_errors, page, page_context
-from .template_filters import aware
+from .template_filters import aware, iso
 
 SHOWN_ROWS = 50
 SHOWN = timedelta(days=14)
@@ -36,7 +38,13 @@ async def _show(context: PageContext) -> dict[str, Any]:
     )
     for one in rules:
         one["firing_intervals"] = firing_intervals([row for row in times if row["rule_id"] == one["rule_id"]], now)
-    chosen = next((row for row in rules if row["rule_id"] == rule), None)
+    rule_of = {one["rule_id"]: one for one in rules}
+    for one in rules:
+        one["watched"] = watched(context, one)
+    for one in fired:
+        given = parameters_of(rule_of.get(one["rule_id"], {}))
+        one |= {**shown_number(one, given), "traces": traces_of(context, one, given)}
+    chosen = rule_of.get(rule)
     return {
         "rules": rules,
         "tested": await _tested(context, chosen) if chosen and context.params.get("test") else None,
@@ -56,6 +64,58 @@ def firing_intervals(times: Rows, now: datetime) -> list[dict[str, Any]]:
         width = max(0.8, min(100 - x, 100 * (ended - max(began, now - SHOWN)) / SHOWN))
         found.append({**row, "x": round(min(x, 99.2), 2), "width": round(width, 2)})
     return found
+
+
+LABELS = {"request_model": "model", "response_model": "response_model", "error_type": "error", "prompt_version": "", "service": "", "environment": ""}  # fmt: skip
+"""Labels of alerts as keys of filters; an empty one is a filter of every page, or needs more than the label says."""
+
+
+def traces_of(context: PageContext, alert: dict[str, Any], given: dict[str, Any]) -> str:
+    """The address of the traces that an alert is about: its window, metric, service and labels, not its time alone."""
+    labels = alert["labels"]
+    metric = labels.get("metric") or str(given.get("metric") or "")
+    params: dict[str, Any] = {"since": "", "from": iso(alert["window_from"]), "to": iso(alert["window_to"])}
+    if metric == "error_rate" or given.get("query") == "usage_trend":
+        params["status"] = "ERROR"
+    elif metric in {"latency", "ttft"}:
+        params["sort"] = "duration"
+    elif metric in {"cost", "input_tokens", "output_tokens"}:
+        params["sort"] = "cost"
+    elif metric:
+        params["failed"] = metric
+    for name in ("service", "environment"):
+        if value := labels.get(name) or given.get(name):
+            params[name] = str(value)
+    where = [f"{LABELS.get(key, key) or key}={value}" for key, value in labels.items() if key not in {"metric", "service", "environment", "evaluator_version"} and value]  # fmt: skip
+    return context.filters.url(
+        "/traces", **params, where=[text.replace("prompt_version=", "version=") for text in where]
+    )
+
+
+def shown_number(alert: dict[str, Any], given: dict[str, Any]) -> dict[str, str]:
+    """An alert's number and what it is compared with, in the unit that people think in."""
+    of, metric = str(given.get("of") or "evaluations"), alert["labels"].get("metric") or str(given.get("metric") or "")
+    told = {}
+    for name, column in (("number", "value"), ("number_before", "baseline")):
+        value = alert[column]
+        told[name] = "" if value is None or not math.isfinite(value) else format_value(of, metric, value)
+    return told
+
+
+def watched(context: PageContext, rule: dict[str, Any]) -> str:
+    """The address of what a rule asks, with the rule's own parameters."""
+    given = parameters_of(rule)
+    values = {f"p_{name}": str(value) for name, value in given.items()}
+    return context.filters.url("/sql", named=rule["query"], run="1", **{"p_project": rule["project"], **values})
+
+
+def parameters_of(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule's parameters; none when they cannot be read."""
+    try:
+        value = json.loads(rule.get("parameters") or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 async def _tested(context: PageContext, rule: dict[str, Any]) -> dict[str, Any]:

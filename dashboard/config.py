@@ -20,6 +20,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows of a list before "older" is offered."""
     live_listeners: Annotated[int, msgspec.Meta(ge=0)] = 20
     """Open live lists at one time; each asks the store once a second."""
+    replay: str = ""
+    """`module:callable` that the replay page asks with an edited system prompt; empty switches the page off."""
     trusted_proxies: list[str] = []
     """Addresses or networks of proxies whose X-Forwarded-For, -Host and -Proto headers are believed."""
 

@@ -11,39 +11,50 @@ from aiohttp import web
 
 from ..evaluators.drift.report import DIMENSIONS, LEAST, DriftReport, find_drift
 from ..queries import catalog
-from .page_context import ExecutedQuery, PageContext, Rows, page
+from . import guard
+from .page_context import ExecutedQuery, PageContext, Rows, handle_errors, page, page_context, render
+from .result_cache import ResultCache
 
 BEHIND = ("score_volume", "e_detector", "segments", "changes")
 """The named queries behind the report, shown under "as SQL"."""
 
 
 async def _show(context: PageContext) -> dict[str, Any]:
-    filters = context.filters
-    # To the minute: whoever reloads or asks for the .json sees the same report, without another run.
-    until = min(filters.end, datetime.now(UTC)).replace(second=0, microsecond=0)
-    since = max(until - filters.start, timedelta(minutes=1))
-    by = context.params.get("by", "")
-    project = filters.project or "default"
-    metric = context.params.get("metric", "")
-    by = by if by in DIMENSIONS else ""
-    minutes = round(since / timedelta(minutes=1))
-    report, windows = await _report(
-        context, _ReportKey(project, filters.service, filters.environment, metric, by, minutes, until)
-    )
+    key = _key(context)
+    if not (context.is_json or context.params.get("wait") or context.request.app[REPORTS].known(key)):
+        return {"later": True, "by": key.by, "dimensions": DIMENSIONS}
+    return await _found(context, key)
+
+
+async def _found(context: PageContext, key: _ReportKey) -> dict[str, Any]:
+    report, windows = await _report(context, key)
     period = {
-        "project": project,
-        "service": filters.service,
-        "environment": filters.environment,
+        "project": key.project,
+        "service": key.service,
+        "environment": key.environment,
         "since_s": int((report.until - report.since).total_seconds()),
         "until": report.until.isoformat(),
     }
-    context.executed += [ExecutedQuery(name, catalog.get(name).sql, period) for name in BEHIND]
+    for name in BEHIND:
+        query = catalog.get(name)
+        bound = query.bound(
+            {name: value for name, value in period.items() if name in {p.name for p in query.parameters}}
+        )
+        context.executed.append(ExecutedQuery(query.name, query.statement(bound), bound))
     return {
         "report": msgspec.to_builtins(report, builtin_types=(datetime,)),
         "windows": windows,
-        "by": by,
+        "by": key.by,
         "dimensions": DIMENSIONS,
+        "later": False,
     }
+
+
+async def _later(request: web.Request) -> web.StreamResponse:
+    """The report alone, asked for by the page once it stands."""
+    context = page_context(request, since="7d")
+    data = await _found(context, _key(context))
+    return render(context, "drift_report.html", title="Drift", **data)
 
 
 class _ReportKey(NamedTuple):
@@ -58,21 +69,36 @@ class _ReportKey(NamedTuple):
     until: datetime
 
 
-_Kept = dict[_ReportKey, tuple[DriftReport, dict[str, Rows]]]
-REPORTS: web.AppKey[_Kept] = web.AppKey("dashboard_drift")
-MAX_REPORTS = 30
+REPORTS: web.AppKey[ResultCache[tuple[DriftReport, dict[str, Rows]]]] = web.AppKey("dashboard_drift")
+INPUTS: web.AppKey[ResultCache[dict[str, Any]]] = web.AppKey("dashboard_inputs")
+STEP = timedelta(minutes=5)
+"""Reports end at whole steps, so that who asks again within one sees the same report, without another run."""
 ALPHA = 0.05
+
+
+def _until(context: PageContext) -> datetime:
+    end = min(context.filters.end, datetime.now(UTC))
+    return end - timedelta(seconds=end.timestamp() % STEP.total_seconds())
+
+
+def _key(context: PageContext) -> _ReportKey:
+    filters, until = context.filters, _until(context)
+    since = max(until - filters.start, timedelta(minutes=1))
+    by = context.params.get("by", "")
+    return _ReportKey(
+        filters.project or "default",
+        filters.service,
+        filters.environment,
+        context.params.get("metric", ""),
+        by if by in DIMENSIONS else "",
+        round(since / STEP) * 5,
+        until,
+    )
 
 
 async def _report(context: PageContext, key: _ReportKey) -> tuple[DriftReport, dict[str, Rows]]:
     """The report and the detector's windows; the newest reports are kept, since each reads the whole period twice."""
-    kept = context.request.app[REPORTS]
-    if key not in kept:
-        found = await asyncio.to_thread(_compute, context, key)
-        while len(kept) >= MAX_REPORTS:
-            kept.pop(next(iter(kept)))
-        kept[key] = found
-    return kept[key]
+    return await context.request.app[REPORTS].get(key, lambda: asyncio.to_thread(_compute, context, key))
 
 
 def _compute(context: PageContext, key: _ReportKey) -> tuple[DriftReport, dict[str, Rows]]:
@@ -108,8 +134,12 @@ def _windows(context: PageContext, report: DriftReport, period: dict[str, Any]) 
 
 async def _inputs(context: PageContext) -> dict[str, Any]:
     """Whether what users ask moved: lengths and tokens, languages and models, words. Read apart: it takes a while."""
-    filters = context.filters
-    until = min(filters.end, datetime.now(UTC)).replace(second=0, microsecond=0)
+    key = (*_key(context)[:3], *_key(context)[5:])
+    return dict(await context.request.app[INPUTS].get(key, lambda: _compare_inputs(context)))
+
+
+async def _compare_inputs(context: PageContext) -> dict[str, Any]:
+    filters, until = context.filters, _until(context)
     period = {
         "project": filters.project or "default",
         "since_s": max(60, int((until - filters.start).total_seconds())),
@@ -144,4 +174,8 @@ def twins(bins: Rows) -> dict[str, dict[str, Any]]:
 
 drift = page("/drift", "drift.html", "Drift", since="7d")(_show)
 inputs = page("/drift/inputs", "drift_inputs.html", "What users ask", since="7d")(_inputs)
-routes = [*drift.routes(), *inputs.routes()]
+routes = [
+    *drift.routes(),
+    web.get("/drift/report", guard.protect(handle_errors(_later))),
+    *inputs.routes(),
+]

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
-from time import monotonic
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +15,7 @@ from ..queries.span_conditions import Condition, trace_filter
 from .difference import compared, implied_by
 from .filters import stamp
 from .page_context import PageContext, Rows
+from .result_cache import ResultCache
 from .template_filters import aware, money, number, share
 
 BACK = timedelta(days=16)
@@ -29,8 +29,7 @@ NEW_ERRORS, RECENT = 3, timedelta(hours=6)
 BURST, MIN_BURST = 8.0, 5
 """An hour with this many times the usual failures of a kind, and at least five more, is a burst."""
 MAX_CAUSES = 4
-KEPT_SECONDS = 60.0
-FINDINGS: web.AppKey[dict[tuple[str, ...], tuple[float, list[Finding]]]] = web.AppKey("dashboard_findings")
+FINDINGS: web.AppKey[ResultCache[list[Finding]]] = web.AppKey("dashboard_findings")
 IDENTIFIERS = {"user", "session", "trace", "host.name", "host.id", "process.pid"}
 """Keys that name who was hit, not why: they are no cause while something else differs as well."""
 
@@ -82,13 +81,7 @@ async def findings_of(context: PageContext) -> list[Finding]:
         filters.service,
         end.strftime("%F %H:%M") if filters.since == "" else "",
     )
-    kept = context.request.app[FINDINGS]
-    found = kept.get(key)
-    if found is None or found[0] < monotonic() - KEPT_SECONDS:
-        while len(kept) > 30:
-            kept.pop(next(iter(kept)))
-        kept[key] = found = (monotonic(), await _look_for(context, end))
-    return found[1]
+    return await context.request.app[FINDINGS].get(key, lambda: _look_for(context, end))
 
 
 async def _look_for(context: PageContext, end: datetime) -> list[Finding]:

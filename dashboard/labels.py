@@ -11,6 +11,7 @@ from aiohttp import web
 from ..errors import UsageError
 from ..evaluators.datasets import Example
 from ..evaluators.evaluation_rows import evaluation_row
+from ..evaluators.evaluator import Unit
 from ..evaluators.runner import EvaluationResult
 from ..queries.messages import input_of, output_text
 from . import guard
@@ -35,10 +36,12 @@ async def label_span(
     author: str,
     note: str = "",
     weight: float = 1.0,
+    unit: Unit | None = None,
 ) -> None:
     """Writes one person's judgement of a span; the same person judging it again replaces it.
 
-    `weight` is 1 / the probability with which the span was drawn for judging. Raises UsageError for an unknown label
+    `weight` is 1 / the probability with which the span was drawn for judging; `unit` says that the whole trace or
+    conversation is judged, of which `span` is the root or the last turn. Raises UsageError for an unknown label
     or a missing author: an anonymous label cannot be held against another's.
     """
     if label not in LABELS:
@@ -55,8 +58,16 @@ async def label_span(
         author=author.strip(),
         span=span,
         evaluation_weight=weight,
+        unit=unit,
     )
     await context.insert("evaluations", [row])
+
+
+async def withdraw_label(context: PageContext, span: dict[str, Any], *, name: str, author: str) -> None:
+    """Takes one person's label of a span back; the row stays deleted until it is labelled again."""
+    outcome = EvaluationResult(name, VERSION)
+    row = evaluation_row(outcome, project=span["project"], source="human", author=author.strip(), span=span)
+    await context.insert("evaluations", [{**row, "is_deleted": 1}])
 
 
 async def _annotate(request: web.Request) -> web.StreamResponse:

@@ -13,6 +13,9 @@ from typing import Any
 MAX_CHARACTERS = 24_000
 """Characters of one text that a page shows; the `.json` twin has all of it."""
 _IMAGE = re.compile(r"image/(png|jpeg|gif|webp)")
+_SOUND = re.compile(r"audio/(wav|x-wav|mpeg|mp3|ogg|webm|flac|aac|mp4)")
+MAX_MEDIA = 2_000_000
+"""Characters of base64 that a page plays or draws; more is named with its size."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 _TEXT_KEYS = ("content", "text", "value", "response", "result", "refusal")
 
@@ -92,10 +95,8 @@ def _part(part: Any) -> Part:
             "id": str(part.get("id") or part.get("tool_use_id") or ""),
             "text": _short(_as_text(body)),
         }
-    if kind in {"blob", "image"} and _IMAGE.fullmatch(str(part.get("mime_type", ""))):
-        data = str(part.get("content", part.get("data", "")))
-        if _BASE64.fullmatch(data):
-            return {"type": "image", "source": f"data:{part['mime_type']};base64,{data}"}
+    if kind in {"blob", "image", "audio", "video", "document", "input_audio"}:
+        return _media(part)
     if kind in {"uri", "image_url", "file"}:
         return {
             "type": "link",
@@ -105,6 +106,22 @@ def _part(part: Any) -> Part:
         return {"type": "reasoning", "text": _short(_as_text(part.get("content") or part.get("thinking") or ""))}
     body = next((part[key] for key in _TEXT_KEYS if part.get(key)), None)
     return _text(_as_text(part if body is None else body))
+
+
+def _media(part: Mapping[str, Any]) -> Part:
+    """Bytes in a message: a picture, a sound, or what they are and how many; never their base64 text."""
+    inner = next((part[key] for key in ("source", "input_audio", "blob") if isinstance(part.get(key), dict)), part)
+    mime = str(inner.get("mime_type") or inner.get("media_type") or part.get("mime_type") or "")
+    if not mime and inner.get("format"):
+        mime = f"audio/{inner['format']}"
+    data = str(next((inner[key] for key in ("content", "data") if inner.get(key)), ""))
+    if not data:
+        return {"type": "link", "text": _short(_as_text(part.get("uri") or part.get("url") or mime or "no content"))}
+    whole = bool(_BASE64.fullmatch(data)) and len(data) <= MAX_MEDIA
+    for pattern, kind in ((_IMAGE, "image"), (_SOUND, "audio")):
+        if whole and pattern.fullmatch(mime):
+            return {"type": kind, "source": f"data:{mime};base64,{data}", "text": ""}
+    return {"type": "media", "text": f"{mime or 'bytes'}, {len(data.rstrip('=')) * 3 // 4:,} B"}
 
 
 def _call(call_id: Any, name: Any, arguments: Any) -> Part:

@@ -59,6 +59,11 @@ class PageContext:
         return dict(self.request.query)
 
     @property
+    def is_json(self) -> bool:
+        """Whether the `.json` twin is asked for, which waits for everything."""
+        return self.request.path.endswith(".json")
+
+    @property
     def author(self) -> str:
         """The name under which this browser last labelled something."""
         return unquote(self.request.cookies.get("author", ""))[:80]
@@ -167,6 +172,7 @@ def render(context: PageContext, template: str, *, status: int = 200, **data: An
             signed_in=guard.signed_in(request),
             now=datetime.now(UTC),
             tz=context.filters.zone,
+            replay=bool(context.config.replay),
             without_range=_address(request, {}),
             outside_range=_outside_range(request),
             **{"scopes": {}, "json_url": "", **data},

@@ -16,9 +16,12 @@ from ..evaluators.runner import EvaluationResult
 from ..queries.examples import add_examples
 from ..queries.failures.selection import find_failures
 from ..queries.messages import question_of
+from ..queries.span_conditions import trace_filter
 from . import guard
 from .labels import NAME, VERSION, redirect, remember_author
-from .page_context import PageContext, handle_errors, page, page_context
+from .page_context import PageContext, Rows, handle_errors, page, page_context, render
+from .result_cache import ResultCache
+from .trace_filters import chips, conditions, kept, removed
 
 ROOT_CAUSES = (
     "the answer invents facts",
@@ -33,27 +36,69 @@ ROOT_CAUSES = (
 DATASET = "regressions"
 
 
-async def _cases(context: PageContext) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The clusters of failures in the range, largest first, and what was decided on which trace."""
-    since = datetime.now(UTC) - context.filters.start
-    project = context.filters.project or "default"
-    found, decided = await asyncio.gather(
-        asyncio.to_thread(
-            find_failures,
-            context.host.store,
-            since=since,
-            until=context.filters.end,
-            project=project,
-            service=context.filters.service,
-            environment=context.filters.environment,
+FOUND: web.AppKey[ResultCache[list[dict[str, Any]]]] = web.AppKey("dashboard_review")
+MAX_JUDGEMENTS = 3000
+"""The newest failed judgements that are clustered for the page; `evalspan export failures` takes more."""
+
+
+def _key(context: PageContext) -> tuple[str, ...]:
+    filters = context.filters
+    since = filters.since or f"{filters.start:%F %H:%M} {filters.end:%F %H:%M}"
+    return (since, filters.project, filters.service, filters.environment)
+
+
+async def _clusters(context: PageContext) -> list[dict[str, Any]]:
+    """The clusters of failures in the range, largest first; clustered once for all who look at it."""
+    filters = context.filters
+    return await context.request.app[FOUND].get(
+        _key(context),
+        lambda: asyncio.to_thread(
+            lambda: (
+                find_failures(
+                    context.host.store,
+                    since=datetime.now(UTC) - filters.start,
+                    until=filters.end,
+                    project=filters.project or "default",
+                    service=filters.service,
+                    environment=filters.environment,
+                    limit=MAX_JUDGEMENTS,
+                ).cases
+            )
         ),
-        context.query("pages/reviewed"),
     )
-    decisions = {row["trace_id"]: row for row in decided}
-    return found.cases, decisions
+
+
+async def _cases(context: PageContext) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The clusters that the address asks for, and what was decided on which trace."""
+    asked = conditions(context)
+    found, decided, listed = await asyncio.gather(
+        _clusters(context),
+        context.query("pages/reviewed"),
+        context.query("pages/listed_ids", trace_filter(asked)) if asked else _nothing(),
+    )
+    if asked:
+        ids = {row["trace_id"] for row in listed}
+        found = [case for case in found if not ids.isdisjoint(case["metadata"]["trace_ids"])]
+    return found, {row["trace_id"]: row for row in decided}
+
+
+async def _nothing() -> Rows:
+    return []
 
 
 async def _show(context: PageContext) -> dict[str, Any]:
+    if not (context.is_json or context.params.get("wait") or context.request.app[FOUND].known(_key(context))):
+        return {"later": True, "kind": context.params.get("kind", ""), "kept": kept(context)}
+    return await _found(context)
+
+
+async def _later(request: web.Request) -> web.StreamResponse:
+    """The case alone, asked for by the page once it stands."""
+    context = page_context(request, since="7d")
+    return render(context, "review_case.html", title="Review", **await _found(context))
+
+
+async def _found(context: PageContext) -> dict[str, Any]:
     cases, decisions = await _cases(context)
     kinds = sorted({_kind(case) for case in cases})
     kind = context.params.get("kind", "")
@@ -61,11 +106,16 @@ async def _show(context: PageContext) -> dict[str, Any]:
     open_ = [case for case in wanted if case["metadata"]["source_trace_id"] not in decisions]
     chosen = next((case for case in open_ if case["id"] == context.params.get("case")), open_[0] if open_ else None)
     return {
+        "later": False,
+        "kept": kept(context),
+        "chips": [{"text": chip.text, "without": removed(context, chip)} for chip in chips(context)],
         "kinds": [(name, sum(_kind(case) == name for case in cases)) for name in kinds],
         "kind": kind,
         "done": len(wanted) - len(open_),
         "total": len(wanted),
-        "queue": [{"id": case["id"], "question": question_of(case["input"]), **_counts(case)} for case in open_[:40]],
+        "queue": [
+            {"id": case["id"], "question": question_of(case["input"])[:300], **_counts(case)} for case in open_[:40]
+        ],
         "case": chosen and {**chosen, "question": question_of(chosen["input"])},
         "root_causes": ROOT_CAUSES,
         "dataset": context.params.get("dataset", DATASET),
@@ -99,7 +149,7 @@ async def _decide(request: web.Request) -> web.StreamResponse:
     if text.get("decision") == "keep":
         await _keep(context, case, text, project)
     await _remember(context, case, "kept" if text.get("decision") == "keep" else "skipped", text["author"], project)
-    following = {"kind": text.get("kind", ""), "dataset": text.get("dataset", "")}
+    following = {**kept(context), "kind": text.get("kind", ""), "dataset": text.get("dataset", "")}
     return remember_author(redirect(context.filters.url("/review", **following)), text["author"])
 
 
@@ -137,4 +187,8 @@ async def _remember(context: PageContext, case: dict[str, Any], label: str, auth
 
 
 review = page("/review", "review.html", "Review", since="7d")(_show)
-routes = [*review.routes(), web.post("/review", guard.protect(handle_errors(_decide)))]
+routes = [
+    *review.routes(),
+    web.get("/review/case", guard.protect(handle_errors(_later))),
+    web.post("/review", guard.protect(handle_errors(_decide))),
+]

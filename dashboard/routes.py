@@ -11,6 +11,7 @@ from . import (
     alerts,
     annotate,
     bulk_actions,
+    cost,
     datasets,
     difference,
     drift,
@@ -21,6 +22,7 @@ from . import (
     labels,
     live,
     overview,
+    prompts,
     review,
     scores,
     sessions,
@@ -29,8 +31,10 @@ from . import (
     trace,
     trace_diff,
     traces,
+    why,
 )
 from .page_context import CONFIG, HOST, SCOPES, handle_errors, page_context, render
+from .result_cache import ResultCache
 
 if TYPE_CHECKING:
     from ..queries.host import Host
@@ -47,10 +51,13 @@ PAGES = (
     trace_diff,
     explore,
     difference,
+    cost,
+    prompts,
     sessions,
     scores,
     drift,
     alerts,
+    why,
     review,
     annotate,
     datasets,
@@ -66,8 +73,10 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
     app[HOST] = host
     app[CONFIG] = config
     app[SCOPES] = {}
-    app[drift.REPORTS] = {}
-    app[findings.FINDINGS] = {}
+    app[drift.REPORTS] = ResultCache()
+    app[drift.INPUTS] = ResultCache()
+    app[review.FOUND] = ResultCache()
+    app[findings.FINDINGS] = ResultCache()
     app[live.LISTENERS] = set()
     app[guard.GUARD] = guard.Guard(
         lambda key: host.keys.access(f"Bearer {key}"),

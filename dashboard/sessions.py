@@ -1,33 +1,95 @@
-"""The sessions: conversations over several traces, and one of them turn by turn with the scores of each turn."""
+"""The conversations: a list to find those that went badly, and one as a chat with an index of its turns."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from aiohttp import web
+
+from ..errors import UsageError
 from ..queries.messages import output_text
-from . import messages
-from .page_context import PageContext, page
+from . import guard, messages
+from .labels import OVERALL, label_span, redirect, remember_author
+from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .trace import ALWAYS
+from .trace_filters import all_params
+
+SORTS = {
+    "last": "Newest first",
+    "score": "Lowest score first",
+    "errors": "Most errors first",
+    "turns": "Longest first, by turns",
+    "duration": "Longest first, by time",
+    "cost": "Dearest first",
+}
+SHOW = {"": "All", "bad": "Went badly", "erred": "With errors", "failed": "With failed scores", "down": "Thumbs down"}
 
 
 async def _list(context: PageContext) -> dict[str, Any]:
+    params = context.params
+    sort, only, q = params.get("sort", "last"), params.get("show", ""), params.get("q", "").strip()
+    if sort not in SORTS or only not in SHOW:
+        raise UsageError("This list cannot be shown so.", hint=f"sort: {', '.join(SORTS)}; show: {', '.join(SHOW)}.")
+    rows = context.config.rows
+    skip = min(int(params["skip"]), 1_000_000) if params.get("skip", "").isdecimal() else 0
+    chosen = {f"by_{sort}": 1, **({only: 1} if only else {})}
+    found = await context.query("pages/sessions", q=q, rows=rows, skip=skip, **chosen)
+    texts = await _texts(context, [row["conversation_id"] for row in found])
+    total = found[0]["total"] if found else 0
+    here = all_params(context)
     return {
-        "sessions": await context.query("pages/sessions", q=context.params.get("q", "")),
-        "q": context.params.get("q", ""),
+        "sessions": [{**row, **texts.get(row["conversation_id"], {})} for row in found],
+        "q": q,
+        "sort": sort,
+        "sorts": SORTS,
+        "show": only,
+        "shows": SHOW,
+        "total": total,
+        "from": skip + 1,
+        "older": context.filters.url("/sessions", **{**here, "skip": str(skip + rows)}) if skip + rows < total else "",
+        "newer": context.filters.url("/sessions", **{**here, "skip": str(max(0, skip - rows) or "")}) if skip else "",
     }
+
+
+async def _texts(context: PageContext, ids: list[str]) -> dict[str, dict[str, Any]]:
+    found = await context.query("pages/session_previews", ids=ids) if ids else []
+    return {row.pop("conversation_id"): row for row in found}
 
 
 async def _one(context: PageContext) -> dict[str, Any]:
     session = context.request.match_info["session"]
-    turns = await context.query("pages/session", session=session)
-    scores = (
-        await context.query("pages/trace_scores", ids=[turn["trace_id"] for turn in turns], **ALWAYS) if turns else []
+    turns, whole = await asyncio.gather(
+        context.query("pages/session", session=session), context.query("pages/session_scores", session=session)
     )
+    ids = [turn["trace_id"] for turn in turns]
+    scores = await context.query("pages/trace_scores", ids=ids, **ALWAYS) if turns else []
+    of_trace: dict[str, Rows] = {}
+    for score in scores:
+        if score["name"] not in {"review", "queued"}:
+            of_trace.setdefault(score["trace_id"], []).append(score)
     for turn in turns:
         turn["asked"] = _last_question(turn.pop("input"))
         turn["answered"] = output_text(turn.pop("output"))
-        turn["scores"] = [score for score in scores if score["trace_id"] == turn["trace_id"]]
-    return {"title": session, "session": session, "turns": turns}
+        turn["scores"] = sorted(of_trace.get(turn["trace_id"], []), key=lambda one: one["passed"] != "fail")
+        turn["failed"] = sum(score["passed"] == "fail" for score in turn["scores"])
+        turn["state"] = "bad" if turn["errors"] or turn["failed"] else "good" if turn["scores"] else "none"
+    return {"title": session, "session": session, "turns": turns, "whole": whole, "summary": _summary(turns)}
+
+
+def _summary(turns: Rows) -> dict[str, Any]:
+    """What the head of a conversation says."""
+    if not turns:
+        return {}
+    return {
+        "user": next((turn["user"] for turn in turns if turn["user"]), ""),
+        "service": turns[0]["service"],
+        "first": turns[0]["start_time"],
+        "last": turns[-1]["start_time"],
+        "cost_usd": sum(turn["cost_usd"] for turn in turns),
+        "bad": sum(turn["state"] == "bad" for turn in turns),
+        "errors": sum(turn["errors"] > 0 for turn in turns),
+    }
 
 
 def _last_question(body: str) -> str:
@@ -37,6 +99,28 @@ def _last_question(body: str) -> str:
     return "\n".join(str(part.get("text", "")) for part in asked[-1]["parts"]) if asked else ""
 
 
-sessions = page("/sessions", "sessions.html", "Sessions")(_list)
-session = page("/sessions/{session:(?:(?!\\.json$).)+}", "session.html", "Session")(_one)
-routes = [*sessions.routes(), *session.routes()]
+async def _label(request: web.Request) -> web.StreamResponse:
+    """Writes a label of the whole conversation, by its last turn."""
+    context, form = page_context(request), await request.post()
+    session = request.match_info["session"]
+    turns = await context.query("pages/session", session=session)
+    if not turns:
+        raise UsageError(f"There is no conversation {session!r} in the store.", hint="It may be past its retention.")
+    last = turns[-1]
+    span = await context.first_row("pages/span", trace=last["trace_id"], span=last["span_id"])
+    text = {key: str(value).strip() for key, value in form.items()}
+    name, author = text.get("name") or OVERALL, text.get("author", "")
+    note = text.get("note", "")
+    await label_span(
+        context, span, name=name, label=text.get("label", ""), author=author, note=note, unit="conversation"
+    )
+    return remember_author(redirect(context.filters.url(request.path.removesuffix("/label"))), author)
+
+
+sessions = page("/sessions", "sessions.html", "Conversations")(_list)
+session = page("/sessions/{session:(?:(?!\\.json$).)+}", "session.html", "Conversation")(_one)
+routes = [
+    *sessions.routes(),
+    web.post("/sessions/{session:.+}/label", guard.protect(handle_errors(_label))),
+    *session.routes(),
+]

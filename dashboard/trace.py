@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
+from ..queries.trace_tree import role_of
 from . import guard, messages
 from .filters import stamp
 from .page_context import PageContext, Rows, handle_errors, page, page_context, render
-from .waterfall import ROWS, Tree, rows, tree
+from .waterfall import ROWS, Tree, matching_rows, rows, tree
 
 ALWAYS = {"start": "1970-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
 """A trace is shown whole, whatever time range the address carries."""
@@ -33,25 +35,76 @@ async def spans_of(context: PageContext, trace_id: str) -> Rows:
 
 async def _show(context: PageContext) -> dict[str, Any]:
     trace_id = context.request.match_info["trace"]
-    spans = await spans_of(context, trace_id)
+    spans, scores = await asyncio.gather(
+        spans_of(context, trace_id), context.query("pages/trace_scores", ids=[trace_id], **ALWAYS)
+    )
     laid = tree(spans)
+    wrong = problems(laid, scores)
     chosen = context.params.get("span", "")
     if chosen not in laid.spans:
-        chosen = interesting(laid)
-    scores, span, near = await asyncio.gather(
-        context.query("pages/trace_scores", ids=[trace_id], **ALWAYS),
+        chosen = interesting(laid, scores)
+    span, near = await asyncio.gather(
         context.first_row("pages/span", trace=trace_id, span=chosen),
         context.first_row("pages/neighbours", trace=trace_id, at=stamp_ns(spans[0]), **ALWAYS),
     )
+    failure = next((laid.spans[one] for one in sorted(wrong, key=lambda one: -laid.depth[one]) if _innermost(laid, one)), None)  # fmt: skip
     return {
         "title": laid.spans[laid.roots[0]]["name"] or trace_id[:8],
         "trace_id": trace_id,
         "summary": summary(laid, spans),
-        "rows": rows(laid, most=ROWS),
+        "rows": rows(laid, most=ROWS, must=[chosen, *wrong]),
+        "marks": marks(scores),
+        "problems": wrong,
+        "failure": failure,
+        "above": _path(laid, chosen),
+        "actors": _actors(laid),
         "scores": scores,
         "near": near,
         **span_parts(span, scores),
     }
+
+
+def _innermost(laid: Tree, span_id: str) -> bool:
+    """Whether a span failed by itself: nothing under it failed."""
+    return laid.spans[span_id]["status"] == "ERROR" and laid.below[span_id].errors == 1
+
+
+def problems(laid: Tree, scores: Rows) -> list[str]:
+    """The spans that failed or that an evaluator failed, in reading order: what `e` jumps to."""
+    judged = {score["span_id"] for score in scores if score["passed"] == "fail" and score["name"] != "review"}
+    return [one for one in laid.order if laid.spans[one]["status"] == "ERROR" or one in judged]
+
+
+def marks(scores: Rows) -> dict[str, Rows]:
+    """The scores that stand beside each span of the waterfall, failed ones first, one per evaluator."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for score in sorted(scores, key=lambda one: one["passed"] != "fail"):
+        if score["name"] != "review":
+            found.setdefault(score["span_id"], {}).setdefault(score["name"], score)
+    return {span_id: list(own.values()) for span_id, own in found.items()}
+
+
+def _path(laid: Tree, span_id: str) -> list[dict[str, Any]]:
+    """The spans from the root down to one, without it."""
+    found = []
+    while laid.depth.get(span_id, 0):
+        span_id = laid.spans[span_id]["parent_span_id"]
+        found.append(laid.spans[span_id])
+    return found[::-1]
+
+
+def _actors(laid: Tree) -> list[dict[str, Any]]:
+    """The agents and tools of a trace in the order of their first call, with how often and how many calls failed."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for span_id in laid.order:
+        span = laid.spans[span_id]
+        role = role_of(span)
+        name = span["agent_name"] if role == "agent" else span["tool_name"] if role == "tool" else ""
+        if name:
+            one = found.setdefault((role, name), {"role": role, "name": name, "n": 0, "failed": 0, "span_id": span_id})
+            one["n"] += 1
+            one["failed"] += span["status"] == "ERROR"
+    return list(found.values())
 
 
 def stamp_ns(span: dict[str, Any]) -> str:
@@ -59,15 +112,32 @@ def stamp_ns(span: dict[str, Any]) -> str:
     return stamp(span["start_time"])
 
 
-def interesting(laid: Tree) -> str:
-    """The span shown first: the first model call, else the first root."""
-    calls = [key for key, span in laid.spans.items() if span["role"] == "call" and span["operation"] != "embeddings"]
-    return calls[0] if calls else laid.roots[0]
+def interesting(laid: Tree, scores: Sequence[dict[str, Any]] = ()) -> str:
+    """The span shown first: the deepest that failed, the worst judged, the call that gave the root's answer, the last call."""
+    failed = [one for one in laid.order if _innermost(laid, one)]
+    if failed:
+        return max(failed, key=lambda one: laid.depth[one])
+    judged = [score for score in scores if score["passed"] == "fail" and score["span_id"] in laid.spans and score["name"] != "review"]  # fmt: skip
+    if judged:
+        return str(min(judged, key=lambda one: (one["score"] is None, one["score"] or 0.0))["span_id"])
+    return answering_call(laid)
+
+
+def answering_call(laid: Tree) -> str:
+    """The model call whose words are the root's, else the last model call, else the first root."""
+    calls = [
+        one for one in laid.order if role_of(laid.spans[one]) == "call" and laid.spans[one]["operation"] != "embeddings"
+    ]
+    wanted = {laid.spans[root].get("answer") for root in laid.roots} - {0, None}
+    same = [one for one in calls if laid.spans[one].get("answer") in wanted]
+    if same or calls:
+        return max(same or calls, key=lambda one: laid.spans[one]["start_time"])
+    return laid.roots[0]
 
 
 def summary(laid: Tree, spans: Rows) -> dict[str, Any]:
     """What a trace took, cost and was about."""
-    calls = [span for span in spans if span["role"] == "call"]
+    calls = [span for span in spans if role_of(span) == "call"]
     prices = [span["cost_usd"] for span in calls if span["cost_usd"] is not None]
     first = laid.spans[laid.roots[0]]
     return {
@@ -87,6 +157,9 @@ def summary(laid: Tree, spans: Rows) -> dict[str, Any]:
         "sample_weight": first["sample_weight"],
         "sample_rule": first["sample_rule"],
     }
+
+
+MAX_PATH = 12
 
 
 def span_parts(span: dict[str, Any], scores: Rows) -> dict[str, Any]:
@@ -139,13 +212,25 @@ async def _span(request: web.Request) -> web.StreamResponse:
 
 
 async def _folded(request: web.Request) -> web.StreamResponse:
-    """Rows that the page left folded: the children of `under` from the `skip`-th on."""
+    """Rows that the page left folded among the children of `under`, or the spans that `find` names."""
     context = page_context(request)
-    laid = tree(await spans_of(context, request.match_info["trace"]))
-    under, number = context.params.get("under", ""), context.params.get("skip", "0")
+    trace_id = request.match_info["trace"]
+    spans, scores = await asyncio.gather(
+        spans_of(context, trace_id), context.query("pages/trace_scores", ids=[trace_id], **ALWAYS)
+    )
+    laid = tree(spans)
+    wanted, number = context.params.get("find", "").strip(), context.params.get("skip", "0")
+    must = problems(laid, scores)
     skip = int(number) if number.isdecimal() else 0
-    found = rows(laid, under=under, skip=skip) if under else rows(laid)[skip:]
-    return render(context, "trace_rows.html", title="Spans", trace_id=request.match_info["trace"], rows=found, span={})
+    if wanted:
+        found = matching_rows(laid, wanted)
+    elif "find" in context.params:
+        found = rows(laid, must=must)
+    else:
+        under, group = context.params.get("under", ""), context.params.get("group", "")
+        found = rows(laid, under=under, group=group, skip=skip, must=must) if under else rows(laid, must=must)[skip:]
+    about: dict[str, Any] = {"trace_id": trace_id, "rows": found, "span": {}, "marks": marks(scores)}
+    return render(context, "trace_rows.html", title="Spans", **about)
 
 
 _TRACE = "/traces/{trace:[0-9a-fA-F]{1,32}}"

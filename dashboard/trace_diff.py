@@ -14,7 +14,7 @@ from . import guard, messages
 from .labels import redirect
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .text_diff import difference
-from .trace import ALWAYS, HEX, interesting, spans_of, summary
+from .trace import ALWAYS, HEX, answering_call, spans_of, summary
 from .waterfall import Tree, rows, tree
 
 MAX_SPANS = 400
@@ -76,8 +76,8 @@ def _pair(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[s
 
 
 async def _texts(context: PageContext, trace_id: str, laid: Tree) -> tuple[str, str, str]:
-    """System instructions, last question and answer of a trace's first model call."""
-    span = await context.first_row("pages/span", trace=trace_id, span=interesting(laid))
+    """System instructions, last question and answer of the call that gave a trace's answer."""
+    span = await context.first_row("pages/span", trace=trace_id, span=answering_call(laid))
     chat = messages.read(span["input"])
     users = [message for message in chat if message["role"] in {"user", ""}] or chat
     question = "\n".join(str(part.get("text", "")) for part in users[-1]["parts"]) if users else ""

@@ -25,6 +25,7 @@ COLUMNS: Mapping[str, str] = {
     "response_model": "response_model",
     "provider": "provider",
     "operation": "operation",
+    "role": "role",
     "status": "toString(status)",
     "error": "error_type",
     "message": "status_message",
@@ -38,13 +39,14 @@ COLUMNS: Mapping[str, str] = {
     "kind": "toString(kind)",
     "rule": "sample_rule",
     "trace": "trace_id",
+    "project": "project",
 }
 """What a key of an address means in the table of spans."""
 NUMBERS: Mapping[str, str] = {
     "duration_ms": "duration_ns / 1e6",
     "cost": "ifNull(cost_usd, 0)",
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
+    "input_tokens": "ifNull(input_tokens, 0)",
+    "output_tokens": "ifNull(output_tokens, 0)",
     "tokens": "ifNull(input_tokens, 0) + ifNull(output_tokens, 0)",
     "ttft_s": "ifNull(ttft_s, 0)",
 }

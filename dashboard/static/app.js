@@ -120,3 +120,33 @@ document.addEventListener("input", (event) => {
     field.list.replaceChildren(...words.map((word) => Object.assign(document.createElement("option"), { value: word })));
   }, 120);
 });
+
+// Long texts unfold; a message is read as it is, or as Markdown, made of text nodes only.
+document.addEventListener("click", (event) => {
+  const unfold = event.target.closest("[data-unfold]");
+  if (unfold) { unfold.parentElement.classList.add("open"); unfold.remove(); }
+  const toggle = event.target.closest("[data-markdown-toggle]");
+  if (!toggle) return;
+  const on = toggle.getAttribute("aria-pressed") !== "true";
+  toggle.setAttribute("aria-pressed", String(on));
+  for (const text of $$("[data-markdown]", toggle.closest("section, #span, main"))) {
+    text.dataset.raw ??= text.textContent;
+    if (on) markdown(text, text.dataset.raw); else text.textContent = text.dataset.raw;
+  }
+});
+
+function markdown(place, raw) {
+  place.replaceChildren();
+  let code = null;
+  for (const line of raw.split("\n")) {
+    if (/^\s*```/.test(line)) { code = code ? null : place.appendChild(document.createElement("code")); if (code) code.className = "fence"; continue; }
+    if (code) { code.append(`${line}\n`); continue; }
+    const heading = /^(#{1,6})\s+(.*)$/.exec(line), item = /^\s*(?:[-*]|\d+\.)\s+(.*)$/.exec(line);
+    const row = place.appendChild(document.createElement("span"));
+    row.className = heading ? "md-head" : item ? "md-item" : "md-line";
+    for (const [piece, bold, mono] of (heading?.[2] ?? item?.[1] ?? line).matchAll(/\*\*([^*]+)\*\*|`([^`]+)`|[^*`]+|[*`]/g)) {
+      if (!bold && !mono) { row.append(piece); continue; }
+      row.appendChild(document.createElement(bold ? "b" : "code")).textContent = bold ?? mono;
+    }
+  }
+}

@@ -139,5 +139,6 @@ function all() {
 }
 all();
 document.addEventListener("theme", all);
+document.addEventListener("htmx:after:swap", () => { if (document.querySelector("[data-chart]:not([data-drawn])")) all(); });
 let waiting = 0;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(all, 150); });

@@ -41,7 +41,58 @@ document.addEventListener("keydown", (event) => {
   if (row && event.key === "ArrowLeft") fold(row, false);
   else if (row && event.key === "ArrowRight") fold(row, true);
 });
-list.querySelector(".chosen")?.scrollIntoView({ block: "nearest" });
+// Only the list scrolls to the chosen span: the facts above stay in view.
+const first = list.querySelector(".chosen"), pane = list.closest(".waterfall");
+if (first && pane.scrollHeight > pane.clientHeight) pane.scrollTop = Math.max(0, first.offsetTop - pane.clientHeight / 2);
+
+// A span that is in the list is chosen there; one that is folded away is opened by its address.
+function jump(id) {
+  const row = list.querySelector(`[data-span="${CSS.escape(id)}"]`);
+  if (!row) return location.assign(`${location.pathname}?span=${id}`);
+  for (let above = row; above?.hidden;) {
+    above = rows().slice(0, rows().indexOf(above)).findLast((other) => depth(other) < depth(above));
+    if (above) fold(above, true);
+  }
+  row.querySelector("a").click();
+  row.scrollIntoView({ block: "center" });
+}
+
+const problems = list.dataset.problems.split(" ").filter(Boolean);
+function nextProblem(step) {
+  if (!problems.length) return;
+  const now = new URL(location).searchParams.get("span") ?? list.querySelector(".chosen")?.dataset.span;
+  const at = problems.indexOf(now);
+  jump(problems[at < 0 ? (step > 0 ? 0 : problems.length - 1) : (at + step + problems.length) % problems.length]);
+}
+
+// Zoom: each lane shows the part of the trace that the chosen span takes.
+let zoomed = false;
+function zoom() {
+  const bar = list.querySelector(".chosen .lane rect");
+  zoomed = !zoomed && Boolean(bar);
+  const width = zoomed ? Math.max(Number(bar.getAttribute("width")) * 1.1, 4) : 1000;
+  const from = zoomed ? Math.max(0, Number(bar.getAttribute("x")) - width * 0.05) : 0;
+  for (const lane of list.querySelectorAll(".lane")) lane.setAttribute("viewBox", `${from} 0 ${width} 12`);
+  document.querySelector("[data-zoom]").setAttribute("aria-pressed", String(zoomed));
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-jump]");
+  if (link) { event.preventDefault(); jump(link.dataset.jump); }
+  if (event.target.closest("[data-next-problem]")) nextProblem(1);
+  if (event.target.closest("[data-zoom]")) zoom();
+  const folding = event.target.closest("[data-fold-all]");
+  if (folding) {
+    const open = folding.getAttribute("aria-pressed") === "true";
+    for (const row of rows()) if (depth(row) > 0) row.hidden = !open;
+    for (const toggle of list.querySelectorAll("button.toggle")) toggle.setAttribute("aria-expanded", String(open));
+    folding.setAttribute("aria-pressed", String(!open));
+    folding.textContent = open ? "Fold" : "Unfold";
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "E" && !event.target.closest("input, textarea, select")) nextProblem(-1);
+});
 
 // Coming from a list, newer and older are its neighbours, with its search and facets.
 const kept = JSON.parse(sessionStorage.getItem("traces") || "null");

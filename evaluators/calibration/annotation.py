@@ -68,6 +68,8 @@ def draw(
     week: str = "",
     count: int = WEEKLY,
     project: str = "default",
+    service: str = "",
+    environment: str = "",
     now: datetime | None = None,
 ) -> Draw:
     """Draws `count` calls of a week at random, among those the evaluator scored; among all if it scored none.
@@ -85,6 +87,8 @@ def draw(
             rows = catalog.get("annotation_draw").run(
                 store,
                 project=project,
+                service=service,
+                environment=environment,
                 metric=metric,
                 author=author,
                 since=since.isoformat(),

@@ -12,7 +12,8 @@
 -- param min_n UInt32 = 2 -- values with fewer stored calls are left out: a prompt that is another one in every call is no edit
 -- column dimension -- what kind of thing: system_hash, prompt_version, request_model, response_model, tools, temperature, service, environment
 -- column value -- which one
--- column previous -- the most frequent other value of those services before, empty if there was none
+-- column previous -- of a prompt or fingerprint, the one last seen before it at the same prompt or call site; of others the most
+--   frequent other value of those services before; empty if there was none
 -- column first_seen -- its first call in baseline and period
 -- column last_seen -- its last call
 -- column n -- its stored calls in the period
@@ -40,7 +41,9 @@ WITH
                 ('temperature', attributes['gen_ai.request.temperature']),
                 ('service', toString(service)),
                 ('environment', toString(environment))]) AS pair,
-            pair.1 AS dimension, pair.2 AS value, if(dimension = 'service', '', service) AS home
+            pair.1 AS dimension, pair.2 AS value, if(dimension = 'service', '', service) AS home,
+            -- where a value stands: a fingerprint replaces one of the same prompt or span, a version one of the same prompt
+            multiIf(dimension = 'prompt_version', prompt_name, dimension = 'system_hash', if(prompt_name != '', prompt_name, name), '') AS site
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= baseline_time AND start_time < until_time
@@ -64,6 +67,18 @@ WITH
         SELECT dimension, home, arraySlice(arrayReverseSort(groupArray((before, value))), 1, 2) AS values
         FROM uses WHERE before > 0 GROUP BY dimension, home
     ),
+    places AS
+    (
+        SELECT dimension, home, site, value, min(start_time) AS first, max(start_time) AS last
+        FROM calls WHERE value != '' AND dimension IN ('prompt_version', 'system_hash') GROUP BY dimension, home, site, value
+    ),
+    predecessors AS
+    (
+        SELECT a.dimension AS dimension, a.value AS value, argMax(b.value, (b.first < a.first, b.last)) AS other
+        FROM places AS a INNER JOIN places AS b ON a.dimension = b.dimension AND a.home = b.home AND a.site = b.site
+        WHERE a.value != b.value AND b.first <= a.first
+        GROUP BY dimension, value
+    ),
     shares AS
     (
         SELECT uses.dimension AS dimension, uses.value AS value, min(first) AS first_seen, max(last) AS last_seen, sum(late) AS n,
@@ -71,13 +86,13 @@ WITH
             sum(homes.after) AS all_after, sum(homes.before) AS all_before,
             if(all_after > 0, pow(all_after, 2) / sum(squares_after), 0) AS n_after,
             if(all_before > 0, pow(all_before, 2) / sum(squares_before), 0) AS n_before,
-            arrayFirst(other -> other.2 != value, arrayReverseSort(groupArrayArray(usual.values))).2 AS previous
+            arrayFirst(other -> other.2 != value, arrayReverseSort(groupArrayArray(usual.values))).2 AS usually
         FROM uses INNER JOIN homes ON uses.dimension = homes.dimension AND uses.home = homes.home
             LEFT JOIN usual ON uses.dimension = usual.dimension AND uses.home = usual.home
         GROUP BY dimension, value
     ),
     begun AS (SELECT dimension, sum(before) AS before FROM homes GROUP BY dimension)
-SELECT shares.dimension AS dimension, value, previous, first_seen, last_seen, n,
+SELECT shares.dimension AS dimension, shares.value AS value, if(shares.dimension IN ('prompt_version', 'system_hash'), predecessors.other, usually) AS previous, first_seen, last_seen, n,
     if(all_before > 0, shares.before / all_before, 0) AS share_before,
     if(all_after > 0, after / all_after, 0) AS share_after,
     shares.before = 0 AND begun.before > 0 AS is_new,
@@ -86,6 +101,7 @@ SELECT shares.dimension AS dimension, value, previous, first_seen, last_seen, n,
         erfc(abs(share_after - share_before) / sqrt(pooled * (1 - pooled) * (1 / n_before + 1 / n_after)) / sqrt(2)), 1) AS p,
     trace_id
 FROM shares INNER JOIN begun ON shares.dimension = begun.dimension
+    LEFT JOIN predecessors ON predecessors.dimension = shares.dimension AND predecessors.value = shares.value
 WHERE calls >= {min_n:UInt32} AND greatest(share_before, share_after) >= {min_share:Float64}
     AND (is_new OR (p < 0.001 AND abs(share_after - share_before) >= 0.05))
 ORDER BY is_new DESC, abs(share_after - share_before) DESC, dimension, value

@@ -15,6 +15,7 @@ from evalspan.dashboard.experiments import compare
 from evalspan.dashboard.filters import Filters
 from evalspan.dashboard.guard import local_path
 from evalspan.dashboard.template_filters import money, number, period, share, span_time
+from evalspan.dashboard.trace import interesting
 from evalspan.dashboard.trace_diff import aligned
 from evalspan.dashboard.waterfall import rows, tree
 from evalspan.errors import UsageError
@@ -61,8 +62,49 @@ def test_folds_add_up_to_all_spans_and_unfold_to_them() -> None:
     assert hidden
     assert hidden + sum("span" in row for row in shown) == 901
     fold = next(row for row in shown if row.get("under") == "root")
-    more = rows(laid, under="root", skip=fold["skip"])
+    more = rows(laid, under="root", group=fold["group"], skip=fold["skip"])
     assert sum(row.get("more", 1) for row in more) == fold["more"]
+
+
+def test_repeated_steps_are_one_line_with_their_numbers_and_failed_ones_are_never_folded() -> None:
+    steps = [{**span(f"s{n}", "root"), "name": f"step {n}", "cost_usd": 0.5} for n in range(600)]
+    for at in (77, 501):
+        steps[at]["status"] = "ERROR"
+    laid = tree([span("root"), *steps])
+    shown = rows(laid, must=["s77", "s501"])
+    seen = [row["span"]["span_id"] for row in shown if "span" in row]
+    assert {"s77", "s501"} <= set(seen)
+    (fold,) = (row for row in shown if "times" in row)
+    assert (fold["group"], fold["times"]) == ("step #", 600 - (len(seen) - 1))
+    assert fold["cost_usd"] == pytest.approx(0.5 * fold["times"])
+    rest = rows(laid, under="root", group="step #", must=["s77", "s501"], most=1000)
+    unfolded = [row["span"]["span_id"] for row in rest if "span" in row]
+    assert len(unfolded) + sum(row["more"] for row in rest if "more" in row) == fold["times"]
+    assert not set(unfolded) & set(seen)
+
+
+def _trace_span(span_id: str, parent: str = "", **more: Any) -> dict[str, Any]:
+    return {**span(span_id, parent), "name": span_id, "status": "OK", "operation": "", "answer": 0, **more}
+
+
+CHAT = {"operation": "chat", "request_model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("spans", "scores", "expected"),
+    [
+        ([_trace_span("root"), _trace_span("plan", "root", **CHAT), _trace_span("tool", "root", status="ERROR")], [], "tool"),
+        ([_trace_span("root", status="ERROR"), _trace_span("agent", "root", status="ERROR"), _trace_span("tool", "agent", status="ERROR"), _trace_span("plan", "root", **CHAT)], [], "tool"),
+        ([_trace_span("root"), _trace_span("plan", "root", **CHAT), _trace_span("say", "root", **CHAT)], [{"span_id": "plan", "passed": "fail", "score": 0.2, "name": "x"}], "plan"),
+        ([_trace_span("root", answer=7), _trace_span("say", "root", answer=7, **CHAT), _trace_span("check", "root", answer=9, **CHAT)], [], "say"),
+        ([_trace_span("root"), _trace_span("plan", "root", **CHAT), _trace_span("say", "root", start_time=NOON + timedelta(seconds=1), **CHAT)], [], "say"),
+        ([_trace_span("root"), _trace_span("step", "root")], [], "root"),
+    ],
+)  # fmt: skip
+def test_a_trace_opens_on_what_went_wrong_then_on_its_answer(
+    spans: list[dict[str, Any]], scores: list[dict[str, Any]], expected: str
+) -> None:
+    assert interesting(tree(spans), scores) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,7 +138,7 @@ def test_only_raster_images_inside_the_message_are_shown() -> None:
         {"type": "uri", "uri": "https://elsewhere.example/a.png"},
     ]
     (message,) = messages.read(json.dumps([{"role": "user", "parts": parts}]))
-    assert [part["type"] for part in message["parts"]] == ["image", "text", "text", "link"]
+    assert [part["type"] for part in message["parts"]] == ["image", "media", "media", "link"]
 
 
 def result(run: str, example: str, *, passed: str, score: float) -> dict[str, Any]:

@@ -377,3 +377,21 @@ def test_b13_a_model_that_several_services_use_has_its_share_of_all_their_calls(
 def test_b13_a_prompt_that_is_another_one_in_every_call_is_no_edit(store: Store) -> None:
     store.insert("spans", calls_of("dynamic", 40, service="tiny", system_hash=lambda i: f"hash-{i}"))
     assert ask(store, "changes", "dynamic") == []
+
+
+def test_the_value_before_a_prompt_version_or_fingerprint_is_of_the_same_prompt_and_place(store: Store) -> None:
+    """The planner of the same service is asked more often than the answering prompt, and is not its predecessor."""
+    spans = []
+    for at in range(300):
+        version = "v1" if at >= 200 else "v2" if at >= 100 else "v3"
+        edited = calls_of("places", 1, system_hash=f"answer-{version}")[0]
+        planner = calls_of("places", 1, system_hash="planner")[0]
+        start = UNTIL - timedelta(hours=at + 1)
+        ids = ({"trace_id": f"{at:031x}{n}", "span_id": f"{at:015x}{n}"} for n in (1, 2))
+        spans.append({**edited, **next(ids), "start_time": start, "prompt_name": "answer", "prompt_version": version})
+        spans.append({**planner, **next(ids), "start_time": start, "prompt_name": "plan", "prompt_version": "v9"})
+    store.insert("spans", spans)
+    found = ask(store, "changes", "places", since_s=5 * DAY, baseline_s=9 * DAY)
+    previous = {(row["dimension"], row["value"]): row["previous"] for row in found}
+    assert previous["prompt_version", "answer@v3"] == "answer@v2"
+    assert previous["system_hash", "answer-v3"] == "answer-v2"

@@ -22,7 +22,7 @@ WITH
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
-        AND operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AND cost_usd > 0)
+        AND role = 'call' AND cost_usd > 0)
 SELECT key, value, sumIf(cost, NOT late) / days_before AS before, sumIf(cost, late) / days_after AS after, uniqExactIf(trace_id, late) AS traces,
     (SELECT sumIf(cost, NOT late) FROM priced) / days_before AS all_before, (SELECT sumIf(cost, late) FROM priced) / days_after AS all_after
 FROM

@@ -20,7 +20,7 @@ WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
-        AND operation NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent') AND cost_usd > 0
+        AND role = 'call' AND cost_usd > 0
 GROUP BY value, time
 UNION ALL
 SELECT 'errors' AS kind, toString(service) AS value, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS n, sum(sample_weight) AS total, sumIf(sample_weight, status = 'ERROR') AS amount, 0. AS squares
@@ -42,7 +42,7 @@ FROM
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
         AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') AND sample_weight > 0 AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL
-        AND (name, evaluator_version) IN (SELECT name, argMax(evaluator_version, span_time) FROM evaluations WHERE span_time < {end:DateTime64(3)} AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') GROUP BY name)
+        AND (name, evaluator_version) IN (SELECT name, argMax(evaluator_version, span_time) FROM evaluations WHERE span_time < {end:DateTime64(3)} AND ({project:String} = '' OR project = {project:String}) AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') GROUP BY name)
 )
 GROUP BY name, value, time
 SETTINGS final = 0

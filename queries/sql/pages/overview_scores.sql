@@ -25,7 +25,7 @@ FROM
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
         AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') AND sample_weight > 0 AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL
-        AND (name, evaluator_version) IN (SELECT name, argMax(evaluator_version, span_time) FROM evaluations WHERE span_time < {end:DateTime64(3)} AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') GROUP BY name)
+        AND (name, evaluator_version) IN (SELECT name, argMax(evaluator_version, span_time) FROM evaluations WHERE span_time < {end:DateTime64(3)} AND ({project:String} = '' OR project = {project:String}) AND experiment_id = '' AND source NOT IN ('human', 'user_feedback') GROUP BY name)
 )
 GROUP BY value, name, late
 HAVING n >= 5

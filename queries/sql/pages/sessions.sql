@@ -1,22 +1,80 @@
--- title: Sessions
+-- title: Conversations
 -- answers: Which conversations took place, how long, how good?
 -- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
 -- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
 -- param project String = '' -- one project, '' for all
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
--- param q String = '' -- a session or user id, '' for all
--- column turns -- traces in the session
-SELECT conversation_id, any(user_id) AS user, uniqExact(trace_id) AS turns, min(start_time) AS first, max(start_time) AS last,
-    countIf(status = 'ERROR') AS errors, sumIf(ifNull(input_tokens, 0) + ifNull(output_tokens, 0), role = 'call') AS tokens,
-    sumIf(cost_usd, role = 'call') AS cost_usd, groupUniqArray(3)(service) AS services
-FROM spans
-WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-    AND project = {project:String} -- if project
-    AND environment = {environment:String} -- if environment
-    AND service = {service:String} -- if service
-    AND conversation_id != '' AND ({q:String} = '' OR conversation_id = {q:String} OR user_id = {q:String})
-GROUP BY conversation_id
-ORDER BY last DESC
-LIMIT 100
-SETTINGS final = 0
+-- param q String = '' -- the beginning of a session or user id, '' for all
+-- param bad UInt8 = 0 -- 1 for those that went badly: an error, a failed score or thumbs down
+-- param erred UInt8 = 0 -- 1 for those with an error
+-- param failed UInt8 = 0 -- 1 for those with a failed score
+-- param down UInt8 = 0 -- 1 for those with thumbs down
+-- param by_last UInt8 = 1 -- 1 sorts by the last turn
+-- param by_turns UInt8 = 0 -- 1 sorts by turns
+-- param by_errors UInt8 = 0 -- 1 sorts by errors
+-- param by_score UInt8 = 0 -- 1 sorts by the lowest score
+-- param by_cost UInt8 = 0 -- 1 sorts by cost
+-- param by_duration UInt8 = 0 -- 1 sorts by the time from first to last turn
+-- param rows UInt32 = 50 -- how many
+-- param skip UInt32 = 0 -- how many are left out first
+-- column turns -- traces in the conversation
+-- column lowest -- the lowest score of evaluators, NULL when there is none
+-- column worst -- the evaluator that gave it
+-- column failures -- failed scores
+-- column thumbs_down -- feedback of users that was bad
+-- column total -- conversations that match
+WITH
+    turns AS
+    (
+        SELECT conversation_id, trace_id, any(user_id) AS user, min(start_time) AS begun, max(start_time + toIntervalNanosecond(duration_ns)) AS ended, countIf(status = 'ERROR') AS errors,
+            sumIf(ifNull(input_tokens, 0) + ifNull(output_tokens, 0), role = 'call') AS tokens,
+            sumIf(ifNull(cost_usd, 0), role = 'call') AS cost_usd, any(service) AS service
+        FROM spans
+        WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+        AND project = {project:String} -- if project
+        AND environment = {environment:String} -- if environment
+        AND service = {service:String} -- if service
+        AND conversation_id != ''
+        AND (startsWith(conversation_id, {q:String}) OR startsWith(user_id, {q:String})) -- if q
+        GROUP BY conversation_id, trace_id
+    ),
+    scores AS
+    (
+        SELECT trace_id, if(trace_id = '', conversation_id, '') AS whole, name, passed, source, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y
+        FROM evaluations FINAL
+        WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
+        AND project = {project:String} -- if project
+        AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
+    ),
+    judged AS
+    (
+        SELECT trace_id, whole, minIf(y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
+            countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
+        FROM scores GROUP BY trace_id, whole
+    ),
+    conversations AS
+    (
+        SELECT conversation_id, any(user) AS user, count() AS turns, min(begun) AS first, max(begun) AS last, max(ended) AS finished, sum(errors) AS errors, sum(tokens) AS tokens, sum(cost_usd) AS cost_usd,
+            groupUniqArray(3)(toString(service)) AS services, min(j.lowest) AS turn_lowest, argMin(j.worst, j.lowest) AS turn_worst, sum(j.failures) AS turn_failures, sum(j.down) AS turn_down, sum(j.up) AS turn_up
+        FROM turns LEFT JOIN (SELECT * FROM judged WHERE trace_id != '') AS j ON j.trace_id = turns.trace_id
+        GROUP BY conversation_id
+    )
+SELECT conversation_id, user, turns, first, last, dateDiff('millisecond', first, finished) * 1e6 AS duration_ns, errors, tokens, cost_usd, services,
+    if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.lowest, turn_lowest) AS lowest, if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.worst, turn_worst) AS worst,
+    turn_failures + w.failures AS failures, turn_down + w.down AS thumbs_down, turn_up + w.up AS thumbs_up, count() OVER () AS total
+FROM conversations LEFT JOIN (SELECT * FROM judged WHERE whole != '') AS w ON w.whole = conversation_id
+WHERE 1
+    AND (errors > 0 OR failures > 0 OR thumbs_down > 0) -- if bad
+    AND errors > 0 -- if erred
+    AND failures > 0 -- if failed
+    AND thumbs_down > 0 -- if down
+ORDER BY
+    turns DESC, -- if by_turns
+    errors DESC, -- if by_errors
+    lowest ASC NULLS LAST, -- if by_score
+    cost_usd DESC, -- if by_cost
+    duration_ns DESC, -- if by_duration
+    last DESC, conversation_id
+LIMIT {skip:UInt32}, {rows:UInt32}
+SETTINGS final = 0, join_use_nulls = 0

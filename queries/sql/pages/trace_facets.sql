@@ -26,7 +26,7 @@ FROM
 (
     SELECT trace_id, arrayJoin([
         ('status', if(status = 'ERROR', 'ERROR', '')), ('operation', toString(operation)), ('model', toString(request_model)),
-        ('version', if(prompt_version = '' OR operation IN ('invoke_agent', 'invoke_workflow', 'create_agent'), '', trimLeft(concat(prompt_name, ' ', prompt_version)))),
+        ('version', if(prompt_version = '' OR role != 'call', '', trimLeft(concat(prompt_name, ' ', prompt_version)))),
         ('error', toString(error_type)), ('tool', toString(tool_name)), ('agent', toString(agent_name)), ('name', toString(name))]) AS pair,
         pair.1 AS facet, pair.2 AS value
     FROM spans

@@ -22,9 +22,9 @@
 SELECT project, trace_id, span_id, start_time, duration_ns, name, kind, operation, service, environment, status, error_type, status_message,
     request_model, prompt_name, prompt_version, conversation_id, user_id, sample_weight, sample_rule, ingested_at
 FROM spans
-LEFT JOIN (SELECT trace_id, sum(cost_usd) AS total_cost FROM spans WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND role = 'call' GROUP BY trace_id) AS costs ON costs.trace_id = spans.trace_id -- if by_cost
-LEFT JOIN (SELECT trace_id, countIf(status = 'ERROR') AS failed_spans FROM spans WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR GROUP BY trace_id) AS failures ON failures.trace_id = spans.trace_id -- if by_errors
-INNER JOIN (SELECT trace_id, min(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS lowest FROM evaluations FINAL WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND experiment_id = '' AND sample_weight > 0 GROUP BY trace_id HAVING lowest IS NOT NULL) AS judged ON judged.trace_id = spans.trace_id -- if by_score
+LEFT JOIN (SELECT trace_id, sum(cost_usd) AS total_cost FROM spans WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND ({project:String} = '' OR project = {project:String}) AND role = 'call' GROUP BY trace_id) AS costs ON costs.trace_id = spans.trace_id -- if by_cost
+LEFT JOIN (SELECT trace_id, countIf(status = 'ERROR') AS failed_spans FROM spans WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND ({project:String} = '' OR project = {project:String}) GROUP BY trace_id) AS failures ON failures.trace_id = spans.trace_id -- if by_errors
+INNER JOIN (SELECT trace_id, min(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS lowest FROM evaluations FINAL WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND experiment_id = '' AND sample_weight > 0 AND ({project:String} = '' OR project = {project:String}) GROUP BY trace_id HAVING lowest IS NOT NULL) AS judged ON judged.trace_id = spans.trace_id -- if by_score
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
     AND project = {project:String} -- if project
     AND environment = {environment:String} -- if environment
