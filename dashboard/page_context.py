@@ -140,7 +140,9 @@ class Page:
             "data": data,
             "queries": [vars(executed) for executed in context.executed],
         }
-        return web.json_response(plain_json(document))
+        response = web.json_response(plain_json(document))
+        response.enable_compression()
+        return response
 
 
 def page(path: str, template: str, title: str, *, since: str = "") -> Callable[[Show], Page]:
@@ -178,7 +180,9 @@ def render(context: PageContext, template: str, *, status: int = 200, **data: An
             **{"scopes": {}, "json_url": "", **data},
         )
     )
-    return web.Response(text=text, status=status, content_type="text/html")
+    response = web.Response(text=text, status=status, content_type="text/html")
+    response.enable_compression()
+    return response
 
 
 def _outside_range(request: web.Request) -> dict[str, list[str]]:
@@ -204,6 +208,17 @@ def error_response(request: web.Request, error: Exception) -> web.Response:
     return render(context, "error.html", status=status, title="Cannot show this", message=str(error), hint=hint)
 
 
+def not_found(request: web.Request, text: str) -> web.Response:
+    """A page that says what is not there and where to go on; its `.json` twin as JSON."""
+    message, _, hint = text.strip().partition(": ")
+    if request.path.endswith(".json"):
+        return web.json_response({"error": message, "hint": hint}, status=HTTPStatus.NOT_FOUND)
+    host, config = request.app[HOST], request.app[CONFIG]
+    context = PageContext(request, Filters.read({}, since=config.since), host, config)
+    title = message if message and not message.startswith("404") else f"There is no page at {request.path}"
+    return render(context, "error.html", status=404, title="Not found", message=title, hint=hint)
+
+
 def json_url(request: web.Request) -> str:
     """The address of a page's `.json` twin, with the page's parameters."""
     path = "/overview" if request.path == "/" else request.path
@@ -218,6 +233,8 @@ def handle_errors(handler: guard.Handler) -> guard.Handler:
             return await handler(request)
         except EvalspanError as error:
             return error_response(request, error)
+        except web.HTTPNotFound as error:
+            return not_found(request, error.text or "")
 
     return answered
 

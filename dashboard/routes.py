@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from . import (
     traces,
     why,
 )
-from .page_context import CONFIG, HOST, SCOPES, handle_errors, page_context, render
+from .page_context import CONFIG, HOST, SCOPES, handle_errors, not_found, page_context, render
 from .result_cache import ResultCache
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ PAGES = (
     status,
 )
 A_DAY = 86400
+TEXT_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
@@ -85,6 +87,7 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
         shares=host.shares,
         proxies=host.proxies,
     )
+    app.middlewares.append(_not_found)
     app.on_shutdown.append(live.stop_listening)
     for module in PAGES:
         app.add_routes(module.routes)
@@ -105,7 +108,34 @@ async def _static(request: web.Request) -> web.StreamResponse:
     path = STATIC / request.match_info["name"]
     if not path.is_file():
         raise web.HTTPNotFound
-    return web.FileResponse(path, headers={"Cache-Control": f"public, max-age={A_DAY}", **guard.HEADERS})
+    headers = {"Cache-Control": f"public, max-age={A_DAY}", **guard.HEADERS}
+    if path.suffix not in TEXT_TYPES:
+        return web.FileResponse(path, headers=headers)
+    response = web.Response(
+        body=_text_file(path), content_type=TEXT_TYPES[path.suffix], charset="utf-8", headers=headers
+    )
+    response.enable_compression()
+    return response
+
+
+@cache
+def _text_file(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@web.middleware
+async def _not_found(request: web.Request, handler: guard.Handler) -> web.StreamResponse:
+    """An address that no route knows, opened in a browser, gets a page to go on from."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound as error:
+        asked_by_browser = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+        known = not request.app[guard.GUARD].keys_set or guard.signed_in(request)
+        if not asked_by_browser or not known or request.match_info.http_exception is not error:
+            raise
+        response = not_found(request, "")
+        response.headers.update(guard.HEADERS)
+        return response
 
 
 async def _favicon(_: web.Request) -> web.StreamResponse:

@@ -5,6 +5,7 @@ const rows = document.querySelector("#rows");
 const says = button.querySelector("[data-live-says]");
 const dot = button.querySelector(".dot");
 const held = new Map(); // by the row's id, oldest first
+const MAX_ROWS = 200;
 let paused = false, hovering = false, source = null;
 
 const ticked = () => rows?.querySelector("input:checked") ?? false;
@@ -25,6 +26,8 @@ function insertHeld() {
   if (held.size && !rows) return location.reload();
   for (const row of held.values()) rows.prepend(row);
   held.clear();
+  // A list on a wall screen does not grow for ever; what is ticked stays.
+  for (const row of [...rows.children].slice(MAX_ROWS)) if (!row.querySelector("input:checked")) row.remove();
 }
 
 function arrive(html) {
