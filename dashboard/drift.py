@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
-from ..evaluators.drift.report import DIMENSIONS, LEAST, DriftReport, find_drift
+from ..evaluators.drift.report import DIMENSIONS, MIN_SCORES, DriftReport, find_drift
 from ..queries import catalog
 from . import guard
 from .page_context import ExecutedQuery, PageContext, Rows, handle_errors, page, page_context, render
@@ -111,13 +111,14 @@ def _compute(context: PageContext, key: _ReportKey) -> tuple[DriftReport, dict[s
     }
     report = find_drift(context.host.store, **scope, by=key.by, since=since, until=key.until, alpha=ALPHA)
     length = int((report.until - report.since).total_seconds())
-    period = {**scope, "since_s": length, "until": report.until.isoformat()}
+    reference = int((report.since - report.baseline_from).total_seconds())
+    period = {**scope, "since_s": length, "until": report.until.isoformat(), "baseline_s": reference}
     return report, _windows(context, report, period)
 
 
 def _windows(context: PageContext, report: DriftReport, period: dict[str, Any]) -> dict[str, Rows]:
     """The detector's windows of each score for the charts, under the report's own share of the error probability."""
-    enough = sum(min(row["n_before"], row["n_after"]) >= LEAST for row in report.scores)
+    enough = sum(min(row["n_before"], row["n_after"]) >= MIN_SCORES for row in report.scores)
     settings = {
         "window_s": report.window_s,
         "horizon": -(-period["since_s"] // report.window_s),

@@ -17,17 +17,19 @@ from ...queries.cli.options import project_option, store_option
 from ...queries.cli.output import format_option, render
 from ...queries.durations import parse_duration
 from ...queries.store.client import Result, connect
-from ..drift.report import DIMENSIONS, LEAST, USAGE, DriftReport, Move, find_drift
+from ..drift.reference import USAGE
+from ..drift.report import DIMENSIONS, MIN_SCORES, DriftReport, MetricShift, find_drift
 from ..drift.units import format_value
+from .drift_accept import accept
 
 if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
 
-EXIT_DRIFT, EXIT_TOO_THIN = 3, 4
+EXIT_DRIFT, EXIT_INSUFFICIENT = 3, 4
 _MEANS = {"latency": " (geometric mean)", "ttft": " (geometric mean)", "cost": " a call", "error_rate": " of the calls"}
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--metric", default="", help=f"Only this evaluation, or {', '.join(USAGE)}.")
 @click.option("--by", default="", help=f"Also compare the values of a dimension: {', '.join(DIMENSIONS)}.")
 @click.option("--since", "since", default="7d", show_default=True, help="Length of the period: 90m, 24h, 7d, 2w.")
@@ -61,8 +63,10 @@ def drift(
 ) -> None:
     """What moved, since when, how sure, in which segment, what changed then, and the traces to read first.
 
-    Compares the period with the same length of time before it. Exit codes: 0 nothing moved, 3 drift, 4 too few scores.
+    Compares the period with its reference: the 28 days before, or what was accepted last. Exit codes: 0 nothing moved, 3 drift, 4 too few scores.
     """
+    if ctx.invoked_subcommand:
+        return
     store = connect(dsn)
     try:
         if learn_topics is not None:
@@ -77,7 +81,7 @@ def drift(
         )
         ends = {"to": f"{report.until:%Y-%m-%dT%H:%M:%S}", "from": f"{report.since:%Y-%m-%dT%H:%M:%S}"}
         named = {name: options[name] for name in ("metric", "by", "project")}
-        if report.verdict == "too_thin":
+        if report.verdict == "insufficient_data":
             click.echo(f"read {store.described}", err=True)
         point_to(store, "/drift", **named, **(ends if until else {"since": since}))
     finally:
@@ -88,7 +92,7 @@ def drift(
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     else:
         render(_as_rows(report), format_)
-    ctx.exit({"drift": EXIT_DRIFT, "too_thin": EXIT_TOO_THIN}.get(report.verdict, 0))
+    ctx.exit({"drift": EXIT_DRIFT, "insufficient_data": EXIT_INSUFFICIENT}.get(report.verdict, 0))
 
 
 def _learn(store: StoreClient, since: timedelta, path: Path, embedder: str, options: dict[str, Any]) -> None:
@@ -104,7 +108,7 @@ def _learn(store: StoreClient, since: timedelta, path: Path, embedder: str, opti
 
 
 def _as_rows(report: DriftReport) -> Result:
-    columns = [name for name in Move.__struct_fields__ if name != "traces"]
+    columns = [name for name in MetricShift.__struct_fields__ if name != "traces"]
     return Result(
         columns=columns,
         types=["String"] * len(columns),
@@ -117,12 +121,12 @@ def _told(report: DriftReport) -> list[str]:
     headline = {
         "drift": f"DRIFT: {', '.join(f'{group[0].metric} {_verb(group[0])}' for group in groups)}",
         "stable": "No drift found",
-        "too_thin": f"Too few scores to tell: at least {LEAST} of a metric are needed in the period and before it",
+        "insufficient_data": f"Too few scores to tell: at least {MIN_SCORES} of a metric are needed in the period and before it",
     }[report.verdict]
     lines = [
         f"{headline}.",
         (
-            f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC, held against the time from "
+            f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC, compared with the time from "
             f"{report.baseline_from:%Y-%m-%d %H:%M} on, in windows of {_length(report.window_s)}."
         ),
     ]
@@ -146,7 +150,7 @@ def _told(report: DriftReport) -> list[str]:
     return lines + [f"Note: {note}" for note in report.notes]
 
 
-def _verb(move: Move) -> str:
+def _verb(move: MetricShift) -> str:
     return "fell" if move.direction == "decrease" else "rose"
 
 
@@ -154,9 +158,9 @@ def _begun(report: DriftReport) -> datetime | None:
     return next((move.since for move in report.moves if move.since), None)
 
 
-def _by_metric(moves: Sequence[Move]) -> list[list[Move]]:
+def _by_metric(moves: Sequence[MetricShift]) -> list[list[MetricShift]]:
     """Findings about the same score and direction together, the first of them leading."""
-    grouped: dict[tuple[str, str], list[Move]] = {}
+    grouped: dict[tuple[str, str], list[MetricShift]] = {}
     for move in moves:
         grouped.setdefault((move.metric, move.direction), []).append(move)
     return list(grouped.values())
@@ -178,7 +182,7 @@ def _compared(row: dict[str, Any], thin: Sequence[str]) -> str:
     return text + (" -- too few to tell" if row["metric"] in thin else "")
 
 
-def _move(together: Sequence[Move]) -> list[str]:
+def _move(together: Sequence[MetricShift]) -> list[str]:
     first = together[0]
     what = _MEANS.get(first.metric, "") if first.of == "usage" else ""
     lines = [
@@ -199,16 +203,16 @@ def _move(together: Sequence[Move]) -> list[str]:
     return lines
 
 
-def _number(move: Move, value: float) -> str:
+def _number(move: MetricShift, value: float) -> str:
     return format_value(move.of, move.metric, value)
 
 
-def _mean(move: Move) -> str:
+def _mean(move: MetricShift) -> str:
     low, high = (_number(move, value) for value in (move.low, move.high))
     return f"{_number(move, move.mean_after)} [{low}, {high}]"
 
 
-def _where(move: Move) -> str:
+def _where(move: MetricShift) -> str:
     return f" where {move.dimension} = {move.value or '(none)'}" if move.dimension else ""
 
 
@@ -240,3 +244,6 @@ def _length(seconds: int) -> str:
         if seconds % size == 0:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+drift.add_command(accept)

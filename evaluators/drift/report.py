@@ -10,21 +10,22 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries import catalog
+from ...queries.drift_references import references
 from .inputs import inputs_that_moved
+from .reference import USAGE
 
 if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
 
-# The metrics of the table `usage`: what calls cost their users.
-USAGE = ("error_rate", "latency", "ttft", "cost", "input_tokens", "output_tokens")
 DIMENSIONS = ("system_hash", "prompt_version", "request_model", "segment", "service", "environment", "prompt_name")
-LEAST = 10
+MIN_SCORES = 10
+REFERENCE_S, WEEK_S = 28 * 86400, 7 * 86400
 # A window should hold about this many scores for the detector's normal approximation.
 WINDOW_SCORES = 20
 WINDOWS_S = (900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400)
 
 
-class Move(msgspec.Struct, frozen=True, kw_only=True):
+class MetricShift(msgspec.Struct, frozen=True, kw_only=True):
     """One score that is not where it was; differences in the unit of the score, after minus before."""
 
     metric: str
@@ -46,14 +47,14 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict ("drift", "stable" or "too_thin") with everything behind it; times in UTC."""
+    """The verdict ("drift", "stable" or "insufficient_data") with everything behind it; times in UTC."""
 
     verdict: str
     since: datetime
     until: datetime
     baseline_from: datetime
     window_s: int
-    moves: list[Move]
+    moves: list[MetricShift]
     changes: list[dict[str, Any]]
     inputs: list[str]
     scores: list[dict[str, Any]]
@@ -67,9 +68,15 @@ class _Period(msgspec.Struct, frozen=True):
     metric: str
     scope: dict[str, Any]
     """project, service and environment."""
+    baseline_s: int
+    """Length of the reference; 28 days, or as long as the period where that is longer or all there is."""
+
+    @property
+    def since(self) -> datetime:
+        return self.until - timedelta(seconds=self.since_s)
 
     def parameters(self) -> dict[str, Any]:
-        return {**self.scope, "since_s": self.since_s, "until": self.until.isoformat()}
+        return {**self.scope, "since_s": self.since_s, "until": self.until.isoformat(), "baseline_s": self.baseline_s}
 
 
 def find_drift(
@@ -85,7 +92,9 @@ def find_drift(
     alpha: float = 0.05,
     usage: bool = False,
 ) -> DriftReport:
-    """Compares the scores of the last `since`, with `usage` errors, latency, tokens and cost too, with the time before.
+    """Compares the scores of the last `since`, with `usage` errors, latency, tokens and cost too, with the 28 days before.
+
+    A level that was accepted, and a change that is under suspicion, bound that reference (`evalspan drift accept`).
 
     The looks at the data share `alpha`: the e-detector over windows of the scores (shared among the metrics), the same
     over those of usage, and one corrected comparison of the values of every dimension. Where there is nothing
@@ -97,37 +106,40 @@ def find_drift(
     if by and by not in DIMENSIONS:
         raise UsageError(f"Scores cannot be split by {by!r}.", hint=f"Choose one of {', '.join(DIMENSIONS)}.")
     scope = {"project": project, "service": service, "environment": environment}
-    period = _Period(int(since.total_seconds()), until or datetime.now(UTC), metric, scope)
+    since_s = int(since.total_seconds())
+    period = _Period(since_s, until or datetime.now(UTC), metric, scope, max(since_s, REFERENCE_S))
     tables = _tables(store, period, usage=usage)
     volume = _volumes(store, period, tables)
     notes: list[str] = []
     leading = volume[tables[0]] or volume[tables[-1]]
-    if not any(row["n_before"] >= LEAST for row in leading):
+    if not any(row["n_before"] >= MIN_SCORES for row in leading):
         halved = _halved(leading, period)
         if halved is not None:
             period = halved
             volume = _volumes(store, period, tables)
             notes.append("There is nothing before the period, so its first half is the baseline.")
-    enough = {of: [row for row in rows if min(row["n_before"], row["n_after"]) >= LEAST] for of, rows in volume.items()}
+    enough = {
+        of: [row for row in rows if min(row["n_before"], row["n_after"]) >= MIN_SCORES] for of, rows in volume.items()
+    }
     window_s = _window(enough[tables[0]] or enough[tables[-1]], period.since_s)
     moves = _found(store, period, window_s, enough, alpha, [by] if by else ["system_hash", "segment"])
     return DriftReport(
-        verdict="drift" if moves else "stable" if enough[tables[0]] else "too_thin",
-        since=period.until - timedelta(seconds=period.since_s),
+        verdict="drift" if moves else "stable" if enough[tables[0]] else "insufficient_data",
+        since=period.since,
         until=period.until,
-        baseline_from=period.until - timedelta(seconds=2 * period.since_s),
+        baseline_from=period.since - timedelta(seconds=period.baseline_s),
         window_s=window_s,
         moves=moves,
-        changes=_rows(store, "changes", period),
-        inputs=inputs_that_moved(store, period.parameters()),
+        changes=_rows(store, "changes", msgspec.structs.replace(period, baseline_s=max(period.since_s, WEEK_S))),
+        inputs=inputs_that_moved(store, {**period.parameters(), "baseline_s": period.since_s}),
         scores=[row for rows in volume.values() for row in rows],
         thin=[
             str(row["metric"])
             for rows in volume.values()
             for row in rows
-            if min(row["n_before"], row["n_after"]) < LEAST
+            if min(row["n_before"], row["n_after"]) < MIN_SCORES
         ],
-        notes=notes + _version_notes(volume[tables[0]]),
+        notes=notes + _version_notes(volume[tables[0]]) + _reference_notes(store, period),
     )
 
 
@@ -138,17 +150,21 @@ def _found(
     enough: dict[str, list[dict[str, Any]]],
     alpha: float,
     dimensions: Sequence[str],
-) -> list[Move]:
+) -> list[MetricShift]:
     """What the detector finds in each table, and what the comparison of the dimensions' values finds in the first."""
     share = alpha / (len(enough) + 1)
-    moves: list[Move] = []
+    moves: list[MetricShift] = []
     for of, rows in enough.items():
         if rows:
             moves += _found_by_detector(store, period, window_s, share / len(rows), of)
     leading = next(iter(enough))
     if enough[leading]:
-        moves += _found_by_dimension(store, period, dimensions, share, leading)
-    return _with_traces(store, period, _told_once(moves))
+        weeks = min(row["first_score"] for row in enough[leading]) <= period.since - timedelta(
+            seconds=WEEK_S - period.since_s
+        )
+        like_with_like = weeks and period.since_s < WEEK_S < period.baseline_s
+        moves += _found_by_dimension(store, period, dimensions, share, leading, like_with_like=like_with_like)
+    return _with_traces(store, period, _deduplicate(moves))
 
 
 def _tables(store: StoreClient, period: _Period, *, usage: bool) -> list[str]:
@@ -176,12 +192,12 @@ def _rows(store: StoreClient, name: str, period: _Period, **parameters: Any) -> 
 
 def _halved(volume: Sequence[dict[str, Any]], period: _Period) -> _Period | None:
     """The two halves of what there is, when all of it lies inside the period."""
-    if not any(row["n_after"] >= 2 * LEAST for row in volume):
+    if not any(row["n_after"] >= 2 * MIN_SCORES for row in volume):
         return None
     first = min(row["first_score"] for row in volume if row["n_after"])
     last = max(row["last_score"] for row in volume if row["n_after"]) + timedelta(seconds=1)
     half = int((last - first).total_seconds() / 2) + 1
-    return msgspec.structs.replace(period, since_s=half, until=last)
+    return msgspec.structs.replace(period, since_s=half, until=last, baseline_s=half)
 
 
 def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
@@ -192,7 +208,7 @@ def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
     return next((size for size in fitting if typical * size / since_s >= WINDOW_SCORES), fitting[-1])
 
 
-def _found_by_detector(store: StoreClient, period: _Period, window_s: int, alpha: float, of: str) -> list[Move]:
+def _found_by_detector(store: StoreClient, period: _Period, window_s: int, alpha: float, of: str) -> list[MetricShift]:
     horizon = -(-period.since_s // window_s)
     asked = {"metric": period.metric, "window_s": window_s, "alpha": alpha, "horizon": horizon, "min_n": 5}
     rows = _rows(store, "e_detector", period, of=of, **asked)
@@ -202,19 +218,19 @@ def _found_by_detector(store: StoreClient, period: _Period, window_s: int, alpha
     ]
 
 
-def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Move:
+def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> MetricShift:
     alarmed = next(row for row in windows if row["alarm"])
     after = [row for row in windows if row["window_start"] >= alarmed["since"]]
     # By what the windows hold, not by how sure each is: one in which all scores are equal has no spread to be weighed by.
     total = sum(row["effective_n"] for row in after)
     mean = sum(row["effective_n"] * row["mean"] for row in after) / total
     error = sum((row["effective_n"] * row["standard_error"]) ** 2 for row in after) ** 0.5 / total
-    return Move(
+    return MetricShift(
         metric=alarmed["metric"],
         evaluator_version=alarmed["evaluator_version"],
         of=of,
         direction=alarmed["alarm"],
-        mean_before=alarmed["baseline_mean"],
+        mean_before=alarmed["mean_before"],
         mean_after=mean,
         low=mean - 1.96 * error,
         high=mean + 1.96 * error,
@@ -228,10 +244,12 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Mo
 
 
 def _found_by_dimension(
-    store: StoreClient, period: _Period, dimensions: Sequence[str], q: float, of: str
-) -> list[Move]:
+    store: StoreClient, period: _Period, dimensions: Sequence[str], q: float, of: str, *, like_with_like: bool
+) -> list[MetricShift]:
+    """The values of the dimensions that moved, of metrics whose reference no accepted or suspected change bounds."""
+    bounded = {str(row["metric"]) for row in _bounded(store, period)}
     return [
-        Move(
+        MetricShift(
             metric=row["metric"],
             evaluator_version=row["evaluator_version"],
             of=of,
@@ -249,14 +267,51 @@ def _found_by_dimension(
             value=row["value"],
         )
         for dimension in dimensions
-        for row in _rows(store, "segments", period, of=of, metric=period.metric, by=dimension, q=q / len(dimensions))
-        if row["moved"]
+        for row in _rows(
+            store,
+            "segments",
+            period,
+            of=of,
+            metric=period.metric,
+            by=dimension,
+            q=q / len(dimensions),
+            same_weekday=int(like_with_like),
+        )
+        if row["moved"] and row["metric"] not in bounded
     ]
 
 
-def _told_once(moves: Sequence[Move]) -> list[Move]:
+def _bounded(store: StoreClient, period: _Period) -> list[dict[str, Any]]:
+    """The references that begin within the reference's time, or end before the period."""
+    names = ("service", "environment")
+    begun = period.since - timedelta(seconds=period.baseline_s)
+    return [
+        row
+        for row in references(store, period.scope["project"], period.metric)
+        if all(row[name] == period.scope[name] for name in names)
+        and (row["accepted_at"] > begun or row["held_since"] > begun)
+    ]
+
+
+def _reference_notes(store: StoreClient, period: _Period) -> list[str]:
+    notes = []
+    for row in _bounded(store, period):
+        if row["held_since"] > row["accepted_at"]:
+            notes.append(
+                f"{row['metric']}: scores since {row['held_since']:%Y-%m-%d %H:%M} are under suspicion and no part of the "
+                f"reference; `evalspan drift accept {row['metric']}` makes their level the reference."
+            )
+        else:
+            notes.append(
+                f"{row['metric']}: compared with its level since {row['reference_from']:%Y-%m-%d %H:%M}, "
+                f"accepted {row['accepted_at']:%Y-%m-%d %H:%M}" + (f" by {row['author']}." if row["author"] else ".")
+            )
+    return notes
+
+
+def _deduplicate(moves: Sequence[MetricShift]) -> list[MetricShift]:
     """Without comparisons of the whole under another name: one value that holds everything the detector saw."""
-    told: list[Move] = []
+    told: list[MetricShift] = []
     for move in moves:
         same = [other for other in told if other.metric == move.metric and other.direction == move.direction]
         if move.dimension and not move.value and same:
@@ -269,7 +324,7 @@ def _told_once(moves: Sequence[Move]) -> list[Move]:
     return told
 
 
-def _with_traces(store: StoreClient, period: _Period, moves: Sequence[Move]) -> list[Move]:
+def _with_traces(store: StoreClient, period: _Period, moves: Sequence[MetricShift]) -> list[MetricShift]:
     """Each finding with the five traces to read first; what was found twice shows them once."""
     shown: set[tuple[str, str]] = set()
     told = []
@@ -278,7 +333,7 @@ def _with_traces(store: StoreClient, period: _Period, moves: Sequence[Move]) -> 
             told.append(move)
             continue
         shown.add((move.metric, move.direction))
-        since = move.since or period.until - timedelta(seconds=period.since_s)
+        since = move.since or period.since
         only: dict[str, Any] = {move.dimension: move.value} if move.dimension in ("system_hash", "segment") else {}
         query = catalog.get("traces_to_read")
         rows = query.run(

@@ -115,114 +115,155 @@ WITH
             FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, stratum
         )
     ),
-    -- the effect of an hour, a day or a stratum: its mean's distance from the reference's, shrunk by how sure it is, 0 where no spread is seen
-    by_hour AS
+    totals AS
     (
-        SELECT *, sumIf(w1, NOT watched) OVER whole AS all1, sumIf(w2, NOT watched) OVER whole AS all2, sumIf(w1y, NOT watched) OVER whole / all1 AS level,
-            greatest(0, sumIf(w2yy - 2 * level_y * w2y + level_y * level_y * w2, NOT watched) OVER whole / all2) AS variance,
-            {same_hour:UInt8} = 1 OR dateDiff('hour', minIf(first, NOT watched) OVER whole, maxIf(last.1, NOT watched) OVER whole) >= 13 * 24 AS long_enough,
-            sumIf(w1, NOT watched) OVER cell AS cell1, if(cell1 > 0, pow(cell1, 2) / sumIf(w2, NOT watched) OVER cell, 0) AS cell_n,
-            if(cell1 > 0, sumIf(w1y, NOT watched) OVER cell / cell1 - level, 0) AS raw, uniqExactIf(hour, NOT watched) OVER whole AS cells
-        FROM (SELECT *, sumIf(w1y, NOT watched) OVER (PARTITION BY name) / sumIf(w1, NOT watched) OVER (PARTITION BY name) AS level_y FROM gathered WHERE evaluator_version = newest)
-        WINDOW whole AS (PARTITION BY name), cell AS (PARTITION BY name, hour)
+        SELECT *, sumIf(w1, NOT watched) OVER whole AS all1, sumIf(w2, NOT watched) OVER whole AS all2, sumIf(w1y, NOT watched) OVER whole AS all1y, sumIf(w2y, NOT watched) OVER whole AS all2y,
+            sumIf(w2yy, NOT watched) OVER whole AS all2yy, minIf(first, NOT watched) OVER whole AS begun, maxIf(last.1, NOT watched) OVER whole AS ended
+        FROM gathered WHERE evaluator_version = newest WINDOW whole AS (PARTITION BY name)
     ),
-    hourly AS
+    centred AS
     (
-        SELECT * EXCEPT (cell1, cell_n, raw, cells), spread_of.1 AS hour_effect, spread_of.2 AS hour_error
-        FROM
-        (
-            SELECT *, sumIf(w1 / cell1 * cell_n * raw * raw, NOT watched) OVER whole / greatest(cells - 1, 1) AS between_cells, sumIf(w1 / cell1 * cell_n, NOT watched) OVER whole / greatest(cells, 1) AS per_cell,
-                if(cells > 1 AND long_enough AND between_cells > variance * (1 + sqrt(2 / (cells - 1))), (between_cells - variance) / per_cell, 0) AS real,
-                if(real > 0 AND cell_n > 0, (raw * real / (real + variance / cell_n), variance / cell_n * real / (real + variance / cell_n)), (toFloat64(0), toFloat64(0))) AS spread_of
-            FROM by_hour WINDOW whole AS (PARTITION BY name)
-        )
+        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, n, lowest, highest, w1, w2, w3, w1y, w2y, w2yy, w3y, w3yy, w3yyy,
+            w1y - all1y / all1 * w1 AS left_over, toFloat64(0) AS e, toFloat64(0) AS e_error,
+            greatest(0, all2yy - 2 * all1y / all1 * all2y + pow(all1y / all1, 2) * all2) / all2 AS variance,
+            {same_hour:UInt8} = 1 OR dateDiff('hour', begun, ended) >= 13 * 24 AS long_enough
+        FROM totals
     ),
-    by_day AS
+    -- the effect of an hour, a day, a stratum: its mean's distance from the reference's, shrunk by how sure it is, 0 where no more spread is seen than by chance
+    hour_means AS
     (
-        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, if(cell1 > 0, pow(cell1, 2) / sumIf(w2, NOT watched) OVER cell, 0) AS cell_n,
-            if(cell1 > 0, sumIf(w1y - hour_effect * w1, NOT watched) OVER cell / cell1 - sumIf(w1y - hour_effect * w1, NOT watched) OVER whole / all1, 0) AS raw, uniqExactIf(day, NOT watched) OVER whole AS cells
-        FROM hourly WINDOW whole AS (PARTITION BY name), cell AS (PARTITION BY name, day)
+        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, sumIf(w2, NOT watched) OVER cell AS cell2, sumIf(left_over, NOT watched) OVER cell AS cell_y
+        FROM centred WINDOW cell AS (PARTITION BY name, hour)
     ),
-    daily AS
+    hour_raw AS (SELECT *, if(cell1 > 0, cell1 * cell1 / cell2, 0) AS cell_n, if(cell1 > 0, cell_y / cell1, 0) AS raw, if(cell1 > 0, w1 / cell1 * cell1 * cell1 / cell2, 0) AS row_n FROM hour_means),
+    hour_squares AS
     (
-        SELECT * EXCEPT (cell1, cell_n, raw, cells, between_cells, per_cell, real, spread_of), spread_of.1 AS day_effect, spread_of.2 AS day_error
-        FROM
-        (
-            SELECT * EXCEPT (between_cells, per_cell, real, spread_of), sumIf(w1 / cell1 * cell_n * raw * raw, NOT watched) OVER whole / greatest(cells - 1, 1) AS between_cells, sumIf(w1 / cell1 * cell_n, NOT watched) OVER whole / greatest(cells, 1) AS per_cell,
-                if(cells > 1 AND long_enough AND between_cells > variance * (1 + sqrt(2 / (cells - 1))), (between_cells - variance) / per_cell, 0) AS real,
-                if(real > 0 AND cell_n > 0, (raw * real / (real + variance / cell_n), variance / cell_n * real / (real + variance / cell_n)), (toFloat64(0), toFloat64(0))) AS spread_of
-            FROM by_day WINDOW whole AS (PARTITION BY name)
-        )
+        SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(hour, NOT watched) OVER whole AS cells
+        FROM hour_raw WINDOW whole AS (PARTITION BY name)
     ),
-    by_stratum AS
+    hour_excess AS (SELECT *, if(cells > 1 AND long_enough, raw_squares / (cells - 1) - variance, 0) AS excess FROM hour_squares),
+    hour_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)) AND cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0) AS trust FROM hour_excess),
+    hour_out AS
     (
-        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, if(cell1 > 0, pow(cell1, 2) / sumIf(w2, NOT watched) OVER cell, 0) AS cell_n,
-            if(cell1 > 0, sumIf(w1y - (hour_effect + day_effect) * w1, NOT watched) OVER cell / cell1 - sumIf(w1y - (hour_effect + day_effect) * w1, NOT watched) OVER whole / all1, 0) AS raw,
-            uniqExactIf(stratum, NOT watched) OVER whole AS cells
-        FROM daily WINDOW whole AS (PARTITION BY name), cell AS (PARTITION BY name, stratum)
+        SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
+        FROM hour_real
     ),
-    levelled AS
+    day_means AS
     (
-        SELECT *, hour_effect + day_effect + spread_of.1 AS e, hour_error + day_error + spread_of.2 AS e_error
-        FROM
-        (
-            SELECT *, sumIf(w1 / cell1 * cell_n * raw * raw, NOT watched) OVER whole / greatest(cells - 1, 1) AS between_cells, sumIf(w1 / cell1 * cell_n, NOT watched) OVER whole / greatest(cells, 1) AS per_cell,
-                if(cells > 1 AND between_cells > variance * (1 + sqrt(2 / (cells - 1))), (between_cells - variance) / per_cell, 0) AS real,
-                if(real > 0 AND cell_n > 0, (raw * real / (real + variance / cell_n), variance / cell_n * real / (real + variance / cell_n)), (toFloat64(0), toFloat64(0))) AS spread_of
-            FROM by_stratum WINDOW whole AS (PARTITION BY name)
-        )
+        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, sumIf(w2, NOT watched) OVER cell AS cell2, sumIf(left_over, NOT watched) OVER cell AS cell_y
+        FROM hour_out WINDOW cell AS (PARTITION BY name, day)
+    ),
+    day_raw AS (SELECT *, if(cell1 > 0, cell1 * cell1 / cell2, 0) AS cell_n, if(cell1 > 0, cell_y / cell1, 0) AS raw, if(cell1 > 0, w1 / cell1 * cell1 * cell1 / cell2, 0) AS row_n FROM day_means),
+    day_squares AS
+    (
+        SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(day, NOT watched) OVER whole AS cells
+        FROM day_raw WINDOW whole AS (PARTITION BY name)
+    ),
+    day_excess AS (SELECT *, if(cells > 1 AND long_enough, raw_squares / (cells - 1) - variance, 0) AS excess FROM day_squares),
+    day_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)) AND cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0) AS trust FROM day_excess),
+    day_out AS
+    (
+        SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
+        FROM day_real
+    ),
+    mix_means AS
+    (
+        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, sumIf(w2, NOT watched) OVER cell AS cell2, sumIf(left_over, NOT watched) OVER cell AS cell_y
+        FROM day_out WINDOW cell AS (PARTITION BY name, stratum)
+    ),
+    mix_raw AS (SELECT *, if(cell1 > 0, cell1 * cell1 / cell2, 0) AS cell_n, if(cell1 > 0, cell_y / cell1, 0) AS raw, if(cell1 > 0, w1 / cell1 * cell1 * cell1 / cell2, 0) AS row_n FROM mix_means),
+    mix_squares AS
+    (
+        SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(stratum, NOT watched) OVER whole AS cells
+        FROM mix_raw WINDOW whole AS (PARTITION BY name)
+    ),
+    mix_excess AS (SELECT *, if(cells > 1, raw_squares / (cells - 1) - variance, 0) AS excess FROM mix_squares),
+    mix_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)) AND cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0) AS trust FROM mix_excess),
+    mix_out AS
+    (
+        SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
+        FROM mix_real
+    ),
+    windowed AS
+    (
+        SELECT name, evaluator_version, watched, window, max(held) AS held, sum(n) AS count, sum(w1) AS total, sum(w2) AS squared_weights, sum(w3) AS cubed_weights,
+            min(lowest - e) AS low, max(highest - e) AS high, sum(w1y - e * w1) AS y1, sum(w2y - e * w2) AS y2, sum(w2yy - 2 * e * w2y + e * e * w2) AS yy2,
+            sum(w3y - e * w3) AS y3, sum(w3yy - 2 * e * w3y + e * e * w3) AS yy3, sum(w3yyy - 3 * e * w3yy + 3 * e * e * w3y - e * e * e * w3) AS yyy3, sum(w1 * e_error) AS error1
+        FROM mix_out GROUP BY name, evaluator_version, watched, window HAVING count >= {min_n:UInt32}
+    ),
+    meant AS
+    (
+        SELECT *, if(low = high, low, y1 / total) AS mean, pow(total, 2) / squared_weights AS effective_n, error1 / total AS effect_error, low < high AND count > 1 AS varies FROM windowed
     ),
     averaged AS
     (
-        SELECT name, evaluator_version, watched, window, max(held) AS held, sum(n) AS count, sum(w1) AS total, sum(w2) AS squared_weights, sum(w3) AS cubed_weights,
-            min(lowest - e) AS low, max(highest - e) AS high, if(low = high, low, sum(w1y - e * w1) / total) AS mean,
-            pow(total, 2) / squared_weights AS effective_n, sum(w1 * e_error) / total AS effect_error,
-            -- variance and third moment of a score, from those of the weighted scores
-            if(low = high OR count < 2, 0, greatest(0, sum(w2yy - 2 * e * w2y + e * e * w2) - 2 * mean * sum(w2y - e * w2) + mean * mean * squared_weights) / squared_weights * count / (count - 1)) AS variance,
-            if(low = high OR count < 2, 0, (sum(w3yyy - 3 * e * w3yy + 3 * e * e * w3y - e * e * e * w3) - 3 * mean * sum(w3yy - 2 * e * w3y + e * e * w3)
-                + 3 * mean * mean * sum(w3y - e * w3) - pow(mean, 3) * cubed_weights) / cubed_weights * if(count > 2, count / (count - 2), 1)) AS moment,
+        -- variance and third moment of a score, from those of the weighted scores
+        SELECT name, evaluator_version, watched, window, held, count, total, squared_weights, cubed_weights, low, high, mean, effective_n, effect_error,
+            if(varies, greatest(0, yy2 - 2 * mean * y2 + mean * mean * squared_weights) / squared_weights * count / (count - 1), 0) AS variance,
+            if(varies, (yyy3 - 3 * mean * yy3 + 3 * mean * mean * y3 - pow(mean, 3) * cubed_weights) / cubed_weights * if(count > 2, count / (count - 2), 1), 0) AS moment,
             if(count < 2, 0, greatest(effective_n - 1, 0)) AS freedom
-        FROM levelled GROUP BY name, evaluator_version, watched, window HAVING count >= {min_n:UInt32}
+        FROM meant
     ),
-    based AS
+    summed_up AS
     (
-        SELECT *, sumIf(total * mean, NOT watched) OVER (PARTITION BY name) / sumIf(total, NOT watched) OVER (PARTITION BY name) AS weighted,
-            if(minIf(low, NOT watched) OVER (PARTITION BY name) = maxIf(high, NOT watched) OVER (PARTITION BY name), minIf(low, NOT watched) OVER (PARTITION BY name), weighted) AS base
-        FROM averaged
+        SELECT *, sumIf(total * mean, NOT watched) OVER whole AS base1, sumIf(total, NOT watched) OVER whole AS base_total, minIf(low, NOT watched) OVER whole AS lowest, maxIf(high, NOT watched) OVER whole AS highest
+        FROM averaged WINDOW whole AS (PARTITION BY name)
     ),
+    based AS (SELECT *, if(lowest = highest, lowest, base1 / base_total) AS base FROM summed_up),
     -- each metric's reference and its watched windows in order
-    compared AS
+    referred AS
     (
         SELECT name, max(held) AS held, any(evaluator_version) AS version_used, any(base) AS base_mean, countIf(NOT watched) AS k, sumIf(count, NOT watched) AS base_n,
             minIf(low, NOT watched) AS base_low, maxIf(high, NOT watched) AS base_high,
-            sumIf(effective_n, NOT watched) AS worth, (worth - sumIf(pow(effective_n, 2), NOT watched) / worth) / (k - 1) AS typical,
-            sumIf(effective_n * pow(mean - base, 2), NOT watched) / (k - 1) AS between_windows, sumIf(freedom, NOT watched) AS own_freedom,
-            -- windows of one score each have no spread of their own: that between them is all there is
-            if(own_freedom > 0, sumIf(freedom * variance, NOT watched), between_windows * (k - 1)) AS base_squares, if(own_freedom > 0, own_freedom, toFloat64(k - 1)) AS base_freedom,
+            sumIf(effective_n, NOT watched) AS worth, sumIf(pow(effective_n, 2), NOT watched) AS squared_worth,
+            sumIf(effective_n * pow(mean - base, 2), NOT watched) AS between_squares, sumIf(freedom, NOT watched) AS own_freedom, sumIf(freedom * variance, NOT watched) AS own_squares,
             sumIf(freedom * moment, NOT watched) AS base_cubes,
-            assumeNotNull(if(own_freedom > 0 AND between_windows > base_squares / base_freedom * (1 + sqrt(2 / (k - 1))), (between_windows - base_squares / base_freedom) / typical, 0)) AS shared,
-            sumIf(squared_weights, NOT watched) / pow(sumIf(total, NOT watched), 2) AS base_share, sumIf(pow(total, 2), NOT watched) / pow(sumIf(total, NOT watched), 2) AS base_between,
-            sumIf(cubed_weights, NOT watched) / pow(sumIf(total, NOT watched), 3) AS base_cube_share, quantileExactIf(0.5)(effective_n, NOT watched) AS usual_n,
+            sumIf(squared_weights, NOT watched) AS base2, sumIf(total, NOT watched) AS base1, sumIf(pow(total, 2), NOT watched) AS base_totals2, sumIf(cubed_weights, NOT watched) AS base3,
+            quantileExactIf(0.5)(effective_n, NOT watched) AS usual_n,
             arraySort(groupArrayIf((window, count, effective_n, mean, freedom, variance, moment, cubed_weights / pow(total, 3), low, high, effect_error), watched)) AS s
         FROM based GROUP BY name HAVING k >= 2 AND notEmpty(s)
     ),
+    freed AS
+    (
+        -- windows of one score each have no spread of their own: that between them is all there is
+        SELECT *, if(own_freedom > 0, own_squares, between_squares) AS base_squares, if(own_freedom > 0, own_freedom, toFloat64(k - 1)) AS base_freedom,
+            between_squares / (k - 1) AS between_windows, (worth - squared_worth / worth) / (k - 1) AS typical,
+            base2 / pow(base1, 2) AS base_share, base_totals2 / pow(base1, 2) AS base_between, base3 / pow(base1, 3) AS base_cube_share
+        FROM referred
+    ),
+    compared AS
+    (
+        SELECT *, if(own_freedom > 0 AND between_windows > base_squares / base_freedom * (1 + sqrt(2 / (k - 1))), (between_windows - base_squares / base_freedom) / typical, toFloat64(0)) AS excess,
+            ifNull(excess, toFloat64(0)) AS shared, if(base_squares > 0, 0.5, 1) AS pseudo, arrayMap(i -> if(base_squares > 0, i, length(s)), arrayEnumerate(s)) AS seen
+        FROM freed
+    ),
     -- the spread of a score as of each window: reference and windows so far, with half a score at the farthest value seen (a whole one where the reference has no spread)
+    ranged AS
+    (
+        SELECT *, arrayMap(i -> base_mean - least(base_low, arrayMin(arraySlice(s.9, 1, i))), seen) AS fall, arrayMap(i -> greatest(base_high, arrayMax(arraySlice(s.10, 1, i))) - base_mean, seen) AS rise,
+            arrayMap(f -> f + base_freedom + pseudo, arrayCumSum(s.5)) AS freedoms, arrayCumSum(arrayMap((f, v) -> f * v, s.5, s.6)) AS squares, arrayCumSum(arrayMap((f, m) -> f * m, s.5, s.7)) AS cubes
+        FROM compared
+    ),
+    varied AS
+    (
+        SELECT *, arrayMap((q, f, d, u) -> greatest((base_squares + q + pseudo * pow(greatest(d, u), 2)) / f, pow(1e-9 * greatest(1, abs(base_mean)), 2)), squares, freedoms, fall, rise) AS variances,
+            arrayMap((c, f, d, q) -> (base_cubes + c - pseudo * pow(d, 3)) / f * q, cubes, freedoms, fall, s.8) AS skew_down,
+            arrayMap((c, f, u, q) -> (base_cubes + c + pseudo * pow(u, 3)) / f * q, cubes, freedoms, rise, s.8) AS skew_up
+        FROM ranged
+    ),
+    erring AS
+    (
+        SELECT *, arrayMap((v, n, e) -> sqrt(v / n + shared + e), variances, s.3, s.11) AS errors,
+            sqrt(variances[1] * base_share + shared * base_between) AS base_error, skew_down[1] / s[1].8 * base_cube_share AS base_skew_down, skew_up[1] / s[1].8 * base_cube_share AS base_skew_up,
+            sqrt(variances[1] / usual_n + shared) AS size
+        FROM varied
+    ),
+    precise AS (SELECT *, arrayMap(e -> 1 / pow(e, 2), errors) AS p, 1 / pow(base_error, 2) AS base_p FROM erring),
     spread AS
     (
-        SELECT *, if(base_squares > 0, 0.5, 1) AS pseudo,
-            arrayMap(i -> if(base_squares > 0, i, length(s)), arrayEnumerate(s)) AS seen,
-            arrayMap(i -> base_mean - least(base_low, arrayMin(arraySlice(s.9, 1, i))), seen) AS fall, arrayMap(i -> greatest(base_high, arrayMax(arraySlice(s.10, 1, i))) - base_mean, seen) AS rise,
-            arrayMap(f -> f + base_freedom + pseudo, arrayCumSum(s.5)) AS freedoms,
-            arrayMap((q, f, d, u) -> greatest((base_squares + q + pseudo * pow(greatest(d, u), 2)) / f, pow(1e-9 * greatest(1, abs(base_mean)), 2)),
-                arrayCumSum(arrayMap((f, v) -> f * v, s.5, s.6)), freedoms, fall, rise) AS variances,
-            arrayCumSum(arrayMap((f, m) -> f * m, s.5, s.7)) AS cubes,
-            arrayMap((v, n, e) -> sqrt(v / n + shared + e), variances, s.3, s.11) AS errors, arrayMap(e -> 1 / pow(e, 2), errors) AS p,
-            arrayMap((c, f, d, q) -> (base_cubes + c - pseudo * pow(d, 3)) / f * q, cubes, freedoms, fall, s.8) AS skew_down,
-            arrayMap((c, f, u, q) -> (base_cubes + c + pseudo * pow(u, 3)) / f * q, cubes, freedoms, rise, s.8) AS skew_up,
-            sqrt(variances[1] * base_share + shared * base_between) AS base_error, skew_down[1] / s[1].8 * base_cube_share AS base_skew_down, skew_up[1] / s[1].8 * base_cube_share AS base_skew_up,
-            sqrt(variances[1] / usual_n + shared) AS size, 1 / pow(base_error, 2) AS base_p,
-            arrayPushFront(arrayCumSum(p), 0) AS ps, arrayPushFront(arrayCumSum(arrayMap((a, m) -> a * m, p, s.4)), 0) AS pm
-        FROM compared
+        SELECT *, arrayPushFront(arrayCumSum(p), 0) AS ps, arrayPushFront(arrayCumSum(arrayMap((a, m) -> a * m, p, s.4)), 0) AS pm,
+            arrayPushFront(arrayCumSum(arrayMap((a, c) -> pow(a, 3) * c, p, skew_down)), 0) AS cubes_down, arrayPushFront(arrayCumSum(arrayMap((a, c) -> pow(a, 3) * c, p, skew_up)), 0) AS cubes_up
+        FROM precise
     ),
     paid AS
     (
@@ -230,26 +271,37 @@ WITH
                 side.1 * ((base_p * base_mean + pm[j]) / (base_p + ps[j]) - (pm[t + 1] - pm[j]) / (ps[t + 1] - ps[j])),
                 side.1 * ((pow(base_p, 3) * side.2 + side.3[j]) / pow(base_p + ps[j], 3) - (side.3[t + 1] - side.3[j]) / pow(ps[t + 1] - ps[j], 3)), size),
             range(greatest(1, toInt64(t) - reach + 1), toInt64(t) + 1)), arrayEnumerate(s)),
-            [(1, base_skew_down, arrayPushFront(arrayCumSum(arrayMap((a, c) -> pow(a, 3) * c, p, skew_down)), 0)),
-            (-1, base_skew_up, arrayPushFront(arrayCumSum(arrayMap((a, c) -> pow(a, 3) * c, p, skew_up)), 0))]) AS payoffs
+            [(1, base_skew_down, cubes_down), (-1, base_skew_up, cubes_up)]) AS payoffs
         FROM spread
+    ),
+    evident AS
+    (
+        SELECT *, arrayMap(row -> least(1e100, arraySum(row)), payoffs[1]) AS falls, arrayMap(row -> least(1e100, arraySum(row)), payoffs[2]) AS rises FROM paid
+    ),
+    compounded AS
+    (
+        SELECT *, arrayMap((d, u) -> multiIf({direction:String} = 'decrease', d, {direction:String} = 'increase', u, (d + u) / 2), falls, rises) AS statistics FROM evident
+    ),
+    alarmed AS (SELECT * EXCEPT payoffs, toInt64(arrayFirstIndex(m -> m >= limit, statistics)) AS first_alarm FROM compounded),
+    sided AS (SELECT *, if(falls[first_alarm] >= rises[first_alarm], 1, -1) AS side, ps[first_alarm + 1] AS p_here, pm[first_alarm + 1] AS m_here FROM alarmed),
+    -- the change is where the windows since then differ most from those before, in standard errors
+    measured AS
+    (
+        SELECT *, arrayMap(j -> side * ((base_p * base_mean + pm[j]) / (base_p + ps[j]) - (m_here - pm[j]) / (p_here - ps[j])) / sqrt(1 / (base_p + ps[j]) + 1 / (p_here - ps[j])), range(1, first_alarm + 1)) AS distances
+        FROM sided
+    ),
+    dated AS (SELECT *, if(first_alarm > 0, toInt64(indexOf(distances, arrayMax(distances))), 0) AS change, least(8, toInt64(length(s)) - first_alarm) AS newest, toInt64(length(s)) + 1 AS l FROM measured),
+    levels AS
+    (
+        SELECT *, (base_p * base_mean + pm[change]) / (base_p + ps[change]) AS before, (m_here - pm[change]) / (p_here - ps[change]) AS after,
+            sqrt(1 / (base_p + ps[change]) + 1 / (p_here - ps[change])) AS change_error,
+            side * (before - (pm[l] - pm[l - newest]) / (ps[l] - ps[l - newest])) AS distance_now, sqrt(1 / (base_p + ps[change]) + 1 / (ps[l] - ps[l - newest])) AS error_now
+        FROM dated
     ),
     summed AS
     (
-        SELECT *, arrayMap(row -> least(1e100, arraySum(row)), payoffs[1]) AS falls, arrayMap(row -> least(1e100, arraySum(row)), payoffs[2]) AS rises,
-            arrayMap((d, u) -> multiIf({direction:String} = 'decrease', d, {direction:String} = 'increase', u, (d + u) / 2), falls, rises) AS statistics,
-            arrayFirstIndex(m -> m >= limit, statistics) AS first_alarm, if(falls[first_alarm] >= rises[first_alarm], 1, 2) AS side,
-            -- the change is where the windows since then differ most from those before, in standard errors
-            arrayMap(j -> if(side = 1, 1, -1) * ((base_p * base_mean + pm[j]) / (base_p + ps[j]) - (pm[first_alarm + 1] - pm[j]) / (ps[first_alarm + 1] - ps[j]))
-                / sqrt(1 / (base_p + ps[j]) + 1 / (ps[first_alarm + 1] - ps[j])), range(1, toInt64(first_alarm) + 1)) AS distances,
-            if(first_alarm > 0, indexOf(distances, arrayMax(distances)), 0) AS change,
-            if(change > 0, (base_p * base_mean + pm[change]) / (base_p + ps[change]), NULL) AS before, if(change > 0, (pm[first_alarm + 1] - pm[change]) / (ps[first_alarm + 1] - ps[change]), NULL) AS after,
-            if(change > 0, sqrt(1 / (base_p + ps[change]) + 1 / (ps[first_alarm + 1] - ps[change])), NULL) AS change_error,
-            -- it is over when the newest windows, eight at most and four at least, are back where the mean was
-            least(8, length(s) - toInt64(first_alarm)) AS newest, length(s) + 1 AS l,
-            if(change > 0 AND newest >= 4, if(side = 1, 1, -1) * (before - (pm[l] - pm[l - newest]) / (ps[l] - ps[l - newest])), NULL) AS distance_now,
-            ifNull(distance_now < 1.64 * sqrt(1 / (base_p + ps[change]) + 1 / (ps[l] - ps[l - newest])) AND distance_now < abs(after - before) / 2, 0) AS over
-        FROM paid
+        -- it is over when the newest windows, eight at most and four at least, are back where the mean was
+        SELECT *, change > 0 AND newest >= 4 AND distance_now < 1.64 * error_now AND distance_now < abs(after - before) / 2 AS over FROM levels
     )
 SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
     s[position].4 AS mean, errors[position] AS standard_error, base_n AS baseline_n, k AS baseline_windows, base_mean AS baseline_mean, base_error AS baseline_error,

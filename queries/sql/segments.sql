@@ -11,6 +11,7 @@
 -- param since_s UInt32 = 604800 -- length of the period in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
+-- param same_weekday UInt8 = 0 -- 1 compares with the same hours and days of the weeks before only
 -- param min_n UInt32 = 10 -- values with fewer scores in the period are left out
 -- param q Float64 = 0.05 -- share of false findings among the findings
 -- column metric -- evaluation name
@@ -49,6 +50,7 @@ WITH
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= baseline_time AND span_time < until_time
+            AND ({same_weekday:UInt8} = 0 OR (toUnixTimestamp(until_time) - toUnixTimestamp(span_time)) % 604800 < {since_s:UInt32})
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),

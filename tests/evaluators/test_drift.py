@@ -120,8 +120,8 @@ def test_healthy_traffic_is_stable_and_little_of_it_is_too_thin(store: Store) ->
     assert find_drift(store, project="drift-none", until=UNTIL).verdict == "stable"
     fill(store, "drift-thin", drop=3.0, n=8)
     thin = find_drift(store, project="drift-thin", until=UNTIL)
-    assert (thin.verdict, sorted(thin.thin)) == ("too_thin", ["helpful", "polite"])
-    assert find_drift(store, project="drift-empty", until=UNTIL).verdict == "too_thin"
+    assert (thin.verdict, sorted(thin.thin)) == ("insufficient_data", ["helpful", "polite"])
+    assert find_drift(store, project="drift-empty", until=UNTIL).verdict == "insufficient_data"
 
 
 def test_a04_a_broken_segment_is_found_behind_a_healthy_mean(store: Store) -> None:
