@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 _MACHINES = "source IN ('code', 'llm_judge')"
 
 
-def scored_by_another(name: str, version: str) -> str:
-    """A condition on spans: another version of the evaluator has scored them."""
+_KEYS = {"span": "(trace_id, span_id)", "trace": "trace_id", "conversation": "conversation_id"}
+
+
+def scored_by_another(name: str, version: str, unit: str = "span") -> str:
+    """A condition on spans: another version of the evaluator has scored them, their traces or their conversations."""
+    key = _KEYS[unit]
     return (
-        f"(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE name = {literal(name)}"
+        f"{key} IN (SELECT {key} FROM evaluations WHERE name = {literal(name)} AND unit = {literal(unit)}"
         f" AND evaluator_version != {literal(version)} AND isNotNull(score) AND {_MACHINES})"
     )
 
@@ -24,7 +28,7 @@ def scored_by_another(name: str, version: str) -> str:
 def both_versions(
     store: StoreClient, name: str, version: str, since_s: int, project: str = "default"
 ) -> list[dict[str, Any]]:
-    """For each span with both: `old` and `new` score and `old_version`, the newest version other than this one."""
+    """For each span, trace or conversation with both: `old` and `new` score and `old_version`, the newest version other than this one."""
     return store.query(
         "SELECT argMaxIf(score, version, evaluator_version = {new:String}) AS new,"
         " argMaxIf(score, version, evaluator_version != {new:String}) AS old,"
@@ -34,6 +38,6 @@ def both_versions(
         " AND span_time >= now() - toIntervalSecond({since:UInt32}) - INTERVAL 1 DAY"
         " AND evaluator_version IN ({new:String}, (SELECT argMax(evaluator_version, created_at) FROM evaluations"
         " WHERE name = {name:String} AND evaluator_version != {new:String}))"
-        " GROUP BY project, trace_id, span_id HAVING uniqExact(evaluator_version) = 2",
+        " GROUP BY project, unit, trace_id, span_id, if(unit = 'conversation', conversation_id, '') HAVING uniqExact(evaluator_version) = 2",
         {"new": version, "name": name, "since": since_s, "project": project},
     ).dicts()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import msgspec
 
 from ...queries.cli.options import project_option, store_option
 from ...queries.durations import parse_duration
@@ -59,19 +60,24 @@ def failures(
     """
     from ...queries.failures.selection import find_failures
     from ...queries.store.client import connect
+    from ..trajectory.cases import conversation_cases, with_trajectories
 
     window = parse_duration(since, name="--since")
     path = Path(destination)
     with connect(dsn) as store:
         known = [*_held_by_files(against, path, format_), *_held_by_store(store, project)]
+        redact = _redactor(rules)
         found = find_failures(
-            store, since=window, where=where, project=project, limit=limit, known=known, redact=_redactor(rules)
+            store, since=window, where=where, project=project, limit=limit, known=known, redact=redact
         )
+        cases = with_trajectories(store, found.cases, project=project, redact=redact)
+        cases += conversation_cases(store, since=window, project=project, where=where, limit=limit, redact=redact)
+        found = msgspec.structs.replace(found, cases=cases)
         if not found.cases:
             click.echo(f"no new failures in {store.described}", err=True)
     written = _write(found, path, format_)
     click.echo(_summary(found, written.total, path, since), err=True)
-    for line in written.lines(path):
+    for line in (*written.lines(path), *_not_held(format_, found.cases)):
         click.echo(line, err=True)
     if format_ == "jsonl" and found.cases:
         click.echo(f"  next: evalspan dataset review {path}", err=True)
@@ -125,7 +131,7 @@ def _redactor(rules: str) -> Any:
     def mask(case: dict[str, Any]) -> dict[str, Any]:
         # Ids, times and counts are references, not content: masking them would break the way back to the trace.
         about = case["metadata"]
-        content = {key: about[key] for key in ("failure", "context", "reason") if key in about}
+        content = {key: about[key] for key in CONTENT_KEYS if key in about}
         masked = redactor.value({"input": case["input"], "expected_output": case["expected_output"], "about": content})
         return {
             **case,
@@ -135,6 +141,10 @@ def _redactor(rules: str) -> Any:
         }
 
     return mask
+
+
+CONTENT_KEYS = ("failure", "context", "reason", "trajectory", "tool_results")
+"""What in a case's metadata is content of traffic."""
 
 
 class Written(NamedTuple):
@@ -177,6 +187,23 @@ def _write(found: Found, path: Path, format_: str) -> Written:
         dataset.add(Example.from_json(case), replace=there)
     dataset.save(path)
     return Written(len(dataset), updated, reviewed)
+
+
+def _not_held(format_: str, cases: list[dict[str, Any]]) -> list[str]:
+    """What of agents' cases the format cannot hold, a line each: jsonl, pytest, parquet and huggingface hold all of it."""
+    if format_ not in ("promptfoo", "inspect", "openai-evals"):
+        return []
+    turns = sum("turns" in case["input"] for case in cases)
+    tools = sum("tool_results" in case["metadata"] for case in cases)
+    kept = " (they are in the sample's metadata)" if format_ == "inspect" else ""
+    said = []
+    if turns:
+        said.append(
+            f"  {format_} asks one request a case: of {turns} cases of several turns the first turn is asked{kept}"
+        )
+    if tools:
+        said.append(f"  {format_} does not replay tools: the recorded results of {tools} cases stay unused{kept}")
+    return said
 
 
 def _summary(found: Found, written: int, path: Path, since: str) -> str:

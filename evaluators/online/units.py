@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -12,7 +11,8 @@ from ...queries.span_scoring_store import NO_PASSAGES, Counts, Scope, SpanScorin
 from ...queries.unit_scoring_store import MAX_CONVERSATION_SPANS, MAX_SPANS, UnitScope, UnitScoringStore
 from ..arguments import span_arguments
 from ..evaluator import Unit
-from ..trajectory.conversation import MAX_TURNS, Conversation, last_root, representative
+from ..trajectory.conversation import Conversation, last_root, representative
+from ..trajectory.stored import read_conversation
 from ..trajectory.trace import Trace, trace_of
 from .config import ReadyRule
 
@@ -182,17 +182,6 @@ class ConversationUnits:
             "" if known else UNKNOWN_PROBABILITY,
             {"turns": turns},
         )
-
-
-def read_conversation(
-    store: UnitScoringStore, project: str, conversation_id: str, *, now: datetime | None = None
-) -> Conversation:
-    """A stored conversation: its first and latest turns, with the spans that there is room for."""
-    ids = store.traces_of(project, conversation_id)
-    kept = ids if len(ids) <= MAX_TURNS else [*ids[:20], *ids[20 - MAX_TURNS :]]
-    spans = store.spans_of([(project, one) for one in kept], max(20, MAX_CONVERSATION_SPANS // max(1, len(kept))))
-    traces = [trace_of(rows) for rows in spans.values()]
-    return Conversation(conversation_id, traces, now=now or datetime.now(UTC), turns_left_out=len(ids) - len(kept))
 
 
 def trace_arguments(trace: Trace) -> dict[str, Any]:

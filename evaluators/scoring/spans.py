@@ -19,13 +19,13 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries.rebaselining import both_versions, scored_by_another
-from ...queries.span_scoring_store import NO_PASSAGES, Passages, Scope, SpanScoringStore
-from ..arguments import span_arguments
+from ...queries.span_scoring_store import SpanScoringStore
 from ..evaluation_rows import Source, evaluation_row
-from ..evaluator import Evaluator
-from ..online import EvaluationConfig, Follower, checked, read_rules
+from ..evaluator import Evaluator, Unit, unit_of
+from ..online import EvaluationConfig, EvaluationRule, Follower, ReadyRule, checked, read_rules
+from ..online.units import Item, units_of
 from ..online.worker import RuleWorker
-from ..runner import run_evaluator
+from ..runner import EvaluationResult, run_evaluator
 from .outputs import Scored
 
 if TYPE_CHECKING:
@@ -48,10 +48,11 @@ async def score_spans(
     rebaselined: frozenset[str] = frozenset(),
     advance: Callable[[], None] = lambda: None,
 ) -> list[Scored]:
-    """Scores the spans stored in the period that this suite's versions have not scored, and writes the evaluations.
+    """Scores what was stored in the period and this suite's versions have not scored, and writes the evaluations.
 
-    `fraction` draws by the hash of the span id and weights the rows by its inverse. Evaluators in `rebaselined` take
-    only spans that an older version of theirs has scored. Raises QueryError for a condition that ClickHouse refuses.
+    Each evaluator scores its own unit: spans, traces (`where` holds for one of their spans) or conversations.
+    `fraction` draws by the hash of the unit's id and weights the rows by its inverse. Evaluators in `rebaselined` take
+    only units that an older version of theirs has scored. Raises QueryError for a condition that ClickHouse refuses.
     """
     queue = SpanScoringStore(store)
     queue.check_condition(where)
@@ -59,31 +60,19 @@ async def score_spans(
     after = until - int(since.total_seconds() * 1000)
     scored: list[Scored] = []
     for one in suite:
-        condition = f"({where}) AND {scored_by_another(one.name, one.version)}" if one.name in rebaselined else where
+        unit = unit_of(one)
+        again = one.name in rebaselined
+        condition = f"({where}) AND {scored_by_another(one.name, one.version, unit)}" if again else where
+        rule = EvaluationRule(name="score", evaluators=(one.name,), where=condition, project=project)
+        units = units_of(ReadyRule(rule, [one]), queue)
         done = {"names": [one.name], "versions": [one.version], "author": "", "since": 0}
         slots = asyncio.Semaphore(concurrency)
-        while True:
-            rows = await asyncio.to_thread(
-                queue.waiting, Scope(project, condition), (after, until), fraction, done, PAGE
-            )
-            if not rows:
-                break
-            passages = await asyncio.to_thread(queue.passages, rows)
+        while items := await asyncio.to_thread(units.page, (after, until), fraction, done, PAGE):
             page = await asyncio.gather(
-                *(
-                    _score_span(
-                        one,
-                        row,
-                        passages.get((row["project"], row["trace_id"]), NO_PASSAGES),
-                        slots,
-                        timeout_s,
-                        fraction,
-                        advance,
-                    )
-                    for row in rows
-                )
+                *(_score_item(one, unit, item, slots, timeout_s, fraction, advance) for item in items)
             )
-            await asyncio.to_thread(store.insert, "evaluations", [row for row, _ in page])
+            rows = [row for row, _ in page]
+            await asyncio.to_thread(store.insert, "evaluations", [*rows, *units.superseded(rows)])
             scored += [result for _, result in page]
     return scored
 
@@ -150,9 +139,10 @@ def beginning(queue: SpanScoringStore, worker: RuleWorker) -> str:
     rule, now = worker.rule, queue.now()
     begin = saved[0] if saved else now if rule.backfill_ms is None else rule.backfill_ms
     when = datetime.fromtimestamp(begin / 1000, tz=UTC)
-    delay = rule.quiet_s + (now - queue.visible_until(now)) / 1000
+    unit = worker.units.unit
+    delay = (rule.idle_s if unit == "conversation" else rule.quiet_s) + (now - queue.visible_until(now)) / 1000
     text = (
-        f"rule {rule.name}, share {worker.state.shard}: spans stored since {when:%Y-%m-%d %H:%M:%S} UTC where {rule.where}, "
+        f"rule {rule.name}, share {worker.state.shard}: {unit}s stored since {when:%Y-%m-%d %H:%M:%S} UTC where {rule.where}, "
         f"about {delay:.0f} s after they are stored; `evalspan score --since` is for earlier ones"
     )
     silent_s = (now - int(saved[1].get("heartbeat_ms", 0))) / 1000 if saved else float("inf")
@@ -183,19 +173,29 @@ def _rules(options: dict[str, Any]) -> tuple[EvaluationConfig, Any, list[Any]]:
     return config, *read_rules(config.rules, path=path)
 
 
-async def _score_span(
-    one: Evaluator, row: dict[str, Any], passages: Passages, slots: asyncio.Semaphore, timeout_s: float | None,
-    fraction: float, advance: Callable[[], None],
+async def _score_item(
+    one: Evaluator, unit: Unit, item: Item, slots: asyncio.Semaphore, timeout_s: float | None, fraction: float,
+    advance: Callable[[], None],
 ) -> tuple[dict[str, Any], Scored]:  # fmt: skip
-    arguments = span_arguments(row, passages)
-    async with slots:
-        outcome = await run_evaluator(one, timeout_s=timeout_s, **arguments)
+    words = 0
+    if item.refused:
+        outcome = EvaluationResult(one.name, one.version, unscored=item.refused)
+    else:
+        arguments = item.arguments()
+        words = len(str(arguments.get("output") or "").split())
+        async with slots:
+            outcome = await run_evaluator(one, timeout_s=timeout_s, **arguments)
     advance()
     source: Source = getattr(one, "source", "code")
     stored = evaluation_row(
-        outcome, project=str(row["project"]), source=source, span=row, evaluation_weight=1 / fraction
+        outcome,
+        project=str(item.row["project"]),
+        source=source,
+        span=item.row,
+        evaluation_weight=1 / fraction,
+        metadata=item.details,
+        unit=unit,
     )
-    words = len(str(arguments.get("output") or "").split())
     weight = float(stored["sample_weight"]) or 1.0
-    cluster = str(row.get("conversation_id") or "")
-    return stored, Scored(f"{row['trace_id']}/{row['span_id']}", "", outcome, weight, cluster, words, source)
+    cluster = str(item.row.get("conversation_id") or "")
+    return stored, Scored("/".join(filter(None, item.key)), "", outcome, weight, cluster, words, source)

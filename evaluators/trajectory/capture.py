@@ -114,6 +114,16 @@ def install() -> None:
     _add_to(trace.get_tracer_provider())
 
 
+def provide() -> None:
+    """Makes spans recordable where the target set no tracer provider up: `@evalspan.observe` then needs no `init`.
+
+    Called after the target is loaded. A target that calls `evalspan.init()` later joins this provider.
+    """
+    install()
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+
+
 class _CaseProcessor(SpanProcessor):
     """Hands every span to its case; costs one look-up for spans outside of any."""
 

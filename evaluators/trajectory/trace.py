@@ -64,7 +64,7 @@ class Trace:
         tops = [self.root] if self.spans else []
         tops += [span for span in self._in_order if role_of(span) in ("agent", "workflow")][:1]
         for span in tops:
-            if (asked := question_in(span.get("input"))) and not _is_http(span):
+            if (asked := question_in(span.get("input"))) and _is_exchange(span):
                 return asked
         for span in self.model_calls:
             if asked := question_in(span.get("input")):
@@ -76,7 +76,7 @@ class Trace:
         """What was answered last: of the root, else of the last agent, else of the last model call with a text."""
         if not self.spans:
             return ""
-        if (said := answer_in(self.root.get("output"))) and not _is_http(self.root):
+        if (said := answer_in(self.root.get("output"))) and _is_exchange(self.root):
             return said
         agents = [span for span in self._in_order if role_of(span) in ("agent", "workflow")]
         tops = [span for span in agents if self.tree.depth[span["span_id"]] == min(self.tree.depth[a["span_id"]] for a in agents)] if agents else []  # fmt: skip
@@ -241,9 +241,12 @@ def _message_key(message: Message) -> str:
     return msgspec.json.encode([role, said, asked], enc_hook=str, order="sorted").decode()
 
 
-def _is_http(span: Span) -> bool:
-    """Whether a span is a web request: what it calls input and output is none of the conversation."""
-    return role_of(span) == "other" and str(span.get("kind") or "") in ("SERVER", "CLIENT")
+def _is_exchange(span: Span) -> bool:
+    """Whether a span's input and output can be what a user asked and got: those of a web request or a tool are not."""
+    role = role_of(span)
+    return role not in ("tool", "retrieval") and not (
+        role == "other" and str(span.get("kind") or "") in ("SERVER", "CLIENT")
+    )
 
 
 def _clip(text: str, longest: int = 60) -> str:

@@ -51,8 +51,10 @@ def case_of(judged: Sequence[Mapping[str, Any]], corrected: str | None) -> dict[
 
 
 def _verdict(row: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("name", "evaluator_version", "source", "score", "label", "passed", "explanation")
-    return {key: row[key] for key in keys if row[key] not in ("", None)}
+    keys = ("name", "evaluator_version", "unit", "source", "score", "label", "passed", "explanation")
+    # A span is what is judged unless something else is said.
+    said = {key: row[key] for key in keys if row[key] not in ("", None)}
+    return {key: value for key, value in said.items() if (key, value) != ("unit", "span")}
 
 
 def _reason(judged: Sequence[Mapping[str, Any]]) -> str:

@@ -50,22 +50,22 @@ WITH
     ),
     answers AS (
         SELECT project, trace_id,
-            argMin(span_id, (output_preview = '', parent_span_id != '', -toUnixTimestamp64Nano(start_time))) AS span_id
+            argMin(span_id, (output_preview = '' OR input_preview = '', output_preview = '', parent_span_id != '', -toUnixTimestamp64Nano(start_time))) AS span_id
         FROM chosen GROUP BY project, trace_id
     ),
     judged AS (
         SELECT e.project AS project, e.trace_id AS trace_id,
             if(e.span_id = '', answers.span_id, e.span_id) AS span_id, e.name AS name,
-            e.evaluator_version AS evaluator_version, toString(e.source) AS source, e.author AS author, e.score AS score,
+            e.evaluator_version AS evaluator_version, toString(e.unit) AS unit, toString(e.source) AS source, e.author AS author, e.score AS score,
             e.label AS label, toString(e.passed) AS passed, e.explanation AS explanation,
             e.error AS evaluation_error, e.metadata AS evaluation_metadata
         FROM evaluations AS e
         LEFT JOIN answers ON answers.project = e.project AND answers.trace_id = e.trace_id
-        WHERE e.project = {project:String} AND e.experiment_id = ''
+        WHERE e.project = {project:String} AND e.experiment_id = '' AND e.unit != 'conversation'
     )
-SELECT trace_id, span_id, start_time, name, evaluator_version, source, score, label, passed, explanation
+SELECT trace_id, span_id, start_time, name, evaluator_version, unit, source, score, label, passed, explanation
 FROM (
-    SELECT s.*, j.name AS name, j.evaluator_version AS evaluator_version, j.source AS source, j.author AS author,
+    SELECT s.*, j.name AS name, j.evaluator_version AS evaluator_version, j.unit AS unit, j.source AS source, j.author AS author,
         j.score AS score, j.label AS label, j.passed AS passed, j.explanation AS explanation,
         j.evaluation_error AS evaluation_error, j.evaluation_metadata AS evaluation_metadata
     FROM chosen AS s
