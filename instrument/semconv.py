@@ -96,7 +96,9 @@ EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 CONTENT_EVENT = "gen_ai.client.inference.operation.details"
 
 # Ours
-ROLE = "evalspan.role"  # call, agent, tool, retrieval, workflow or other; written by the collector
+# call, agent, tool, retrieval, workflow or other; written by the collector, unless the app's instrumentation knows better
+ROLE = "evalspan.role"
+ROLE_OTHER = "other"
 REPLACES = "evalspan.replaces"  # spans of the trace whose role this one changes, "SPAN_ID=ROLE"; by the collector
 COST_USD = "evalspan.cost_usd"
 TAG_PREFIX = "evalspan.tag."
@@ -109,7 +111,6 @@ CONVERSATION_WEIGHT = "evalspan.conversation_weight"
 CONTENT_DROPPED = "evalspan.content_dropped"  # by the content policy: true
 ABANDONED = "evalspan.stream.abandoned"  # nobody read the response to its end
 RESPONSE_STATUS = "evalspan.response.status"  # of a run that is still going: queued, in_progress
-NESTED_CALL = "evalspan.nested_call"  # on a framework's span of a model call: a span of ours inside has its tokens
 KEEP = "evalspan.keep"  # a span with this set to true is always kept
 INPUT_VALUE = "evalspan.input"  # arguments of an observed function, JSON
 OUTPUT_VALUE = "evalspan.output"  # result of an observed function, JSON

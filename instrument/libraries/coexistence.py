@@ -4,7 +4,7 @@ Decided by what is switched on and by what the current span says of itself, neve
 
 - while another instrumentation of the *SDK* is switched on, we stand back and say so once;
 - inside a *framework's* span of the call ours is made, because it knows the content and the tokens as the API gave
-  them; theirs keeps its place in the tree and is marked, so that the call counts once;
+  them; theirs keeps its place in the tree and loses its role, so that the call counts once;
 - any other span (an agent, a tool, a workflow, a request) changes nothing.
 """
 
@@ -75,13 +75,14 @@ def says_model_call(span: Any) -> bool:
 
 
 def in_framework_span(context: Context) -> Context:
-    """The context in which our span of a call starts, after the framework's own span of that call was marked."""
+    """The context in which our span of a call starts, after the framework's own span of that call lost its role."""
     run = span_of_run(context)
     span: Any = run.span if run is not None else context.get(SPAN_KEY)
     if span is None or _is_ours(span):
         return context
     if (run is not None and run.is_model_call) or says_model_call(span):
-        span.set_attribute(semconv.NESTED_CALL, True)
+        # Said on the span itself, so that it holds in whatever order the two arrive.
+        span.set_attribute(semconv.ROLE, semconv.ROLE_OTHER)
     return context if run is None else Context({**context, SPAN_KEY: span})
 
 

@@ -145,7 +145,7 @@ def test_no_span_but_that_of_a_model_call_changes_what_is_traced_inside(
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("attributes", CALLS, ids=str)
-def test_a_frameworks_span_of_the_call_keeps_its_place_and_says_that_the_call_is_inside(
+def test_a_frameworks_span_of_the_call_keeps_its_place_and_loses_its_role(
     scope: str, attributes: dict[str, Any], server: ScriptedServer, spans: Spans
 ) -> None:
     tracer = spans.provider.get_tracer(scope)
@@ -155,7 +155,7 @@ def test_a_frameworks_span_of_the_call_keeps_its_place_and_says_that_the_call_is
     assert (ours.attributes or {})[semconv.INPUT_TOKENS] == 1234
     assert ours.parent is not None
     assert ours.parent.span_id == outer.context.span_id
-    assert dict(outer.attributes or {}) == {**attributes, semconv.NESTED_CALL: True}
+    assert dict(outer.attributes or {}) == {**attributes, semconv.ROLE: semconv.ROLE_OTHER}
 
 
 class Handler:
@@ -204,7 +204,7 @@ def test_a_framework_span_that_is_never_current_is_the_parent_of_the_call_made_f
         request.context.span_id,
         request.context.span_id,
     ]
-    assert dict(outer.attributes or {}) == {semconv.NESTED_CALL: True}
+    assert dict(outer.attributes or {}) == {semconv.ROLE: semconv.ROLE_OTHER}
 
 
 def test_calls_and_blocks_inside_a_tool_whose_span_is_never_current_are_inside_it(
