@@ -1,55 +1,67 @@
-"""`evalspan doctor`: sends a marked span as an application would, and waits until SQL returns it."""
+"""`evalspan doctor`: sends a marked span as an application would, waits until it can be read, says what is traced here."""
 
 from __future__ import annotations
 
-import http.client
+import json
 import os
 import secrets
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import click
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ...errors import CollectorUnreachable, NotArrived
+from ...errors import CollectorUnreachable, EvalspanError, NotArrived
 from ...instrument import semconv
-from ...queries.ingest_stats import has_arrived
-from ...queries.store.client import connect
+from ...queries import scopes_seen
 from ...queries.store.config import parse_dsn
-from ...queries.store.lock_file import service_of
+from ...queries.store.lock_file import Owner, service_of
+from .doctor_http import Answer, ask, exporter_headers, refusal_hint
 
 _DEFAULT = "http://127.0.0.1:4318"
+_SQL_PORT = 8123
 
 
 @click.command()
 @click.option("--endpoint", help="The collector.  [OTEL_EXPORTER_OTLP_ENDPOINT, else the running service]")
 @click.option("--key", envvar="EVALSPAN_KEY", help="API key, where [auth] keys are set.  [EVALSPAN_KEY]")
-@click.option("--store", metavar="DSN", help="Where to look for the span.  [EVALSPAN_STORE]")
+@click.option("--store", metavar="DSN", help="Look for the span in this store instead of asking the collector.")
 @click.option("--timeout", default=15.0, show_default=True, type=click.FloatRange(0.1), help="Seconds to wait.")
 def doctor(endpoint: str | None, key: str | None, store: str | None, timeout: float) -> None:
-    """Prove that a span sent from here can be queried, or say why not.
+    """Prove that a span sent from here can be queried, or say why not; list who traces which LLM library.
 
+    Works in the app's environment with `pip install evalspan` alone.
     Exit 5: no collector or store answers. Exit 6: the span was accepted and did not become queryable.
     """
-    location = parse_dsn(store)
-    owner = service_of(Path(location.path)) if location.embedded else None
-    address = endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or (owner.http if owner else _DEFAULT)
-    token = key or (owner.token if owner and address == owner.http else None)
+    owner = _running_service(store)
+    address = endpoint or _endpoint_of_the_app() or (owner.http if owner else _DEFAULT)
+    address = address.rstrip("/").removesuffix("/v1/traces")
+    headers = exporter_headers(key or (owner.token if owner and address == owner.http else None))
     trace_id = secrets.token_bytes(16)
-    _send(address, _marked_span(trace_id), token)
-    click.echo(f"accepted by {address}")
-    started = time.monotonic()
-    with connect(store) as opened:
-        while not has_arrived(opened, trace_id.hex()):
-            if time.monotonic() - started > timeout:
-                raise NotArrived(
-                    f"{address} answered 200, but {opened.dsn} does not have trace {trace_id.hex()} after {timeout:g} s.",
-                    hint="Does that collector write to this store? `evalspan status --counters` shows what it dropped.",
-                )
-            time.sleep(0.1)
-    click.echo(f"queryable in {opened.dsn} after {time.monotonic() - started:.1f} s (trace {trace_id.hex()})")
+    try:
+        _send(address, _marked_span(trace_id), headers)
+        click.echo(f"accepted by {address}")
+        started = time.monotonic()
+        where = (
+            _in_store(store, trace_id.hex(), address, timeout)
+            if store
+            else _over_http(address, headers, trace_id.hex(), timeout)
+        )
+        if where:
+            click.echo(f"queryable in {where} after {time.monotonic() - started:.1f} s (trace {trace_id.hex()})")
+    finally:
+        _say_coverage(_scopes(address, headers, owner))
+
+
+def _endpoint_of_the_app() -> str | None:
+    return os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+def _running_service(store: str | None) -> Owner | None:
+    location = parse_dsn(store)
+    return service_of(Path(location.path)) if location.embedded else None
 
 
 def _marked_span(trace_id: bytes) -> bytes:
@@ -68,26 +80,11 @@ def _marked_span(trace_id: bytes) -> bytes:
     return request.SerializeToString()
 
 
-def _send(address: str, body: bytes, token: str | None) -> None:
-    parts = urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=10)
-    headers = {"Content-Type": "application/x-protobuf", **({"Authorization": f"Bearer {token}"} if token else {})}
-    try:
-        connection.request("POST", f"{parts.path.rstrip('/')}/v1/traces", body, headers)
-        answer = connection.getresponse()
-        said = answer.read()
-    except OSError as error:
-        raise CollectorUnreachable(
-            f"No collector answers at {address}: {error}.",
-            hint="Start one with `evalspan serve`, or name it with --endpoint.",
-        ) from error
-    finally:
-        connection.close()
+def _send(address: str, body: bytes, headers: dict[str, str]) -> None:
+    answer = ask(f"{address}/v1/traces", body, {"Content-Type": "application/x-protobuf", **headers})
     if answer.status != 200:
         raise CollectorUnreachable(
-            f"{address} answered {answer.status}: {_reason(said)}.",
-            hint="401: give --key. 503: the store is away or behind, see `evalspan status`.",
+            f"{address} answered {answer.status}: {_reason(answer.body)}.", hint=refusal_hint(address, answer)
         )
 
 
@@ -95,4 +92,85 @@ def _reason(body: bytes) -> str:
     try:
         return Status.FromString(body).message or "no reason given"
     except Exception:  # noqa: BLE001 - whatever it was, it is no collector of ours
-        return body[:200].decode(errors="replace")
+        return " ".join(body[:200].decode(errors="replace").split()) or "no reason given"
+
+
+def _over_http(address: str, headers: dict[str, str], trace_id: str, timeout: float) -> str | None:
+    """Waits for the trace's page; None where the address is no evalspan, such as an OpenTelemetry Collector in front."""
+    if not _is_evalspan(ask(f"{address}/healthz", None, headers)):
+        click.echo(
+            f"{address} has no pages to ask: a collector in front? --store or --endpoint of evalspan proves the rest"
+        )
+        return None
+    started = time.monotonic()
+    while (answer := ask(f"{address}/traces/{trace_id}.json", None, headers)).status != 200:
+        if answer.status in (401, 403):
+            click.echo(f"this key may send spans and not read pages ({answer.status}): the span was accepted")
+            return None
+        if time.monotonic() - started > timeout:
+            raise NotArrived(
+                f"{address} answered 200, and does not have trace {trace_id} after {timeout:g} s.",
+                hint="`evalspan status --counters` at the collector shows what it dropped, and whether its store is away.",
+            )
+        time.sleep(0.1)
+    return address
+
+
+def _is_evalspan(answer: Answer) -> bool:
+    return answer.status == 200
+
+
+def _in_store(store: str, trace_id: str, address: str, timeout: float) -> str:
+    from ...queries.ingest_stats import has_arrived
+    from ...queries.store.client import connect
+
+    started = time.monotonic()
+    with connect(store) as opened:
+        while not has_arrived(opened, trace_id):
+            if time.monotonic() - started > timeout:
+                raise NotArrived(
+                    f"{address} answered 200, but {opened.dsn} does not have trace {trace_id} after {timeout:g} s.",
+                    hint="Does that collector write to this store? `evalspan status --counters` shows what it dropped.",
+                )
+            time.sleep(0.1)
+        return str(opened.dsn)
+
+
+def _scopes(address: str, headers: dict[str, str], owner: Owner | None) -> set[str] | None:
+    """Whose spans of this service arrived in the last day; None where the SQL port does not say."""
+    parts = urlsplit(address)
+    if owner is not None and owner.sql and address == owner.http:
+        sql = owner.sql
+    else:
+        sql = f"{parts.scheme}://{parts.hostname}:{_SQL_PORT}"
+    service = "".join(char for char in os.environ.get("OTEL_SERVICE_NAME", "") if char not in "'\\")
+    statement = scopes_seen.SQL.replace("{service}", service)
+    url = f"{sql.rstrip('/')}/?default_format=JSONEachRow&query={quote(statement)}"
+    try:
+        answer = ask(url, None, headers)
+        if answer.status != 200:
+            return None
+        return {json.loads(line)["scope_name"] for line in answer.body.splitlines() if line.strip()}
+    except (EvalspanError, ValueError, KeyError):
+        return None
+
+
+def _say_coverage(scopes: set[str] | None) -> None:
+    from ...instrument.frameworks.coverage import installed_coverage
+
+    found = installed_coverage(scopes or set())
+    if not found:
+        click.echo("no LLM library is installed in this environment: run doctor where the app runs")
+    for one in found.values():
+        by = f"traced by {one.traced_by}" if one.traced_by else "not traced"
+        seen = (
+            ""
+            if scopes is None
+            else ", calls seen in the last day"
+            if one.call_seen
+            else ", no call seen in the last day"
+        )
+        note = f": {one.note}" if one.note and not one.traced_by else ""
+        click.echo(f"{one.name} {one.version} is {by}{seen}{note}")
+    if found and not any(one.traced_by for one in found.values()):
+        click.echo("nothing here is traced: install what is named above, and call evalspan.init()")

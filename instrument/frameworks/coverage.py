@@ -46,13 +46,39 @@ def coverage(activation: Activation | None, our_sdks: Mapping[str, str | None]) 
             version=version,
             imported=name in sys.modules,
             traced_by=traced_by,
-            call_seen=_seen((other,) if other else (f"{_OURS}.{name}",)),
+            call_seen=_seen((other,) if other else (f"{_OURS}.{name}",), scopes_seen),
             note="" if traced_by else f"init(instrument=...) leaves {name} out",
         )
     for framework in FRAMEWORKS:
         version = version_of(framework.package)
         if version is not None:
             found[framework.name] = _framework(framework, version, activation)
+    return found
+
+
+def installed_coverage(scopes: set[str]) -> dict[str, LibraryCoverage]:
+    """The same for an environment in which nothing is switched on: what `init()` would trace, by whom.
+
+    `scopes` are names of instrumentations whose spans have been seen elsewhere, such as in a store.
+    """
+    found: dict[str, LibraryCoverage] = {}
+    for name in OUR_SDKS:
+        if (version := version_of(name)) is not None:
+            seen = _seen((f"{_OURS}.{name}",), scopes)
+            found[name] = LibraryCoverage(name=name, version=version, imported=False, traced_by=_OURS, call_seen=seen)
+    for framework in FRAMEWORKS:
+        if (version := version_of(framework.package)) is None:
+            continue
+        by, note = _expected(framework)
+        modules = tuple(one.module for one in installed_for(framework)) or (framework.scope or framework.name,)
+        found[framework.name] = LibraryCoverage(
+            name=framework.name,
+            version=version,
+            imported=False,
+            traced_by=by,
+            call_seen=_seen(modules, scopes),
+            note=note,
+        )
     return found
 
 
@@ -72,7 +98,7 @@ def _framework(framework: Framework, version: str, activation: Activation | None
         version=version,
         imported=imported,
         traced_by=traced_by,
-        call_seen=bool(state and state.scopes) and _seen(state.scopes if state else ()),
+        call_seen=bool(state and state.scopes) and _seen(state.scopes if state else (), scopes_seen),
         note=note,
     )
 
@@ -81,14 +107,18 @@ def _expected(framework: Framework) -> tuple[str | None, str]:
     """Who will trace it once it is imported."""
     if framework.native:
         return ITSELF, "once it is imported"
+    refusals = []
     for candidate in installed_for(framework):
-        return str(candidate), "once it is imported"
-    return None, to_install(framework)
+        if refused := candidate.refuses():
+            refusals.append(f"{candidate} refuses {refused}")
+        else:
+            return str(candidate), "once it is imported"
+    return None, ": ".join([*refusals, to_install(framework)])
 
 
-def _seen(beginnings: tuple[str, ...]) -> bool:
+def _seen(beginnings: tuple[str, ...], scopes: set[str]) -> bool:
     return any(
         scope == begin or scope.startswith((f"{begin}.", f"{begin} ", f"{begin}-"))
         for begin in beginnings
-        for scope in scopes_seen
+        for scope in scopes
     )

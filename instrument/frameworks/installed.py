@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from typing import Any, NamedTuple
 
+from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
+
 from .table import Framework, Instrumentor
 
 GROUP = "opentelemetry_instrumentor"
@@ -25,6 +27,12 @@ class Installed(NamedTuple):
     def module(self) -> str:
         """The module of its class."""
         return self.entry_point.module
+
+    def refuses(self) -> str:
+        """The installed release that its metadata says it cannot trace, empty when it can; imports nothing of it."""
+        package = _distribution(self.instrumentor.package)
+        found = getattr(get_dist_dependency_conflicts(package) if package is not None else None, "found", None)
+        return str(found or "")
 
     def running(self) -> Any:
         """The instrumentor object where it is switched on already, by whomever; imports nothing."""

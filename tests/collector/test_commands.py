@@ -53,14 +53,6 @@ def test_doctor_finds_the_service_and_proves_that_a_span_becomes_queryable(colle
     assert "queryable" in done.stdout
 
 
-def test_doctor_exits_6_when_the_span_goes_into_another_store(collector: Collector, tmp_path) -> None:
-    other = f"chdb://{tmp_path / 'other'}"
-    done = evalspan("doctor", "--store", other, "--endpoint", collector.owner["http"], "--timeout", "0.5")
-    assert done.returncode == 6, done.stderr
-    assert "does not have trace" in done.stderr
-    assert "--counters" in done.stderr
-
-
 def test_doctor_exits_5_when_nothing_answers_and_names_the_fix(tmp_path) -> None:
     done = evalspan("doctor", "--store", f"chdb://{tmp_path / 'none'}", "--endpoint", "http://127.0.0.1:9")
     assert done.returncode == 5
