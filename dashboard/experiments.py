@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from .page_context import PageContext, Rows, page
 from .text_diff import difference
+
+if TYPE_CHECKING:
+    from ..evaluators.experiments.compare import Comparison
+    from ..evaluators.experiments.record import CaseResult, Metric
 
 OVERALL = "pass rate"
 SHOWN_FLIPS = 30
@@ -25,35 +30,85 @@ async def _show(context: PageContext) -> dict[str, Any]:
     if len(pair) < 2:
         return {"runs": runs, "comparison": None, "compare": pair}
     results = await context.query("pages/experiment_results", ids=pair)
-    return {"runs": runs, "compare": pair, "comparison": compare(results, pair[0], pair[1])}
+    suite = next((run["metrics"] for run in runs if run["experiment_id"] == pair[1]), "")
+    return {"runs": runs, "compare": pair, "comparison": compare(results, pair[0], pair[1], suite)}
 
 
-def compare(results: Rows, baseline: str, candidate: str) -> dict[str, Any]:
-    """Two runs over the examples both hold; repeats of an example are averaged first, the example is the unit."""
-    from ..evaluators.statistics import mcnemar_test
+def compare(results: Rows, baseline: str, candidate: str, suite: str = "") -> dict[str, Any]:
+    """Two runs over the examples both hold, by the statistics of `evalspan experiment compare`.
+
+    `suite` is the JSON of the candidate's metrics; without it higher is taken as better.
+    """
+    from ..evaluators.experiments.compare import compare_runs  # here: scipy is 25 MB that few services need
 
     old, new = _by_example(results, baseline), _by_example(results, candidate)
     shared = sorted(old.keys() & new.keys())
-    metrics = sorted({name for row in results for name in row["scores"]})
-    rows = [_paired(OVERALL, [_pass(old[one]) for one in shared], [_pass(new[one]) for one in shared])]
-    rows += [
-        _paired(name, [_score(old[one], name) for one in shared], [_score(new[one], name) for one in shared])
-        for name in metrics
-    ]
+    before = [_case_result(row) for rows in old.values() for row in rows]
+    after = [_case_result(row) for rows in new.values() for row in rows]
+    found = compare_runs(before, after, _metrics(suite, results))
     flips = [flip for one in shared if (flip := _flip(one, old[one], new[one]))]
     flips.sort(key=lambda flip: flip["now"] == "pass")
     worse = sum(flip["now"] == "fail" for flip in flips)
-    better = len(flips) - worse
     return {
         "shared": len(shared),
         "only_baseline": len(old) - len(shared),
         "only_candidate": len(new) - len(shared),
-        "rows": [row for row in rows if row],
+        "rows": [_row(one) for one in found],
         "flips": flips[:SHOWN_FLIPS],
         "worse": worse,
-        "better": better,
-        "mcnemar_p": mcnemar_test(worse, better).p if flips else None,
+        "better": len(flips) - worse,
+        "mcnemar_p": next((one.mcnemar_p for one in found if one.metric == OVERALL), None),
     }
+
+
+def _row(one: Comparison) -> dict[str, Any]:
+    return {
+        "metric": one.metric,
+        "n": one.n,
+        "baseline": one.baseline_mean,
+        "candidate": one.candidate_mean,
+        "difference": one.difference,
+        "low": one.interval[0],
+        "high": one.interval[1],
+        "p": one.p_worse,
+        "conclusion": one.conclusion,
+        "reason": one.reason,
+    }
+
+
+def _metrics(suite: str, results: Rows) -> list[Metric]:
+    from ..evaluators.experiments.record import Metric
+
+    try:
+        return msgspec.json.decode(suite, type=list[Metric])
+    except msgspec.DecodeError:  # written by something else: all that is known are the names
+        names = sorted({name for row in results for name in row["scores"]})
+        return [Metric(name, "", "", "higher", None, "") for name in names]
+
+
+def _case_result(row: dict[str, Any]) -> CaseResult:
+    from ..evaluators.experiments.record import CaseResult
+    from ..evaluators.runner import EvaluationResult
+
+    passed = {"pass": True, "fail": False}.get(row["passed"])
+    return CaseResult(
+        example_id=row["example_id"],
+        partition=row["partition"],
+        content_hash="",
+        repeat=row["repeat"],
+        input={},
+        model_name="",
+        prompt_version="",
+        model_output=row["output"],
+        metrics=[EvaluationResult(name, "", value) for name, value in row["scores"].items()],
+        latency_ms=0.0,
+        timestamp="",
+        status="inconclusive" if passed is None else "passed" if passed else "failed",
+        passed=passed,
+        failure_reason=row["failure_reason"],
+        weight=row.get("weight", 1.0),
+        cluster=row.get("cluster", ""),
+    )
 
 
 def _by_example(results: Rows, run: str) -> dict[str, Rows]:
@@ -62,37 +117,6 @@ def _by_example(results: Rows, run: str) -> dict[str, Rows]:
         if row["experiment_id"] == run:
             found[row["example_id"]].append(row)
     return found
-
-
-def _pass(rows: Rows) -> float | None:
-    decided = [row["passed"] == "pass" for row in rows if row["passed"] != "unknown"]
-    return sum(decided) / len(decided) if decided else None
-
-
-def _score(rows: Rows, metric: str) -> float | None:
-    values = [row["scores"][metric] for row in rows if metric in row["scores"]]
-    return sum(values) / len(values) if values else None
-
-
-def _paired(metric: str, before: Sequence[float | None], after: Sequence[float | None]) -> dict[str, Any] | None:
-    """Difference candidate minus baseline with its 95 % interval; None when fewer than two pairs have both values."""
-    pairs = [(old, new) for old, new in zip(before, after, strict=True) if old is not None and new is not None]
-    if len(pairs) < 2:
-        return None
-    from ..evaluators.statistics import paired_difference
-
-    old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    found = paired_difference(new, old)
-    return {
-        "metric": metric,
-        "n": len(pairs),
-        "baseline": sum(old) / len(old),
-        "candidate": sum(new) / len(new),
-        "difference": found.mean,
-        "low": found.interval.low,
-        "high": found.interval.high,
-        "p": found.p,
-    }
 
 
 def _flip(example: str, old: Rows, new: Rows) -> dict[str, Any] | None:

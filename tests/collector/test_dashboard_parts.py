@@ -6,12 +6,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from evalspan.dashboard import messages
 from evalspan.dashboard.alert_thresholds import thresholds_for
 from evalspan.dashboard.alerts import firing_intervals
-from evalspan.dashboard.experiments import compare
+from evalspan.dashboard.experiments import _case_result, compare
 from evalspan.dashboard.filters import Filters
 from evalspan.dashboard.guard import local_path
 from evalspan.dashboard.template_filters import money, number, period, share, span_time
@@ -19,6 +20,8 @@ from evalspan.dashboard.trace import interesting
 from evalspan.dashboard.trace_diff import aligned
 from evalspan.dashboard.waterfall import rows, tree
 from evalspan.errors import UsageError
+from evalspan.evaluators.experiments.compare import compare_runs
+from evalspan.evaluators.experiments.record import CaseResult, Metric
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -158,6 +161,24 @@ def test_b10_runs_are_compared_by_pairs_and_unknown_verdicts_stay_out() -> None:
     assert (compared["shared"], compared["only_candidate"], compared["worse"], compared["better"]) == (4, 1, 1, 0)
     assert (rate["n"], tone["n"]) == (3, 4)
     assert tone["difference"] == pytest.approx(-0.5)
+
+
+def test_the_page_and_the_command_give_the_same_numbers_for_the_same_runs() -> None:
+    metric = Metric("tone", "1", "judge", "lower", 0.5, "")
+    found: list[dict[str, Any]] = []
+    runs: dict[str, list[CaseResult]] = {"a": [], "b": []}
+    for number_ in range(40):
+        for run, score in (("a", 0.2 + number_ % 3 / 10), ("b", 0.3 + number_ % 5 / 10)):
+            passed = score <= 0.5
+            row = result(run, f"e{number_}", passed="pass" if passed else "fail", score=score)
+            found.append({**row, "weight": 1.0 + number_ % 2, "cluster": str(number_ // 4)})
+            runs[run].append(_case_result(found[-1]))
+    compared = compare(found, "a", "b", msgspec.json.encode([metric]).decode())
+    expected = compare_runs(runs["a"], runs["b"], [metric])
+    assert [(row["metric"], row["low"], row["high"], row["conclusion"]) for row in compared["rows"]] == [
+        (one.metric, *one.interval, one.conclusion) for one in expected
+    ]
+    assert {row["conclusion"] for row in compared["rows"]} != {"improvement"}, "lower is better here"
 
 
 @pytest.mark.parametrize(
