@@ -2,63 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from ..instrument import semconv
-from ..queries.span_scoring_store import NO_PASSAGES, Passages
+from ..queries.span_scoring_store import NO_PASSAGES, Passage, Passages
 from .text.passages import passage_text
+
+_DOCUMENT_PARTS = ("document", "file", "search_result")
 
 
 def span_arguments(row: Mapping[str, Any], passages: Passages = NO_PASSAGES) -> dict[str, Any]:
     """`input`, `output`, `context` and `span` of a stored span.
 
-    `input` is the text of the last user message, `output` the text of the answer (the tool calls as JSON when it has
-    no text); of an observed function or a tool they are its arguments and result. `context` is the first of these
-    that there is: the span's attribute `evalspan.context`, what was retrieved in the trace, the tool results in the span's
-    own messages, what tools returned in the trace; else None. `span` is the whole row, with all messages in it.
+    `input` is the text of the last user message that has one, `output` the text of the answer, None where the turn
+    only calls tools; of an observed function or a tool they are its arguments and result. `context` is all that the
+    answer may rest on, each with its source: a list of {"source": ..., "text": ...}, of the span's attribute
+    `evalspan.context`, what was retrieved and what tools returned in the trace before the answer ended, and the tool
+    results and documents in the span's own messages; None where there is nothing. `span` is the whole row.
     """
-    stated = (row.get("attributes") or {}).get(semconv.CONTEXT)
-    context = stated or passages.retrieved or _tool_results(row.get("input")) or passages.tools
     return {
-        "input": _said(row.get("input"), role="user", last_only=True),
-        "output": _said(row.get("output"), role="assistant", last_only=False),
-        "context": context or None,
+        "input": _asked(row.get("input")),
+        "output": _answered(row.get("output")),
+        "context": _context(row, passages) or None,
         "span": dict(row),
     }
 
 
-def _tool_results(raw: Any) -> str:
-    """What tools answered in these GenAI messages."""
-    try:
-        messages = msgspec.json.decode(raw) if isinstance(raw, str) else raw
-    except (msgspec.DecodeError, RecursionError):
-        return ""
-    parts = [
-        part
-        for message in (messages if isinstance(messages, list) else [])
-        if _is_message(message)
-        for part in message["parts"]
-        if isinstance(part, dict) and part.get("type") == "tool_call_response"
-    ]
-    return "\n".join(filter(None, (passage_text(part.get("response", part.get("result"))) for part in parts)))
+def _context(row: Mapping[str, Any], passages: Passages) -> list[dict[str, str]]:
+    found = [*_stated(row), *_before_the_answer(row, passages), *_in_messages(row.get("input"))]
+    # A tool's result stands in its own span and in the next call's messages: one text is one passage.
+    first = {" ".join(one.text.split()): one for one in reversed(found) if one.text.strip()}
+    kept = {id(one) for one in first.values()}
+    return [{"source": one.source, "text": one.text} for one in found if id(one) in kept]
 
 
-def _said(raw: Any, *, role: str, last_only: bool) -> Any:
-    """The role's texts in GenAI messages; what are no messages is handed on, parsed when it is JSON."""
+def _stated(row: Mapping[str, Any]) -> Iterator[Passage]:
+    stated = (row.get("attributes") or {}).get(semconv.CONTEXT)
+    if stated:
+        yield Passage(f"attribute {semconv.CONTEXT}", passage_text(_decoded(stated)))
+
+
+def _before_the_answer(row: Mapping[str, Any], passages: Passages) -> Iterator[Passage]:
+    """What was there when the answer ended; the span itself, when it is a tool, is no evidence for itself."""
+    ended = _ended_ns(row)
+    for one in passages:
+        if one.span_id != row.get("span_id") and (ended is None or one.ended_ns <= ended):
+            yield one._replace(text=passage_text(_decoded(one.text)))
+
+
+def _ended_ns(row: Mapping[str, Any]) -> int | None:
+    start = row.get("start_time")
+    if not isinstance(start, datetime):
+        return None
+    aware = start if start.tzinfo else start.replace(tzinfo=UTC)
+    since = aware - datetime(1970, 1, 1, tzinfo=UTC)
+    # A datetime holds microseconds: what ended within the same one was there.
+    return ((since.days * 86400 + since.seconds) * 10**6 + since.microseconds + 1) * 1000 + int(
+        row.get("duration_ns") or 0
+    )
+
+
+def _in_messages(raw: Any) -> Iterator[Passage]:
+    """Tool results and documents in the messages of a call."""
+    messages = _decoded(raw)
+    names: dict[str, str] = {}
+    for part in (part for message in _messages(messages) for part in message["parts"] if isinstance(part, dict)):
+        kind = part.get("type")
+        if kind == "tool_call":
+            names[str(part.get("id"))] = str(part.get("name") or "")
+        elif kind == "tool_call_response":
+            name = str(part.get("name") or names.get(str(part.get("id")), ""))
+            yield Passage(f"tool {name}".strip(), passage_text(_decoded(part.get("response", part.get("result")))))
+        elif kind in _DOCUMENT_PARTS:
+            title = str(part.get("title") or part.get("filename") or part.get("name") or "")
+            yield Passage(f"document {title}".strip(), _document_text(part))
+
+
+def _document_text(part: Mapping[str, Any]) -> str:
+    """The text of a document part; what has none (a file by its id, an image) is no passage."""
+    texts = [part[key] for key in ("text", "content", "data", "source") if isinstance(part.get(key), str | list)]
+    source = part.get("source")
+    if isinstance(source, dict):
+        texts += [source[key] for key in ("text", "content", "data") if isinstance(source.get(key), str | list)]
+    return passage_text(texts)
+
+
+def _asked(raw: Any) -> Any:
+    value = _decoded(raw)
+    if not _is_conversation(value):
+        return value
+    spoken = [message for message in value if message.get("role") == "user"] or value[-1:]
+    # In some APIs the results of tools come as the user's messages.
+    texts = [text for message in spoken if (text := _texts(message))]
+    return texts[-1] if texts else _whole(spoken[-1:])
+
+
+def _answered(raw: Any) -> Any:
+    value = _decoded(raw)
+    if not _is_conversation(value):
+        return value
+    spoken = [message for message in value if message.get("role") == "assistant"] or value[-1:]
+    texts = [text for message in spoken if (text := _texts(message))]
+    has_parts = any(message["parts"] for message in spoken)
+    return "\n".join(texts) if texts or not has_parts else None
+
+
+def _texts(message: Mapping[str, Any]) -> str:
+    parts = [part for part in message["parts"] if isinstance(part, dict) and part.get("type") == "text"]
+    texts = [part["content"] for part in parts if isinstance(part.get("content"), str) and part["content"].strip()]
+    return "\n".join(texts)
+
+
+def _whole(messages: list[Any]) -> str:
+    parts = [part for message in messages for part in message["parts"] if isinstance(part, dict)]
+    return msgspec.json.encode(parts).decode() if parts else ""
+
+
+def _decoded(raw: Any) -> Any:
+    """The value of a JSON text, the text itself where it is none."""
     try:
-        value = msgspec.json.decode(raw) if isinstance(raw, str) else raw
+        return msgspec.json.decode(raw) if isinstance(raw, str) else raw
     except (msgspec.DecodeError, RecursionError):
         return raw
-    if not isinstance(value, list) or not value or not all(_is_message(item) for item in value):
-        return value
-    spoken = [message for message in value if message.get("role") == role] or value[-1:]
-    chosen = spoken[-1:] if last_only else spoken
-    parts = [part for message in chosen for part in message["parts"] if isinstance(part, dict)]
-    texts = [part["content"] for part in parts if part.get("type") == "text" and isinstance(part.get("content"), str)]
-    return "\n".join(texts) if texts or not parts else msgspec.json.encode(parts).decode()
+
+
+def _messages(value: Any) -> list[Any]:
+    return [item for item in value if _is_message(item)] if isinstance(value, list) else []
+
+
+def _is_conversation(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(_is_message(item) for item in value)
 
 
 def _is_message(item: Any) -> bool:

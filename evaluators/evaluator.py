@@ -130,9 +130,9 @@ class FunctionEvaluator:
         self.direction: Direction = direction
         self.threshold = threshold
         self.inline = inline
-        self._wanted = _wanted_arguments(function, name)
-        self.unit: Unit = unit or _unit_of(self._wanted)
-        _check_unit(self.unit, self._wanted, name)
+        self.wanted = _wanted_arguments(function, name)
+        self.unit: Unit = unit or _unit_of(self.wanted)
+        _check_unit(self.unit, self.wanted, name)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
 
@@ -161,7 +161,7 @@ class FunctionEvaluator:
         """Calls the function with the arguments that it names; a sync one in a thread unless it is `inline`."""
         from .runner import call  # the loop and its threads are needed only here
 
-        wanted = {name: arguments.get(name) for name in self._wanted}
+        wanted = {name: arguments.get(name) for name in self.wanted}
         if self.inline:
             result = self.function(**wanted)
             result = await result if inspect.isawaitable(result) else result
@@ -229,6 +229,18 @@ def evaluator(
         )
 
     return decorate if function is None else decorate(function)
+
+
+NO_TEXT_ANSWER = "the turn has no text answer: it only calls tools"
+
+
+def needs_answer(evaluator: Any) -> bool:
+    """Whether an evaluator of spans judges the text of an answer, and so has nothing to say of a turn without one."""
+    if unit_of(evaluator) != "span":
+        return False
+    if isinstance(evaluator, FunctionEvaluator):
+        return "output" in evaluator.wanted and "span" not in evaluator.wanted
+    return bool(getattr(evaluator, "needs_answer", True))
 
 
 def unit_of(evaluator: Any) -> Unit:

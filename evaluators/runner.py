@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
-from .evaluator import Evaluator, Score, Unscored, UnscoredCause, as_score, unscored_by
+from .evaluator import NO_TEXT_ANSWER, Evaluator, Score, Unscored, UnscoredCause, as_score, needs_answer, unscored_by
 
 TIMEOUT_S = 60.0
 
@@ -57,6 +57,8 @@ async def run_evaluator(
     `timeout_s` defaults to the evaluator's own `timeout_s` (judges have one), else to 60 seconds.
     """
     started = time.perf_counter()
+    if output is None and isinstance(span, Mapping) and span.get("output") and needs_answer(evaluator):
+        return _outcome(evaluator, Unscored(NO_TEXT_ANSWER), 0.0)
     timeout_s = timeout_s or getattr(evaluator, "timeout_s", TIMEOUT_S)
     result: Score | Unscored
     try:

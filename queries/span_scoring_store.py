@@ -72,14 +72,26 @@ class Counts(NamedTuple):
     sampled: int
 
 
-class Passages(NamedTuple):
-    """Texts of a trace that an answer can be checked against: of its retrievals, and of its tools."""
+class Passage(NamedTuple):
+    """A text that an answer can be checked against, and where it comes from."""
 
-    retrieved: str = ""
-    tools: str = ""
+    source: str
+    """Kind and name, for example "retrieval search_docs" or "tool get_order"."""
+    text: str
+    span_id: str = ""
+    ended_ns: int = 0
+    """When it was there, in nanoseconds since 1970."""
 
 
-NO_PASSAGES = Passages()
+Passages = tuple[Passage, ...]
+NO_PASSAGES: Passages = ()
+
+TEXT_ANSWER = (
+    "NOT (startsWith(output, '[') AND position(output, '\"parts\"') > 0 AND isValidJSON(output)"
+    " AND NOT arrayExists(m -> arrayExists(p -> JSONExtractString(p, 'type') = 'text'"
+    " AND trimBoth(JSONExtractString(p, 'content')) != '', JSONExtractArrayRaw(m, 'parts')), JSONExtractArrayRaw(output)))"
+)
+"""The span says something to the user: a turn that only calls tools is no answer."""
 
 
 class SpanScoringStore:
@@ -153,24 +165,24 @@ class SpanScoringStore:
         return sql, {**scope.parameters(*window), "cutoff": cutoff, **done}
 
     def passages(self, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Passages]:
-        """What was retrieved, and what tools returned, in the traces of these spans, by project and trace id."""
+        """What was retrieved and what tools returned in the traces of these spans, in order, by project and trace id."""
         ids = sorted({str(row["trace_id"]) for row in rows})
         start: list[datetime] = [row["start_time"] for row in rows]
         if not ids:
             return {}
         found = self.store.query(
-            "SELECT project, trace_id, arrayStringConcat(groupArrayIf(output, role = 'retrieval'), '\\n'),"
-            " arrayStringConcat(groupArrayIf(output, role = 'tool'), '\\n')"
-            " FROM (SELECT project, trace_id, role, output FROM spans WHERE trace_id IN {ids:Array(String)}"
-            " AND role IN ('retrieval', 'tool') AND output != ''"
+            "SELECT project, trace_id, role, if(tool_name != '', tool_name, name), span_id,"
+            " toUnixTimestamp64Nano(start_time) + toInt64(duration_ns), output"
+            " FROM spans WHERE trace_id IN {ids:Array(String)} AND role IN ('retrieval', 'tool') AND output != ''"
             " AND start_time BETWEEN {low:DateTime64(3, 'UTC')} - INTERVAL 1 DAY"
-            " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY ORDER BY start_time) GROUP BY project, trace_id",
+            " AND {high:DateTime64(3, 'UTC')} + INTERVAL 1 DAY ORDER BY start_time, span_id",
             {"ids": ids, "low": min(start), "high": max(start)},
         ).rows
-        return {
-            (str(project), str(trace_id)): Passages(str(retrieved), str(tools))
-            for project, trace_id, retrieved, tools in found
-        }
+        made: dict[tuple[str, str], list[Passage]] = {}
+        for project, trace_id, role, name, span_id, ended_ns, output in found:
+            passage = Passage(f"{role} {name}".strip(), str(output), str(span_id), int(ended_ns))
+            made.setdefault((str(project), str(trace_id)), []).append(passage)
+        return {key: tuple(passages) for key, passages in made.items()}
 
     def spent(self, rule: str, shard: int, shards: int, since: int) -> tuple[int, float]:
         """Evaluations that this share of a rule wrote since a time in milliseconds, and what they cost in dollars."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import QueryError, UsageError
 from .messages import input_of, output_text, question_of
 from .near_duplicates import clusters
+from .span_scoring_store import TEXT_ANSWER
 
 if TYPE_CHECKING:
     from .store.protocol import StoreClient
@@ -41,6 +42,7 @@ CANDIDATES = """
 FROM spans
 WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND input != ''
     AND role = 'call' AND operation != 'embeddings' AND status != 'ERROR' AND (WHERE_CLAUSE)
+    AND (TEXT_ANSWER)
 """
 
 SIZES = "SELECT STRATUM AS stratum, count() AS spans, sum(sample_weight) AS traffic" + CANDIDATES + "GROUP BY stratum"
@@ -77,7 +79,11 @@ def sample_traffic(
     }
 
     def ask(sql: str, **more: Any) -> list[dict[str, Any]]:
-        text = sql.replace("STRATUM", STRATA[by]).replace("WHERE_CLAUSE", where or "true")
+        text = (
+            sql.replace("STRATUM", STRATA[by])
+            .replace("WHERE_CLAUSE", where or "true")
+            .replace("TEXT_ANSWER", TEXT_ANSWER)
+        )
         try:
             return store.query(text, parameters | more).dicts()
         except QueryError as error:

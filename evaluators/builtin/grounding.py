@@ -15,7 +15,7 @@ import msgspec
 from ..evaluator import Direction, Score, Unscored, fingerprint
 from ..text.context import Context, clauses, read_context
 from ..text.facts import Fact, facts
-from ..text.passages import content_stems, is_negated, passage_text
+from ..text.passages import content_stems, is_negated, passage_text, source_of_evidence
 from ..text.tokens import stem, unicode_tokens
 
 _NOT_CHECKABLE = re.compile(
@@ -110,7 +110,10 @@ class Grounding:
             passed=not findings,
             explanation=f"not supported by the context: {said}" if findings else "the context covers every clause",
             details={
-                "findings": [msgspec.to_builtins(one) for one in findings],
+                "findings": [
+                    {**msgspec.to_builtins(one), "source": source_of_evidence(context, one.evidence)}
+                    for one in findings
+                ],
                 "clauses": len(checked),
                 "overlap": overlap,
             },

@@ -20,7 +20,7 @@ from ..judges.providers import Message, Request
 from ..judges.self_preference import self_preference_warning
 from ..judges.structured import Unusable, Verdict, add_costs, ask_structured, parse_json, schema_of
 from ..text.facts import facts
-from ..text.passages import passage_text
+from ..text.passages import labelled_text, passage_text, source_of_evidence
 from ..text.tokens import unicode_tokens
 from .grounding import contradicts
 
@@ -99,7 +99,7 @@ class Hallucination:
         **_: Any,
     ) -> Score | Unscored:
         """The score of an output against its context."""
-        text, passages = passage_text(output), passage_text(context)
+        text, passages = passage_text(output), labelled_text(context)
         if not passages.strip():
             return Unscored("no context to check the output against")
         if not text.strip():
@@ -114,6 +114,9 @@ class Hallucination:
             return unscored_by(error, {"judge_model": self.model})
         claims = dict.fromkeys(claim for verdict in verdicts for claim in verdict.value.claims)
         checked = [check_claim(claim, passages) for claim in claims]
+        for claim in checked:
+            if source := source_of_evidence(context, claim.get("evidence")):
+                claim["source"] = source
         self_preference = self_preference_warning(self.model, subject_of(span, self.subject_model))
         details = {
             "claims": checked,

@@ -134,14 +134,22 @@ def texts_of(messages: str) -> list[tuple[str, str]]:
         return [
             (
                 str(message.get("role", "")),
-                "\n".join(
-                    str(part.get("content", part)) for part in message.get("parts", []) if isinstance(part, dict)
-                ),
+                "\n".join(_part_text(part) for part in message.get("parts", []) if isinstance(part, dict)),
             )
             for message in parsed
         ]
     except (msgspec.DecodeError, AttributeError, TypeError):
         return [("", messages)]
+
+
+def _part_text(part: dict[str, Any]) -> str:
+    """A part as a person reads it: its text, a tool call as `name({"argument": ...})`, else its JSON."""
+    content = part.get("content")
+    if isinstance(content, str):
+        return content
+    if part.get("type") == "tool_call":
+        return f"{part.get('name', '')}({msgspec.json.encode(part.get('arguments')).decode()})"
+    return msgspec.json.encode(part).decode()
 
 
 def agreement_report(

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ...queries.span_scoring_store import NO_PASSAGES, Counts, Scope, SpanScoringStore, excluding
+from ...queries.span_scoring_store import NO_PASSAGES, TEXT_ANSWER, Counts, Scope, SpanScoringStore, excluding
 from ...queries.unit_scoring_store import MAX_CONVERSATION_SPANS, MAX_SPANS, UnitScope, UnitScoringStore
 from ..arguments import span_arguments
-from ..evaluator import Unit
+from ..evaluator import Unit, needs_answer
 from ..trajectory.conversation import Conversation, last_root, representative
 from ..trajectory.stored import read_conversation
 from ..trajectory.trace import Trace, trace_of
@@ -74,7 +74,10 @@ def units_of(
         and names & {one.name for one in other.suite}
     ]
     if unit == "span":
-        return SpanUnits(store, Scope(rule.project, excluding(rule.where, rule.project, taken), shard, shards))
+        where = excluding(rule.where, rule.project, taken)
+        if all(needs_answer(one) for one in ready.suite):
+            where = f"{where} AND {TEXT_ANSWER}"
+        return SpanUnits(store, Scope(rule.project, where, shard, shards))
     scored = excluding("1", rule.project, taken)
     late_ms = int(max(0.0, rule.root_timeout_s - rule.quiet_s) * 1000)
     scope = UnitScope(unit, rule.project, rule.where, f"NOT ({scored})", shard, shards, late_ms)

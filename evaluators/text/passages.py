@@ -29,6 +29,7 @@ _STOPWORDS = frozenset(
     therefore thing things various
     """.split()
 )
+_BARE = re.compile(r"[\W_]+")
 _IDIOMS = re.compile(
     r"\b(?:not only|no later than|no more than|no less than|no fewer than|no longer than|no (?:extra|additional) "
     r"(?:cost|charge|fee)s?|no problem|no[- ]code|no matter|no doubt|not just)\b",
@@ -63,6 +64,32 @@ def passage_text(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return "\n".join(passage_text(item) for item in value)
     return str(value)
+
+
+def source_of_evidence(context: Any, evidence: str | None) -> str | None:
+    """The source of the passage that holds the evidence, where the context names sources; None where it does not."""
+    if not evidence or not isinstance(context, Sequence) or isinstance(context, str | bytes):
+        return None
+    wanted = _bare(evidence)
+    for item in context:
+        if isinstance(item, Mapping) and item.get("source") and wanted in _bare(passage_text(item)):
+            return str(item["source"])
+    return None
+
+
+def labelled_text(context: Any) -> str:
+    """The text of a context with the source before each passage, where it names sources."""
+    if not isinstance(context, Sequence) or isinstance(context, str | bytes):
+        return passage_text(context)
+    parts = []
+    for item in context:
+        label = f"[{item['source']}]\n" if isinstance(item, Mapping) and item.get("source") else ""
+        parts.append(f"{label}{passage_text(item)}")
+    return "\n".join(parts)
+
+
+def _bare(text: str) -> str:
+    return " ".join(_BARE.sub(" ", text.casefold()).split())
 
 
 @lru_cache(maxsize=8192)

@@ -96,8 +96,8 @@ ORDER BY created_at
 
 PASSAGES = """
 SELECT trace_id, groupArray(output) AS passages
-FROM spans
-WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND role = 'retrieval' AND output != ''
+FROM (SELECT * FROM spans ORDER BY start_time)
+WHERE project = {project:String} AND start_time >= {since:DateTime64(3, 'UTC')} AND role IN ('retrieval', 'tool') AND output != ''
     AND trace_id IN ({traces})
 GROUP BY trace_id
 """

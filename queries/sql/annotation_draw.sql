@@ -53,6 +53,10 @@ WITH
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= since_time AND start_time < until_time AND sample_weight > 0
             AND role = 'call' AND operation != 'embeddings' AND status != 'ERROR'
+            -- A turn that only calls tools is no answer.
+            AND NOT (startsWith(output, '[') AND position(output, '"parts"') > 0 AND isValidJSON(output)
+                AND NOT arrayExists(m -> arrayExists(p -> JSONExtractString(p, 'type') = 'text'
+                    AND trimBoth(JSONExtractString(p, 'content')) != '', JSONExtractArrayRaw(m, 'parts')), JSONExtractArrayRaw(output)))
             AND ({evaluated:UInt8} = 0 OR (trace_id, span_id) IN (SELECT trace_id, span_id FROM judged))
     )
 SELECT s.trace_id AS trace_id, s.span_id AS span_id, start_time, input, output, service, environment, request_model, prompt_name, prompt_version, system_hash,

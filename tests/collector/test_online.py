@@ -7,7 +7,7 @@ import json
 import math
 import uuid
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evalspan.collector.log import framing
+from evalspan.evaluators import Grounding, evaluator, run_evaluator
+from evalspan.evaluators.arguments import span_arguments
+from evalspan.evaluators.calibration.annotation import draw
+from evalspan.evaluators.evaluator import NO_TEXT_ANSWER, UnscoredCause
 from evalspan.evaluators.online import Follower, ReadyRule, checked, read_rules
 from evalspan.evaluators.online import worker as online_worker
 from evalspan.evaluators.online.worker import RuleWorker
@@ -90,45 +94,85 @@ def funnel(store: Store, name: str) -> dict[str, Any]:
     return row
 
 
-def test_the_context_is_what_the_application_says_else_retrieved_else_what_tools_returned(store):
+def test_the_context_is_all_that_the_answer_may_rest_on_with_its_source(store):
     project = fresh()
     asked = {"role": "user", "parts": [{"type": "text", "content": "how?"}]}
-    told = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "1", "response": {"text": "from the tool"}}]}
-    cases = {
-        "stated": ("from the app", True, True),
-        "from the shelf": (None, True, True),
-        "from the tool": (None, False, True),
-        "from the tool's span": (None, False, False),
+    call = {"role": "assistant", "parts": [{"type": "tool_call", "id": "1", "name": "orders", "arguments": {}}]}
+    told = {"role": "user", "parts": [{"type": "tool_call_response", "id": "1", "response": {"text": "from the tool"}}]}
+    paper = {"role": "user", "parts": [{"type": "document", "title": "terms.pdf", "content": "from the document"}]}
+    now = datetime.now(UTC)
+    shared = {"project": project, "trace_id": uuid.uuid4().hex, "start_time": now}
+    answer = {
+        **shared,
+        "span_id": "a" * 16,
+        "operation": "chat",
+        "input": json.dumps([asked, paper, call, told]),
+        "output": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "please"}]}]),
+        "attributes": {"evalspan.context": "from the app"},
     }
-    spans = []
-    for number, (stated, retrieved, in_messages) in enumerate(cases.values()):
-        shared = {"project": project, "trace_id": uuid.uuid4().hex, "start_time": datetime.now(UTC)}
-        messages = [asked, told] if in_messages else [asked]
-        spans.append(
-            {
-                **shared,
-                "span_id": f"{number:016x}",
-                "operation": "chat",
-                "input": json.dumps(messages),
-                "output": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "please"}]}]),
-                "attributes": {"evalspan.context": stated} if stated else {},
-            }
-        )
-        others = [("execute_tool", "from the tool's span")] + ([("retrieval", "from the shelf")] if retrieved else [])
-        spans += [
-            {**shared, "span_id": uuid.uuid4().hex[:16], "operation": operation, "output": output}
-            for operation, output in others
-        ]
-        spans.append({**spans[-1], "project": "another", "operation": "retrieval", "output": "from a stranger's shelf"})
-    store.insert("spans", spans)
-    run(store, rule(project, evaluators=[f"{HERE}:polite"]))
-    found = {row["span_id"]: row["explanation"].partition("context: ")[2] for row in rows(store, project)}
-    assert [found[f"{number:016x}"] for number in range(4)] == [
-        "from the app",
-        "from the shelf",
-        "from the tool",
-        "from the tool's span",
+    others = [
+        {"operation": "retrieval", "name": "shelf", "output": "from the shelf"},
+        {"operation": "execute_tool", "tool_name": "stock", "output": json.dumps({"text": "from a tool's span"})},
+        {"operation": "execute_tool", "tool_name": "orders", "output": "from the tool"},
+        {
+            "operation": "execute_tool",
+            "tool_name": "late",
+            "output": "after it",
+            "start_time": now + timedelta(seconds=5),
+        },
+        {"operation": "retrieval", "name": "shelf", "output": "a stranger's", "project": "another"},
     ]
+    spans = [{**shared, "span_id": uuid.uuid4().hex[:16], **one} for one in others]
+    store.insert("spans", [answer, *spans])
+    (row,) = (
+        SpanScoringStore(store)
+        .store.query(
+            "SELECT * FROM spans WHERE span_id = {id:String} AND project = {p:String}", {"id": "a" * 16, "p": project}
+        )
+        .dicts()
+    )
+    passages = SpanScoringStore(store).passages([row])[project, row["trace_id"]]
+    got = span_arguments(row, passages)
+    assert {one["source"]: one["text"] for one in got["context"]} == {
+        "attribute evalspan.context": "from the app",
+        "retrieval shelf": "from the shelf",
+        "tool stock": "from a tool's span",
+        "tool orders": "from the tool",
+        "document terms.pdf": "from the document",
+    }
+    assert (got["input"], got["output"]) == ("how?", "please")
+    judged = Grounding()("It costs $50.", [{"source": "tool prices", "text": "It costs $49."}])
+    assert judged.details["findings"][0]["source"] == "tool prices"
+
+
+def test_a_turn_that_only_calls_tools_is_no_answer_not_matched_not_drawn_and_unscored(store):
+    project = fresh()
+    tool_call = [
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "1", "name": "f", "arguments": {"n": 17}}]}
+    ]
+    outputs = [tool_call] * 3 + [[{"role": "assistant", "parts": [{"type": "text", "content": "please"}]}]]
+    store.insert(
+        "spans",
+        [
+            {
+                "project": project, "trace_id": uuid.uuid4().hex, "span_id": uuid.uuid4().hex[:16], "operation": "chat",
+                "start_time": datetime.now(UTC), "input": json.dumps([{"role": "user", "parts": [{"type": "text", "content": "q"}]}]),
+                "output": json.dumps(output),
+            }
+            for output in outputs
+        ],
+    )  # fmt: skip
+    run(store, rule(project, evaluators=[f"{HERE}:polite"]))
+    found = rows(store, project)
+    assert [(row["name"], row["score"]) for row in found] == [("polite", 1.0)]
+    assert funnel(store, project)["matched"] == 1
+    drawn = draw(store, metric="polite", author="ann", week="this", project=project)
+    assert (drawn.population, len(drawn.calls)) == (1, 1)
+    row = {"output": json.dumps(tool_call), "input": "", "attributes": {}}
+    got = asyncio.run(run_evaluator(Grounding(), **span_arguments(row)))
+    assert (got.value, got.unscored, got.cause) == (None, NO_TEXT_ANSWER, UnscoredCause.NOT_APPLICABLE)
+    calls = evaluator(name="calls")(lambda span: "tool_call" in span["output"])
+    assert asyncio.run(run_evaluator(calls, **span_arguments(row))).value == 1.0
 
 
 def test_every_matching_span_is_scored_once_with_texts_dimensions_and_weight(store):

@@ -239,7 +239,7 @@ class _Open:
 
 @pytest.mark.parametrize("text", ["", "24", "h", "-1h", "0h", "1y", "1h; DROP TABLE spans"])
 def test_a_duration_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="duration"):
+    with pytest.raises(UsageError, match="length of time"):
         parse_duration(text)
 
 
