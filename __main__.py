@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dataset": ("evaluators.cli.dataset:dataset", "Create, review, approve and sample datasets."),
     "export": ("evaluators.cli.export:export", "Turn production failures into regression cases."),
     "drift": ("evaluators.cli.drift:drift", "What moved, since when, how sure, and what changed then."),
+    "why": ("evaluators.cli.why:why", "Why a metric moved: mix or within, and which changes fit."),
     "alert": ("collector.cli.alert:alert", "List, test and silence alerts."),
     "annotate": ("evaluators.cli.annotate:annotate", "Label sampled spans by hand, blind, by hot-key."),
     "calibrate": ("evaluators.cli.calibrate:calibrate_command", "Hold an evaluator against human labels."),

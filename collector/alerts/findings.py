@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from ...errors import UsageError
+from ...evaluators.drift.why import explain_shift
 from ...queries import catalog, drift_references
+from ...queries.plain_json import plain_json
 from ...queries.store.client import Store
 from .rule import AlertRule
 from .states import Key, Transition
 
 _NAMESPACE = uuid.UUID("0f6b0a1e-5a0e-4b0e-9c59-5d7f5a4f2f11")
 _SCOPE = ("service", "environment")
+EXPLAINED = ("e_detector", "segments")
 _KEPT = ("query", "parameters", "condition", "row", "traces", "finding")
 
 
@@ -57,7 +61,9 @@ def as_stored(rule: AlertRule, alert: dict[str, Any]) -> dict[str, Any]:
     return {"project": rule.project, "rule_id": alert.pop("rule"), **alert}
 
 
-def example_traces(store: Store, rule: AlertRule, row: dict[str, Any]) -> tuple[list[str], dict[str, Any] | None]:
+def example_traces(
+    store: Store, rule: AlertRule, row: dict[str, Any], now: datetime
+) -> tuple[list[str], dict[str, Any] | None]:
     """The traces that show it best, instead of an alert per request, and why the metric moved. Raises StoreError."""
     if row.get("trace_id"):
         return [str(row["trace_id"])], None
@@ -70,7 +76,30 @@ def example_traces(store: Store, rule: AlertRule, row: dict[str, Any]) -> tuple[
     if row.get("alarm") == "increase" or row.get("difference", 0) > 0:
         given["direction"] = "increase"
     found = catalog.get("traces_to_read").run(store, timeout_s=30, project=rule.project, metric=row["metric"], **given)
-    return [str(one["trace_id"]) for one in found.dicts()], None
+    traces = [str(one["trace_id"]) for one in found.dicts()]
+    return traces, _explanation(store, rule, row, since, now) if rule.query in EXPLAINED else None
+
+
+def _explanation(
+    store: Store, rule: AlertRule, row: dict[str, Any], since: Any, now: datetime
+) -> dict[str, Any] | None:
+    """Why the metric moved (`evalspan why`), as data; None where there is too little to tell."""
+    scope: dict[str, Any] = {name: str(rule.parameters.get(name, "")) for name in _SCOPE}
+    fixed = rule.parameters.get("until")
+    until = datetime.fromisoformat(str(fixed)) if fixed else now
+    try:
+        found = explain_shift(
+            store,
+            str(row["metric"]),
+            project=rule.project,
+            changed=since if isinstance(since, datetime) else None,
+            until=until if until.tzinfo else until.replace(tzinfo=UTC),
+            **scope,
+        )
+    except UsageError:
+        return None
+    explained: dict[str, Any] = plain_json(found)
+    return explained
 
 
 def describe(finding: dict[str, Any] | None) -> list[str]:

@@ -59,8 +59,9 @@ def webhook(config: SinkConfig, url: str, secret: str, notice: dict[str, Any]) -
 
 def slack(_: SinkConfig, url: str, __: str, notice: dict[str, Any]) -> HttpMessage:
     """Slack's incoming webhook, which Mattermost and Discord (`/slack`) take, too."""
+    reasons = "".join(f"\n{line}" for line in notice.get("reasons", []))
     links = "".join(f"\n{link}" for _, link in links_of(notice))
-    return HttpMessage(url, _JSON, msgspec.json.encode({"text": summary_line(notice) + links}))
+    return HttpMessage(url, _JSON, msgspec.json.encode({"text": summary_line(notice) + reasons + links}))
 
 
 def teams(_: SinkConfig, url: str, __: str, notice: dict[str, Any]) -> HttpMessage:

@@ -161,7 +161,7 @@ class Watcher:
     ) -> None:
         row = row or {}
         fired = transition.what == "fired"
-        traces, finding = self._evidence(rule, row) if fired else ([], None)
+        traces, finding = self._evidence(rule, row, now) if fired else ([], None)
         state, base = "firing" if fired else "resolved", self._base_url().rstrip("/")
         notice = notice_of(
             rule,
@@ -190,9 +190,9 @@ class Watcher:
         if not silenced:
             self._notify(rule, notice)
 
-    def _evidence(self, rule: AlertRule, row: dict[str, Any]) -> tuple[list[str], dict[str, Any] | None]:
+    def _evidence(self, rule: AlertRule, row: dict[str, Any], now: datetime) -> tuple[list[str], dict[str, Any] | None]:
         try:
-            return example_traces(self._store, rule, row)
+            return example_traces(self._store, rule, row, now)
         except EvalspanError as error:
             _log.warning("no example traces for %s: %s", rule.name, error)
             return [], None

@@ -27,16 +27,20 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
-    counted AS
+    scored AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version AS one_version, span_time >= since_time AS watched, count() AS n, (max(span_time), max(created_at)) AS last
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version AS one_version, span_time, created_at, span_time >= since_time AS watched,
+            toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window
         FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= baseline_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
-        GROUP BY name, one_version, watched, toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}))
+    ),
+    counted AS
+    (
+        SELECT name, one_version, watched, window, count() AS n, (max(span_time), max(created_at)) AS last FROM scored GROUP BY name, one_version, watched, window
     )
 SELECT name.1 AS metric, name.2 AS unit, any(one_version) AS evaluator_version, sumIf(n, NOT watched) AS n_before, sumIf(n, watched) AS n_after,
     countIf(NOT watched AND n >= {min_n:UInt32}) AS windows_before, countIf(watched AND n >= {min_n:UInt32}) AS windows_after,

@@ -1,0 +1,224 @@
+"""What may have moved a metric, ranked: changes of the application and of its traffic whose timing and place fit the scores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from scipy import stats
+
+from ..statistics.decomposition import Contribution, Decomposition
+
+# The columns of the query shift_calls, and the kind of candidate that each is; the first of two that fit alike leads.
+CONFIGURATION = {
+    "prompt": "prompt",
+    "model": "model",
+    "new_documents": "documents",
+    "tools": "tool",
+    "tool_failed": "tool",
+}
+LATER = {"parameters": "parameters", "release": "release"}
+TRAFFIC = ("segment", "topic", "service")
+MIN_CALLS, MIN_SHARE = 10, 0.02
+P_SHIFT, P_CHANGED, P_NAMED = 0.05, 0.001, 0.01
+MAX_NAMED = 6
+ALIKE = 0.98
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One possible cause: what it is, which part of the difference it explains, how sure, and what speaks against it."""
+
+    kind: str
+    value: str
+    share: float
+    p: float
+    effect: float
+    share_before: float
+    share_after: float
+    against: str = ""
+
+
+class _Feature(msgspec.Struct, frozen=True):
+    kind: str
+    value: str
+    column: str
+    calls: Any
+    """1.0 for each call that has it."""
+    before: float
+    after: float
+
+
+def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[Candidate]:
+    """The causes that the scores speak for, the largest effect first; empty when the difference may be chance.
+
+    Changes of the application enter a weighted regression on the scores one by one, the one that fits best first, beside
+    the effects of segment, topic and service and a step at the moment itself, which stands for what nobody recorded.
+    `p` is that of the coefficient (sandwich error) times the number of candidates. What the change of mix of a segment,
+    topic, service or model adds is that of the decomposition.
+    """
+    if parts.p >= P_SHIFT or parts.difference == 0:
+        return []
+    y, w = calls["score"].astype(float), calls["weight"].astype(float)
+    after = calls["is_after"].astype(float)
+    pool = _features(calls, w, after)
+    chosen = _forward(y, w, after, _controls(calls), pool)
+    found = [
+        Candidate(
+            feature.kind,
+            feature.value,
+            share=effect / parts.difference,
+            p=p,
+            effect=effect,
+            share_before=feature.before,
+            share_after=feature.after,
+            against=_against(feature, chosen, pool, effect, parts.difference),
+        )
+        for feature, effect, p in chosen
+        if feature.kind
+    ]
+    found += _of_mix(parts, len(pool))
+    return sorted(found, key=lambda one: -abs(one.effect))[:MAX_NAMED]
+
+
+def _features(calls: dict[str, np.ndarray], w: np.ndarray, after: np.ndarray) -> list[_Feature]:
+    """The values of the application's settings that are new or took another share, and segments that changed within."""
+    found = []
+    for column, kind in {**CONFIGURATION, **LATER}.items():
+        flag = column in ("new_documents", "tool_failed")
+        values = ["1"] if flag else [v for v, _ in Counter(calls[column].tolist()).most_common(30) if v]
+        for value in values:
+            x = calls[column].astype(float) if flag else (calls[column] == value).astype(float)
+            before, share = _shares(x, w, after)
+            if x[after == 1].sum() >= MIN_CALLS and share - before >= MIN_SHARE and _share_p(x, after) < P_CHANGED:
+                found.append(_Feature(kind, _named(column, value), column, x, before, share))
+    found.append(_Feature("", "", "", after, 0.0, 1.0))
+    for column in TRAFFIC:
+        for value, count in Counter(calls[column].tolist()).most_common(20):
+            inside = calls[column] == value
+            if value and 2 * MIN_CALLS <= count < 0.95 * len(after):
+                x = inside * after
+                if min(x.sum(), (inside * (1 - after)).sum()) >= MIN_CALLS:
+                    found.append(_Feature(column, str(value), column, x, *_shares(inside.astype(float), w, after)))
+    return found
+
+
+def _named(column: str, value: str) -> str:
+    return {"new_documents": "documents not retrieved before", "tool_failed": "failing tools"}.get(column, str(value))
+
+
+def _shares(x: np.ndarray, w: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    sides = (after == 0, after == 1)
+    before, share = (float((w * x)[side].sum() / w[side].sum()) for side in sides)
+    return before, share
+
+
+def _share_p(x: np.ndarray, after: np.ndarray) -> float:
+    table = np.array([[x[side].sum(), (1 - x[side]).sum()] for side in (after == 0, after == 1)])
+    return float(stats.fisher_exact(table)[1] if table.min() < 5 else stats.chi2_contingency(table)[1])
+
+
+def _controls(calls: dict[str, np.ndarray]) -> np.ndarray:
+    """An intercept and the effects of the most frequent segments, topics and services."""
+    columns = [np.ones(len(calls["score"]))]
+    for name in TRAFFIC:
+        values = [value for value, n in Counter(calls[name].tolist()).most_common(21) if n >= MIN_CALLS]
+        columns += [(calls[name] == value).astype(float) for value in values[1:]]
+    return np.column_stack(columns)
+
+
+def _forward(
+    y: np.ndarray, w: np.ndarray, after: np.ndarray, controls: np.ndarray, pool: list[_Feature]
+) -> list[tuple[_Feature, float, float]]:
+    """Features one by one, the best-fitting next, as long as its corrected p-value is small; with effect and p."""
+    chosen: list[_Feature] = []
+    left = list(pool)
+    while left and len(chosen) < MAX_NAMED:
+        design = np.column_stack([controls, *(one.calls for one in chosen)])
+        strengths = [_fit(y, w, np.column_stack([design, one.calls]))[-1] for one in left]
+        best = max(abs(b / e) if e else 0.0 for b, e in strengths)
+        if min(1.0, 2 * float(stats.norm.sf(best)) * len(pool)) >= P_NAMED:
+            break
+        # A recorded change that fits as well as the bare moment is preferred to it, and the order of kinds to chance.
+        place = next(i for i, (b, e) in enumerate(strengths) if e and abs(b / e) >= ALIKE * best)
+        chosen.append(left.pop(place))
+    if not chosen:
+        return []
+    fitted = _fit(y, w, np.column_stack([controls, *(one.calls for one in chosen)]))[-len(chosen) :]
+    answers = []
+    for feature, (slope, error) in zip(chosen, fitted, strict=True):
+        before, share = _shares(feature.calls, w, after)
+        p = 2 * float(stats.norm.sf(abs(slope / error))) if error else 1.0
+        answers.append((feature, slope * (share - before), min(1.0, p * len(pool))))
+    return answers
+
+
+def _fit(y: np.ndarray, w: np.ndarray, design: np.ndarray) -> list[tuple[float, float]]:
+    """Coefficient and sandwich error of every column in a weighted least-squares fit; error 0 where it cannot be told."""
+    weighted = design * w[:, None]
+    gram = design.T @ weighted
+    inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
+    slope = inverse @ (weighted.T @ y)
+    residual = (y - design @ slope)[:, None] * weighted
+    n, k = design.shape
+    variance = inverse @ (residual.T @ residual) @ inverse * n / max(n - k, 1)
+    # A column that the others make up has no coefficient of its own.
+    told = np.diag(inverse @ gram) > 0.999
+    errors = np.sqrt(np.maximum(np.diag(variance), 0))
+    return [(float(s), float(e) if ok else 0.0) for s, e, ok in zip(slope, errors, told, strict=True)]
+
+
+def _against(
+    feature: _Feature,
+    chosen: Sequence[tuple[_Feature, float, float]],
+    pool: list[_Feature],
+    effect: float,
+    whole: float,
+) -> str:
+    """What speaks against a candidate: another change at the same calls, or calls without it that moved as well."""
+    twins = [
+        f"{other.kind} {other.value}"
+        for other in pool
+        if other is not feature
+        and other.kind
+        and other.column not in TRAFFIC
+        and np.corrcoef(other.calls, feature.calls)[0, 1] > ALIKE
+    ]
+    if twins:
+        return f"{', '.join(twins)} changed for the same calls"
+    if any(not other.kind for other, _, _ in chosen):
+        return "calls without it moved at that time, too"
+    return "it explains the smaller part" if abs(effect) < abs(whole) / 3 else ""
+
+
+def _of_mix(parts: Decomposition, tests: int) -> list[Candidate]:
+    """Groups that grew or shrank and thereby moved the mean: the largest part of each value of each dimension."""
+    found: dict[tuple[str, str], list[Contribution]] = {}
+    for part in parts.mix_parts:
+        for dimension, value in part.group if isinstance(part.group, tuple) else ():
+            found.setdefault((dimension, value), []).append(part)
+    groups = max(len(parts.mix_parts), 1)
+    named = []
+    for (dimension, value), together in found.items():
+        best = max(together, key=lambda part: abs(part.effect))
+        grew = best.share_after - best.share_before
+        p = min(1.0, best.p * (groups + tests))
+        if value and p < P_NAMED and abs(grew) >= MIN_SHARE and abs(best.effect) >= 0.1 * abs(parts.difference):
+            shares = (sum(part.share_before for part in together), sum(part.share_after for part in together))
+            effect = sum(part.effect for part in together)
+            named.append(
+                Candidate(
+                    dimension,
+                    value,
+                    effect / parts.difference,
+                    p,
+                    effect,
+                    *shares,
+                    "its share changed, not its quality",
+                )
+            )
+    # Where one group grows the others shrink: the one that moved the mean most speaks for all of its dimension.
+    named.sort(key=lambda one: -abs(one.effect))
+    return [one for i, one in enumerate(named) if all(one.kind != other.kind for other in named[:i])]
