@@ -28,6 +28,7 @@ from ..queries.host.origin import TrustedProxies
 from ..queries.host.telemetry import Telemetry
 from ..queries.http.access import ACCESS
 from ..queries.http.connection_guard import KEEP_ALIVE_S, ConnectionGuard, raise_file_limit
+from ..queries.roles import recent_spans
 from ..queries.store.client import Store, open_store
 from ..queries.store.config import parse_dsn
 from ..queries.store.lock_file import Owner, remove_lock_file, write_lock_file
@@ -39,6 +40,7 @@ from .insert.inserter import KeepAll, Stage
 from .insert.message_events import insert_contents
 from .insert.pipeline import Pipeline, limits_of
 from .insert.prices import Pricing
+from .insert.role_changes import RoleChanges
 from .insert.scores import insert_scores
 from .insert.span_join import Awaiting, Write
 from .log_output import announce
@@ -56,6 +58,8 @@ logger = logging.getLogger(__name__)
 
 # How long a stop waits for requests that are being answered, then as long again for those that were told to end.
 GRACE_S = 4
+# What was stored so long before the start may be a part of a call that comes after it.
+_RECALL_S, _RECALL_SPANS = 3600, 20_000
 
 
 class Service:
@@ -89,14 +93,17 @@ class Service:
             shares=shares,
             proxies=TrustedProxies(config.dashboard.trusted_proxies),
         )
-        self.spans = self._pipeline("spans", self._pricing.insert, self._stage())
+        changes = RoleChanges(self.store, self._pricing.insert, self.telemetry)
+        self.spans = self._pipeline("spans", changes.insert, self._stage())
         self.scores = self._awaiting("scores", partial(insert_scores, self.store), scores.WAIT_S, scores.AGAIN_S)
         write_contents = partial(insert_contents, self.store, self.telemetry)
         self.contents = self._awaiting("contents", write_contents, contents.WAIT_S, contents.AGAIN_S)
         logs = [pipeline.log for pipeline in (self.spans, self.scores, self.contents)]
         self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
         longest = config.receive.max_attribute_bytes
-        self.intake = Ingestor(self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest)
+        self.intake = Ingestor(
+            self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest, self._pricing.announce
+        )
         self._memory = RequestMemory(shares)
         self._guard = ConnectionGuard(
             header_timeout_s=config.receive.header_timeout_s,
@@ -125,7 +132,7 @@ class Service:
             for pipeline in (self.spans, self.scores, self.contents):
                 pipeline.start()
                 stack.push_async_callback(self._drain, pipeline)
-            self.intake.recall()
+            self.intake.recall(recent_spans(self.store, _RECALL_S, _RECALL_SPANS))
             stack.callback(self.intake.close)
             runner = web.AppRunner(
                 self.app,

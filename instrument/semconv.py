@@ -99,6 +99,7 @@ CONTENT_EVENT = "gen_ai.client.inference.operation.details"
 # call, agent, tool, retrieval, workflow or other; written by the collector, unless the app's instrumentation knows better
 ROLE = "evalspan.role"
 ROLE_OTHER = "other"
+NESTED_OPERATION = "evalspan.nested_operation"  # of a call inside a call that is no call; by the collector
 REPLACES = "evalspan.replaces"  # spans of the trace whose role this one changes, "SPAN_ID=ROLE"; by the collector
 COST_USD = "evalspan.cost_usd"
 TAG_PREFIX = "evalspan.tag."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ..instrument import semconv
 from .store.protocol import StoreClient
 
 UNKNOWN = -1.0
@@ -38,6 +39,24 @@ class ModelKey(msgspec.Struct, frozen=True):
     request_model: str
     response_model: str
     service_tier: str = ""
+
+
+_STANDARD_TIERS = frozenset({"default", "auto", "standard", "standard_only", "on_demand", "none", "null"})
+_PROVIDER = (semconv.PROVIDER, "gen_ai.system")
+_TIER = (semconv.SERVICE_TIER, semconv.OPENAI_RESPONSE_TIER, semconv.OPENAI_REQUEST_TIER)
+NAMES = frozenset({*_PROVIDER, *_TIER, semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL})
+"""Attributes that a price is looked up by."""
+
+
+def key_of(names: dict[str, str]) -> ModelKey | None:
+    """What a span is priced by, from its attributes in NAMES; None without a model. The decoder reads the same."""
+    get = names.get
+    request_model, response_model = get(semconv.REQUEST_MODEL) or "", get(semconv.RESPONSE_MODEL) or ""
+    if not request_model and not response_model:
+        return None
+    provider = next((names[name] for name in _PROVIDER if get(name)), "")
+    tier = next((names[name].lower() for name in _TIER if get(name)), "")
+    return ModelKey(provider, request_model, response_model, "" if tier in _STANDARD_TIERS else tier)
 
 
 class ResolvedPrice(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from ...instrument import semconv
 from . import langfuse, logfire, mlflow, openinference, openllmetry
 from .attributes import STATUS_ERROR, SpanAttributes, any_value, as_json
 from .messages import messages
+from .nested_calls import OURS, NestedCalls
 from .vocabulary import put_error, put_messages
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
 _log = logging.getLogger(__name__)
-OURS = "evalspan"
-ANTHROPIC_SDK = "com.anthropic.sdk.python"
 _DIALECTS = (
     (("openinference.", "llm.token_count.", "llm.input_messages."), openinference.rewrite),
     (("langfuse.",), langfuse.rewrite),
@@ -62,18 +61,22 @@ _ROLES = {
 _MESSAGE_EVENTS = frozenset({*_ROLES, *_TOLD, _CHOICE})
 
 
-def normalise(request: ExportTraceServiceRequest) -> bool:
+def normalise(request: ExportTraceServiceRequest, nested: NestedCalls | None = None, project: str = "") -> bool:
     """Rewrite foreign spans of a request in place; whether any was, so that the caller serialises it again.
 
-    A span that a dialect cannot read stays as it came: nothing here may cost a span.
+    A span that a dialect cannot read stays as it came: nothing here may cost a span. With `nested`, calls inside calls
+    of earlier requests are found, too; without it those of this one.
     """
-    changed = False
+    changed = foreign = False
     for group in request.resource_spans:
         for scope in group.scope_spans:
             if not scope.scope.name.startswith(OURS):
+                foreign = True
                 changed |= _normalise_scope(scope)
-    if changed or _has_anthropic_spans(request):
-        changed |= _count_calls_once(request)
+    if nested is not None:
+        changed |= nested.settle(request, project)
+    elif foreign:
+        changed |= NestedCalls().settle(request, project)
     return changed
 
 
@@ -157,31 +160,3 @@ def _message_events(span: SpanAttributes) -> None:
             inputs += messages({"role": role, "content": values.get("content"), "tool_call_id": values.get("id")})
     put_messages(span, inputs, outputs)
     span.drop_events(_MESSAGE_EVENTS.__contains__)
-
-
-def _has_anthropic_spans(request: ExportTraceServiceRequest) -> bool:
-    return any(
-        scope.scope.name.startswith(ANTHROPIC_SDK) for group in request.resource_spans for scope in group.scope_spans
-    )
-
-
-def _count_calls_once(request: ExportTraceServiceRequest) -> bool:
-    """The anthropic SDK traces itself under whichever instrumentor wraps it: the inner span is not a second call."""
-    calls, native = set(), []
-    for group in request.resource_spans:
-        for scope in group.scope_spans:
-            is_native = scope.scope.name.startswith(ANTHROPIC_SDK)
-            for span in scope.spans:
-                if is_native:
-                    native.append(span)
-                elif any(
-                    pair.key == semconv.OPERATION and pair.value.string_value == "chat" for pair in span.attributes
-                ):
-                    calls.add((span.trace_id, span.span_id))
-    changed = False
-    for span in native:
-        if (span.trace_id, span.parent_span_id) in calls:
-            attributes = SpanAttributes(span)
-            attributes.replace(semconv.OPERATION, None)
-            changed |= attributes.commit()
-    return changed

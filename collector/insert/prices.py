@@ -11,9 +11,8 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ...errors import EvalspanError
-from ...instrument import semconv
 from ...queries.price_list import list_price
-from ...queries.prices import ModelKey, ResolvedPrice, remember_prices
+from ...queries.prices import NAMES, ModelKey, ResolvedPrice, key_of, remember_prices
 from ...queries.store.client import Store
 from ..log import framing
 from .price_settings import PriceSetting, own_price
@@ -23,11 +22,6 @@ logger = logging.getLogger(__name__)
 # What is small is parsed before its insert: there the time is. What a busy receiver took has been announced by it.
 _SMALL_BYTES = 256 * 1024
 _REMEMBERED = 10_000
-_STANDARD_TIERS = frozenset({"default", "auto", "standard", "standard_only", "on_demand", "none", "null"})
-_PROVIDER = (semconv.PROVIDER, "gen_ai.system")
-_TIER = (semconv.SERVICE_TIER, semconv.OPENAI_RESPONSE_TIER, semconv.OPENAI_REQUEST_TIER)
-NAMES = frozenset({*_PROVIDER, *_TIER, semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL})
-"""Attributes that a price is looked up by."""
 
 
 class Pricing:
@@ -96,14 +90,3 @@ def models_in(segment: bytes) -> set[ModelKey]:
                     if key is not None:
                         found.add(key)
     return found
-
-
-def key_of(names: dict[str, str]) -> ModelKey | None:
-    """What a span is priced by, from its attributes in NAMES; None without a model. The decoder reads the same."""
-    get = names.get
-    request_model, response_model = get(semconv.REQUEST_MODEL) or "", get(semconv.RESPONSE_MODEL) or ""
-    if not request_model and not response_model:
-        return None
-    provider = next((names[name] for name in _PROVIDER if get(name)), "")
-    tier = next((names[name].lower() for name in _TIER if get(name)), "")
-    return ModelKey(provider, request_model, response_model, "" if tier in _STANDARD_TIERS else tier)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsPartialSuccess,
@@ -20,7 +23,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from ...queries.host.telemetry import Telemetry
+from ...queries.prices import ModelKey
 from ..dialects import normalise
+from ..dialects.nested_calls import NestedCalls
 from ..log.durable import DurableLog, LogRefused
 from . import logs, metrics, spans
 from .body_parser import BodyParser
@@ -40,28 +45,35 @@ class Ingestor:
         contents: DurableLog,
         telemetry: Telemetry,
         longest_attribute: int,
+        announce: Callable[[set[ModelKey]], None] = lambda _: None,
     ) -> None:
         self._spans, self._scores, self._contents = spans, scores, contents
         self._telemetry, self._longest = telemetry, longest_attribute
         self._recent = RecentRequests()
+        self.nested, self._announce = NestedCalls(), announce
         self._parser = BodyParser()
 
     def close(self) -> None:
         """Ends the threads that parse."""
         self._parser.close()
 
-    def recall(self) -> None:
-        """Remembers the requests that an earlier process made durable: their answers may have been lost with it."""
+    def recall(self, recent: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Remembers what an earlier process made durable: requests, whose answers may have been lost, and `recent` spans."""
+        for row in recent:
+            self.nested.remember(row)
         for log in (self._contents, self._scores, self._spans):
             for record in log.recovered():
                 self._recent.remember(self._recent.key(record.body, record.project))
+                if log is self._spans:
+                    self.nested.settle(ExportTraceServiceRequest.FromString(record.body), record.project)
 
     async def traces(self, body: bytes, project: str, *, json: bool, reservation: Reservation) -> Message:
         """ExportTraceServiceResponse once every accepted span is on disk."""
 
         def parse() -> spans.Checked:
             request = from_json(body, ExportTraceServiceRequest) if json else spans.parse(body)
-            rewritten = normalise(request)
+            rewritten = normalise(request, self.nested, project)
+            self._announce(self.nested.take_named())  # before the spans are in the log: no insert overtakes it
             return spans.check(request, None if json or rewritten else body, self._longest)
 
         checked = await self._parser.run(body, "traces", reservation, parse, json=json)

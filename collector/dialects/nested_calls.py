@@ -1,0 +1,313 @@
+"""A model call inside a model call is one call: which of the spans keeps the role, in whatever order and request they come.
+
+Frameworks trace the calls that an SDK's instrumentation traces beneath them, and SDKs trace themselves. Whoever knows
+more stays the call; the other keeps its place in the tree and loses the role. The decision follows from the spans of a
+trace alone, so that spans that come twice, late or in another order end in the same roles.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...instrument import semconv
+from ...queries.prices import NAMES, ModelKey, key_of
+from ...queries.roles import CALL, OTHER, role_of
+from .attributes import STATUS_ERROR, SpanAttributes, any_value
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+OURS = "evalspan"
+NATIVE = ("com.anthropic.sdk.python", "com.anthropic.sdk.typescript")
+"""Scopes of SDKs that trace themselves: metadata only."""
+_MAX_SPANS = 100_000
+_MAX_RUNS = 20_000
+_MAX_STEPS = 1_000  # upwards from a call to the call around it
+_FETCH = semconv.OPERATION_FETCH
+_READ = NAMES | frozenset(
+    {
+        semconv.OPERATION,
+        semconv.ROLE,
+        semconv.REQUEST_MODEL,
+        semconv.RESPONSE_MODEL,
+        semconv.RESPONSE_ID,
+        semconv.RESPONSE_STATUS,
+        semconv.INPUT_TOKENS,
+        semconv.OUTPUT_TOKENS,
+        semconv.INPUT_MESSAGES,
+        semconv.OUTPUT_MESSAGES,
+    }
+)
+
+
+class Node:
+    """What is remembered of a span to decide who is the call."""
+
+    __slots__ = ("failed", "family", "has_lost", "parent", "rank", "role")
+
+    def __init__(self, parent: bytes, role: str, family: str, rank: int, *, failed: bool) -> None:
+        self.parent = parent
+        self.role = role  # by what the span says about itself
+        self.family = family
+        self.rank = rank
+        self.failed = failed
+        self.has_lost = False  # whether it ever was no call
+
+
+Trace = dict[bytes, Node]
+Key = tuple[str, bytes]
+
+
+class NestedCalls:
+    """Remembers the newest spans, at most `max_spans`, across requests. From any thread."""
+
+    def __init__(self, max_spans: int = _MAX_SPANS) -> None:
+        self._traces: OrderedDict[Key, Trace] = OrderedDict()
+        self._runs: OrderedDict[tuple[str, str], tuple[bytes, bytes]] = OrderedDict()
+        self._spans, self._max_spans = 0, max_spans
+        self._named: set[ModelKey] = set()
+        self._lock = threading.Lock()
+
+    def take_named(self) -> set[ModelKey]:
+        """What the calls since the last time are priced by."""
+        with self._lock:
+            named, self._named = self._named, set()
+        return named
+
+    @property
+    def count(self) -> int:
+        """How many spans are remembered."""
+        return self._spans
+
+    def remember(self, row: Mapping[str, Any]) -> None:
+        """Adds a span that an earlier process stored, a row of `queries.roles.recent_spans`."""
+        key = (row["project"], bytes.fromhex(row["trace_id"]))
+        node = node_of(
+            bytes.fromhex(row["parent_span_id"]),
+            row["own_role"],
+            row["own_operation"],
+            row["scope_name"],
+            has_usage=bool(row["has_usage"]),
+            has_content=bool(row["has_content"]),
+            failed=bool(row["failed"]),
+        )
+        node.has_lost = bool(row["has_lost"])
+        self._trace(key)[bytes.fromhex(row["span_id"])] = node
+        self._spans += 1
+
+    def settle(self, request: ExportTraceServiceRequest, project: str) -> bool:
+        """
+        Writes on the request's spans who is no call, and which spans of earlier requests are none any more; whether it
+        wrote anything. The rows of the latter change when the span that says so is inserted.
+        """
+        with self._lock:
+            return self._settle(request, project)
+
+    def _settle(self, request: ExportTraceServiceRequest, project: str) -> bool:
+        arrived: dict[Key, dict[bytes, Span]] = defaultdict(dict)
+        changed = False
+        for group in request.resource_spans:
+            for scope in group.scope_spans:
+                name = scope.scope.name
+                for span in scope.spans:
+                    key = (project, span.trace_id)
+                    facts = {pair.key: pair.value for pair in span.attributes if pair.key in _READ}
+                    node = _node(span, facts, name)
+                    trace = self._trace(key)
+                    self._spans += span.span_id not in trace
+                    trace[span.span_id] = node
+                    arrived[key][span.span_id] = span
+                    if node.role == CALL:
+                        self._name(facts)
+                        if semconv.RESPONSE_ID in facts:
+                            changed |= self._count_run_once(span, facts, project)
+        for key, spans in arrived.items():
+            changed |= self._settle_trace(key, spans)
+        self._forget()
+        return changed
+
+    def _name(self, facts: dict[str, Any]) -> None:
+        key = key_of({name: facts[name].string_value for name in NAMES if name in facts})
+        if key is not None:
+            self._named.add(key)
+
+    def _trace(self, key: Key) -> Trace:
+        trace = self._traces.get(key)
+        if trace is None:
+            trace = self._traces[key] = {}
+        else:
+            self._traces.move_to_end(key)
+        return trace
+
+    def _forget(self) -> None:
+        while self._spans > self._max_spans and len(self._traces) > 1:
+            self._spans -= len(self._traces.popitem(last=False)[1])
+
+    def _settle_trace(self, key: Key, arrived: dict[bytes, Span]) -> bool:
+        trace = self._traces[key]
+        calls = {span_id: node for span_id, node in trace.items() if node.role == CALL}
+        around: dict[bytes, bytes] = {}
+        nested = {span_id for span_id in arrived if span_id in calls}
+        for span_id, node in calls.items():
+            path = _path(trace, span_id, node)
+            if path:
+                around[span_id] = path[-1]
+                if not arrived.keys().isdisjoint(path[:-1]):  # what lies between them has only now come
+                    nested.add(span_id)
+        if not around:
+            return False
+        inner: dict[bytes, list[bytes]] = defaultdict(list)
+        for span_id, outer in around.items():
+            inner[outer].append(span_id)
+        losers = _losers(calls, around, inner)
+        changed, changes = False, []
+        for span_id in _related(nested, around, inner):
+            node, loses = calls[span_id], span_id in losers
+            if span_id in arrived:
+                changed |= loses and set_role(arrived[span_id], OTHER)
+            elif loses or node.has_lost:
+                changes.append(f"{key[1].hex()}/{span_id.hex()}={OTHER if loses else CALL}")
+            node.has_lost |= loses
+        if changes:
+            changed |= _set(next(iter(arrived.values())), semconv.REPLACES, " ".join(sorted(changes)))
+        return changed
+
+    def _count_run_once(self, span: Span, facts: dict[str, Any], project: str) -> bool:
+        """A run whose answer is fetched again, here or in another process, is the call of whoever learnt its tokens first."""
+        run = (project, facts[semconv.RESPONSE_ID].string_value)
+        first = self._runs.setdefault(run, (span.trace_id, span.span_id))
+        if len(self._runs) > _MAX_RUNS:
+            self._runs.popitem(last=False)
+        operation = facts.get(semconv.OPERATION)
+        if first == (span.trace_id, span.span_id) or operation is None or operation.string_value != _FETCH:
+            return False
+        self._traces[project, span.trace_id][span.span_id].role = OTHER
+        return set_role(span, OTHER)
+
+
+def _node(span: Span, facts: dict[str, Any], scope: str) -> Node:
+    def text(name: str) -> str:
+        return facts[name].string_value if name in facts else ""
+
+    operation = text(semconv.OPERATION)
+    has_usage = _is_count(facts.get(semconv.INPUT_TOKENS)) or _is_count(facts.get(semconv.OUTPUT_TOKENS))
+    failed = span.status.code == STATUS_ERROR
+    role = role_of(
+        operation,
+        model=text(semconv.RESPONSE_MODEL) or text(semconv.REQUEST_MODEL),
+        has_usage=has_usage,
+        failed=failed,
+        status=text(semconv.RESPONSE_STATUS),
+        stated=text(semconv.ROLE),
+    )
+    content = semconv.INPUT_MESSAGES in facts or semconv.OUTPUT_MESSAGES in facts
+    return node_of(span.parent_span_id, role, operation, scope, has_usage=has_usage, has_content=content, failed=failed)
+
+
+def node_of(
+    parent: bytes, role: str, operation: str, scope: str, *, has_usage: bool, has_content: bool, failed: bool
+) -> Node:
+    """A node; who knows the tokens knows most, then evalspan's own spans, then whoever has more than metadata."""
+    rank = 8 * has_usage + 4 * scope.startswith(OURS) + 2 * (not scope.startswith(NATIVE)) + has_content
+    family = {"": "", "embeddings": "embeddings", "moderate": "moderate", _FETCH: ""}.get(operation, "text")
+    return Node(parent, role, family, rank, failed=failed)
+
+
+def _is_count(value: Any) -> bool:
+    if value is None:
+        return False
+    number = any_value(value)
+    if isinstance(number, str):
+        return number.strip().isdigit()
+    return isinstance(number, int | float) and number >= 0
+
+
+def _losers(calls: Trace, around: dict[bytes, bytes], inner: dict[bytes, list[bytes]]) -> set[bytes]:
+    """The calls that are the same call as one below or above them which knows more."""
+    tops = [one for one in inner if one not in around]
+    downwards = _downwards(tops, inner)
+    best: dict[bytes, int] = {}
+    losers: set[bytes] = set()
+    for span_id in reversed(downwards):
+        below = max((best[one] for one in _same(calls, span_id, inner)), default=-1)
+        best[span_id] = max(calls[span_id].rank, below)
+        if below >= calls[span_id].rank:
+            losers.add(span_id)
+    covered: set[bytes] = set()
+    for span_id in downwards:
+        if span_id in covered or span_id not in losers:
+            covered.update(_same(calls, span_id, inner))
+    return losers | covered
+
+
+def _same(calls: Trace, span_id: bytes, inner: dict[bytes, list[bytes]]) -> list[bytes]:
+    """The calls directly inside a call that are the same call. A failed try inside one that succeeded is not: it was a
+    request of its own, whatever the tokens of the whole are.
+    """
+    failed = calls[span_id].failed
+    return [one for one in inner.get(span_id, ()) if failed or not calls[one].failed]
+
+
+def _related(starts: Iterable[bytes], around: dict[bytes, bytes], inner: dict[bytes, list[bytes]]) -> list[bytes]:
+    """All calls that are nested with one of these, the outermost first."""
+    seen: set[bytes] = set()
+    tops = []
+    for start in starts:
+        place = start
+        while place not in seen and place in around:
+            seen.add(place)
+            place = around[place]
+        if place not in seen:
+            seen.add(place)
+            tops.append(place)
+    return _downwards((top for top in tops if top in inner), inner)
+
+
+def _downwards(tops: Iterable[bytes], inner: dict[bytes, list[bytes]]) -> list[bytes]:
+    """These calls and every call inside them, the outer ones first; nothing recurses, and no circle is endless."""
+    stack = list(tops)
+    order: dict[bytes, None] = {}
+    while stack:
+        one = stack.pop()
+        if one not in order:
+            order[one] = None
+            stack += inner.get(one, ())
+    return list(order)
+
+
+def _path(trace: Trace, span_id: bytes, node: Node) -> list[bytes]:
+    """The way up from a call to the nearest call around it; empty when there is none, or an agent, a tool, a retrieval
+    or a workflow between them.
+    """
+    place, path = node.parent, list[bytes]()
+    while len(path) < _MAX_STEPS and place != span_id:
+        found = trace.get(place)
+        if found is None or found.role not in (CALL, OTHER):
+            return []
+        path.append(place)
+        if found.role == CALL:
+            same = not found.family or not node.family or found.family == node.family
+            return path if same else []
+        place = found.parent
+    return []
+
+
+def set_role(span: Span, role: str) -> bool:
+    """Writes the role; what is no call is not found by its operation either. Returns whether that changed the span."""
+    attributes = SpanAttributes(span)
+    if role == CALL:
+        attributes.rename(semconv.NESTED_OPERATION, semconv.OPERATION)
+    else:
+        attributes.rename(semconv.OPERATION, semconv.NESTED_OPERATION)
+    attributes.replace(semconv.ROLE, role)
+    return attributes.commit()
+
+
+def _set(span: Span, key: str, value: str) -> bool:
+    attributes = SpanAttributes(span)
+    attributes.replace(key, value)
+    return attributes.commit()

@@ -1,0 +1,222 @@
+"""A call inside a call is one call: the same roles, tokens and dollars whatever the order and requests that spans come in."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from evalspan.collector.dialects import normalise
+from evalspan.collector.dialects.nested_calls import NestedCalls
+from evalspan.collector.insert.prices import Pricing
+from evalspan.collector.insert.role_changes import RoleChanges
+from evalspan.collector.log.framing import frame
+from evalspan.queries.host.telemetry import Telemetry
+from evalspan.queries.roles import recent_spans
+
+START = 1_790_000_000_000_000_000
+GPT = {"gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
+USAGE = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
+CHAT = {"gen_ai.operation.name": "chat", **GPT, **USAGE}
+WITHOUT = {"gen_ai.operation.name": "chat", **GPT}
+EMBEDDINGS = {
+    "gen_ai.operation.name": "embeddings",
+    "gen_ai.request.model": "text-embedding-3-small",
+    "gen_ai.usage.input_tokens": 7,
+}
+OURS, THEIRS, PYTHON, TYPESCRIPT = (
+    "evalspan.openai",
+    "some.framework",
+    "com.anthropic.sdk.python",
+    "com.anthropic.sdk.typescript",
+)
+ERROR = 2
+OI = {
+    "openinference.span.kind": "LLM",
+    "llm.model_name": "gpt-4o",
+    "llm.provider": "openai",
+    "llm.token_count.prompt": 1000,
+    "llm.token_count.completion": 100,
+}
+
+
+def one(number: int, parent: int, scope: str, attributes: dict[str, Any], code: int = 0) -> tuple[Any, ...]:
+    return number, parent, scope, attributes, code
+
+
+# name -> (spans, the numbers of those that are calls)
+SHAPES: dict[str, tuple[list[tuple[Any, ...]], set[int]]] = {
+    "a framework around ours": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, CHAT)], {2}),
+    "OpenInference around ours": ([one(1, 0, "openinference.instrumentation.langchain", OI), one(2, 1, OURS, CHAT)], {2}),
+    "anthropic's Python SDK beneath another": ([one(1, 0, THEIRS, CHAT), one(2, 1, PYTHON, CHAT)], {1}),
+    "anthropic's TypeScript SDK beneath another": ([one(1, 0, THEIRS, CHAT), one(2, 1, TYPESCRIPT, CHAT)], {1}),
+    "anthropic's SDK alone": ([one(1, 0, TYPESCRIPT, CHAT)], {1}),
+    "two of others": ([one(1, 0, "other.a", CHAT), one(2, 1, "other.b", CHAT)], {2}),
+    "ours is a stream without usage": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, WITHOUT)], {1}),
+    "neither has usage": ([one(1, 0, THEIRS, WITHOUT), one(2, 1, OURS, WITHOUT)], {2}),
+    "three deep": ([one(1, 0, "a", WITHOUT), one(2, 1, "b", CHAT), one(3, 2, OURS, CHAT)], {3}),
+    "three deep, the middle knows most": ([one(1, 0, "a", WITHOUT), one(2, 1, "b", CHAT), one(3, 2, PYTHON, CHAT)], {2}),
+    "a plain span between": ([one(1, 0, THEIRS, CHAT), one(2, 1, "http", {}), one(3, 2, OURS, CHAT)], {3}),
+    "two calls inside what calls itself one": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, CHAT), one(3, 1, OURS, CHAT)], {2, 3}),
+    "an agent with the sum": ([one(1, 0, THEIRS, {**CHAT, "gen_ai.operation.name": "invoke_agent"}), one(2, 1, OURS, CHAT), one(3, 1, OURS, CHAT)], {2, 3}),
+    "a call in a tool of a call": ([one(1, 0, THEIRS, CHAT), one(2, 1, THEIRS, {"gen_ai.operation.name": "execute_tool"}), one(3, 2, OURS, CHAT)], {1, 3}),
+    "embeddings in a chat": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, EMBEDDINGS)], {1, 2}),
+    "embeddings in embeddings": ([one(1, 0, THEIRS, EMBEDDINGS), one(2, 1, OURS, EMBEDDINGS)], {2}),
+    "no operation, but model and tokens": ([one(1, 0, THEIRS, {**GPT, **USAGE}), one(2, 1, OURS, CHAT)], {2}),
+    "a chain with the sum": ([one(1, 0, THEIRS, {"openinference.span.kind": "CHAIN", **USAGE}), one(2, 1, OURS, CHAT)], {2}),
+    "a failed call in a failed one": ([one(1, 0, THEIRS, WITHOUT, ERROR), one(2, 1, OURS, WITHOUT, ERROR)], {2}),
+    "a failed try inside one that succeeded": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, WITHOUT, ERROR), one(3, 1, OURS, CHAT)], {2, 3}),
+    "a failed try, then another client": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, WITHOUT, ERROR)], {1, 2}),
+    "a stream without usage and one with": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, WITHOUT), one(3, 1, OURS, CHAT)], {2, 3}),
+    "siblings": ([one(1, 9, OURS, CHAT), one(2, 9, OURS, CHAT)], {1, 2}),
+    "each other's parents": ([one(1, 2, OURS, CHAT), one(2, 1, OURS, CHAT)], {1, 2}),
+    "its own parent": ([one(1, 1, OURS, CHAT)], {1}),
+}  # fmt: skip
+FREE = {"each other's parents"}  # no answer is right: only that it ends
+
+
+class Way:
+    """From the receiver to the store, as the service wires it."""
+
+    def __init__(self, store: Any, project: str) -> None:
+        self.store, self.project, self.number = store, project, 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.nested = NestedCalls()
+        for row in recent_spans(self.store, 3600, 10_000):
+            if row["project"] == self.project:
+                self.nested.remember(row)
+        self.inserting = RoleChanges(self.store, Pricing(self.store).insert, Telemetry())
+
+    def receive(self, spans: list[tuple[Any, ...]], trace: int) -> bytes:
+        request = ExportTraceServiceRequest()
+        for number, parent, scope, attributes, code in spans:
+            group = request.resource_spans.add().scope_spans.add()
+            group.scope.name = scope
+            span = group.spans.add(
+                trace_id=trace.to_bytes(16, "big"),
+                span_id=number.to_bytes(8, "big"),
+                parent_span_id=parent.to_bytes(8, "big") if parent else b"",
+                start_time_unix_nano=START,
+                end_time_unix_nano=START + 10**9,
+            )
+            span.status.code = code
+            for key, value in attributes.items():
+                kind = "int_value" if isinstance(value, int) else "string_value"
+                setattr(span.attributes.add(key=key).value, kind, value)
+        normalise(request, self.nested, self.project)
+        return b"".join(frame(request.SerializeToString(), self.project, 1))
+
+    def insert(self, segment: bytes) -> None:
+        self.number += 1
+        self.inserting.insert(segment, f"{self.project}-{self.number}")
+
+
+def check(store: Any, project: str, traces: dict[int, str]) -> None:
+    sql = "SELECT trace_id, span_id, role, operation, input_tokens, cost_usd FROM spans WHERE project = {p:String}"
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for trace_id, *row in store.query(sql, {"p": project}).rows:
+        found.setdefault(trace_id, []).append(tuple(row))
+    for trace, name in traces.items():
+        spans, calls = SHAPES[name]
+        rows = found[f"{trace:032x}"]
+        assert len(rows) == len(spans), name
+        if name in FREE:
+            continue
+        assert {int(span_id, 16) for span_id, role, *_ in rows if role == "call"} == calls, (name, rows)
+        sent = {number: attributes for number, _, _, attributes, _ in spans}
+        for span_id, role, operation, tokens, cost in rows:
+            attributes = sent[int(span_id, 16)]
+            if role == "call":
+                assert tokens == attributes.get(
+                    "gen_ai.usage.input_tokens", attributes.get("llm.token_count.prompt")
+                ), name
+            else:
+                assert (tokens, cost) == (None, None), name
+                assert operation not in ("chat", "embeddings"), name
+        priced = sum(1 for row in rows if row[4] is not None and row[1] == "call" and row[3] == 1000)
+        assert sum(row[4] or 0 for row in rows if row[3] == 1000) == pytest.approx(0.0035 * priced), name
+
+
+def orders(count: int) -> list[tuple[int, ...]]:
+    return list(itertools.permutations(range(count)))
+
+
+def test_spans_of_one_request_in_any_order(store) -> None:
+    way, segments = Way(store, "nested-one"), []
+    traces: dict[int, str] = {}
+    for name, (spans, _) in SHAPES.items():
+        for order in orders(len(spans)):
+            trace = len(traces) + 1
+            traces[trace] = name
+            segments.append(way.receive([spans[place] for place in order], trace))
+    way.insert(b"".join(segments))
+    check(store, "nested-one", traces)
+
+
+@pytest.mark.parametrize("inserts", ["each", "late", "restart", "twice", "refused"])
+def test_spans_of_many_requests_in_any_order(store, inserts: str) -> None:
+    """Inserted at once or in one segment later; with a restart between; each sent twice; each refused once."""
+    project = f"nested-{inserts}"
+    way, held = Way(store, project), []
+    traces: dict[int, str] = {}
+    steps: list[list[tuple[list[tuple[Any, ...]], int]]] = [[], [], []]
+    for name, (spans, _) in SHAPES.items():
+        for order in orders(len(spans)):
+            trace = len(traces) + 1
+            traces[trace] = name
+            for number, place in enumerate(order):
+                steps[number].append(([spans[place]], trace))
+    for step in steps:
+        random.Random(7).shuffle(step)
+        segments = [way.receive(*sent) for sent in step]
+        if inserts in ("twice", "refused"):
+            again = [way.receive(*sent) for sent in step]
+            segments = again if inserts == "refused" else segments + again
+        held += segments
+        if inserts != "late":
+            way.insert(b"".join(held))
+            held = []
+        if inserts == "restart":
+            way.restart()
+    if held:
+        way.insert(b"".join(held))
+    check(store, project, traces)
+
+
+def test_a_run_in_the_background_is_one_call_where_its_tokens_are_learnt(store) -> None:
+    way = Way(store, "nested-run")
+    begun: dict[str, Any] = {**WITHOUT, "gen_ai.response.id": "resp_1", "evalspan.response.status": "queued"}
+    fetched = {**CHAT, "gen_ai.operation.name": "fetch_response", "gen_ai.response.id": "resp_1"}
+    running = {**begun, "gen_ai.operation.name": "fetch_response"}
+    for trace, attributes in enumerate([begun, running, fetched, fetched], 1):
+        way.insert(way.receive([one(trace, 0, OURS, attributes)], trace))
+    sql = "SELECT role, input_tokens FROM spans WHERE project = 'nested-run' ORDER BY trace_id"
+    assert store.query(sql).rows == [("other", None), ("other", None), ("call", 1000), ("other", None)]
+
+
+def test_the_memory_of_spans_is_bounded_and_the_newest_stay() -> None:
+    nested = NestedCalls(max_spans=100)
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number in range(1000):
+        spans.add(trace_id=(1 + number // 10).to_bytes(16, "big"), span_id=(1 + number).to_bytes(8, "big"))
+    nested.settle(request, "p")
+    assert nested.count <= 100
+
+
+def test_a_chain_of_ten_thousand_calls_ends() -> None:
+    nested = NestedCalls()
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number in range(1, 10_001):
+        span = spans.add(trace_id=b"t" * 16, span_id=number.to_bytes(8, "big"))
+        span.parent_span_id = (number - 1).to_bytes(8, "big") if number > 1 else b""
+        span.attributes.add(key="gen_ai.operation.name").value.string_value = "chat"
+    nested.settle(request, "p")
+    kept = [span for span in spans if not any(pair.key == "evalspan.role" for pair in span.attributes)]
+    assert [span.span_id for span in kept] == [(10_000).to_bytes(8, "big")]
