@@ -42,3 +42,7 @@ class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds that inserted segments stay until the store's files are synced too (power loss); embedded store only."""
     drain_s: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     """Seconds that a stop waits for the log to get into the store; the rest is inserted at the next start."""
+    tls_cert: str = ""
+    """Certificate chain (PEM) of all ports; read again when the file changes. Empty: no TLS."""
+    tls_key: str = ""
+    """Its private key (PEM)."""
