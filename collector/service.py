@@ -49,6 +49,9 @@ from .receivers.http import HttpReceiver, statuses_for_all
 from .receivers.ingestor import Ingestor
 from .receivers.memory import RequestMemory
 from .receivers.rows import add_rows_route
+from .receivers.tls import certificate_of
+from .receivers.tls import follow as follow_certificate
+from .receivers.tls import load as load_certificate
 from .sampling import build_sampler
 from .sampling.head import HeadStage
 from .sampling.journal import Journal
@@ -71,6 +74,7 @@ class Service:
         self.telemetry = Telemetry()
         self.token = secrets.token_urlsafe(32)
         self.ready = False
+        self._certificate = certificate_of(config.receive)
         self.store: Store = open_store(
             config.store.dsn or None, readers=config.store.readers, cluster=config.store.cluster
         )
@@ -92,6 +96,8 @@ class Service:
             self._problem,
             shares=shares,
             proxies=TrustedProxies(config.dashboard.trusted_proxies),
+            public_url=config.dashboard.public_url,
+            tls=load_certificate(self._certificate) if self._certificate else None,
         )
         changes = RoleChanges(self.store, self._pricing.insert, self.telemetry)
         self.spans = self._pipeline("spans", changes.insert, self._stage())
@@ -147,6 +153,9 @@ class Service:
             await runner.setup()
             server = await self._listen(runner)
             stack.callback(server.close)
+            if self._certificate and self.host.tls:
+                following = asyncio.create_task(follow_certificate(self._certificate, self.host.tls))
+                stack.callback(following.cancel)
             await self._start_grpc(stack)
             self._write_lock_file()
             self.ready = True
@@ -159,14 +168,14 @@ class Service:
         assert runner.server is not None
         try:
             server = await asyncio.get_running_loop().create_server(
-                self._guard.connections(runner.server), receive.host, receive.port, backlog=1024
+                self._guard.connections(runner.server), receive.host, receive.port, backlog=1024, ssl=self.host.tls
             )
         except OSError as error:
             raise UsageError(
                 f"Cannot listen on {receive.host}:{receive.port}: {error.strerror or error}.",
                 hint="Choose another port with --port (0 picks a free one).",
             ) from error
-        self.host.http_url = _url(receive.host, server.sockets[0].getsockname()[1])
+        self.host.http_url = self._url(server.sockets[0].getsockname()[1])
         return server
 
     async def _start_grpc(self, stack: contextlib.AsyncExitStack) -> None:
@@ -177,7 +186,7 @@ class Service:
 
         receiver = GrpcReceiver(self.intake, receive, self.keys, self.telemetry, self._memory)
         stack.push_async_callback(receiver.stop)
-        self.host.grpc_url = _url(receive.host, await receiver.start())
+        self.host.grpc_url = self._url(await receiver.start())
 
     async def _drain(self, pipeline: Pipeline) -> None:
         if not await pipeline.stop(self.config.receive.drain_s):
@@ -210,7 +219,14 @@ class Service:
 
     def _write_lock_file(self) -> None:
         if self.store.embedded:
-            owner = Owner(os.getpid(), http=self.host.http_url, sql=self.host.sql_url, token=self.token)
+            owner = Owner(
+                os.getpid(),
+                http=self.host.http_url,
+                sql=self.host.sql_url,
+                token=self.token,
+                address=self.host.address,
+                certificate=str(self._certificate.chain.resolve()) if self._certificate else "",
+            )
             write_lock_file(self._store_directory(), owner)
 
     def _say_ready(self) -> None:
@@ -281,8 +297,9 @@ class Service:
             return self._store_directory() / "log"
         return Path(parse_dsn(None).path if parse_dsn(None).embedded else Path.home() / ".evalspan") / "log"
 
-
-def _url(host: str, port: int) -> str:
-    """The address to connect to: what was bound, or this machine when that was everything."""
-    name = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    def _url(self, port: int) -> str:
+        """The address to connect to: what was bound, or this machine when that was everything."""
+        host = self.config.receive.host
+        name = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+        scheme = "https" if self.host.tls else "http"
+        return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,8 +24,27 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Open live lists at one time; each asks the store once a second."""
     replay: str = ""
     """`module:callable` that the replay page asks with an edited system prompt; empty switches the page off."""
+    public_url: str = ""
+    """Where people reach the pages, such as `https://tools.example.com/evalspan`: links in alerts and commands begin with
+    it, and its path with every link of the pages. The proxy takes the path off. Empty: the address that is bound."""
     trusted_proxies: list[str] = []
     """Addresses or networks of proxies whose X-Forwarded-For, -Host and -Proto headers are believed."""
 
     def __post_init__(self) -> None:
+        address = urlsplit(self.public_url)
+        if self.public_url and (
+            address.scheme not in ("http", "https")
+            or not address.hostname
+            or address.query
+            or address.fragment
+            or not re.fullmatch(r"(/[\w.~-]+)*/?", address.path)
+        ):
+            raise ValueError(
+                f"public_url = {self.public_url!r} is no address such as https://tools.example.com/evalspan"
+            )
         TrustedProxies(self.trusted_proxies)  # raises ValueError for what is no address
+
+    @property
+    def prefix(self) -> str:
+        """The path under which the pages are, empty at the root."""
+        return urlsplit(self.public_url).path.rstrip("/")

@@ -18,6 +18,7 @@ from ..queries.host.limits import ProjectShares
 from ..queries.host.origin import TrustedProxies
 from ..queries.http.access import ACCESS
 from ..queries.shares import ShareExhausted
+from .prefix import put_under_prefix
 from .sign_in import SESSION_S, Sessions, Throttle
 
 POLICY = (
@@ -53,6 +54,8 @@ class Guard:
     """Draws the page that somebody without a key gets in the place of any other."""
     shares: ProjectShares
     proxies: TrustedProxies
+    prefix: str = ""
+    """The path under which a proxy shows the pages."""
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     sessions: Sessions = field(default_factory=Sessions)
     throttle: Throttle = field(default_factory=Throttle)
@@ -114,6 +117,7 @@ def protect(handler: Handler, *, public: bool = False) -> Handler:
         else:
             response = await _bounded(request, guard, handler, public=public)
         if not response.prepared:
+            put_under_prefix(response, guard.prefix)
             response.headers.update(HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
         return response

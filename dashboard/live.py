@@ -12,6 +12,7 @@ from ..queries.http.access import ACCESS
 from . import guard
 from .filters import stamp
 from .page_context import PageContext, handle_errors, page_context
+from .prefix import under_prefix
 from .template_filters import environment
 from .traces import arrivals, columns
 
@@ -81,7 +82,9 @@ def _event(context: PageContext, row: dict[str, object]) -> bytes:
         .get_template("traces_row.html")
         .render(trace=row, filters=context.filters, tz=context.filters.zone, columns=columns(context))
     )
-    lines = "".join(f"data: {line}\n" for line in html.splitlines() if line.strip())
+    lines = "".join(
+        f"data: {line}\n" for line in under_prefix(html, context.config.prefix).splitlines() if line.strip()
+    )
     return f"{lines}\n".encode()
 
 

@@ -86,6 +86,7 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
         sign_in=_login,
         shares=host.shares,
         proxies=host.proxies,
+        prefix=config.prefix,
     )
     app.middlewares.append(_not_found)
     app.on_shutdown.append(live.stop_listening)

@@ -38,13 +38,12 @@ def attach(app: web.Application, host: Host, config: Config) -> None:
         host.telemetry.gauge("alert_rules_off", lambda: len(problems))
         await asyncio.to_thread(persist_rules, host.store, rules, problems, host.clock.now())
         sinks = [Sink(sink, host.telemetry.add) for sink in sink_configs]
-        public_url = str(getattr(config.dashboard, "public_url", "") or "")
         watcher = Watcher(
             host.store,
             rules,
             sinks,
             host.telemetry,
-            base_url=lambda: public_url or host.http_url,
+            base_url=lambda: host.address,
             clock=host.clock,
         )
         running.append(watcher)

@@ -21,6 +21,7 @@ from .http import Accept
 from .ingestor import Ingestor
 from .memory import RequestMemory
 from .rejection import RequestRejected
+from .tls import certificate_of, grpc_credentials
 
 _SERVICES = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -65,7 +66,13 @@ class GrpcReceiver:
         """Binds and serves. Raises UsageError when the port is taken."""
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
         try:
-            port = self._server.add_insecure_port(f"{host}:{self._config.grpc_port}")
+            address = f"{host}:{self._config.grpc_port}"
+            certificate = certificate_of(self._config)
+            port = (
+                self._server.add_secure_port(address, grpc_credentials(certificate))
+                if certificate
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise UsageError(
                 f"Cannot listen on {host}:{self._config.grpc_port} for gRPC.",

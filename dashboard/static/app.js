@@ -47,8 +47,10 @@ function moveRow(step) {
 }
 
 const places = { o: "/", t: "/traces", c: "/cost", e: "/explore", p: "/prompts", v: "/sessions", s: "/scores", d: "/drift", l: "/alerts", r: "/review", q: "/sql", a: "/annotate", x: "/status" };
+// The path of [dashboard] public_url: pages may be under one behind a proxy.
+const prefix = document.documentElement.dataset.prefix ?? "";
 // Where the rail leads: its links carry the range, project, environment and service of this page.
-const placed = (path) => $$(".rail nav a").find((link) => new URL(link.href).pathname === path)?.href ?? path;
+const placed = (path) => $$(".rail nav a").find((link) => new URL(link.href).pathname === prefix + path)?.href ?? prefix + path;
 let going = false;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -111,7 +113,7 @@ document.addEventListener("input", (event) => {
   if (!field) return;
   clearTimeout(completing);
   completing = setTimeout(async () => {
-    const asked = new URL("/explore/words", location);
+    const asked = new URL(`${prefix}/explore/words`, location);
     asked.search = location.search;
     asked.searchParams.set("written", field.value);
     const answer = await fetch(asked);

@@ -101,7 +101,7 @@ if (at >= 0) {
   for (const [key, id] of [["n", kept.ids[at - 1]], ["o", kept.ids[at + 1]]]) {
     const link = document.querySelector(`a[data-key="${key}"]`);
     link.hidden = !id;
-    if (id) link.href = `/traces/${id}${location.search.replace(/([?&])span=[^&]*&?/, "$1")}`;
+    if (id) link.href = `${document.documentElement.dataset.prefix ?? ""}/traces/${id}${location.search.replace(/([?&])span=[^&]*&?/, "$1")}`;
   }
   const back = document.querySelector("[data-list]");
   back.hidden = false;

@@ -19,4 +19,4 @@ def point_to(store: StoreClient, path: str, **query: str) -> None:
     if not isinstance(store, RemoteStore) or not store.owner.http:
         return
     asked = urlencode({name: value for name, value in query.items() if value})
-    click.echo(f"dashboard: {store.owner.http}{path}{'?' if asked else ''}{asked}", err=True)
+    click.echo(f"dashboard: {store.owner.address or store.owner.http}{path}{'?' if asked else ''}{asked}", err=True)

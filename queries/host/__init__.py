@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,6 +26,9 @@ class Host:
     retention: RetentionConfig
     problem: Callable[[], str]
     """Why the service is not ready, empty when it is."""
+    public_url: str = ""
+    """Where people reach the pages; empty: where the service listens."""
+    tls: ssl.SSLContext | None = None
     http_url: str = ""
     sql_url: str = ""
     grpc_url: str = ""
@@ -32,3 +36,8 @@ class Host:
     """What the projects share, and how much of it each may have."""
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Proxies whose X-Forwarded-* headers are believed."""
+
+    @property
+    def address(self) -> str:
+        """What links of the pages begin with, without a slash at its end."""
+        return self.public_url.rstrip("/") or self.http_url

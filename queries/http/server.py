@@ -127,7 +127,7 @@ class SqlPort:
         assert self._runner.server is not None
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                self._guard.connections(self._runner.server), host, port, backlog=256
+                self._guard.connections(self._runner.server), host, port, backlog=256, ssl=self._host.tls
             )
         except OSError as error:
             raise UsageError(
@@ -135,7 +135,8 @@ class SqlPort:
                 hint="Choose another port with --sql-port (0 picks a free one, -1 switches it off).",
             ) from error
         bound = self._server.sockets[0].getsockname()[1]
-        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{bound}"  # noqa: S104 - compared
+        scheme = "https" if self._host.tls else "http"
+        return f"{scheme}://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{bound}"  # noqa: S104 - compared
 
     async def stop(self) -> None:
         """Stops listening; what still runs, or is still read, after a moment is cancelled."""

@@ -48,6 +48,8 @@ class Location(msgspec.Struct, frozen=True):
     username: str = ""
     password: str = ""
     database: str = DATABASE
+    certificate: str = ""
+    """The file of the one certificate to trust: that of the service on this machine."""
     origin: str = ""
     """Where the DSN was set: --store, EVALSPAN_STORE, evalspan.toml:2, default."""
 
@@ -66,7 +68,15 @@ class Location(msgspec.Struct, frozen=True):
 
     def client_arguments(self) -> dict[str, Any]:
         """What clickhouse-connect's get_client takes for a server."""
+        given: dict[str, Any] = {}
+        if self.certificate:
+            import urllib3
+
+            from .owner_connection import owner_context
+
+            given["pool_mgr"] = urllib3.PoolManager(ssl_context=owner_context(self.certificate), assert_hostname=False)
         return {
+            **given,
             "host": self.host,
             "port": self.port,
             "secure": self.secure,

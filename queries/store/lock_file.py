@@ -20,6 +20,10 @@ class Owner(msgspec.Struct, frozen=True):
     http: str = ""
     sql: str = ""
     token: str = ""
+    address: str = ""
+    """Where people reach the pages."""
+    certificate: str = ""
+    """The file of the TLS certificate that `http` and `sql` present."""
 
 
 def write_lock_file(directory: Path, owner: Owner) -> None:

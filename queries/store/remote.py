@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Self
@@ -15,6 +14,7 @@ from ..untrusted.sql_gate import Limits
 from .config import DATABASE, Location
 from .engine import open_client, translated
 from .lock_file import Owner
+from .owner_connection import connect_to_owner
 from .result import Result, blocks_of, from_answer
 from .row_encoding import Columns, encode_rows
 
@@ -40,6 +40,7 @@ class RemoteStore:
             secure=sql.scheme == "https",
             username="evalspan",
             password=owner.token,
+            certificate=owner.certificate if sql.scheme == "https" else "",
         )
         self._client = open_client(self.location, database=DATABASE)
         self._columns: dict[str, Columns] = {}
@@ -111,10 +112,10 @@ class RemoteStore:
 
     def post(self, path: str, body: bytes) -> str:
         """Sends a body to a route for the owner of the store, returns the answer. Raises as `insert`."""
-        address = urlsplit(self.owner.http)
-        connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=60)
         headers = {"Authorization": f"Bearer {self.owner.token}", "Content-Type": "application/x-ndjson"}
+        connection = None
         try:
+            connection = connect_to_owner(self.owner, 60)
             connection.request("POST", path, body=body, headers=headers)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
@@ -123,7 +124,8 @@ class RemoteStore:
                 f"The service at {self.owner.http} does not answer: {error}.", hint="`evalspan status` says more."
             ) from error
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
         if answer.status < 300:
             return text
         message = _message(text) or f"HTTP {answer.status}"
