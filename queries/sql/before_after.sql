@@ -17,8 +17,8 @@
 -- column metric -- evaluation name
 -- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out
--- column n_before -- scores before
--- column n_after -- scores after
+-- column n_before -- scores before; those of one conversation count as one
+-- column n_after -- scores after, likewise
 -- column effective_n_before -- what they are worth (Kish)
 -- column effective_n_after -- what they are worth (Kish)
 -- column mean_before -- weighted mean
@@ -51,9 +51,9 @@ WITH
     ((tail_p, nu) -> arrayFold((x, i) -> x + (tail(x, nu) - tail_p) / density(x, nu), range(8), normal_quantile(tail_p))) AS student_quantile,
     ((distance, error, nu, arrangement) -> if(error = 0, if(distance > 0, arrangement, 1), tail(distance / error, nu))) AS beyond,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
-    scored AS
+    judged AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w,
+        SELECT (s.name, toString(s.unit)) AS name, conversation_id AS conversation, evaluator_version, span_time, created_at, sample_weight AS w,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
@@ -65,6 +65,14 @@ WITH
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
+    ),
+    -- scores of one conversation move together: their weighted mean counts once, with all their weight
+    scored AS
+    (
+        SELECT name, evaluator_version, value, span_time, created_at, y, w FROM judged WHERE conversation = ''
+        UNION ALL
+        SELECT name, evaluator_version, value, max(j.span_time) AS span_time, max(j.created_at) AS created_at, sum(j.w * j.y) / sum(j.w) AS y, sum(j.w) AS w
+        FROM judged AS j WHERE conversation != '' GROUP BY name, evaluator_version, value, conversation
     ),
     sides AS
     (

@@ -16,7 +16,7 @@
 -- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out
 -- column window_start -- start of the window
--- column n -- scores since the start of the period
+-- column n -- scores since the start of the period; those of one conversation in one window count as one
 -- column effective_n -- how many equally weighted scores they are worth (Kish)
 -- column mean -- their weighted mean
 -- column sd -- their weighted standard deviation
@@ -26,9 +26,9 @@
 -- source: Waudby-Smith et al. (2021); evaluators/statistics/sequential.py is its oracle.
 WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
-    scored AS
+    judged AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w,
+        SELECT (s.name, toString(s.unit)) AS name, conversation_id AS conversation, evaluator_version, span_time, created_at, sample_weight AS w,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
         FROM {of:Identifier} AS s
@@ -37,6 +37,14 @@ WITH
             AND span_time >= until_time - toIntervalSecond({since_s:UInt32}) AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
+    ),
+    -- scores of one conversation move together: their weighted mean counts once, with all their weight
+    scored AS
+    (
+        SELECT name, evaluator_version, window, span_time, created_at, y, w FROM judged WHERE conversation = ''
+        UNION ALL
+        SELECT name, evaluator_version, window, max(j.span_time) AS span_time, max(j.created_at) AS created_at, sum(j.w * j.y) / sum(j.w) AS y, sum(j.w) AS w
+        FROM judged AS j WHERE conversation != '' GROUP BY name, evaluator_version, window, conversation
     ),
     newest AS (SELECT name, argMax(evaluator_version, (span_time, created_at)) AS evaluator_version FROM scored GROUP BY name),
     -- sums around one score of the metric, so that squares of large numbers do not cancel

@@ -24,7 +24,7 @@
 -- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out, so a new version starts anew
 -- column window_start -- start of the window
--- column n -- scores in the window
+-- column n -- scores in the window; those of one conversation count as one
 -- column effective_n -- how many equally weighted scores they are worth (Kish)
 -- column mean -- weighted mean, seasons and mix taken out
 -- column standard_error -- of the mean: spread within windows pooled up to here, plus spread between windows and the error of the seasons
@@ -78,7 +78,7 @@ WITH
     arrayMin(arrayConcat([since_time], arrayFilter(t -> toUnixTimestamp(t) > 0, arrayMap(r -> r.3, mapValues(kept))))) - toIntervalSecond(reference_s) AS from_time,
     read AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w,
+        SELECT (s.name, toString(s.unit)) AS name, conversation_id AS conversation, evaluator_version, span_time, created_at, sample_weight AS w,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             kept[toString(s.name)] AS reference,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
@@ -103,6 +103,14 @@ WITH
         WHERE span_time >= split OR (span_time >= greatest(split - toIntervalSecond(reference_s), reference.1)
             AND NOT arrayExists((a, b) -> span_time >= a AND span_time < b, reference.4, reference.5))
     ),
+    -- scores of one conversation move together: their weighted mean counts once, with all their weight
+    clustered AS
+    (
+        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, span_time, created_at, y, w FROM scored WHERE conversation = ''
+        UNION ALL
+        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, max(j.span_time) AS span_time, max(j.created_at) AS created_at, sum(j.w * j.y) / sum(j.w) AS y, sum(j.w) AS w
+        FROM scored AS j WHERE conversation != '' GROUP BY name, evaluator_version, watched, held, window, hour, day, stratum, conversation
+    ),
     -- sums of powers: everything that follows is computed from them, the scores are read once
     gathered AS
     (
@@ -112,7 +120,7 @@ WITH
             SELECT name, evaluator_version, watched, window, hour, day, stratum, (max(span_time), max(created_at)) AS last, min(span_time) AS first,
                 count() AS n, max(held) AS held, min(y) AS lowest, max(y) AS highest, sum(w) AS w1, sum(w * w) AS w2, sum(w * w * w) AS w3,
                 sum(w * y) AS w1y, sum(w * w * y) AS w2y, sum(w * w * y * y) AS w2yy, sum(w * w * w * y) AS w3y, sum(w * w * w * y * y) AS w3yy, sum(w * w * w * y * y * y) AS w3yyy
-            FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, stratum
+            FROM clustered GROUP BY name, evaluator_version, watched, window, hour, day, stratum
         )
     ),
     totals AS

@@ -18,7 +18,7 @@
 -- column value -- the dimension's value, empty without a split
 -- column window_start -- start of the window
 -- column n -- scores
--- column effective_n -- how many equally weighted scores they are worth (Kish)
+-- column effective_n -- how many equally weighted scores they are worth (Kish); those of one conversation count as one
 -- column mean -- weighted mean score, 1 and 0 for a passed and a failed one without a score
 -- column standard_error -- of the mean as a measure of the application: it would differ on other traffic of the same kind
 -- column low -- lower end of the 95 % interval of the mean
@@ -32,15 +32,21 @@
 -- column evaluations -- evaluations, also those without a score
 -- column share_unscored -- weighted share of the evaluations that have no score
 -- column unscored_reason -- the most frequent reason
--- method: weights are 1 / probability of having been kept and evaluated; standard errors with factor n / (n - 1).
+-- method: weights are 1 / probability of having been kept and evaluated; standard errors with factor n / (n - 1), those of
+--   one conversation as one cluster.
 -- source: Sarndal et al. (1992); Wilson (1927); evaluators/statistics/estimates.py is its oracle.
 WITH
     1.959963984540054 AS z,
     pow(z, 2) AS zz,
+    -- Of numbers with their conversations (0 for none): the sum of the squares of each conversation's sum, and how many there are.
+    ((xs, cs) -> arraySum(x -> x * x, arrayFilter((x, c) -> c = 0, xs, cs)) + if(arrayMax(cs) = 0, 0, arraySum(x -> x * x,
+        arrayReduce('sumMap', arrayMap(c -> [c], arrayFilter(c -> c != 0, cs)), arrayMap(x -> [x], arrayFilter((x, c) -> c != 0, xs, cs))).2))) AS squared_sums,
+    (cs -> toFloat64(countEqual(cs, 0)) + arrayUniq(arrayFilter(c -> c != 0, cs))) AS cluster_count,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     judged AS
     (
         SELECT (s.name, toString(s.unit)) AS name, evaluator_version, sample_weight AS w, passed, error,
+            if(conversation_id = '', 0, sipHash64(conversation_id)) AS cluster,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window,
             score IS NOT NULL OR passed != 'unknown' AS scored,
             ifNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))), 0) AS y,
@@ -58,13 +64,13 @@ WITH
     windows AS
     (
         SELECT name, evaluator_version, value, window, count() AS evaluations, countIf(scored) AS n,
-            groupArrayIf(y, scored) AS ys, groupArrayIf(w, scored) AS ws, sumIf(w, scored) AS total,
-            pow(total, 2) / sumIf(w * w, scored) AS kish,
+            groupArrayIf(y, scored) AS ys, groupArrayIf(w, scored) AS ws, groupArrayIf(cluster, scored) AS cs, sumIf(w, scored) AS total,
+            pow(total, 2) / squared_sums(ws, cs) AS kish, cluster_count(cs) AS groups,
             if(minIf(y, scored) = maxIf(y, scored), minIf(y, scored), sumIf(w * y, scored) / total) AS average,
-            arraySum((a, b) -> pow(b * (a - average), 2), ys, ws) AS squares,
+            squared_sums(arrayMap((a, b) -> b * (a - average), ys, ws), cs) AS squares,
             arraySum((a, b) -> (1 - 1 / greatest(b, 1)) * pow(b * (a - average), 2), ys, ws) AS drawn_squares,
             countIf(passed != 'unknown') AS pass_n, sumIf(w, passed != 'unknown') AS pass_total,
-            sumIf(w, passed = 'pass') / pass_total AS rate, pow(pass_total, 2) / sumIf(w * w, passed != 'unknown') AS pass_kish,
+            sumIf(w, passed = 'pass') / pass_total AS rate, pow(pass_total, 2) / squared_sums(groupArrayIf(w, passed != 'unknown'), groupArrayIf(cluster, passed != 'unknown')) AS pass_kish,
             sumIf(w, NOT scored) / sum(w) AS share_unscored,
             arraySort(pair -> pair.1, arrayZip(ys, ws)) AS ordered,
             topKIf(1)(error, NOT scored) AS reasons
@@ -72,7 +78,7 @@ WITH
     )
 SELECT name.1 AS metric, name.2 AS unit, evaluator_version, value, window AS window_start, n, if(n = 0, 0, kish) AS effective_n,
     if(n = 0, NULL, average) AS mean,
-    if(n < 2, NULL, sqrt(squares * n / (n - 1)) / total) AS standard_error,
+    if(groups < 2, NULL, sqrt(squares * groups / (groups - 1)) / total) AS standard_error,
     mean - z * standard_error AS low, mean + z * standard_error AS high,
     if(n = 0 OR (n = 1 AND total > 1), NULL, sqrt(drawn_squares) / total) AS sampling_error,
     if(n = 0, NULL, ordered[arrayFirstIndex(x -> x >= 0.1 * total * (1 - 1e-12), arrayCumSum(pair -> pair.2, ordered))].1) AS p10,

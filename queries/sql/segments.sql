@@ -19,7 +19,7 @@
 -- column evaluator_version -- the newest version; scores of other versions are left out
 -- column value -- the dimension's value
 -- column is_new -- 1 if it has fewer than min_n scores before; then it is compared with all scores before
--- column n -- its scores in the period
+-- column n -- its scores in the period; those of one conversation count as one
 -- column effective_n -- what they are worth (Kish)
 -- column share -- its weighted share of the period's scores
 -- column mean -- weighted mean in the period
@@ -38,9 +38,9 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
-    scored AS
+    judged AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT (s.name, toString(s.unit)) AS name, conversation_id AS conversation, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
@@ -53,6 +53,14 @@ WITH
             AND ({same_weekday:UInt8} = 0 OR (toUnixTimestamp(until_time) - toUnixTimestamp(span_time)) % 604800 < {since_s:UInt32})
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
+    ),
+    -- scores of one conversation move together: their weighted mean counts once, with all their weight
+    scored AS
+    (
+        SELECT name, evaluator_version, watched, value, span_time, created_at, y, w FROM judged WHERE conversation = ''
+        UNION ALL
+        SELECT name, evaluator_version, watched, value, max(j.span_time) AS span_time, max(j.created_at) AS created_at, sum(j.w * j.y) / sum(j.w) AS y, sum(j.w) AS w
+        FROM judged AS j WHERE conversation != '' GROUP BY name, evaluator_version, watched, value, conversation
     ),
     sums AS
     (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evalspan.evaluators.statistics import clustered_standard_error
 from evalspan.queries import catalog
 from evalspan.queries.store.client import Store
 
@@ -33,7 +34,7 @@ ASKED: dict[str, dict[str, Any]] = {
 
 def scores(unit: str, rng: np.random.Generator) -> list[dict[str, Any]]:
     rows = []
-    for number in range(400):
+    for number in range(240):
         about = {"trace_id": uuid.UUID(bytes=rng.bytes(16)).hex, "span_id": rng.bytes(8).hex(), "conversation_id": f"c{number // 4}"}  # fmt: skip
         if unit == "conversation":
             about = {"trace_id": "", "span_id": "", "conversation_id": f"alone-{number}"}
@@ -84,19 +85,22 @@ def test_a_number_of_one_unit_is_the_same_beside_the_others(store: Store, projec
     together = ask(projects[""])
     assert {row["unit"] for row in together} == set(LEVEL)
     for unit in LEVEL:
-        alone = ask(projects[unit])
-        assert alone
         mine = [row for row in together if row["unit"] == unit]
-        assert [_rounded(row) for row in mine] == [_rounded(row) for row in alone]
-        assert [_rounded(row) for row in ask(projects[""], unit=unit)] == [_rounded(row) for row in alone]
+        _assert_alike(mine, ask(projects[unit]))
+    _assert_alike(ask(projects[""], unit="trace"), [row for row in together if row["unit"] == "trace"])
 
 
 # Corrected for the number of tests made at once, which is larger where there are more metrics.
 TESTED_TOGETHER = {"p_adjusted", "moved"}
 
 
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: round(value, 9) if isinstance(value, float) else value for key, value in row.items()}
+def _assert_alike(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    assert found
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one == {
+            key: pytest.approx(value, rel=1e-6) if isinstance(value, float) else value for key, value in other.items()
+        }
 
 
 def test_old_rows_know_their_unit_from_their_ids(store: Store) -> None:
@@ -118,3 +122,70 @@ def test_old_rows_know_their_unit_from_their_ids(store: Store) -> None:
         "SELECT unit FROM evaluations WHERE project = {project:String} ORDER BY name", {"project": project}
     )
     assert [str(row[0]) for row in found.rows] == ["span", "trace", "conversation", "span"]
+
+
+CLUSTERED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "score_trend": ({"window_s": 7 * 86400}, ("mean", "standard_error", "low", "high", "effective_n", "pass_rate", "pass_low", "pass_high")),
+    "confidence_band": ({}, ("mean", "sd", "effective_n", "low", "high")),
+    "e_detector": ({"min_n": 2}, ("mean", "standard_error", "effective_n", "statistic")),
+    "segments": ({"by": "service"}, ("mean", "standard_error", "effective_n", "p")),
+    "before_after": ({"by": "prompt_version", "before": "1", "after": "2", "since_s": 14 * 86400}, ("difference", "standard_error", "p", "rank_p", "effective_n_after")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def repeated(store: Store) -> tuple[str, str]:
+    """A project with one score per conversation, and one in which every conversation says it five times."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for number in range(300):
+        when = UNTIL - timedelta(days=float(rng.uniform(0.01, 14)))
+        rows.append({
+            "unit": "span", "name": "m", "evaluator_version": "1", "source": "code", "score": float(rng.normal(0.5, 0.2)),
+            "passed": "pass" if rng.random() < 0.7 else "fail", "span_time": when, "created_at": when, "service": "shop",
+            "prompt_version": str(number % 2 + 1), "conversation_id": f"c{number}", "trace_id": f"t{number}",
+        })  # fmt: skip
+    for project, times in (("cluster-once", 1), ("cluster-five", 5)):
+        store.insert(
+            "evaluations",
+            [
+                {**row, "project": project, "span_id": str(at), "evaluation_id": str(uuid.uuid4())}
+                for row in rows
+                for at in range(times)
+            ],
+        )
+    return "cluster-once", "cluster-five"
+
+
+@pytest.mark.parametrize("name", CLUSTERED)
+def test_repeating_what_a_conversation_says_makes_no_interval_narrower(store: Store, repeated: tuple[str, str], name: str) -> None:  # fmt: skip
+    asked, columns = CLUSTERED[name]
+    once, five = (
+        [[row[column] for column in columns] for row in catalog.get(name).run(store, project=project, **{**PERIOD, **asked}).dicts()]
+        for project in repeated
+    )  # fmt: skip
+    assert once
+    assert len(once) == len(five)
+    for alone, many in zip(once, five, strict=True):
+        assert many == pytest.approx(alone, rel=1e-6, nan_ok=True)
+
+
+def test_the_standard_error_of_a_trend_is_the_clustered_one(store: Store) -> None:
+    rng = np.random.default_rng(11)
+    project, clusters, values, rows = uuid.uuid4().hex, [], [], []
+    for number in range(60):
+        level = float(rng.normal(0.5, 0.3))
+        for at in range(int(rng.integers(1, 6))):
+            clusters.append(number)
+            values.append(level + float(rng.normal(0, 0.05)))
+            named = {"conversation_id": f"c{number}"} if number % 3 else {"conversation_id": "", "span_id": f"{at}"}
+            if not number % 3:
+                clusters[-1] = -len(values)
+            rows.append({"project": project, "evaluation_id": str(uuid.uuid4()), "name": "m", "trace_id": f"t{len(values)}", "span_id": "s", "score": values[-1], "span_time": UNTIL - timedelta(hours=1), **named})  # fmt: skip
+    store.insert("evaluations", rows)
+    (row,) = catalog.get("score_trend").run(store, project=project, **PERIOD).dicts()
+    groups = len(set(clusters))
+    expected = clustered_standard_error(values, clusters) * (groups / (groups - 1)) ** 0.5
+    assert row["standard_error"] == pytest.approx(expected)
+    assert row["n"] == len(values)
+    assert row["effective_n"] < groups
