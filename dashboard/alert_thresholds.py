@@ -10,7 +10,7 @@ from .page_context import Rows
 
 OVER_SCORES = {"score_trend", "e_detector", "confidence_band"}
 """The named queries whose rows are means of scores."""
-_COMPARED = re.compile(r"\b(mean|low|high)\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)")
+_COMPARED = re.compile(r"\b(mean|low|high|pass_rate|pass_low|pass_high)\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)")
 
 
 def thresholds_for(rules: Rows, score: str) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Open live lists at one time; each asks the store once a second."""
     replay: str = ""
     """`module:callable` that the replay page asks with an edited system prompt; empty switches the page off."""
+    replay_suite: str = ""
+    """`module:name` of the evaluators that judge replayed answers; empty judges none."""
     public_url: str = ""
     """Where people reach the pages, such as `https://tools.example.com/evalspan`: links in alerts and commands begin with
     it, and its path with every link of the pages. The proxy takes the path off. Empty: the address that is bound."""

@@ -11,6 +11,8 @@ from .trace_filters import Chip, added, chips, conditions, kept, removed
 
 Q = 0.05
 SHOWN = 40
+MIN_HINT = 0.25
+"""A value that nearly all of few traces share is shown with this difference, too, as what cannot be told yet."""
 IMPLIED = {"status": {"error", "message"}, "error": {"status", "message"}, "failed": set[str]()}
 """Keys that a filter decides by itself: among failed traces all have the status ERROR, which is no finding."""
 
@@ -47,6 +49,7 @@ def implied_by(asked: list[Condition]) -> set[str]:
 def compared(found: Rows, implied: set[str]) -> list[dict[str, Any]]:
     """Each value with its two shares, p and p after Benjamini and Hochberg (1995); what differs most, first.
 
+    Values beyond chance come first (`sure`), then those that nearly all chosen traces share but too few to tell.
     p is of a two-proportion z test with pooled variance and continuity correction, two-sided.
     """
     rows = []
@@ -67,8 +70,13 @@ def compared(found: Rows, implied: set[str]) -> list[dict[str, Any]]:
     for place, row in zip(range(len(by_p), 0, -1), by_p, strict=True):
         smallest = min(smallest, row["p"] * len(by_p) / place)
         row["p_adjusted"] = smallest
-    shown = [row for row in rows if row["key"] not in implied and row["p_adjusted"] <= Q]
-    return sorted(shown, key=lambda row: (-abs(row["lift"]), row["key"], row["value"]))
+        row["sure"] = row["p_adjusted"] <= Q
+    shown = [
+        row
+        for row in rows
+        if row["key"] not in implied and (row["sure"] or (row["share_in"] >= 0.9 and row["lift"] >= MIN_HINT))
+    ]
+    return sorted(shown, key=lambda row: (not row["sure"], -abs(row["lift"]), row["key"], row["value"]))
 
 
 def _p_value(a: int, n_a: int, b: int, n_b: int) -> float:

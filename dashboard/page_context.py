@@ -19,6 +19,7 @@ from ..queries import catalog
 from ..queries.plain_json import plain_json
 from . import guard
 from .filters import RANGES, Filters
+from .result_cache import ResultCache
 from .template_filters import environment
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ Rows = list[dict[str, Any]]
 HOST: web.AppKey[Host] = web.AppKey("dashboard_host")
 CONFIG: web.AppKey[DashboardConfig] = web.AppKey("dashboard_config")
 SCOPES: web.AppKey[dict[tuple[str, str], tuple[float, dict[str, list[str]]]]] = web.AppKey("dashboard_scopes")
+VIEWS: web.AppKey[ResultCache[Rows]] = web.AppKey("dashboard_views")
 SCOPES_SECONDS = 30.0
 PARAMETER_IN_SQL = re.compile(r"\{(\w+):")
 
@@ -125,9 +127,10 @@ class Page:
     async def html(self, request: web.Request) -> web.Response:
         """The page as HTML."""
         context = page_context(request, since=self.since)
-        data, scopes = await asyncio.gather(self.show(context), _scopes(context))
+        data, scopes, views = await asyncio.gather(self.show(context), _scopes(context), _views(context))
         title = data.pop("title", self.title)
-        return render(context, self.template, title=title, scopes=scopes, json_url=json_url(request), **data)
+        around: dict[str, Any] = {"scopes": scopes, "views": views, "json_url": json_url(request)}
+        return render(context, self.template, title=title, **around, **data)
 
     async def json(self, request: web.Request) -> web.Response:
         """The same data as JSON, with the SQL that gave it."""
@@ -177,7 +180,7 @@ def render(context: PageContext, template: str, *, status: int = 200, **data: An
             replay=bool(context.config.replay),
             without_range=_address(request, {}),
             outside_range=_outside_range(request),
-            **{"scopes": {}, "json_url": "", **data},
+            **{"scopes": {}, "views": [], "json_url": "", **data},
         )
     )
     response = web.Response(text=text, status=status, content_type="text/html")
@@ -237,6 +240,19 @@ def handle_errors(handler: guard.Handler) -> guard.Handler:
             return not_found(request, error.text or "")
 
     return answered
+
+
+async def _views(context: PageContext) -> Rows:
+    """The saved views of the project, for the rail."""
+    query, project = catalog.get("pages/saved_views"), context.filters.project
+    bound = query.bound({"project": project})
+
+    async def read() -> Rows:
+        statement = query.statement(bound)
+        result = await asyncio.to_thread(lambda: context.host.store.query(statement, bound))
+        return result.dicts()
+
+    return await context.request.app[VIEWS].get(project, read)
 
 
 async def _scopes(context: PageContext) -> dict[str, list[str]]:

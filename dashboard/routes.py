@@ -24,6 +24,7 @@ from . import (
     live,
     overview,
     prompts,
+    replay,
     review,
     scores,
     sessions,
@@ -32,9 +33,10 @@ from . import (
     trace,
     trace_diff,
     traces,
+    views,
     why,
 )
-from .page_context import CONFIG, HOST, SCOPES, handle_errors, not_found, page_context, render
+from .page_context import CONFIG, HOST, SCOPES, VIEWS, handle_errors, not_found, page_context, render
 from .result_cache import ResultCache
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ PAGES = (
     difference,
     cost,
     prompts,
+    replay,
+    views,
     sessions,
     scores,
     drift,
@@ -79,6 +83,7 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
     app[drift.INPUTS] = ResultCache()
     app[review.FOUND] = ResultCache()
     app[findings.FINDINGS] = ResultCache()
+    app[VIEWS] = ResultCache()
     app[live.LISTENERS] = set()
     app[guard.GUARD] = guard.Guard(
         lambda key: host.keys.access(f"Bearer {key}"),

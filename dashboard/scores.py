@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from ..queries.span_conditions import LABEL, SCORE
 from .alert_thresholds import thresholds_for
 from .page_context import PageContext, Rows, page
 
@@ -42,6 +43,7 @@ async def _detail(context: PageContext, chosen: dict[str, Any], rules: Rows) -> 
     name, source = chosen["name"], chosen["source"]
     span = context.filters.end - context.filters.start
     project = context.filters.project or "default"
+    alerts = asyncio.ensure_future(context.query("pages/alerts"))
     trend, slices, histogram, marks, human, weeks = await asyncio.gather(
         context.query("pages/score_trend", name=name, source=source, bucket_s=bucket(span)),
         context.query("pages/score_slices", name=name, source=source),
@@ -50,7 +52,14 @@ async def _detail(context: PageContext, chosen: dict[str, Any], rules: Rows) -> 
         context.first_row("pages/judge_human", name=name),
         context.query("judge_agreement", metric=name, project=project),
     )
+    key = f"{LABEL if source == 'human' else SCORE}{name}"
+    for row in slices:
+        row["open"] = _traces(context, f"{key}@{SLICES[row['dimension']]}={row['value']}")
+    for row in histogram:
+        row["open"] = _traces(context, f"{key}={row['low']:.6g}..{row['high']:.6g}")
     return {
+        "firing": [row for row in await alerts if row["state"] == "firing" and row["labels"].get("metric") == name],
+        "failures": context.filters.url("/traces", failed=name),
         "weeks": weeks,
         "limits": thresholds_for(rules, name),
         "trend": trend,
@@ -60,6 +69,21 @@ async def _detail(context: PageContext, chosen: dict[str, Any], rules: Rows) -> 
         "agreement": agreement(human),
         "scale": _scale(slices),
     }
+
+
+SLICES = {
+    "prompt": "version",
+    "model": "model",
+    "segment": "segment",
+    "service": "service",
+    "environment": "environment",
+    "evaluator version": "evaluator",
+}
+"""The dimensions of pages/score_slices as what a filter calls them."""
+
+
+def _traces(context: PageContext, text: str) -> str:
+    return context.filters.url("/traces", where=text)
 
 
 def _scale(slices: Rows) -> tuple[float, float]:

@@ -51,6 +51,16 @@ NUMBERS: Mapping[str, str] = {
     "ttft_s": "ifNull(ttft_s, 0)",
 }
 SCORE, LABEL, FAILED, SEGMENT = "score.", "label.", "failed", "segment"
+OF_SCORES: Mapping[str, str] = {
+    "version": PROMPT,
+    "model": "request_model",
+    "segment": "segment",
+    "service": "service",
+    "environment": "environment",
+    "evaluator": "evaluator_version",
+    "source": "toString(source)",
+}
+"""What a score itself carries: `score.tone@model=gpt-5` are scores of calls of that model, whatever else the trace called."""
 _WRITTEN = re.compile(r"([^=!<>~]+?)\s*(!=|!~|>=|<=|=|~|>|<)\s*(.*)", re.DOTALL)
 _RANGE = re.compile(r"(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?)")
 _SAID = (
@@ -64,6 +74,7 @@ _SPAN_RANGE, _SCORE_RANGE = (
     for time in ("start_time", "span_time")
 )
 """A trace is found by a span that began a little before or after the range of its entry."""
+_VALUE = "coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))"
 MAX_CONDITIONS = 20
 
 
@@ -202,23 +213,29 @@ def _of_scores(condition: Condition, number: int) -> tuple[str, dict[str, Any]]:
     key, value, place = condition.key, condition.value, f"w{number}"
     given: dict[str, Any] = {}
     if key == FAILED:
-        inner, given = f"name = {{{place}:String}} AND passed = 'fail' AND sample_weight > 0", {place: value}
+        inner, given = f"name = {{{place}:String}} AND passed = 'fail'", {place: value}
     elif key == SEGMENT:
         inner, given = f"segment = {{{place}:String}}", {place: value}
     else:
         people = key.startswith(LABEL)
         inner = f"name = {{{place}_name:String}} AND source {'=' if people else '!='} 'human'"
-        given = {f"{place}_name": key.removeprefix(LABEL if people else SCORE)}
-        more, values = _score_value(condition, place)
+        name, _, column = key.removeprefix(LABEL if people else SCORE).partition("@")
+        given = {f"{place}_name": name}
+        if column:
+            if column not in OF_SCORES:
+                raise UsageError(f"A score has no {column!r}.", hint=f"One of {', '.join(OF_SCORES)}.")
+            more, values = f"{OF_SCORES[column]} = {{{place}:String}} AND {_VALUE} IS NOT NULL", {place: value}
+        else:
+            more, values = _score_value(condition, place)
         inner, given = f"{inner} AND {more}", {**given, **values}
     no = "NOT " if condition.negated else ""
-    where = f"WHERE {_SCORE_RANGE}        AND experiment_id = '' AND {inner})"
+    where = f"WHERE {_SCORE_RANGE}        AND experiment_id = '' AND sample_weight > 0 AND {inner})"
     return f"trace_id {no}IN (\n        SELECT trace_id FROM evaluations FINAL\n        {where}", given
 
 
 def _score_value(condition: Condition, place: str) -> tuple[str, dict[str, Any]]:
     value = condition.value
-    number = "coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))"
+    number = _VALUE
     if value in {"pass", "fail", "unknown"}:
         return f"passed = {{{place}:String}}", {place: value}
     if value == "unscored":

@@ -10,9 +10,10 @@
 -- column low -- start of the bin
 -- column high -- its end
 -- column n -- scores in it
+-- column traces -- stored traces with such a score
 -- column share -- weighted share of the scores
 WITH
-    scored AS (SELECT sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
+    scored AS (SELECT trace_id, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
         WHERE name = {name:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
@@ -21,9 +22,9 @@ WITH
             AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL),
     (SELECT (if(min(y) >= 0 AND max(y) <= 1, 0, min(y)), if(min(y) >= 0 AND max(y) <= 1, 1, max(y)), sum(w)) FROM scored) AS bounds,
     greatest(bounds.2 - bounds.1, 1e-9) / 20 AS width
-SELECT bounds.1 + bin * width AS low, bounds.1 + (bin + 1) * width AS high, n, ifNull(weight / bounds.3, 0) AS share
+SELECT bounds.1 + bin * width AS low, bounds.1 + (bin + 1) * width AS high, n, traces, ifNull(weight / bounds.3, 0) AS share
 FROM
 (
-    SELECT toUInt8(least(19, floor((y - bounds.1) / width))) AS bin, count() AS n, sum(w) AS weight
+    SELECT toUInt8(least(19, floor((y - bounds.1) / width))) AS bin, count() AS n, uniqExact(trace_id) AS traces, sum(w) AS weight
     FROM scored GROUP BY bin ORDER BY bin WITH FILL FROM 0 TO 20
 )
