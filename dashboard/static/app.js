@@ -98,7 +98,7 @@ for (const select of $$("[data-zones]")) {
 }
 document.addEventListener("change", (event) => {
   const go = event.target.closest("select[data-go]");
-  if (go) location.assign(go.value);
+  if (go) location.assign(prefix + go.value);
   const columns = event.target.closest("[data-columns] input[type=checkbox]:not([name])");
   if (columns) {
     const field = columns.form.elements.columns, names = field.value.split(",").filter(Boolean);

@@ -233,7 +233,7 @@ def test_a_project_sees_its_own_rows_only_also_by_sql_and_by_address(hostile: Co
 
 PLACES = {
     "trace": TRACES[0].hex(), "other": TRACES[1].hex(), "span": TRACES[0][:8].hex(), "session": "%7B%7B", "dataset": "hostile",
-    "rule": "x", "name": "app.js",
+    "rule": "x", "name": "app.js", "prompt": "%7B%7B", "alert": "0", "view": "x",
 }  # fmt: skip
 
 
