@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ..evaluator import Direction, Score, Unscored, fingerprint
-from ..text.context import Context, clauses, read_context
+from ..text.context import NAME, Context, clauses, read_context
 from ..text.facts import Fact, facts
 from ..text.passages import content_stems, is_negated, passage_text, source_of_evidence
 from ..text.tokens import stem, unicode_tokens
@@ -34,7 +34,6 @@ _LISTING = re.compile(
 _ITEM_END = re.compile(
     r",|\band\b|\bor\b|\bas well as\b|\bplus\b|\balong with\b|\bfor (?:all|every|your)\b|\b(?:so )?that\b"
 )
-_NAME = re.compile(r"\b(?:[A-Z]{2,}[A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*|[A-Z][\w-]*[a-z\d])")
 # Clauses that hold at different times, or only for some, do not contradict each other by a negation.
 _SCOPES = (
     re.compile(r"\b(?:after|beyond|past|later|once|following)\b", re.IGNORECASE),
@@ -51,7 +50,7 @@ class Finding(msgspec.Struct, frozen=True):
     """One thing in the output that the context does not support."""
 
     kind: str
-    """"number", "name", "feature", "negation", "scope" or "coverage"."""
+    """"number", "time", "name", "feature", "negation", "scope" or "coverage"."""
     text: str
     evidence: str | None
     """The passage of the context that speaks of it otherwise, if any."""
@@ -75,7 +74,7 @@ class Grounding:
     def __init__(self, name: str = "grounding", *, coverage: float = 0.4) -> None:
         self.name = name
         self.coverage = coverage
-        self.version = fingerprint("grounding-1", str(coverage))
+        self.version = fingerprint("grounding-2", str(coverage))
 
     async def evaluate(
         self,
@@ -128,6 +127,10 @@ class Grounding:
             *_feature_findings(clause, known),
             *negation_findings(clause, known, overlaps),
         ]
+        denied = known.denials.against(clause)
+        if denied is not None and not any(one.kind in ("negation", "scope") for one in findings):
+            findings.append(Finding(denied[0], clause, denied[1]))
+        findings += _day_findings(clause, known, overlaps)
         covered = known.coverage(stems)
         if not findings and len(stems) >= 3 and covered < self.coverage:
             findings.append(Finding("coverage", clause, None))
@@ -145,7 +148,7 @@ def is_checkable(clause: str) -> bool:
 def _number_findings(clause: str, known: Context, overlaps: list[float]) -> list[Finding]:
     findings = []
     best = max(overlaps, default=0.0)
-    for fact in facts(clause):
+    for fact in facts(clause, bare_words=True):
         where = [n for n, one in enumerate(known.clauses) if any(fact.agrees(other) for other in one.facts)]
         rivals = [
             n
@@ -156,15 +159,51 @@ def _number_findings(clause: str, known: Context, overlaps: list[float]) -> list
         stated_near = any(overlaps[n] >= _NEAR_BEST * best for n in where)
         belongs_elsewhere = best >= _SAME_FIGURE and rivals and not stated_near and fact.kind != "count"
         swapped = any(_says_of_another(clause, fact, known.clauses[n].text) for n in where)
+        if not fact.text[:1].isdigit() and fact.kind == "count" and not rivals:
+            continue  # "one of them" is no quantity that a source has to state
         if not where or belongs_elsewhere or swapped:
             findings.append(Finding("number", fact.text, known.clauses[rivals[0]].text if rivals else None))
     return findings
 
 
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAY = re.compile(
+    rf"\b(?:(?P<first>{'|'.join(_DAYS)})s?(?:\s*(?:to|through|-|–)\s*(?P<last>{'|'.join(_DAYS)})s?)?|(?P<group>weekdays?|working days|weekends?|daily|every day|24/7|around the clock))\b",
+    re.IGNORECASE,
+)
+
+
+def _days(text: str) -> set[str]:
+    """The days of the week that a text names; "around the clock" is more than any of them."""
+    found: set[str] = set()
+    for match in _DAY.finditer(text):
+        group = (match["group"] or "").lower()
+        if group.startswith(("24", "around")):
+            found |= {*_DAYS, "night"}
+        elif group:
+            found |= set(_DAYS[5:] if group.startswith("weekend") else _DAYS[:5] if group.startswith("w") else _DAYS)
+        else:
+            first = _DAYS.index(match["first"].lower())
+            last = _DAYS.index((match["last"] or match["first"]).lower())
+            found |= {_DAYS[n % 7] for n in range(first, (last if last >= first else last + 7) + 1)}
+    return found
+
+
+def _day_findings(clause: str, known: Context, overlaps: list[float]) -> list[Finding]:
+    """Days that the passages on the same subject do not name."""
+    said = _days(clause)
+    best = max(overlaps, default=0.0)
+    if not said or best < _SAME_FIGURE:
+        return []
+    near = [one.text for one, overlap in zip(known.clauses, overlaps, strict=True) if overlap >= _NEAR_BEST * best]
+    stated = set().union(*map(_days, near))
+    return [Finding("time", clause, near[0])] if stated and not said <= stated else []
+
+
 def _says_of_another(clause: str, fact: Fact, passage: str) -> bool:
     """Whether a list like "Basic at $19, Pro at $49" gives the fact to another name, and this name another fact."""
-    parts = [(set(_NAME.findall(part)), facts(part)) for part in _PART_END.split(passage)]
-    named = set(_NAME.findall(clause))
+    parts = [(set(NAME.findall(part)), facts(part)) for part in _PART_END.split(passage)]
+    named = set(NAME.findall(clause))
     owners = [names for names, stated in parts if any(fact.agrees(one) for one in stated)]
     rivals = [
         names
@@ -177,7 +216,7 @@ def _says_of_another(clause: str, fact: Fact, passage: str) -> bool:
 
 def _name_findings(clause: str, known: Context, asked: frozenset[str]) -> list[Finding]:
     findings = []
-    for match in _NAME.finditer(clause):
+    for match in NAME.finditer(clause):
         name = match.group()
         starts = not clause[: match.start()].strip(" \"'“(")
         if starts and not (name.isupper() or any(letter.isupper() for letter in name[1:])):
@@ -226,12 +265,12 @@ def _reserved_for_others(clause: str, passage: str) -> bool:
     """Whether the passage says "only" of named things, and the clause says the same of other named things."""
     if not _ONLY.search(passage):
         return False
-    named, reserved = (set(_NAME.findall(text)[_starts_plain(text) :]) for text in (clause, passage))
+    named, reserved = (set(NAME.findall(text)[_starts_plain(text) :]) for text in (clause, passage))
     return bool(named - reserved) and not any(name in clause for name in reserved if not name.isupper())
 
 
 def _starts_plain(text: str) -> int:
-    first = _NAME.match(text)
+    first = NAME.match(text)
     return int(first is not None and not first.group().isupper())
 
 

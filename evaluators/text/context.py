@@ -9,11 +9,13 @@ from functools import lru_cache
 
 import msgspec
 
+from .denials import Denials
 from .facts import Fact, facts
 from .passages import content_stems, is_negated
 from .tokens import sentences, stem, unicode_tokens
 
 _MARKUP = re.compile(r"[*_`#]+|(?<!\S)\d{1,2}[.)]\s+(?=[A-Z])")
+NAME = re.compile(r"\b(?:[A-Z]{2,}[A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*|[A-Z][\w-]*[a-z\d])")
 _CLAUSE_END = re.compile(r";|,?\s+\b(?:but|whereas|however|although|though)\b,?", re.IGNORECASE)
 
 
@@ -34,6 +36,7 @@ class Context:
             Clause(one, frozenset(content_stems(one)), facts(one, bare_words=True), is_negated(one))
             for one in clauses(text)
         ]
+        self.denials = Denials([one.text for one in self.clauses], NAME)
         self.words = frozenset(unicode_tokens(text))
         self.stems = frozenset(content_stems(text))
         self.facts = tuple(fact for clause in self.clauses for fact in clause.facts)

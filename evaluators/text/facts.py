@@ -108,6 +108,15 @@ _QUANTITY = regex.compile(
     r"(?:\s?(?:/|per|an?|each|every)\s?(?:user|seat|member|person)?\s?(?:/|per|an?)?\s?(?P<per>month|mo|year|yr|annum|week|day|hour)\b|\s(?P<ly>monthly|yearly|annually))?",
     regex.IGNORECASE,
 )
+_NAMED_VALUES = {
+    "noon": "12:00",
+    "midday": "12:00",
+    "midnight": "0:00",
+    "half": "50 percent of",
+    "a quarter": "25 percent of",
+    "a third": "33 percent of",
+}
+_NAMED = regex.compile(r"\b(?:noon|midday|midnight)\b|\b(?:half|a quarter|a third) of\b", regex.IGNORECASE)
 _PERIODS = {"mo": "month", "yr": "year", "annum": "year", "monthly": "month", "yearly": "year", "annually": "year"}
 _AT_LEAST = r"at least|no (?:less|fewer) than|not less than|more than|over|above|minimum(?: of)?|from|mindestens|über|au moins|plus de|al menos|más de|como mínimo|almeno|più di|pelo menos|mais de|minstens|meer dan|minst|mere end|co najmniej|ponad|en az|minimal|не менее|[>≥]=?"
 _AT_MOST = r"at most|no more than|not more than|no later than|less than|fewer than|under|below|up to|maximum(?: of)?|within|höchstens|maximal|bis zu|weniger als|unter|au plus|moins de|jusqu'à|como máximo|menos de|hasta|al massimo|meno di|fino a|no máximo|até|hoogstens|minder dan|högst|mindre än|højst|co najwyżej|mniej niż|en fazla|paling banyak|не более|[<≤]=?"
@@ -139,7 +148,7 @@ def unread_amounts(text: str) -> list[str]:
 
 def _scan(text: str, *, bare_words: bool) -> tuple[tuple[Fact, ...], str]:
     """The facts, and the text with blanks in their places."""
-    text = _in_digits(text)
+    text = _in_digits(_NAMED.sub(lambda match: _NAMED_VALUES[match.group().lower().split(" of")[0].strip()], text))
     found: list[Fact] = []
     for pattern, read in ((_DATE, _date), (_VERSION, _version), (_CLOCK, _clock)):
         found += [read(match) for match in pattern.finditer(text)]
