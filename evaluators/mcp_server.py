@@ -52,6 +52,7 @@ class Tools:
             self.show_trace,
             self.list_failures,
             self.find_drift,
+            self.explain_change,
             self.list_experiments,
             self.list_queries,
             self.run_query,
@@ -97,6 +98,14 @@ class Tools:
             usage=True,
         )
         found: dict[str, Any] = _cut(plain_json(report))
+        return found
+
+    def explain_change(self, metric: str, since: str = "7d") -> dict[str, Any]:
+        """Why a metric moved: how much is mix and how much is within, the causes by their share, the prompt's diff."""
+        from .drift.why import explain_shift
+
+        finding = explain_shift(self._store, metric, since=parse_duration(since), project=self._project)
+        found: dict[str, Any] = _cut(plain_json(finding))
         return found
 
     def list_experiments(self, limit: int = 20) -> list[dict[str, Any]]:
