@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("collector.cli.demo:demo", "Tell the whole story on a real local model: traffic, drift, failures, gate."),
     "doctor": ("collector.cli.doctor:doctor", "Prove that a span sent from here can be queried, or say why not."),
     "run": ("instrument.cli:run", "Run a Python script with its LLM calls traced, without changing it."),
+    "replay": ("collector.cli.replay:replay", "Insert again what was set aside."),
     "status": ("collector.cli.status:status", "What arrived from whom, what was dropped and why."),
     "tail": ("collector.cli.tail:tail", "Follow spans as they are stored."),
     "traces": ("queries.cli.traces:traces", "List traces and show one as a tree."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ..errors import EvalspanError
+from ..queries.host.supervision import State
 from ..queries.store.retention import drop_old
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def attach(app: web.Application, host: Host) -> None:
     """Starts and stops the task with the application."""
 
     async def running(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_keep(host))
+        task = asyncio.create_task(host.supervisor.keep_running("retention", lambda: _keep(host)))
         yield
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -41,7 +42,9 @@ async def _keep(host: Host) -> None:
         except EvalspanError as error:
             # The rows stay an hour longer; the next look tries again.
             logger.warning("old rows could not be dropped: %s", error)
+            host.supervisor.set_state("retention", State.WARNING, str(error))
         else:
+            host.supervisor.set_state("retention", State.OK)
             for partition in dropped:
                 host.telemetry.add("retention_rows_dropped", partition.rows, table=partition.table)
                 logger.info(

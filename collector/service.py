@@ -25,25 +25,27 @@ from ..queries.host.auth import KeyRing, refuse_open_door
 from ..queries.host.clock import Clock
 from ..queries.host.limits import ProjectShares
 from ..queries.host.origin import TrustedProxies
+from ..queries.host.supervision import Supervisor
 from ..queries.host.telemetry import Telemetry
 from ..queries.http.access import ACCESS
 from ..queries.http.connection_guard import KEEP_ALIVE_S, ConnectionGuard, raise_file_limit
 from ..queries.roles import recent_spans
 from ..queries.store.client import Store, open_store
-from ..queries.store.config import parse_dsn
 from ..queries.store.lock_file import Owner, remove_lock_file, write_lock_file
 from . import alerts, online, retention
 from .config import Config
-from .insert import message_events as contents
-from .insert import scores
-from .insert.inserter import KeepAll, Stage
-from .insert.message_events import insert_contents
+from .insert import message_events, scores
+from .insert.inserter import KeepAll, Stage, Strict
+from .insert.message_events import insert_message_events
+from .insert.nested import StrictSpans
 from .insert.pipeline import Pipeline, limits_of
 from .insert.prices import Pricing
 from .insert.role_changes import RoleChanges
 from .insert.scores import insert_scores
-from .insert.span_join import Awaiting, Write
+from .insert.span_join import SpanJoinStage, Write
+from .log.quarantine import Quarantine, log_directory
 from .log_output import announce
+from .readiness import Readiness
 from .receivers.admission import Admission
 from .receivers.http import HttpReceiver, statuses_for_all
 from .receivers.ingestor import Ingestor
@@ -52,6 +54,7 @@ from .receivers.rows import add_rows_route
 from .receivers.tls import certificate_of
 from .receivers.tls import follow as follow_certificate
 from .receivers.tls import load as load_certificate
+from .replay import add_replay_route
 from .sampling import build_sampler
 from .sampling.head import HeadStage
 from .sampling.journal import Journal
@@ -72,6 +75,7 @@ class Service:
         refuse_open_door(config.receive.host, config.auth)
         self.config = config
         self.telemetry = Telemetry()
+        self._supervisor = Supervisor(self.telemetry.add)
         self.token = secrets.token_urlsafe(32)
         self.ready = False
         self._certificate = certificate_of(config.receive)
@@ -95,20 +99,28 @@ class Service:
             config.retention,
             self._problem,
             shares=shares,
+            supervisor=self._supervisor,
             proxies=TrustedProxies(config.dashboard.trusted_proxies),
             public_url=config.dashboard.public_url,
             tls=load_certificate(self._certificate) if self._certificate else None,
         )
         changes = RoleChanges(self.store, self._pricing.insert, self.telemetry)
-        self.spans = self._pipeline("spans", changes.insert, self._stage())
-        self.scores = self._awaiting("scores", partial(insert_scores, self.store), scores.WAIT_S, scores.AGAIN_S)
-        write_contents = partial(insert_contents, self.store, self.telemetry)
-        self.contents = self._awaiting("contents", write_contents, contents.WAIT_S, contents.AGAIN_S)
-        logs = [pipeline.log for pipeline in (self.spans, self.scores, self.contents)]
+        self.spans = self._pipeline("spans", changes.insert, self._stage(), strict=StrictSpans())
+        write_scores = partial(insert_scores, self.store, self._quarantine("scores"))
+        self.scores = self._joined("scores", write_scores, scores.WAIT_S, scores.AGAIN_S)
+        write_messages = partial(insert_message_events, self.store, self.telemetry, self._quarantine("messages"))
+        self.messages = self._joined("messages", write_messages, message_events.WAIT_S, message_events.AGAIN_S)
+        logs = [pipeline.log for pipeline in (self.spans, self.scores, self.messages)]
         self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
         longest = config.receive.max_attribute_bytes
         self.intake = Ingestor(
-            self.spans.log, self.scores.log, self.contents.log, self.telemetry, longest, self._pricing.announce
+            self.spans.log, self.scores.log, self.messages.log, self.telemetry, longest, self._pricing.announce
+        )
+        self.readiness = Readiness(
+            self._supervisor,
+            self.keys,
+            (self.spans, self.scores, self.messages),
+            embedded=self._store_directory() if self.store.embedded else None,
         )
         self._memory = RequestMemory(shares)
         self._guard = ConnectionGuard(
@@ -134,8 +146,8 @@ class Service:
     async def _serving(self) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._close_store)
-            # Spans stop last: scores and contents ask for theirs.
-            for pipeline in (self.spans, self.scores, self.contents):
+            # Spans stop last: scores and messages ask for theirs.
+            for pipeline in (self.spans, self.scores, self.messages):
                 pipeline.start()
                 stack.push_async_callback(self._drain, pipeline)
             self.intake.recall(recent_spans(self.store, _RECALL_S, _RECALL_SPANS))
@@ -154,14 +166,18 @@ class Service:
             server = await self._listen(runner)
             stack.callback(server.close)
             if self._certificate and self.host.tls:
-                following = asyncio.create_task(follow_certificate(self._certificate, self.host.tls))
+                following = asyncio.create_task(
+                    self._supervisor.keep_running(
+                        "certificate", partial(follow_certificate, self._certificate, self.host.tls)
+                    )
+                )
                 stack.callback(following.cancel)
             await self._start_grpc(stack)
             self._write_lock_file()
-            self.ready = True
+            self.ready = self.readiness.accepting = True
             self._say_ready()
             yield
-            self.ready = False
+            self.ready = self.readiness.accepting = False
 
     async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
         receive = self.config.receive
@@ -199,14 +215,28 @@ class Service:
         await asyncio.to_thread(self.store.cancel_untrusted)
         await asyncio.to_thread(self.store.close)
 
-    def _awaiting(self, name: str, write: Write, wait_s: float, again_s: float) -> Pipeline:
+    def _joined(self, name: str, write: Write, wait_s: float, again_s: float) -> Pipeline:
         """What waits for spans in a log of its own."""
-        stage = Awaiting(write, self._log_directory() / name, self.spans.log, wait_s, again_s)
+        stage = SpanJoinStage(write, self._log_directory() / name, self.spans.log, wait_s, again_s)
         return self._pipeline(name, stage.insert, stage)
 
-    def _pipeline(self, name: str, insert: Callable[[bytes, str], None], stage: Stage) -> Pipeline:
-        limits = limits_of(self.config.receive, store_is_embedded=self.store.embedded)
-        return Pipeline(name, self._log_directory(), limits, insert, stage, self.telemetry)
+    def _pipeline(
+        self, name: str, insert: Callable[[bytes, str], None], stage: Stage, *, strict: Strict | None = None
+    ) -> Pipeline:
+        return Pipeline(
+            name,
+            self._log_directory(),
+            limits_of(self.config.receive, store_is_embedded=self.store.embedded),
+            insert,
+            stage,
+            self.telemetry,
+            supervisor=self._supervisor,
+            strict=strict,
+            store_answers=lambda: bool(self.store.query("SELECT count() >= 0 FROM migrations", timeout_s=5).rows),
+        )
+
+    def _quarantine(self, name: str) -> Quarantine:
+        return Quarantine(self._log_directory(), name, self.telemetry)
 
     def _stage(self) -> Stage:
         sampler = build_sampler(self.config.sampling)
@@ -245,10 +275,12 @@ class Service:
             middlewares=[self._spoken, Admission(self.keys, self.host.proxies).middleware, statuses_for_all],
         )
         app.router.add_get("/healthz", self._health)
-        app.router.add_get("/readyz", self._readiness)
+        app.router.add_get("/readyz", self.readiness.answer)
         app.router.add_get("/metrics", self._metrics)
         HttpReceiver(self.intake, receive, self.telemetry, self._memory).add_routes(app)
         add_rows_route(app, self.store, self.keys)
+        by_signal = {pipeline.log.name: pipeline.log for pipeline in (self.spans, self.scores, self.messages)}
+        add_replay_route(app, self._log_directory(), by_signal, self.keys)
         self._attach_parts(app)
         return app
 
@@ -273,15 +305,8 @@ class Service:
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _readiness(self, _: web.Request) -> web.Response:
-        problem = self._problem()
-        state = {"status": problem or "ok", "log_backlog_bytes": self.spans.log.backlog_bytes}
-        return web.json_response(state, status=503 if problem else 200)
-
     def _problem(self) -> str:
-        if self.spans.inserter.last_error:
-            return f"the store takes nothing: {self.spans.inserter.last_error}"
-        return "" if self.ready else "starting or stopping"
+        return self.readiness.problem()
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text = self.telemetry.prometheus(request[ACCESS].scope)
@@ -291,11 +316,7 @@ class Service:
         return Path(self.store.location.path)
 
     def _log_directory(self) -> Path:
-        if self.config.receive.log_path:
-            return Path(self.config.receive.log_path).expanduser().resolve()
-        if self.store.embedded:
-            return self._store_directory() / "log"
-        return Path(parse_dsn(None).path if parse_dsn(None).embedded else Path.home() / ".evalspan") / "log"
+        return log_directory(self.config.receive.log_path, self.store.location)
 
     def _url(self, port: int) -> str:
         """The address to connect to: what was bound, or this machine when that was everything."""

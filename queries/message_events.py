@@ -35,7 +35,7 @@ INNER JOIN {{rows}} AS c ON c.trace_id = s.trace_id AND c.span_id = s.span_id
 """  # noqa: S608 - a constant of this module
 
 
-class Content(msgspec.Struct, frozen=True):
+class SpanMessages(msgspec.Struct, frozen=True):
     """The messages of one span as JSON texts; `system` is the text of its system messages."""
 
     trace_id: str
@@ -45,15 +45,15 @@ class Content(msgspec.Struct, frozen=True):
     system: str
 
 
-def add_contents(store: Store, project: str, contents: list[Content]) -> None:
+def add_messages(store: Store, project: str, found: list[SpanMessages]) -> None:
     """
     Fills the empty `input` and `output` of these spans; a span that is not stored stays unknown, and one whose content
     the sampler dropped stays without.
 
     Raises what `Store.insert_from` raises.
     """
-    structure = ", ".join(f"{name} String" for name in Content.__struct_fields__)
-    for some in _shares(contents):
+    structure = ", ".join(f"{name} String" for name in SpanMessages.__struct_fields__)
+    for some in _shares(found):
         statement = _REWRITE.format(
             project=literal(project),
             trace_ids=", ".join(literal(trace_id) for trace_id in sorted({content.trace_id for content in some})),
@@ -63,10 +63,10 @@ def add_contents(store: Store, project: str, contents: list[Content]) -> None:
         store.insert_from([msgspec.structs.asdict(content) for content in some], structure, statement)
 
 
-def _shares(contents: list[Content]) -> Iterator[list[Content]]:
-    share: list[Content] = []
+def _shares(found: list[SpanMessages]) -> Iterator[list[SpanMessages]]:
+    share: list[SpanMessages] = []
     size = 0
-    for content in contents:
+    for content in found:
         length = len(content.input) + len(content.output) + len(content.system)
         if share and (len(share) == MOST_SPANS or size + length > MOST_BYTES):
             yield share

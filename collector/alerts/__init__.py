@@ -32,11 +32,19 @@ def attach(app: web.Application, host: Host, config: Config) -> None:
     running: list[Watcher] = []
 
     async def run(_: web.Application) -> AsyncIterator[None]:
-        rules, sink_configs, problems = await asyncio.to_thread(load_rules, config, host.store)
+        try:
+            rules, sink_configs, problems = await asyncio.to_thread(load_rules, config, host.store)
+        except EvalspanError as error:
+            _log.error("conditions of rules are not checked: %s", error)
+            rules, sink_configs, problems = load_rules(config, None)
         for problem in problems:
             _log.error("%s", problem)
         host.telemetry.gauge("alert_rules_off", lambda: len(problems))
-        await asyncio.to_thread(persist_rules, host.store, rules, problems, host.clock.now())
+        try:
+            await asyncio.to_thread(persist_rules, host.store, rules, problems, host.clock.now())
+        except EvalspanError as error:
+            # A table that cannot be read costs the alerts' memory, not the service.
+            _log.error("the rules are evaluated, but not kept in the store: %s", error)
         sinks = [Sink(sink, host.telemetry.add) for sink in sink_configs]
         watcher = Watcher(
             host.store,
@@ -47,8 +55,9 @@ def attach(app: web.Application, host: Host, config: Config) -> None:
             clock=host.clock,
         )
         running.append(watcher)
-        tasks = [asyncio.create_task(watcher.run()), *(asyncio.create_task(sink.run()) for sink in sinks)]
-        tasks[0].add_done_callback(_log_failure)
+        keep = host.supervisor.keep_running
+        tasks = [asyncio.create_task(keep("alerts", watcher.run))]
+        tasks += [asyncio.create_task(keep(f"sink {sink.config.name}", sink.run)) for sink in sinks]
         yield
         tasks[0].cancel()
         await asyncio.gather(*(sink.drain(DRAIN_S) for sink in sinks))
@@ -68,11 +77,6 @@ def attach(app: web.Application, host: Host, config: Config) -> None:
 
     app.cleanup_ctx.append(run)
     app.router.add_post("/api/v1/alerts/{rule}/test", trial)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("the evaluation of alert rules ended: %s", task.exception())
 
 
 __all__ = ["AlertRule", "AlertsConfig", "SinkConfig", "attach", "load_rules", "persist_rules", "validate"]

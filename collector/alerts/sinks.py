@@ -28,9 +28,16 @@ class Sink:
         self._count = count
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_QUEUED)
         self._pause_s = FIRST_PAUSE_S
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def enqueue(self, notice: dict[str, Any]) -> None:
-        """Puts a notice in the queue; when that is full the notice is dropped, counted and logged."""
+        """Puts a notice in the queue, from any thread; when that is full the notice is dropped, counted and logged."""
+        if self._loop is not None and not _runs_here(self._loop):
+            self._loop.call_soon_threadsafe(self._put, notice)  # a queue of asyncio belongs to its loop
+        else:
+            self._put(notice)
+
+    def _put(self, notice: dict[str, Any]) -> None:
         try:
             self._queue.put_nowait(notice)
         except asyncio.QueueFull:
@@ -39,6 +46,7 @@ class Sink:
 
     async def run(self) -> None:
         """Delivers until cancelled."""
+        self._loop = asyncio.get_running_loop()
         while True:
             notice = await self._queue.get()
             await self.deliver(notice)
@@ -72,6 +80,13 @@ class Sink:
                 self._count("alert_notices_total", sink=self.config.name, outcome="delivered")
                 return ""
         return problem
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 async def _send(config: SinkConfig, notice: dict[str, Any]) -> None:

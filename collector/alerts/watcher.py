@@ -94,7 +94,11 @@ class Watcher:
     async def _follow(self, rule: AlertRule) -> None:
         while True:
             await self._clock.sleep(rule.every_s)
-            await self.evaluate(rule, self._clock.now())
+            try:
+                await self.evaluate(rule, self._clock.now())
+            except Exception as error:  # noqa: BLE001 - one rule, or a message of its own, must not end the others
+                _log.exception("rule %s", rule.name)
+                self._failed(rule, error, self._clock.now())
             self._telemetry.add("alert_evaluations_total", rule=rule.name)
 
     async def evaluate(self, rule: AlertRule, now: datetime) -> list[Transition]:
@@ -149,7 +153,7 @@ class Watcher:
                 evaluated_at=now,
             )
 
-    def _failed(self, rule: AlertRule, error: EvalspanError, now: datetime) -> None:
+    def _failed(self, rule: AlertRule, error: Exception, now: datetime) -> None:
         self._failures[rule.name] = self._failures.get(rule.name, 0) + 1
         self._telemetry.add("alert_evaluation_failures_total", rule=rule.name)
         _log.error("rule %s could not be evaluated: %s", rule.name, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -13,6 +14,8 @@ from ...queries.ingest_stats import senders
 from ...queries.store.client import Result, connect
 from ...queries.store.config import parse_dsn
 from ...queries.store.lock_file import Owner, service_of
+from ..config import load_config
+from ..log.quarantine import log_directory, set_aside_records
 from ..metrics_client import counters
 from ..online.terminal import say_funnel
 
@@ -39,6 +42,16 @@ def status(dsn: str | None, since: str, only_counters: bool, format_: str) -> No
         render(senders(opened, int(parse_duration(since, name="--since").total_seconds())), format_)
         say_funnel(opened)
     _say(owner, location.described, counted)
+    _say_set_aside(log_directory(load_config().receive.log_path, location))
+
+
+def _say_set_aside(directory: Path) -> None:
+    """What could not be inserted for what is in it, by signal, project and reason."""
+    found = Counter((one.signal, one.project, one.reason) for one in set_aside_records(directory))
+    for (signal, project, reason), count in found.most_common(20):
+        click.echo(f"  set aside: {count} of {signal} of project {project}: {reason}", err=True)
+    if found:
+        click.echo("  `evalspan replay` inserts them again, for example after an upgrade", err=True)
 
 
 def _say(owner: Owner | None, store: str, counted: list[tuple[str, str, float]]) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from ..dialects.attributes import any_value
+from ..log import framing
 
-FOUND = 395
+NESTED_VALUE_ERROR_CODE = 395
 """ClickHouse's code for throwIf, which the decoder's view calls at the second level."""
 
 
@@ -27,6 +29,28 @@ def flatten(request: ExportTraceServiceRequest) -> bool:
                 attribute.value.string_value = msgspec.json.encode(any_value(attribute.value)).decode()
                 found = True
     return found
+
+
+class StrictSpans:
+    """Spans as the decoder's view reads them."""
+
+    def rewrite(self, record: framing.Record) -> framing.Record:
+        """The same request without unknown fields and values nested too deep; as it is when it cannot be read."""
+        request = ExportTraceServiceRequest()
+        try:
+            request.ParseFromString(record.body)
+        except DecodeError:
+            return record
+        request.DiscardUnknownFields()
+        flatten(request)
+        return record._replace(body=request.SerializeToString())
+
+    def is_needed(self, content: bytes) -> bool:
+        """Whether a batch holds values nested too deep; False where it cannot be read, which the store then says."""
+        try:
+            return any(flatten(ExportTraceServiceRequest.FromString(one.body)) for one in framing.records(content))
+        except DecodeError:
+            return False
 
 
 def _attributes(request: ExportTraceServiceRequest) -> Iterator[Iterable[KeyValue]]:

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from ...queries.host.supervision import Supervisor
 from ...queries.host.telemetry import Telemetry
 from ..log.durable import DurableLog, LogLimits
+from ..log.quarantine import Quarantine
 from ..receivers.config import ReceiveConfig
-from .inserter import Inserter, Stage
+from .inserter import Inserter, Stage, Strict
 
 
 class Pipeline:
@@ -23,9 +25,23 @@ class Pipeline:
         insert: Callable[[bytes, str], None],
         stage: Stage,
         telemetry: Telemetry,
+        *,
+        supervisor: Supervisor | None = None,
+        strict: Strict | None = None,
+        store_answers: Callable[[], bool] = lambda: False,
     ) -> None:
         self.log = DurableLog(directory / name, limits, telemetry, name)
-        self.inserter = Inserter(self.log, insert, telemetry, stage)
+        self.quarantine = Quarantine(directory, name, telemetry)
+        self.inserter = Inserter(
+            self.log,
+            insert,
+            telemetry,
+            stage,
+            self.quarantine,
+            supervisor or Supervisor(telemetry.add),
+            strict=strict,
+            store_answers=store_answers,
+        )
         telemetry.gauge(f"log_backlog_bytes_{name}", lambda: self.log.backlog_bytes)
 
     def start(self) -> None:

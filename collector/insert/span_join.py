@@ -17,9 +17,9 @@ from .inserter import Batch
 
 Key = tuple[str, str, str]  # project, trace id, span id
 
-_LONGEST_PAUSE_S = 16.0
+_MAX_PAUSE_S = 16.0
 # When the service stops: how long what the log of spans holds is waited for; the rest goes in at the next start.
-_PARTING_S = 3.0
+_SHUTDOWN_WAIT_S = 3.0
 
 
 class Write(Protocol):
@@ -29,17 +29,19 @@ class Write(Protocol):
         """Those whose span is stored, of these spans or of all; with `last` the others, too. Returns spans that are not."""
 
 
-class _Held:
-    __slots__ = ("look_at", "missing", "pause_s", "received_ms")
+class PendingSegment:
+    """A segment with events whose spans are not stored yet."""
+
+    __slots__ = ("missing", "next_attempt_at", "pause_s", "received_ms")
 
     def __init__(self, received_ms: int, pause_s: float) -> None:
         self.received_ms = received_ms
-        self.missing: set[Key] | None = None  # None: nobody has looked yet
+        self.missing: set[Key] | None = None  # None: not tried yet
         self.pause_s = pause_s
-        self.look_at = 0.0  # monotonic seconds
+        self.next_attempt_at = 0.0  # monotonic seconds
 
 
-class Awaiting:
+class SpanJoinStage:
     """The stage of one such log in `directory`; `insert` is what its inserter calls. One thread uses it.
 
     Spans are waited for until every one that was received within `wait_s` seconds after the event has been inserted or
@@ -49,37 +51,37 @@ class Awaiting:
     def __init__(self, write: Write, directory: Path, spans: DurableLog, wait_s: float, again_s: float) -> None:
         self._write, self._directory, self._spans = write, directory, spans
         self._wait_s, self._again_s = wait_s, again_s
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, PendingSegment] = {}
         self._only: set[Key] | None = None
         self._last = False
         self._missing: set[Key] = set()
 
     def insert(self, content: bytes, token: str) -> None:  # noqa: ARG002 - a repetition overwrites
-        """Inserts a segment, or a part of it, for the look that is under way. Raises what the store raises."""
+        """Inserts a segment, or a part of it, for the attempt that is under way. Raises what the store raises."""
         self._missing |= self._write(content, self._only, last=self._last)
 
-    def take(self, name: str, segment: bytes) -> Iterator[Batch]:
+    def process(self, name: str, segment: bytes) -> Iterator[Batch]:
         """Inserts what can be inserted of a new segment."""
         received = max((record.received_ms for record in framing.records(segment)), default=0)
-        yield from self._look(name, segment, _Held(received, self._again_s))
+        yield from self._attempt(name, segment, PendingSegment(received, self._again_s))
 
-    def tick(self) -> Iterator[Batch]:
-        """Looks again where it is time to."""
+    def flush_due(self) -> Iterator[Batch]:
+        """Tries again where it is time to."""
         now = time.monotonic()
         for name, held in list(self._held.items()):
-            if now >= held.look_at or self._is_last(held):
-                yield from self._look(name, self._segment(name), held)
+            if now >= held.next_attempt_at or self._is_last(held):
+                yield from self._attempt(name, self._segment(name), held)
 
-    def drain(self) -> Iterator[Batch]:
-        """A last look, after the spans that came before the stop; what still waits for one stays in the log."""
-        until = time.monotonic() + _PARTING_S
+    def shutdown(self) -> Iterator[Batch]:
+        """A last attempt, after the spans that came before the stop; what still waits for one stays in the log."""
+        until = time.monotonic() + _SHUTDOWN_WAIT_S
         while self._held and self._spans.backlog_bytes and time.monotonic() < until:
             time.sleep(0.05)
         for name, held in list(self._held.items()):
-            yield from self._look(name, self._segment(name), held)
+            yield from self._attempt(name, self._segment(name), held)
 
-    def _look(self, name: str, segment: bytes, held: _Held) -> Iterator[Batch]:
-        self._last = self._is_last(held)  # before the look: what is inserted during it counts for the next
+    def _attempt(self, name: str, segment: bytes, held: PendingSegment) -> Iterator[Batch]:
+        self._last = self._is_last(held)  # before the attempt: what is inserted during it counts for the next
         self._only, self._missing = held.missing, set()
         yield Batch(name, segment, ())
         if self._last or not self._missing:
@@ -87,11 +89,11 @@ class Awaiting:
             yield Batch(name, b"", (name,))
             return
         held.missing, self._missing = self._missing, set()
-        held.look_at = time.monotonic() + held.pause_s
-        held.pause_s = min(2 * held.pause_s, _LONGEST_PAUSE_S)
+        held.next_attempt_at = time.monotonic() + held.pause_s
+        held.pause_s = min(2 * held.pause_s, _MAX_PAUSE_S)
         self._held[name] = held
 
-    def _is_last(self, held: _Held) -> bool:
+    def _is_last(self, held: PendingSegment) -> bool:
         if self._spans.ended and not self._spans.backlog_bytes:
             return True
         return self._spans.inserted_until_ms > held.received_ms + 1000 * self._wait_s

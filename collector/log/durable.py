@@ -61,6 +61,8 @@ class DurableLog:
         self._kept: list[Path] = []  # inserted, the store's files perhaps not yet on the disk
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        self.problem = ""
+        """Why the open segment cannot be completed, "" when it can."""
         self.ended = False
         """Nothing more will come in."""
         # A thread of its own: slow queries in the shared pool must not hold up acknowledgements.
@@ -118,6 +120,7 @@ class DurableLog:
                 raise LogRefused("the collector is shutting down")
             try:
                 if self._active is None:
+                    self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
                     self._active = segments.OpenSegment(self.directory)
                 self._active.write(framing.frame(body, project, time.time_ns() // 1_000_000))
             except OSError as error:
@@ -175,6 +178,7 @@ class DurableLog:
             refusal = LogRefused(f"cannot sync {active.path}: {error.strerror}")
             waiting, self._waiting = waiting + self._waiting, []
             active.take_back()
+            self._replace_deleted(active)
         finally:
             _settle(waiting, refusal)
 
@@ -189,11 +193,41 @@ class DurableLog:
             try:
                 path = await self._off_the_loop(active.seal)
             except OSError as error:
-                logger.error("cannot seal %s: %s", active.path, error.strerror)
+                if self.problem != (problem := f"cannot seal {active.path}: {error.strerror}"):
+                    logger.error("%s", problem)
+                self.problem = problem
+                self._replace_deleted(active)
                 return
+            self.problem = ""
             self._sizes[active.name] = active.size  # first: whoever asks what waits finds it once or twice, never not
             self._active, self._sealed_at = None, time.monotonic()
             self._ready.put(path)
+
+    def _replace_deleted(self, active: segments.OpenSegment) -> None:
+        """Puts what a deleted segment held into a new one: its senders were told that it is durable."""
+        if not active.is_deleted():
+            return
+        content = active.content()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh = segments.OpenSegment(self.directory)
+            if content:
+                fresh.write([content])
+                fresh.sync()
+        except OSError as error:
+            self.problem = f"{self.directory} was deleted and cannot be made again: {error.strerror}"
+            return
+        logger.error("%s was deleted; its %d bytes are in %s now", active.path, len(content), fresh.path)
+        active.discard()
+        self._active = fresh
+
+    def state(self) -> str:
+        """What keeps the log from taking records, "" when nothing does."""
+        if not self.directory.is_dir():
+            return f"the directory {self.directory} is gone"
+        if self.backlog_bytes >= self.limits.log_bytes:
+            return f"the log is full ({self.limits.log_bytes >> 20} MiB): the store is away or behind"
+        return self.problem
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._syncer, work)
@@ -205,18 +239,33 @@ class DurableLog:
     def done(self, name: str) -> None:
         """The segment's records are in the store (called from the inserter's thread)."""
         path = self.directory / (name + segments.SEALED)
-        if self.limits.keep_s > 0:
-            self._kept.append(path.rename(path.with_suffix(segments.INSERTED)))
-        else:
-            path.unlink()
-        self._sizes.pop(name, None)
+        try:
+            if self.limits.keep_s > 0:
+                self._kept.append(path.rename(path.with_suffix(segments.INSERTED)))
+            else:
+                path.unlink()
+        except FileNotFoundError:
+            logger.error("%s was deleted by somebody; what was in it is in the store", path)
+        finally:
+            self._sizes.pop(name, None)
+
+    def lost(self, path: Path) -> None:
+        """A complete segment is gone before its insert (called from the inserter's thread)."""
+        size = self._sizes.pop(path.stem, 0)
+        logger.critical("%s was deleted by somebody before its insert: %d bytes are lost", path, size)
+        self._telemetry.add("log_lost_bytes_total", size, log=self.name)
 
     async def _forgets(self) -> None:
         """Deletes inserted segments once the operating system has put the store's files on the disk."""
         while not self._closing:
             await asyncio.sleep(min(self.limits.keep_s, 1) or 1)
-            if self._kept and time.time() - self._kept[0].stat().st_ctime >= self.limits.keep_s:
-                await self.forget()
+            try:
+                if self._kept and time.time() - self._kept[0].stat().st_ctime >= self.limits.keep_s:
+                    await self.forget()
+            except OSError as error:
+                # The files are copies of what is in the store.
+                logger.warning("inserted segments are gone already: %s", error)
+                self._kept.clear()
 
     async def forget(self) -> None:
         """Syncs the file systems and deletes the segments that were inserted before."""
@@ -225,7 +274,7 @@ class DurableLog:
         inserted = len(self._kept)
         await asyncio.to_thread(os.sync)
         for path in self._kept[:inserted]:
-            path.unlink()
+            path.unlink(missing_ok=True)
         del self._kept[:inserted]
 
     async def close(self) -> None:

@@ -19,6 +19,8 @@ _PROJECT = b"\xc2\x3e"  # field 1000, length-delimited
 _RECEIVED = b"\xc9\x3e"  # field 1001, fixed64: milliseconds since 1970
 _CHECKSUM = b"\xd5\x3e"  # field 1002, fixed32: CRC-32 of all bytes of the record before it
 _TAIL = 2 + 8 + 2 + 4
+# How far behind damage a record is looked for whose beginning nothing marks.
+_SEARCHED = 64 * 1024
 
 
 class Record(NamedTuple):
@@ -64,20 +66,52 @@ def records(segment: bytes) -> Iterator[Record]:
         yield _split(segment[start:end])
 
 
+def sound_records(segment: bytes) -> Iterator[Record]:
+    """The records that are whole, whatever lies between them."""
+    yield from records(without(segment, damage(segment)))
+
+
 def damage(segment: bytes) -> list[Damage]:
     """Every stretch of the segment that is not a whole record with the right checksum; empty when it is sound."""
     found: list[Damage] = []
     position = 0
     while position < len(segment):
         extent = _extent(segment, position)
-        if extent is None:
-            found.append(Damage(position, len(segment), "the record is cut off"))
-            break
-        start, end = extent
-        if not _sound(segment[start:end]):
-            found.append(Damage(position, end, "the checksum does not match"))
+        if extent is not None and _sound(segment[slice(*extent)]):
+            position = extent[1]
+            continue
+        # Where the record says that it ends, unless it is the length that is wrong.
+        end = extent[1] if extent is not None and _begins_sound(segment, extent[1]) else _next_sound(segment, position)
+        cut_off = extent is None and end == len(segment)
+        found.append(Damage(position, end, "the record is cut off" if cut_off else "the checksum does not match"))
         position = end
     return found
+
+
+def _next_sound(segment: bytes, position: int) -> int:
+    """Where the next sound record begins, or the segment's end: a record ends six bytes behind its checksum's tag."""
+    at = segment.find(_CHECKSUM, position)
+    while at >= 0:
+        begin = at + len(_CHECKSUM) + 4
+        if _begins_sound(segment, begin):
+            return _earliest(segment, position, begin)
+        at = segment.find(_CHECKSUM, at + 1)
+    return _earliest(segment, position, len(segment))
+
+
+def _earliest(segment: bytes, position: int, end: int) -> int:
+    """The first sound record behind `position`, where garbage stands before it; looked for byte by byte."""
+    for begin in range(position + 1, min(end, position + _SEARCHED)):
+        extent = _extent(segment, begin)
+        if extent is not None and extent[1] <= end and _sound(segment[slice(*extent)]):
+            return begin
+    return end
+
+
+def _begins_sound(segment: bytes, position: int) -> bool:
+    """Whether a sound record begins there, or the segment ends."""
+    extent = _extent(segment, position)
+    return position == len(segment) or (extent is not None and _sound(segment[slice(*extent)]))
 
 
 def without(segment: bytes, damaged: list[Damage]) -> bytes:

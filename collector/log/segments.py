@@ -84,7 +84,7 @@ class OpenSegment:
         self.size = 0
         self.synced = 0
         self.opened_at = 0.0  # monotonic seconds of the first record
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._named = False
 
     def write(self, pieces: list[bytes]) -> None:
@@ -107,10 +107,20 @@ class OpenSegment:
         """Makes everything appended so far survive a power loss."""
         size = self.size
         os.fdatasync(self._descriptor)
+        if self.is_deleted():
+            raise FileNotFoundError(2, "the segment was deleted")
         if not self._named:
             sync_directory(self.path.parent)
             self._named = True
         self.synced = size
+
+    def is_deleted(self) -> bool:
+        """Whether somebody removed the file, or the directory with it: what is written then goes nowhere."""
+        return not os.fstat(self._descriptor).st_nlink
+
+    def content(self) -> bytes:
+        """What was synced, also when the file was deleted meanwhile."""
+        return os.pread(self._descriptor, self.synced, 0)
 
     def take_back(self) -> None:
         """Forgets what was appended since the last sync: its senders were told that it failed."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ...errors import EvalspanError
 from ...evaluators.online import EvaluationConfig, Follower, ReadyRule, RuleProblem, checked, read_rules
 from ...evaluators.online.state import State
 from ...queries.span_scoring_store import SpanScoringStore
@@ -44,17 +45,28 @@ def attach(app: web.Application, host: Host, config: Config) -> None:
     for problem in problems:
         _log.error("%s", problem)
     host.telemetry.gauge("online_rules_off", lambda: len(problems))
-    remember_problems(host.store, [one.rule.name for one in ready], problems)
+    try:
+        remember_problems(host.store, [one.rule.name for one in ready], problems)
+    except EvalspanError as error:
+        # A table that cannot be read costs what is known of the rules, not the service.
+        _log.error("problems of rules are not kept in the store: %s", error)
     if not evaluation.in_service or not ready:
         return
 
     async def run(_: web.Application) -> AsyncIterator[None]:
         shard, shards = evaluation.share
+        stopped = threading.Event()
         follower = Follower(host.store, ready, evaluation, shard=shard, shards=shards, count=host.telemetry.add)
-        thread = threading.Thread(target=follower.run, name="online evaluation", daemon=True)
+        thread = threading.Thread(
+            target=host.supervisor.keep_running_thread,
+            args=("online_evaluation", follower.run, stopped),
+            name="online evaluation",
+            daemon=True,
+        )
         thread.start()
         host.telemetry.gauge("online_lag_seconds", lambda: lag_s(follower))
         yield
+        stopped.set()
         follower.stop()
         await asyncio.to_thread(thread.join, 10)
 
@@ -66,7 +78,8 @@ async def _aggregates(host: Host, config: Config, _: web.Application) -> AsyncIt
     projects = sorted({"default", *config.auth.keys.values()})
     every_s = config.evaluation.aggregates_every_s
     stop = asyncio.Event()
-    task = asyncio.create_task(aggregates.follow(host.store, projects, every_s, _say_window, stop))
+    follow = partial(aggregates.follow, host.store, projects, every_s, _say_window, stop)
+    task = asyncio.create_task(host.supervisor.keep_running("aggregates", follow))
     yield
     stop.set()
     await task

@@ -42,12 +42,12 @@ class Ingestor:
         self,
         spans: DurableLog,
         scores: DurableLog,
-        contents: DurableLog,
+        messages: DurableLog,
         telemetry: Telemetry,
         longest_attribute: int,
         announce: Callable[[set[ModelKey]], None] = lambda _: None,
     ) -> None:
-        self._spans, self._scores, self._contents = spans, scores, contents
+        self._spans, self._scores, self._messages = spans, scores, messages
         self._telemetry, self._longest = telemetry, longest_attribute
         self._recent = RecentRequests()
         self.nested, self._announce = NestedCalls(), announce
@@ -61,7 +61,7 @@ class Ingestor:
         """Remembers what an earlier process made durable: requests, whose answers may have been lost, and `recent` spans."""
         for row in recent:
             self.nested.remember(row)
-        for log in (self._contents, self._scores, self._spans):
+        for log in (self._messages, self._scores, self._spans):
             for record in log.recovered():
                 self._recent.remember(self._recent.key(record.body, record.project))
                 if log is self._spans:
@@ -100,9 +100,9 @@ class Ingestor:
         if checked.scores:
             await self._make_durable(self._scores, checked.scores, project)
             self._telemetry.add("evaluations_accepted_total", checked.accepted_scores, project=project)
-        if checked.contents:
-            await self._make_durable(self._contents, checked.contents, project)
-            self._telemetry.add("contents_accepted_total", checked.accepted_contents, project=project)
+        if checked.messages:
+            await self._make_durable(self._messages, checked.messages, project)
+            self._telemetry.add("messages_accepted_total", checked.accepted_messages, project=project)
         if not checked.message:
             return ExportLogsServiceResponse()
         self._telemetry.add("log_records_rejected_total", checked.rejected, project=project)

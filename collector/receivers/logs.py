@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,13 +12,15 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from ...evaluators.evaluation_rows import evaluation_row
 from ...evaluators.runner import EvaluationResult
 from ...instrument import semconv
 from ..dialects.attributes import any_value, as_json
-from .message_events import EVENTS as CONTENT_EVENTS
+from .message_events import EVENTS as MESSAGE_EVENTS
 from .rejection import RequestRejected
+from .times import LATEST_NS
 
 _VERSION = "gen_ai.evaluation.version"
 _SOURCES = ("code", "llm_judge", "human", "user_feedback", "sdk")
@@ -38,9 +40,9 @@ class CheckedLogs(NamedTuple):
     """What of a request is stored, apart for the two ways that it goes, and what is said about the others."""
 
     scores: bytes  # a request of evaluation results only, empty when there are none
-    contents: bytes  # a request of messages only
+    messages: bytes  # a request of messages only
     accepted_scores: int
-    accepted_contents: int
+    accepted_messages: int
     rejected: int
     message: str
 
@@ -57,8 +59,8 @@ def parse(body: bytes) -> ExportLogsServiceRequest:
 
 def check(request: ExportLogsServiceRequest, longest: int) -> CheckedLogs:
     """Sorts the records into evaluation results, messages of calls, and what is refused; the request is changed."""
-    contents = ExportLogsServiceRequest()
-    moved = contents.resource_logs.add().scope_logs.add().log_records
+    messages = ExportLogsServiceRequest()
+    moved = messages.resource_logs.add().scope_logs.add().log_records
     scores, foreign = 0, 0
     problems: list[str] = []
     for resource_logs in request.resource_logs:
@@ -67,7 +69,7 @@ def check(request: ExportLogsServiceRequest, longest: int) -> CheckedLogs:
             for record in scope_logs.log_records:
                 name = _event_name(record)
                 problem = _problem(record, name, longest)
-                if name not in (semconv.EVALUATION_EVENT, *CONTENT_EVENTS):
+                if name not in (semconv.EVALUATION_EVENT, *MESSAGE_EVENTS):
                     foreign += 1
                 elif problem:
                     problems.append(problem)
@@ -87,7 +89,7 @@ def check(request: ExportLogsServiceRequest, longest: int) -> CheckedLogs:
         said.append(f"{len(problems)} events rejected, the first because {problems[0]}")
     return CheckedLogs(
         request.SerializeToString() if scores else b"",
-        contents.SerializeToString() if moved else b"",
+        messages.SerializeToString() if moved else b"",
         scores,
         len(moved),
         foreign + len(problems),
@@ -135,16 +137,13 @@ class Event(NamedTuple):
         return {**row, "created_at": self.happened}
 
 
-def events(body: bytes, project: str) -> Iterator[Event]:
-    """The evaluation results of a checked request."""
-    for resource_logs in ExportLogsServiceRequest.FromString(body).resource_logs:
-        resource = {item.key: _scalar(item.value) for item in resource_logs.resource.attributes}
-        for scope_logs in resource_logs.scope_logs:
-            for record in scope_logs.log_records:
-                nanoseconds = record.time_unix_nano or record.observed_time_unix_nano or time.time_ns()
-                happened = datetime.fromtimestamp(nanoseconds / 1e9, UTC)
-                ids = record.trace_id.hex(), record.span_id.hex()
-                yield Event(project, *ids, happened, _attributes(record), resource)
+def score_event(record: LogRecord, resource: Resource, project: str) -> Event:
+    """The evaluation result of one log record of a checked request."""
+    nanoseconds = record.time_unix_nano or record.observed_time_unix_nano or time.time_ns()
+    happened = datetime.fromtimestamp(min(nanoseconds, LATEST_NS) / 1e9, UTC)
+    ids = record.trace_id.hex(), record.span_id.hex()
+    attributes = {item.key: _scalar(item.value) for item in resource.attributes}
+    return Event(project, *ids, happened, _attributes(record), attributes)
 
 
 def _problem(record: LogRecord, name: str, longest: int) -> str:

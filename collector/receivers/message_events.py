@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from ...instrument import semconv
@@ -18,7 +16,7 @@ _ROLES = {f"gen_ai.{role}.message": role for role in ("system", "user", "assista
 EVENTS = frozenset({*_ROLES, CHOICE, DETAILS})
 
 
-class Said(NamedTuple):
+class MessageEvent(NamedTuple):
     """The messages of one event, and the span they belong to."""
 
     project: str
@@ -28,13 +26,27 @@ class Said(NamedTuple):
     outputs: list[Message]
 
 
-def said(body: bytes, project: str) -> Iterator[Said]:
-    """Every message event of a checked request, in the order in which they were written."""
-    for resource_logs in ExportLogsServiceRequest.FromString(body).resource_logs:
-        for scope_logs in resource_logs.scope_logs:
-            for record in scope_logs.log_records:
-                inputs, outputs = _messages(record)
-                yield Said(project, record.trace_id.hex(), record.span_id.hex(), inputs, outputs)
+def message_event(record: LogRecord, project: str) -> MessageEvent:
+    """The messages of one log record of a checked request. Whatever a sender wrote may raise anything."""
+    inputs, outputs = _messages(record)
+    return MessageEvent(project, record.trace_id.hex(), record.span_id.hex(), _sound(inputs), _sound(outputs))
+
+
+def _sound(found: list[Message]) -> list[Message]:
+    """Messages with a role that is a text and parts that are tables; what is neither becomes text."""
+    return [
+        {**message, "role": str(message.get("role") or "user"), "parts": [_part(part) for part in _listed(message)]}
+        for message in found
+    ]
+
+
+def _listed(message: Message) -> list[Any]:
+    parts = message.get("parts")
+    return parts if isinstance(parts, list) else [] if parts is None else [parts]
+
+
+def _part(part: Any) -> dict[str, Any]:
+    return part if isinstance(part, dict) else {"type": "text", "content": str(part)}
 
 
 def _messages(record: LogRecord) -> tuple[list[Message], list[Message]]:
@@ -44,7 +56,7 @@ def _messages(record: LogRecord) -> tuple[list[Message], list[Message]]:
     if name == DETAILS:
         told = {**(body if isinstance(body, dict) else {}), **attributes}
         instructions = parsed(told.get(semconv.SYSTEM_INSTRUCTIONS))
-        system = [{"role": "system", "parts": instructions}] if isinstance(instructions, list) and instructions else []
+        system = [{"role": "system", "parts": instructions}] if instructions else []
         inputs = messages(told.get(semconv.INPUT_MESSAGES))
         return [*system, *inputs], messages(told.get(semconv.OUTPUT_MESSAGES), role="assistant")
     if name == CHOICE:

@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ...instrument import semconv
 
-_LATEST = 2**63  # nanoseconds since 1970, in the year 2262: the store's times end there
+LATEST_NS = 2**63  # nanoseconds since 1970, in the year 2262: the store's times end there
 _MINUTE = 60 * 10**9
 
 
@@ -21,11 +21,11 @@ def set_missing_times(spans: Iterable[Span]) -> int:
     """
     timed = 0
     for span in spans:
-        if 0 < span.start_time_unix_nano < _LATEST:
+        if 0 < span.start_time_unix_nano < LATEST_NS:
             continue
         said = span.attributes.add(key=semconv.START_TIME_SAID)
         said.value.string_value = str(span.start_time_unix_nano)
-        if not 0 < span.end_time_unix_nano < _LATEST:
+        if not 0 < span.end_time_unix_nano < LATEST_NS:
             span.end_time_unix_nano = time.time_ns() // _MINUTE * _MINUTE
         span.start_time_unix_nano = span.end_time_unix_nano
         timed += 1

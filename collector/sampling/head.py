@@ -18,15 +18,15 @@ class HeadStage:
     def __init__(self, sampler: Sampler, telemetry: Telemetry) -> None:
         self._sampler, self._telemetry = sampler, telemetry
 
-    def take(self, name: str, segment: bytes) -> Iterable[Batch]:
+    def process(self, name: str, segment: bytes) -> Iterable[Batch]:
         """The segment without what was not kept; empty content when that is everything."""
         return (Batch(name, b"".join(self._kept(segment)), (name,)),)
 
-    def tick(self) -> Iterable[Batch]:
+    def flush_due(self) -> Iterable[Batch]:
         """Nothing waits for time."""
         return ()
 
-    def drain(self) -> Iterable[Batch]:
+    def shutdown(self) -> Iterable[Batch]:
         """Nothing waits."""
         return ()
 

@@ -75,7 +75,7 @@ class TailStage:
             for key, verdict in entry.verdicts:
                 self._remember(key, verdict)
 
-    def take(self, name: str, segment: bytes) -> Iterator[Batch]:
+    def process(self, name: str, segment: bytes) -> Iterator[Batch]:
         """Takes the spans of a segment into their traces; yields what that and time have decided."""
         yield from self._again()
         earlier = self._taken.pop(name, set())
@@ -95,7 +95,7 @@ class TailStage:
             yield Batch(name, b"", (name,))
         yield from self._decided()
 
-    def tick(self) -> Iterator[Batch]:
+    def flush_due(self) -> Iterator[Batch]:
         """Yields what time alone has decided."""
         yield from self._again()
         yield from self._decided()
@@ -103,7 +103,7 @@ class TailStage:
             self._forgot_at = self._clock()
             self._journal.forget()
 
-    def drain(self) -> Iterator[Batch]:
+    def shutdown(self) -> Iterator[Batch]:
         """Yields what is decided; undecided traces stay in the log and are read again at the next start."""
         yield from self._again()
         yield from self._commit()

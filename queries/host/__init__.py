@@ -12,6 +12,7 @@ from .auth import KeyRing
 from .clock import Clock
 from .limits import ProjectShares
 from .origin import TrustedProxies
+from .supervision import Supervisor
 from .telemetry import Telemetry
 
 
@@ -34,6 +35,8 @@ class Host:
     grpc_url: str = ""
     shares: ProjectShares = field(default_factory=ProjectShares)
     """What the projects share, and how much of it each may have."""
+    supervisor: Supervisor = field(default_factory=Supervisor)
+    """Runs what goes on beside the requests, and knows how it does."""
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Proxies whose X-Forwarded-* headers are believed."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from evalspan.collector.insert import span_join as awaited
 from evalspan.collector.insert.inserter import Batch, KeepAll
 from evalspan.collector.insert.pipeline import Pipeline
-from evalspan.collector.insert.span_join import Awaiting, Key
+from evalspan.collector.insert.span_join import Key, SpanJoinStage
 from evalspan.collector.log import framing
 from evalspan.collector.log.durable import LogLimits
 from evalspan.errors import StoreUnreachable
@@ -32,7 +32,7 @@ class Bench:
         self.released: list[str] = []
         self.folder = folder
         spans: Any = self.spans
-        self.stage = Awaiting(self.write, folder, spans, wait_s=12, again_s=0.01)
+        self.stage = SpanJoinStage(self.write, folder, spans, wait_s=12, again_s=0.01)
 
     def write(self, segment: bytes, only: set[Key] | None, *, last: bool) -> set[Key]:
         (record,) = framing.records(segment)
@@ -49,11 +49,11 @@ class Bench:
     def arrive(self, name: str, body: bytes) -> None:
         segment = b"".join(framing.frame(body, "p", RECEIVED))
         (self.folder / f"{name}.sealed").write_bytes(segment)
-        self.do(self.stage.take(name, segment))
+        self.do(self.stage.process(name, segment))
 
     def wait(self) -> None:
         time.sleep(0.02)
-        self.do(self.stage.tick())
+        self.do(self.stage.flush_due())
 
 
 def test_what_has_its_span_is_not_held_up_by_what_has_none(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_only_what_was_missing_is_looked_for_again_and_less_and_less_often(tmp_p
     bench.arrive("1", b"a b")
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
-        bench.do(bench.stage.tick())
+        bench.do(bench.stage.flush_due())
     assert {only is None or only == {("p", "a", "s")} for _, only, _ in bench.looks} == {True}
     assert 4 <= len(bench.looks) <= 8  # after 10, 20, 40, ... ms
     bench.stored.add(("p", "a", "s"))
@@ -87,7 +87,7 @@ def test_spans_that_wait_for_their_insert_are_waited_for_however_long_it_takes(t
     bench.wait()
     assert bench.released == []
     bench.spans.inserted_until_ms = RECEIVED + 12_001
-    bench.do(bench.stage.tick())  # without waiting for its turn
+    bench.do(bench.stage.flush_due())  # without waiting for its turn
     assert bench.released == ["1"]
     assert bench.looks[-1][2], "the last look is told so, and what has no span goes in without"
 
@@ -103,13 +103,13 @@ def test_a_service_that_stops_looks_once_more_after_the_spans_it_has(tmp_path: P
     bench = Bench(tmp_path)
     bench.arrive("1", b"a")
     bench.spans.ended, bench.spans.backlog_bytes = True, 0
-    bench.do(bench.stage.drain())
+    bench.do(bench.stage.shutdown())
     assert bench.released == ["1"]
-    monkeypatch.setattr(awaited, "_PARTING_S", 0.1)
+    monkeypatch.setattr(awaited, "_SHUTDOWN_WAIT_S", 0.1)
     other = Bench(tmp_path)
     other.arrive("2", b"a")
     other.spans.ended = True
-    other.do(other.stage.drain())
+    other.do(other.stage.shutdown())
     assert other.released == [], "its span is still in the log: so is this, for the next start"
 
 

@@ -15,6 +15,7 @@ from evalspan.collector.insert.inserter import KeepAll
 from evalspan.collector.insert.pipeline import Pipeline
 from evalspan.collector.log import framing, segments
 from evalspan.collector.log.durable import DurableLog, LogLimits, LogRefused
+from evalspan.collector.log.quarantine import set_aside_records
 from evalspan.errors import QueryError, StoreUnreachable
 from evalspan.queries.host.telemetry import Telemetry
 
@@ -134,8 +135,8 @@ async def test_one_bad_record_does_not_hold_up_the_others(tmp_path) -> None:
     assert await running.stop(20)
     assert store.bodies() == [b"a", b"c"]
     assert telemetry.total("insert_quarantined_total") == 1
-    (aside,) = segments.listed(tmp_path / "spans", segments.DAMAGED)
-    assert aside.read_bytes() == b"poison"
+    (aside,) = set_aside_records(tmp_path)
+    assert aside.record.body == b"poison"
 
 
 async def test_what_a_stop_leaves_in_the_log_is_inserted_by_the_next_start(tmp_path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 from evalspan.collector.insert.inserter import KeepAll
+from evalspan.collector.insert.nested import StrictSpans
 from evalspan.collector.insert.pipeline import Pipeline
 from evalspan.collector.log.durable import DurableLog, LogLimits
 from evalspan.queries.host.telemetry import Telemetry
@@ -46,7 +47,7 @@ def stored(store: Store, tmp_path: Any, project: str, bodies: list[bytes]) -> tu
         store.insert_otlp(content, token=token)
 
     async def run() -> None:
-        pipeline = Pipeline("spans", tmp_path, LIMITS, insert, KeepAll(), telemetry)
+        pipeline = Pipeline("spans", tmp_path, LIMITS, insert, KeepAll(), telemetry, strict=StrictSpans())
         pipeline.start()
         for body in bodies:
             await pipeline.log.append(body, project)
@@ -106,7 +107,7 @@ def test_after_the_first_refusal_nested_values_are_found_before_the_insert(store
         store.insert_otlp(content, token=token)
 
     async def run() -> None:
-        pipeline = Pipeline("spans", tmp_path, LIMITS, insert, KeepAll(), Telemetry())
+        pipeline = Pipeline("spans", tmp_path, LIMITS, insert, KeepAll(), Telemetry(), strict=StrictSpans())
         pipeline.start()
         for number in range(3):
             await pipeline.log.append(body_with(NESTED, number), "nested-again")

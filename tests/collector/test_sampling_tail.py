@@ -46,7 +46,7 @@ class Bench:
         """As after kill -9: what was in memory is gone, the log's files are read again."""
         self.start()
         for path in sorted(self.log.glob("*.sealed")):
-            self.put(self.stage.take(path.stem, path.read_bytes()))
+            self.put(self.stage.process(path.stem, path.read_bytes()))
 
     def send(self, *spans: tuple[Call, dict[str, object]]) -> str:
         request = ExportTraceServiceRequest()
@@ -56,13 +56,13 @@ class Bench:
         name = f"{self.number:05d}"
         segment = b"".join(framing.frame(request.SerializeToString(), "p", 7))
         (self.log / f"{name}.sealed").write_bytes(segment)
-        self.put(self.stage.take(name, segment))
+        self.put(self.stage.process(name, segment))
         return name
 
     def wait(self, seconds: float) -> None:
         for _ in range(math.ceil(seconds / 0.5)):
             self.now += 0.5
-            self.put(self.stage.tick())
+            self.put(self.stage.flush_due())
 
     def put(self, batches) -> None:
         for token, content, releases in batches:
@@ -166,9 +166,9 @@ def test_a_batch_that_was_on_disk_but_not_inserted_is_inserted_after_the_restart
     one = call(error=True)
     bench.send((one, ROOT), (call(), CHILD))
     bench.now += 5
-    assert list(bench.stage.tick()) == []
+    assert list(bench.stage.flush_due()) == []
     bench.now += 1
-    for _ in bench.stage.tick():  # committed and handed out, but the process dies before the insert
+    for _ in bench.stage.flush_due():  # committed and handed out, but the process dies before the insert
         break
     bench.restart()
     bench.restart()

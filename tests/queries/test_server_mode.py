@@ -17,7 +17,7 @@ import pytest
 from evalspan.errors import QueryError, StoreError, StoreUnreachable
 from evalspan.queries import catalog
 from evalspan.queries.dimensions import span_dimensions
-from evalspan.queries.message_events import Content, add_contents
+from evalspan.queries.message_events import SpanMessages, add_messages
 from evalspan.queries.store.client import Store, connect, open_store
 from evalspan.queries.store.config import RetentionConfig
 from evalspan.queries.store.retention import drop_old
@@ -109,10 +109,10 @@ def test_messages_of_any_length_and_number_reach_their_spans_where_addresses_and
     assert len(span_dimensions(remote, project, ids)) == len(ids)
     hard = 'it\'s \\ "quoted" {rows} é\n'
     said = [
-        Content(*one, input=f"{n} {hard}", output="x" * (300_000 if n == 7 else 300), system="s")
+        SpanMessages(*one, input=f"{n} {hard}", output="x" * (300_000 if n == 7 else 300), system="s")
         for n, one in enumerate(ids)
     ]
-    add_contents(remote, project, said)
+    add_messages(remote, project, said)
     rows = remote.query(
         "SELECT span_id, input, output, input_preview, system_hash != '' FROM spans WHERE project = {p:String}",
         {"p": project},

@@ -69,6 +69,7 @@ def _try_all(store: Store, count: int, seed: int) -> tuple[int, int]:
     return answered, refused
 
 
+@pytest.mark.timeout(7200)
 def test_nothing_is_evaluated_on_another_projects_row(mixed: Store, request: pytest.FixtureRequest) -> None:
     count = 5_000 if request.config.getoption("--soak") else 120
     answered, refused = _try_all(mixed, count, seed=15)

@@ -1,0 +1,116 @@
+"""A running service with something odd in it: what the odd thing costs, what /readyz says, what replay brings back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from evalspan.collector.log import framing
+
+from ..collector.serving import JSON, Collector, rows_of, serving
+from ..collector.traffic import request_of
+
+PARTS = {
+    "intake", "log", "inserter", "sampler", "messages", "scores", "online_evaluation", "alerts", "retention", "store",
+}  # fmt: skip
+
+
+def readiness(service: Collector) -> tuple[int, dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {service.owner['token']}"}
+    answer = service.request("GET", "/readyz", headers=headers)
+    return answer.status, json.loads(answer.body)
+
+
+def until(found: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_readyz_names_every_part_with_state_and_time_and_a_stranger_sees_no_details(tmp_path: Path) -> None:
+    with serving(tmp_path / "store", settings='[auth]\nkeys = { "kkkkkkkkkkkkkkkkkkkk" = "p" }') as service:
+        status, said = readiness(service)
+        assert (status, said["status"]) == (200, "ok")
+        assert set(said["parts"]) >= PARTS
+        assert all({"state", "since", "restarts", "detail"} <= set(part) for part in said["parts"].values())
+        plain = json.loads(service.request("GET", "/readyz").body)
+        assert not any("detail" in part for part in plain["parts"].values())
+        shutil.rmtree(tmp_path / "store" / "log")
+        status, said = readiness(service)
+        assert (status, said["status"], said["parts"]["log"]["state"]) == (503, "unavailable", "failed")
+        assert (tmp_path / "store").stat().st_mode & 0o077 == 0
+
+
+def test_a_message_event_that_nobody_can_read_holds_up_no_other_and_is_replayed(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    folder = store / "log" / "quarantine" / "spans"
+    folder.mkdir(parents=True)
+    body = request_of(3).SerializeToString()
+    (folder / "abc.record").write_bytes(b"".join(framing.frame(body, "replayed", 1)))
+    (folder / "abc.reason").write_text("KeyError: 'role'\n")
+    trace, span = uuid.uuid4().hex, uuid.uuid4().hex[:16]
+    odd = {
+        "eventName": "gen_ai.client.inference.operation.details", "traceId": uuid.uuid4().hex, "spanId": span,
+        "attributes": [
+            {"key": "gen_ai.system_instructions", "value": {"arrayValue": {"values": [{"stringValue": "You are helpful."}]}}}
+        ],
+    }  # fmt: skip
+    good = {"eventName": "gen_ai.user.message", "traceId": trace, "spanId": span, "body": {"stringValue": "behind it"}}
+    now = str(time.time_ns())
+    owner = {"traceId": trace, "spanId": span, "name": "chat", "startTimeUnixNano": now, "endTimeUnixNano": now}
+    with serving(store, "--sql-port", "0") as service:
+        for record in (odd, good):
+            sent = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
+            assert service.post(sent, JSON, path="/v1/logs").status == 200
+        spans = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [owner]}]}]}).encode()
+        assert service.post(spans, JSON).status == 200
+        command = [sys.executable, "-m", "evalspan"]
+        shown = subprocess.run(
+            [*command, "status", "--store", f"chdb://{store}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert "set aside: 1 of spans of project replayed: KeyError" in shown.stderr, shown.stderr
+        done = subprocess.run(
+            [*command, "replay", "--store", f"chdb://{store}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert (done.returncode, done.stdout) == (0, "1 records of spans are in the log again\n"), done.stderr
+        assert not list(folder.iterdir())
+        time.sleep(3)
+        assert service.stop() == 0
+    assert rows_of(store, "SELECT count() FROM spans WHERE project = 'replayed'") == [[3]]
+    assert "behind it" in rows_of(store, f"SELECT input FROM spans WHERE trace_id = '{trace}'")[0][0]
+
+
+def test_a_damaged_side_table_costs_its_feature_and_not_the_service(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    rule = '[[alerts.rules]]\nname = "r"\nquery = "usage_trend"\nmetric = "latency"\ncondition = "mean > 1"\n'
+    with serving(store, settings=rule) as service:
+        assert service.stop() == 0
+    damaged = 0
+    for data in store.glob("store/*/*/*/data.bin"):
+        columns = (data.parent / "columns.txt").read_text() if (data.parent / "columns.txt").exists() else ""
+        if "silenced_until" in columns or "position_key" in columns:
+            content = bytearray(data.read_bytes())
+            content[len(content) // 2] ^= 0xFF
+            data.write_bytes(bytes(content))
+            damaged += 1
+    assert damaged
+    with serving(store, settings=rule) as service:
+        assert service.post(request_of(2).SerializeToString()).status == 200
+        until(lambda: readiness(service)[1]["log_backlog_bytes"] == 0)
+        assert readiness(service)[0] == 200
