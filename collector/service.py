@@ -232,7 +232,7 @@ class Service:
             self.telemetry,
             supervisor=self._supervisor,
             strict=strict,
-            store_answers=lambda: bool(self.store.query("SELECT count() >= 0 FROM migrations", timeout_s=5).rows),
+            store_answers=self.store.answers,
         )
 
     def _quarantine(self, name: str) -> Quarantine:

@@ -89,6 +89,10 @@ class Store:
                 )
             )
 
+    def answers(self) -> bool:
+        """Whether a table of ours can be read now. Raises what `query` raises."""
+        return bool(self.query("SELECT count() >= 0 FROM migrations", timeout_s=5).rows)
+
     def query_untrusted(
         self,
         sql: str,
