@@ -54,11 +54,13 @@ class PageContext:
     host: Host
     config: DashboardConfig
     executed: list[ExecutedQuery] = field(default_factory=list)
+    posted: dict[str, str] = field(default_factory=dict)
+    """Parameters that a form sent in the place of an address."""
 
     @property
     def params(self) -> dict[str, str]:
         """The URL's parameters, one value per name."""
-        return dict(self.request.query)
+        return {**self.request.query, **self.posted}
 
     @property
     def is_json(self) -> bool:

@@ -32,7 +32,7 @@ def run(work: Work) -> dict[str, Any]:
     try:
         target = load_target(work.target)
         suite = load_suite(work.suite) if work.suite else []
-        examples = [Example.from_json(item) for item in work.examples]
+        examples = [Example.from_json({k: v for k, v in item.items() if k != "content_hash"}) for item in work.examples]
     except EvalspanError as error:
         return {"error": str(error), "hint": error.hint}
     settings = RunSettings(timeout_s=ANSWER_SECONDS, budget_s=RUN_SECONDS, golden_budget_s=RUN_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import csv
 import io
@@ -16,11 +17,12 @@ from ..errors import QueryError, UsageError
 from ..queries import catalog
 from ..queries.plain_json import plain_json
 from . import guard
-from .page_context import PageContext, handle_errors, page, page_context
+from .page_context import PageContext, handle_errors, page, page_context, render
 
 _THREADS = ThreadPoolExecutor(64, thread_name_prefix="sql-page")
 SHOWN_ROWS = 500
 """Rows on the page; `.csv` and `.json` have all that the limits allow."""
+MAX_ARRAY = 200_000
 PARAMETER = "p_"
 """What stands before a query parameter's name in the URL, so that it cannot be a filter's."""
 FUNCTIONS = (
@@ -37,9 +39,25 @@ async def run(context: PageContext, sql: str, parameters: dict[str, str]) -> Any
     """A statement of the reader's, read-only and within limits. Raises QueryError and UsageError."""
     store = context.host.store
     own = guard.only_project(context.request)
+    values = values_of(sql, parameters)
     loop = asyncio.get_running_loop()
     # Threads of their own: statements that wait for their place must not keep other pages from theirs.
-    return await loop.run_in_executor(_THREADS, lambda: store.query_untrusted(sql, parameters or None, project=own))
+    return await loop.run_in_executor(_THREADS, lambda: store.query_untrusted(sql, values or None, project=own))
+
+
+def values_of(sql: str, parameters: dict[str, str]) -> dict[str, Any]:
+    """The parameters as they are bound: text, and lists where the statement wants an array, written as ['a', 'b']."""
+    found: dict[str, Any] = dict(parameters)
+    for name, text in parameters.items():
+        if re.search(rf"\{{{re.escape(name)}:\s*Array\b", sql):
+            try:
+                value = ast.literal_eval(text) if len(text) < MAX_ARRAY else None
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                value = None
+            if not isinstance(value, list):
+                raise UsageError(f"{name} is no array: {text[:80]!r}.", hint="Write it as ['a', 'b'].")
+            found[name] = [str(item) for item in value]
+    return found
 
 
 def plan_of(sql: str, *, whole_store: bool = True) -> str:
@@ -52,12 +70,13 @@ def _given(context: PageContext) -> tuple[str, dict[str, str], Any]:
     """The statement, its parameters and the named query it is, from the URL."""
     named = context.params.get("named", "")
     entry = catalog.get(named) if named else None
-    sql = context.params.get("query", "") or (entry.sql if entry else "")
+    sql = context.params.get("query", "")
     given = {key.removeprefix(PARAMETER): value for key, value in context.params.items() if key.startswith(PARAMETER)}
     if entry is not None:
         usual = {parameter.name: parameter.default or "" for parameter in entry.parameters}
         scope = context.filters.parameters()
         given = {name: given.get(name, scope.get(name, usual[name])) for name in usual}
+        sql = sql or entry.statement(given)
     return sql, given, entry
 
 
@@ -124,6 +143,21 @@ def _bare(kind: str) -> str:
 sql = page("/sql", "sql.html", "SQL")(_show)
 
 
+MAX_ADDRESS = 3500
+"""Characters of an address; a longer statement is shown without one."""
+
+
+async def _posted(request: web.Request) -> web.StreamResponse:
+    """A page's statement with its parameters, as "Open in SQL" sends it: at its address, if that is short enough."""
+    context = page_context(request)
+    form = {name: str(value) for name, value in (await request.post()).items() if name != "csrf"}
+    address = context.filters.url("/sql", **form, run="1")
+    if len(address) <= MAX_ADDRESS:
+        return web.Response(status=303, headers={"Location": address})
+    context.posted = {**form, "run": "1"}
+    return render(context, "sql.html", title="SQL", **await _show(context))
+
+
 async def _csv(request: web.Request) -> web.StreamResponse:
     context = page_context(request)
     statement, parameters, _ = _given(context)
@@ -143,4 +177,8 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
 
 
-routes = [*sql.routes(), web.get("/sql.csv", guard.protect(handle_errors(_csv)))]
+routes = [
+    *sql.routes(),
+    web.post("/sql", guard.protect(handle_errors(_posted))),
+    web.get("/sql.csv", guard.protect(handle_errors(_csv))),
+]

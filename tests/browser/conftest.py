@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..collector.serving import JSON, Collector
 from .seed import Shop
 
 CHROMIUM = "/usr/bin/chromium"
+HERE = Path(__file__).parent
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -126,6 +129,14 @@ def browser_page(chromium: Browser, served: Collector) -> Iterator[Watched]:
     context = chromium.new_context(viewport={"width": 1280, "height": 860})
     yield Watched(context.new_page(), f"http://{served.address}")
     context.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's source, installed from the registry on the first run."""
+    if not AXE.exists():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=True, timeout=120)
+    return AXE.read_text()
 
 
 __all__ = ["JSON", "Watched", "arrived", "document", "rows"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from .seed import Shop
 pytestmark = pytest.mark.browser
 
 HERE = Path(__file__).parent
-AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 # Set to docs/screenshots to renew the pictures that the documentation shows; without it they are made and looked at only.
 PICTURES = os.environ.get("EVALSPAN_SCREENSHOTS", "")
 PAGES = {
@@ -47,14 +45,6 @@ RUN = "(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations']
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Between the two schemes only colours differ.
 RULES = {"light": {"type": "tag", "values": TAGS}, "dark": {"type": "rule", "values": ["color-contrast"]}}
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """axe-core's source, installed from the registry on the first run."""
-    if not AXE.exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=True, timeout=120)
-    return AXE.read_text()
 
 
 @pytest.fixture(scope="module")
