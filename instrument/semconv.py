@@ -136,6 +136,3 @@ OPERATION_RETRIEVAL = "retrieval"
 OPERATION_TOOL = "execute_tool"
 OPERATION_AGENT = "invoke_agent"
 OPERATION_WORKFLOW = "invoke_workflow"
-
-# Operations that are calls of a model; everything else contains them or stands beside them
-MODEL_OPERATIONS = frozenset((OPERATION_CHAT, OPERATION_GENERATE, OPERATION_COMPLETION, OPERATION_EMBEDDINGS))

@@ -39,7 +39,7 @@ def enter(
     context = live_context()
     if is_suppressed(context) or traced_by_another(library.NAME) or traces_content_itself(client):
         return None
-    context = safe_call(in_framework_span, context) or context
+    context = safe_call(in_framework_span, context, surface.operation) or context
     sent = options.json_data
     # Only what is sent as JSON: parameters that were left out can still stand here as sentinels of the SDK.
     body = {key: value for key, value in sent.items() if type(value) in _PLAIN} if type(sent) is dict else {}

@@ -40,16 +40,26 @@ _INSTRUMENTORS: dict[str, frozenset[str]] = {
         )
     ),
 }
-# By which attribute a dialect says that a span is a call of a model, and the values that say so.
-_MODEL_CALLS: tuple[tuple[str, frozenset[str]], ...] = (
-    (semconv.OPERATION, semconv.MODEL_OPERATIONS),
-    ("openinference.span.kind", frozenset(("LLM", "EMBEDDING"))),
-    ("llm.request.type", frozenset(("chat", "completion", "embedding", "embeddings"))),
-    ("traceloop.span.kind", frozenset(("llm", "embedding"))),
-    ("langfuse.observation.type", frozenset(("generation", "embedding"))),
-    ("langsmith.span.kind", frozenset(("llm",))),
-    ("mlflow.spanType", frozenset(('"LLM"', '"CHAT_MODEL"', '"EMBEDDING"'))),
+INFERENCE, EMBEDDING = "inference", "embedding"
+# By which attribute a dialect says that a span is a call of a model, and what its values say.
+_CALLS: tuple[tuple[str, dict[str, str]], ...] = (
+    (
+        semconv.OPERATION,
+        {
+            semconv.OPERATION_CHAT: INFERENCE,
+            semconv.OPERATION_COMPLETION: INFERENCE,
+            semconv.OPERATION_GENERATE: INFERENCE,
+            semconv.OPERATION_EMBEDDINGS: EMBEDDING,
+        },
+    ),
+    ("openinference.span.kind", {"LLM": INFERENCE, "EMBEDDING": EMBEDDING}),
+    ("llm.request.type", {"chat": INFERENCE, "completion": INFERENCE, "embedding": EMBEDDING, "embeddings": EMBEDDING}),
+    ("traceloop.span.kind", {"llm": INFERENCE, "embedding": EMBEDDING}),
+    ("langfuse.observation.type", {"generation": INFERENCE, "embedding": EMBEDDING}),
+    ("langsmith.span.kind", {"llm": INFERENCE}),
+    ("mlflow.spanType", {'"LLM"': INFERENCE, '"CHAT_MODEL"': INFERENCE, '"EMBEDDING"': EMBEDDING}),
 )
+_OF_OPERATION = _CALLS[0][1]
 _said: set[tuple[str, str]] = set()
 
 
@@ -66,21 +76,27 @@ def switched_on(library: str) -> str | None:
     return next((module for module in _INSTRUMENTORS[library] & sys.modules.keys() if _is_on(module)), None)
 
 
-def says_model_call(span: Any) -> bool:
-    """Whether a span says of itself, in any dialect, that it stands for a call of a model."""
+def call_of(span: Any) -> str | None:
+    """Which kind of model call a span says of itself, in any dialect, that it stands for; None for any other span."""
     attributes = getattr(span, "attributes", None)
     if not attributes:
-        return False
-    return any(attributes.get(name) in values for name, values in _MODEL_CALLS)
+        return None
+    for name, kinds in _CALLS:
+        value = attributes.get(name)
+        if isinstance(value, str) and value in kinds:
+            return kinds[value]
+    return None
 
 
-def in_framework_span(context: Context) -> Context:
+def in_framework_span(context: Context, operation: str) -> Context:
     """The context in which our span of a call starts, after the framework's own span of that call lost its role."""
     run = span_of_run(context)
     span: Any = run.span if run is not None else context.get(SPAN_KEY)
     if span is None or _is_ours(span):
         return context
-    if (run is not None and run.is_model_call) or says_model_call(span):
+    theirs = INFERENCE if run is not None and run.is_model_call else call_of(span)
+    # Embeddings inside a chat, such as those of a cache, are not that chat.
+    if theirs is not None and theirs == _OF_OPERATION.get(operation):
         # Said on the span itself, so that it holds in whatever order the two arrive.
         span.set_attribute(semconv.ROLE, semconv.ROLE_OTHER)
     return context if run is None else Context({**context, SPAN_KEY: span})

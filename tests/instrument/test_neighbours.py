@@ -122,8 +122,8 @@ NO_CALLS: list[dict[str, Any]] = [
     {"traceloop.span.kind": "workflow"},
 ]
 CALLS: list[dict[str, Any]] = [
-    *({"gen_ai.operation.name": name} for name in ("chat", "text_completion", "generate_content", "embeddings")),
-    *({"openinference.span.kind": kind} for kind in ("LLM", "EMBEDDING")),
+    *({"gen_ai.operation.name": name} for name in ("chat", "text_completion", "generate_content")),
+    {"openinference.span.kind": "LLM"},
     {"langfuse.observation.type": "generation"},
 ]
 
@@ -156,6 +156,22 @@ def test_a_frameworks_span_of_the_call_keeps_its_place_and_loses_its_role(
     assert ours.parent is not None
     assert ours.parent.span_id == outer.context.span_id
     assert dict(outer.attributes or {}) == {**attributes, semconv.ROLE: semconv.ROLE_OTHER}
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"gen_ai.operation.name": "embeddings"}, {"openinference.span.kind": "EMBEDDING"}]
+)
+def test_a_call_of_another_kind_inside_a_frameworks_call_is_another_call(
+    attributes: dict[str, Any], server: ScriptedServer, spans: Spans
+) -> None:
+    embed = next(s for s in SCENARIOS if s.name == "embeddings.create")
+    tracer = spans.provider.get_tracer("my.app")
+    with tracer.start_as_current_span("embed", attributes=attributes):
+        CHAT_CREATE.start(client_of(CHAT_CREATE, server))
+    assert semconv.ROLE not in (spans.all()[-1].attributes or {})
+    with tracer.start_as_current_span("embed", attributes=attributes):
+        embed.start(client_of(embed, server))
+    assert (spans.all()[-1].attributes or {})[semconv.ROLE] == semconv.ROLE_OTHER
 
 
 class Handler:

@@ -16,7 +16,7 @@ from ...current_context import SPAN_KEY
 from ...safe_call import safe_call
 from ...suppression import is_suppressed
 from ..call_span import CURRENT_CALL
-from ..coexistence import says_model_call, switched_on
+from ..coexistence import call_of, switched_on
 
 _TRACED_BY_ALL = ".messages.create"
 
@@ -42,7 +42,7 @@ def suppress_native_span(original: Any) -> Any:
 def another_or_none(args: tuple[Any, ...]) -> bool:
     """Whether the current call has a span of ours or of another instrumentation's, or is to have none."""
     context = get_current()
-    if context.get(CURRENT_CALL) is not None or is_suppressed(context) or says_model_call(context.get(SPAN_KEY)):
+    if context.get(CURRENT_CALL) is not None or is_suppressed(context) or call_of(context.get(SPAN_KEY)) is not None:
         return True
     # Not all of them make their span the current one; these are the calls that each of them traces.
     options = args[2] if len(args) > 2 else None
