@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 
 from ..current_context import SPAN_KEY
 
-_TRACERS = frozenset(("openinference.instrumentation.langchain", "opentelemetry.instrumentation.langchain"))
+_TRACERS = ("openinference.instrumentation.langchain", "opentelemetry.instrumentation.langchain")
 _MAX_FRAMES = 60
 
 
@@ -29,7 +29,7 @@ class Run(NamedTuple):
 
 def span_of_run(context: Context) -> Run | None:
     """The open span of the innermost LangChain run on the stack; None without one, or where a newer one is current."""
-    if _TRACERS.isdisjoint(sys.modules):
+    if _TRACERS[0] not in sys.modules and _TRACERS[1] not in sys.modules:
         return None
     frame: FrameType | None = inspect.currentframe()
     for _ in range(_MAX_FRAMES):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from ... import semconv
+from ...safe_call import safe_call
 from ...tracing import Attributes
 from ..parts import Message, each, field, fields, listed, message, text
-from ..surface import FAILURE, Accumulator, Failure
+from ..surface import FAILURE, Accumulator
 from .chat_stream import ChatStream
 from .fields import FINISH_REASONS, failure_of, identity, parameters, usage
 from .messages import input_message, message_parts, tool_definition
@@ -41,14 +41,25 @@ class Chat:
         """Identity, usage and choices of a completion."""
         given = fields(response)
         found = identity(given)
-        found.update(usage(_reported(given)))
-        choices = list(map(fields, listed(given, "choices")))
+        choices = listed(given, "choices")
+        if (reported := given.get("usage")) is not None or (
+            reported := _reported_elsewhere(given, choices)
+        ) is not None:
+            found.update(usage(reported))
+        failure = given.get("error")
         if choices:
+            reasons = found[semconv.FINISH_REASONS] = []
+            said = found[semconv.OUTPUT_MESSAGES] = []
             sources = given.get("search_results") or given.get("citations")
-            found[semconv.FINISH_REASONS] = [choice.get("finish_reason") or "error" for choice in choices]
-            found[semconv.OUTPUT_MESSAGES] = each(partial(_choice, sources=sources), choices)
-        if (failure := _failure(given, choices)) is not None:
-            found[FAILURE] = failure
+            for choice in map(fields, choices):
+                reason = choice.get("finish_reason")
+                reasons.append(reason or "error")
+                said.append(safe_call(_choice, choice, sources) or message("assistant", []))
+                if (error := choice.get("error")) or reason == "error":
+                    # Gateways answer 200 and put the model's error into the body, or into a choice.
+                    failure = failure or error or "the model failed"
+        if failure:
+            found[FAILURE] = failure_of(failure)
         return found
 
     def accumulator(self) -> Accumulator:
@@ -70,25 +81,11 @@ class Completion(Chat):
         return found
 
 
-def _reported(given: dict[str, Any]) -> Any:
-    """The usage, also where some servers put it: beside the choices, or in one."""
-    if (reported := given.get("usage")) is not None:
-        return reported
+def _reported_elsewhere(given: dict[str, Any], choices: list[Any]) -> Any:
+    """The usage where some servers put it: beside the choices, or in one."""
     if (groq := given.get("x_groq")) is not None:
         return field(groq, "usage")
-    return next((found for one in listed(given, "choices") if (found := fields(one).get("usage")) is not None), None)
-
-
-def _failure(given: dict[str, Any], choices: list[dict[str, Any]]) -> Failure | None:
-    """Gateways answer 200 and put the model's error into the body, or into a choice."""
-    if (failure := failure_of(given.get("error"))) is not None:
-        return failure
-    for choice in choices:
-        if (failure := failure_of(choice.get("error"))) is not None:
-            return failure
-        if choice.get("finish_reason") == "error":
-            return Failure("failed", "")
-    return None
+    return next((found for choice in choices if (found := fields(choice).get("usage")) is not None), None)
 
 
 def _choice(choice: dict[str, Any], sources: Any) -> Message:

@@ -42,22 +42,23 @@ class ChatStream:
 
     def add(self, event: Any) -> None:
         """Takes in one chunk."""
-        if self._missing:
-            self._identify(event)
         try:
             (choice,) = event.choices
             delta = choice.delta
             content = delta.content
             if (
                 content.__class__ is str
+                # Nothing else was sent: neither role nor refusal, calls, thoughts ...
+                and len(delta.__pydantic_fields_set__) == 1
+                and not delta.__pydantic_extra__
                 and choice.finish_reason is None
                 and event.usage is None
-                and delta.tool_calls is None
-                and not delta.__pydantic_extra__
-                and delta.refusal is None
-                and delta.function_call is None
             ):
                 self._append[choice.index](content)
+                for name in self._missing:
+                    if event.__dict__.get(name):
+                        self._identify(event)
+                        break
                 return
         except (AttributeError, KeyError, TypeError, ValueError):
             pass  # anything but the next piece of text
@@ -66,14 +67,14 @@ class ChatStream:
     def _identify(self, event: Any) -> None:
         """Who answers, from whichever chunk says it first: some servers open with a chunk that says nothing."""
         given = fields(event)
-        found = [name for name in self._missing if given.get(name)]
-        if found:
-            self._head.update({name: given[name] for name in found})
-            self._missing = tuple(name for name in self._missing if name not in found)
+        self._head.update({name: given[name] for name in self._missing if given.get(name)})
+        self._missing = tuple(name for name in self._missing if name not in self._head)
 
     def _add_any(self, event: Any) -> None:
         given = fields(event)
         self._empty = False
+        if self._missing:
+            self._identify(event)
         for name in _ASIDE:
             if found := given.get(name):
                 self._head[name] = found

@@ -102,8 +102,8 @@ def usage(reported: Any) -> Attributes:
                 found[attribute] = value
         elif (names := _DETAILS.get(name)) is not None:
             for detail, count in fields(value).items():
-                attribute = names.get(detail)
-                if attribute is not None and isinstance(count, int) and (count or attribute not in _MODALITIES):
+                attribute = names.get(detail) if count.__class__ is int else None
+                if attribute is not None and (count or attribute not in _MODALITIES):
                     found[attribute] = count
         elif name == "cost":
             _report_cost(found, value)
