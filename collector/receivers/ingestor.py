@@ -30,6 +30,7 @@ from ..log.durable import DurableLog, LogRefused
 from . import logs, metrics, spans
 from .body_parser import BodyParser
 from .dedup import RecentRequests
+from .defects import Defects
 from .memory import Reservation
 from .otlp_json import from_json
 from .rejection import RequestRejected
@@ -46,11 +47,13 @@ class Ingestor:
         telemetry: Telemetry,
         longest_attribute: int,
         announce: Callable[[set[ModelKey]], None] = lambda _: None,
+        *,
+        keep_days: int = 0,
     ) -> None:
         self._spans, self._scores, self._messages = spans, scores, messages
         self._telemetry, self._longest = telemetry, longest_attribute
         self._recent = RecentRequests()
-        self.nested, self._announce = NestedCalls(), announce
+        self.nested, self._announce, self._keep_days = NestedCalls(), announce, keep_days
         self._parser = BodyParser()
 
     def close(self) -> None:
@@ -69,19 +72,25 @@ class Ingestor:
 
     async def traces(self, body: bytes, project: str, *, json: bool, reservation: Reservation) -> Message:
         """ExportTraceServiceResponse once every accepted span is on disk."""
+        defects = Defects()
 
         def parse() -> spans.Checked:
-            request = from_json(body, ExportTraceServiceRequest) if json else spans.parse(body)
+            request = from_json(body, ExportTraceServiceRequest, defects) if json else spans.parse(body, defects)
             rewritten = normalise(request, self.nested, project)
             self._announce(self.nested.take_named())  # before the spans are in the log: no insert overtakes it
-            return spans.check(request, None if json or rewritten else body, self._longest)
+            kept = None if json or rewritten else body
+            return spans.check(request, kept, self._longest, defects, keep_days=self._keep_days)
 
         checked = await self._parser.run(body, "traces", reservation, parse, json=json)
         if checked.accepted:
             await self._make_durable(self._spans, checked.body, project)
             self._telemetry.add("spans_accepted_total", checked.accepted, project=project)
         if checked.rejected:
-            self._telemetry.add("spans_rejected_total", checked.rejected, reason="id", project=project)
+            named = checked.rejected - defects.dropped
+            for reason, count in (("id", named), ("unreadable", defects.dropped)):
+                self._telemetry.add("spans_rejected_total", count, reason=reason, project=project)
+        if defects.repaired:
+            self._telemetry.add("values_repaired_total", defects.repaired, project=project)
         if checked.timed:
             self._telemetry.add("spans_without_time_total", checked.timed, project=project)
         if not checked.message:
@@ -91,10 +100,11 @@ class Ingestor:
 
     async def logs(self, body: bytes, project: str, *, json: bool, reservation: Reservation) -> Message:
         """ExportLogsServiceResponse once every evaluation result and message is on disk; other records are refused in it."""
+        defects = Defects()
 
         def parse() -> logs.CheckedLogs:
-            request = from_json(body, ExportLogsServiceRequest) if json else logs.parse(body)
-            return logs.check(request, self._longest)
+            request = from_json(body, ExportLogsServiceRequest, defects) if json else logs.parse(body, defects)
+            return logs.check(request, self._longest, defects)
 
         checked = await self._parser.run(body, "logs", reservation, parse, json=json)
         if checked.scores:

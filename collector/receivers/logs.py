@@ -18,9 +18,11 @@ from ...evaluators.evaluation_rows import evaluation_row
 from ...evaluators.runner import EvaluationResult
 from ...instrument import semconv
 from ..dialects.attributes import any_value, as_json
+from .defects import Defects
 from .message_events import EVENTS as MESSAGE_EVENTS
 from .rejection import RequestRejected
 from .times import LATEST_NS
+from .wire_repair import Damaged, repaired
 
 _VERSION = "gen_ai.evaluation.version"
 _SOURCES = ("code", "llm_judge", "human", "user_feedback", "sdk")
@@ -47,17 +49,21 @@ class CheckedLogs(NamedTuple):
     message: str
 
 
-def parse(body: bytes) -> ExportLogsServiceRequest:
-    """The request; RequestRejected when the bytes are not one."""
+def parse(body: bytes, defects: Defects | None = None) -> ExportLogsServiceRequest:
+    """The request; what of it cannot be read is counted in `defects`. RequestRejected when the bytes are no request."""
+    kind = ExportLogsServiceRequest
     try:
-        return ExportLogsServiceRequest.FromString(body)
-    except DecodeError as error:
+        try:
+            return kind.FromString(body)
+        except DecodeError:
+            return kind.FromString(repaired(body, kind.DESCRIPTOR, Defects() if defects is None else defects))
+    except (DecodeError, Damaged) as error:
         raise RequestRejected.malformed(
             f"the body ({len(body)} bytes) is not a protobuf ExportLogsServiceRequest: {error}"
         ) from error
 
 
-def check(request: ExportLogsServiceRequest, longest: int) -> CheckedLogs:
+def check(request: ExportLogsServiceRequest, longest: int, defects: Defects | None = None) -> CheckedLogs:
     """Sorts the records into evaluation results, messages of calls, and what is refused; the request is changed."""
     messages = ExportLogsServiceRequest()
     moved = messages.resource_logs.add().scope_logs.add().log_records
@@ -80,7 +86,7 @@ def check(request: ExportLogsServiceRequest, longest: int) -> CheckedLogs:
             scores += len(kept)
             scope_logs.ClearField("log_records")
             scope_logs.log_records.extend(kept)
-    said = []
+    said = defects.sentences("log records") if defects else []
     if foreign:
         said.append(
             f"{foreign} log records rejected: only {semconv.EVALUATION_EVENT} and GenAI message events are stored"
@@ -92,7 +98,7 @@ def check(request: ExportLogsServiceRequest, longest: int) -> CheckedLogs:
         messages.SerializeToString() if moved else b"",
         scores,
         len(moved),
-        foreign + len(problems),
+        foreign + len(problems) + (defects.dropped if defects else 0),
         "; ".join(said),
     )
 

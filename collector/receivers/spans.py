@@ -5,6 +5,7 @@ The common case costs one parse in C and a look at every span's ids; the client'
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,10 +15,13 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ...instrument import semconv
+from .defects import Defects
 from .rejection import RequestRejected
 from .times import set_missing_times
+from .wire_repair import Damaged, move_old_spans, repaired
 
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+_DAY = 86_400 * 10**9
 
 
 class Checked(NamedTuple):
@@ -30,18 +34,34 @@ class Checked(NamedTuple):
     message: str  # empty when there is nothing to say
 
 
-def parse(body: bytes) -> ExportTraceServiceRequest:
-    """The request; RequestRejected when the bytes are not one."""
+def parse(body: bytes, defects: Defects | None = None) -> ExportTraceServiceRequest:
+    """The request; what of it cannot be read is counted in `defects`. RequestRejected when the bytes are no request."""
+    defects = Defects() if defects is None else defects
+    kind = ExportTraceServiceRequest
     try:
-        return ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
+        try:
+            request = kind.FromString(body)
+        except DecodeError:
+            request = kind.FromString(repaired(body, kind.DESCRIPTOR, defects))
+        move_old_spans(request, defects)
+        return request
+    except (DecodeError, Damaged) as error:
         raise RequestRejected.malformed(
             f"the body ({len(body)} bytes) is not a protobuf ExportTraceServiceRequest: {error}"
         ) from error
 
 
-def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) -> Checked:
-    """Looks at every span of `request`, whose encoding is `body` if there is one yet.
+def check(
+    request: ExportTraceServiceRequest,
+    body: bytes | None,
+    longest: int,
+    defects: Defects | None = None,
+    *,
+    keep_days: int = 0,
+) -> Checked:
+    """Looks at every span of `request`, whose encoding is `body` if there is one yet and it has no `defects`.
+
+    Spans that are older than the `keep_days` that spans are kept (0: for ever) are said, and accepted.
 
     Spans whose trace or span id is missing, all zero or of the wrong length are rejected. Attributes of more than
     `longest` bytes are cut, and their names listed in the span's attribute `evalspan.truncated`. Spans without a usable
@@ -49,7 +69,10 @@ def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) 
     """
     # No attribute can be longer than the whole body: small requests need no look at the lengths.
     lengths_matter = body is None or len(body) > longest
-    accepted = rejected = cut = timed = 0
+    accepted = rejected = cut = timed = old = 0
+    oldest = time.time_ns() - keep_days * _DAY if keep_days else 0
+    if defects:
+        body = None
     for resource_spans in request.resource_spans:
         if lengths_matter and resource_spans.resource.ByteSize() > longest:
             cut += _cut_values(resource_spans.resource.attributes, longest, set())
@@ -67,12 +90,18 @@ def check(request: ExportTraceServiceRequest, body: bytes | None, longest: int) 
                 del spans[index]
             rejected += len(nameless)
             accepted += len(spans)
-            timed += set_missing_times(spans)
+            timed_here, old_here = set_missing_times(spans, oldest)
+            timed, old = timed + timed_here, old + old_here
             if lengths_matter:
                 cut += sum(_cut_span(span, longest) for span in spans if span.ByteSize() > longest)
     if body is None or rejected or cut or timed:
         body = request.SerializeToString()
-    return Checked(body, accepted, rejected, timed, _said(rejected, cut, timed, longest))
+    said = defects.sentences("spans") if defects else []
+    said += _said(rejected, cut, timed, longest)
+    if old:
+        said.append(f"{old} spans are older than the {keep_days} days of [retention] spans_days and are soon deleted")
+    dropped = defects.dropped if defects else 0
+    return Checked(body, accepted, rejected + dropped, timed, "; ".join(said))
 
 
 def _cut_span(span: Span, longest: int) -> int:
@@ -113,7 +142,7 @@ def _cut_values(attributes: Iterable[KeyValue], longest: int, names: set[str]) -
     return cut
 
 
-def _said(rejected: int, cut: int, timed: int, longest: int) -> str:
+def _said(rejected: int, cut: int, timed: int, longest: int) -> list[str]:
     said = []
     if rejected:
         said.append(
@@ -128,4 +157,4 @@ def _said(rejected: int, cut: int, timed: int, longest: int) -> str:
             f"{timed} spans without a usable start_time_unix_nano were given their end time, or the time of arrival;"
             f" {semconv.START_TIME_SAID} on the span has what was sent"
         )
-    return "; ".join(said)
+    return said
