@@ -114,7 +114,12 @@ class Service:
         self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
         longest = config.receive.max_attribute_bytes
         self.intake = Ingestor(
-            self.spans.log, self.scores.log, self.messages.log, self.telemetry, longest, self._pricing.announce,
+            self.spans.log,
+            self.scores.log,
+            self.messages.log,
+            self.telemetry,
+            longest,
+            self._pricing.announce,
             keep_days=config.retention.spans_days,
         )
         self.readiness = Readiness(
