@@ -7,6 +7,7 @@ before OTLP 0.16, under `instrumentation_library_spans`, are moved to where they
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -56,7 +57,8 @@ def repaired(body: bytes, kind: Descriptor, defects: Defects, depth: int = 0) ->
 def move_old_spans(request: ExportTraceServiceRequest, defects: Defects) -> None:
     """Makes `instrumentation_library_spans`, which the parser does not know any more, scope_spans."""
     for group in request.resource_spans:
-        old = [field.data for field in UnknownFieldSet(group) if field.field_number == _OLD_SPANS]
+        unknown: Any = UnknownFieldSet(group)  # whose stub cannot be iterated
+        old = [field.data for field in unknown if field.field_number == _OLD_SPANS]
         if old:
             group.DiscardUnknownFields()
             for data in old:
