@@ -112,16 +112,7 @@ class Service:
         self.messages = self._joined("messages", write_messages, message_events.WAIT_S, message_events.AGAIN_S)
         logs = [pipeline.log for pipeline in (self.spans, self.scores, self.messages)]
         self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
-        longest = config.receive.max_attribute_bytes
-        self.intake = Ingestor(
-            self.spans.log,
-            self.scores.log,
-            self.messages.log,
-            self.telemetry,
-            longest,
-            self._pricing.announce,
-            keep_days=config.retention.spans_days,
-        )
+        self.intake = self._ingestor()
         self.readiness = Readiness(
             self._supervisor,
             self.keys,
@@ -136,6 +127,17 @@ class Service:
             files_share=0.25,
         )
         self.app = self._application()
+
+    def _ingestor(self) -> Ingestor:
+        return Ingestor(
+            self.spans.log,
+            self.scores.log,
+            self.messages.log,
+            self.telemetry,
+            self.config.receive.max_attribute_bytes,
+            self._pricing.announce,
+            keep_days=self.config.retention.spans_days,
+        )
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains: what was acknowledged is in the store or in the log."""
