@@ -32,6 +32,32 @@ def matching(
     return store.query(sql, query.bound(parameters), timeout_s=timeout_s)
 
 
+def matching_each(
+    store: StoreClient,
+    name: str,
+    conditions: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    *,
+    timeout_s: float = 30,
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows for which each of several conditions holds, by the condition's name; the query runs once.
+
+    Raises what `matching` raises; nobody's rows are known then.
+    """
+    query = catalog.get(name)
+    for condition in conditions.values():
+        check_condition(condition)
+    flags = ", ".join(f"toUInt8(ifNull({condition}, 0))" for condition in conditions.values())
+    sql = f"SELECT * FROM (SELECT *, [{flags}] AS conditions_met FROM (\n{query.sql}\n) AS found) WHERE has(conditions_met, 1)"
+    found: dict[str, list[dict[str, Any]]] = {rule: [] for rule in conditions}
+    for row in store.query(sql, query.bound(parameters), timeout_s=timeout_s).dicts():
+        met = row.pop("conditions_met")
+        for rule, holds in zip(conditions, met, strict=True):
+            if holds:
+                found[rule].append(row)
+    return found
+
+
 def try_out(store: StoreClient, name: str, condition: str, parameters: Mapping[str, Any]) -> None:
     """Asks ClickHouse whether query, parameters and condition fit together, without running them.
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from ...errors import EvalspanError
 from ...queries import catalog
 from ...queries.alert_rules import stored_rules, update
-from ...queries.conditions import matching
+from ...queries.conditions import matching, matching_each
 from ...queries.host.clock import Clock
 from ...queries.host.telemetry import Telemetry
 from ...queries.store.client import Store
@@ -21,6 +21,7 @@ from .findings import alert_id, alert_row, as_stored, describe, example_traces, 
 from .load import parameters_of
 from .notices import notice_of
 from .rule import AlertRule
+from .sharing import condition_of, shared_parameters, sharing_a_scan
 from .sinks import Sink
 from .states import Key, RuleState, Transition
 
@@ -88,23 +89,40 @@ class Watcher:
                 _log.error("alerts wait for the store: %s", error)
                 await asyncio.sleep(_RETRY_S)
         async with asyncio.TaskGroup() as group:
-            for rule in self._rules:
-                group.create_task(self._follow(rule))
+            for rules in sharing_a_scan(self._rules):
+                group.create_task(self._follow(rules))
 
-    async def _follow(self, rule: AlertRule) -> None:
+    async def _follow(self, rules: list[AlertRule]) -> None:
         while True:
-            await self._clock.sleep(rule.every_s)
-            try:
-                await self.evaluate(rule, self._clock.now())
-            except Exception as error:  # noqa: BLE001 - one rule, or a message of its own, must not end the others
-                _log.exception("rule %s", rule.name)
-                self._failed(rule, error, self._clock.now())
-            self._telemetry.add("alert_evaluations_total", rule=rule.name)
+            await self._clock.sleep(rules[0].every_s)
+            now = self._clock.now()
+            shared = await asyncio.to_thread(self._shared_rows, rules, now)
+            for rule in rules:
+                try:
+                    await self.evaluate(rule, now, shared.get(rule.name))
+                except Exception as error:  # noqa: BLE001 - one rule, or a message of its own, must not end the others
+                    _log.exception("rule %s", rule.name)
+                    self._failed(rule, error, self._clock.now())
+                self._telemetry.add("alert_evaluations_total", rule=rule.name)
 
-    async def evaluate(self, rule: AlertRule, now: datetime) -> list[Transition]:
-        """Evaluates one rule; what changed. A query that fails is an alert, too, after three times in a row."""
+    def _shared_rows(self, rules: list[AlertRule], now: datetime) -> dict[str, Rows]:
+        """The rows of each rule from one run of their query; empty when that fails, so that each runs by itself."""
+        if len(rules) == 1:
+            return {}
         try:
-            rows = await asyncio.to_thread(self.matching_rows, rule, now)
+            conditions = {rule.name: condition_of(rule) for rule in rules}
+            return matching_each(self._store, rules[0].query, conditions, shared_parameters(rules[0], now))
+        except EvalspanError as error:
+            _log.info("%d rules on %s are evaluated one by one: %s", len(rules), rules[0].query, error)
+            return {}
+
+    async def evaluate(self, rule: AlertRule, now: datetime, rows: Rows | None = None) -> list[Transition]:
+        """Evaluates one rule, on `rows` where its query has run; what changed.
+
+        A query that fails is an alert, too, after three times in a row.
+        """
+        try:
+            rows = await asyncio.to_thread(self.matching_rows, rule, now) if rows is None else rows
             silenced = await asyncio.to_thread(self._silenced, rule, now)
             if not rows:
                 await asyncio.to_thread(self._check_readiness, rule, now)

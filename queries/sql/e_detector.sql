@@ -149,8 +149,8 @@ WITH
         SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(hour, NOT watched) OVER whole AS cells
         FROM hour_raw WINDOW whole AS (PARTITION BY name)
     ),
-    hour_excess AS (SELECT *, if(cells > 1 AND long_enough, raw_squares / (cells - 1) - variance, 0) AS excess FROM hour_squares),
-    hour_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)) AND cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0) AS trust FROM hour_excess),
+    hour_excess AS (SELECT *, if(cells > 1, if(long_enough, raw_squares / (cells - 1) - variance, 0), 0) AS excess FROM hour_squares),
+    hour_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)), if(cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0), 0) AS trust FROM hour_excess),
     hour_out AS
     (
         SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
@@ -167,8 +167,8 @@ WITH
         SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(day, NOT watched) OVER whole AS cells
         FROM day_raw WINDOW whole AS (PARTITION BY name)
     ),
-    day_excess AS (SELECT *, if(cells > 1 AND long_enough, raw_squares / (cells - 1) - variance, 0) AS excess FROM day_squares),
-    day_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)) AND cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0) AS trust FROM day_excess),
+    day_excess AS (SELECT *, if(cells > 1, if(long_enough, raw_squares / (cells - 1) - variance, 0), 0) AS excess FROM day_squares),
+    day_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)), if(cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0), 0) AS trust FROM day_excess),
     day_out AS
     (
         SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
@@ -186,7 +186,7 @@ WITH
         FROM mix_raw WINDOW whole AS (PARTITION BY name)
     ),
     mix_excess AS (SELECT *, if(cells > 1, raw_squares / (cells - 1) - variance, 0) AS excess FROM mix_squares),
-    mix_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)) AND cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0) AS trust FROM mix_excess),
+    mix_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)), if(cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0), 0) AS trust FROM mix_excess),
     mix_out AS
     (
         SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
@@ -201,7 +201,7 @@ WITH
     ),
     meant AS
     (
-        SELECT *, if(low = high, low, y1 / total) AS mean, pow(total, 2) / squared_weights AS effective_n, error1 / total AS effect_error, low < high AND count > 1 AS varies FROM windowed
+        SELECT *, if(low = high, low, y1 / total) AS mean, pow(total, 2) / squared_weights AS effective_n, error1 / total AS effect_error, if(low < high, count > 1, 0) AS varies FROM windowed
     ),
     averaged AS
     (
@@ -229,7 +229,7 @@ WITH
             sumIf(squared_weights, NOT watched) AS base2, sumIf(total, NOT watched) AS base1, sumIf(pow(total, 2), NOT watched) AS base_totals2, sumIf(cubed_weights, NOT watched) AS base3,
             quantileExactIf(0.5)(effective_n, NOT watched) AS usual_n,
             arraySort(groupArrayIf((window, count, effective_n, mean, freedom, variance, moment, cubed_weights / pow(total, 3), low, high, effect_error), watched)) AS s
-        FROM based GROUP BY name HAVING k >= 2 AND notEmpty(s)
+        FROM based GROUP BY name HAVING if(k >= 2, notEmpty(s), 0)
     ),
     freed AS
     (
@@ -241,7 +241,7 @@ WITH
     ),
     compared AS
     (
-        SELECT *, if(own_freedom > 0 AND between_windows > base_squares / base_freedom * (1 + sqrt(2 / (k - 1))), (between_windows - base_squares / base_freedom) / typical, toFloat64(0)) AS excess,
+        SELECT *, multiIf(own_freedom = 0, toFloat64(0), between_windows > base_squares / base_freedom * (1 + sqrt(2 / (k - 1))), (between_windows - base_squares / base_freedom) / typical, toFloat64(0)) AS excess,
             ifNull(excess, toFloat64(0)) AS shared, if(base_squares > 0, 0.5, 1) AS pseudo, arrayMap(i -> if(base_squares > 0, i, length(s)), arrayEnumerate(s)) AS seen
         FROM freed
     ),
@@ -309,13 +309,15 @@ WITH
     summed AS
     (
         -- it is over when the newest windows, eight at most and four at least, are back where the mean was
-        SELECT *, change > 0 AND newest >= 4 AND distance_now < 1.64 * error_now AND distance_now < abs(after - before) / 2 AS over FROM levels
+        SELECT *, multiIf(change = 0, 0, newest < 4, 0, distance_now < least(1.64 * error_now, abs(after - before) / 2)) AS over,
+            multiIf(first_alarm = 0, '', held * over > 0, '', side = 1, 'decrease', 'increase') AS found
+        FROM levels
     )
 SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
     s[position].4 AS mean, errors[position] AS standard_error, base_n AS baseline_n, k AS baseline_windows, base_mean AS baseline_mean, base_error AS baseline_error,
     base_mean - 1.959963984540054 * base_error AS baseline_low, base_mean + 1.959963984540054 * base_error AS baseline_high,
     position, falls[position] AS decrease, rises[position] AS increase, statistics[position] AS statistic, limit AS threshold,
-    if(first_alarm > 0 AND position >= first_alarm AND NOT (held AND over), if(side = 1, 'decrease', 'increase'), '') AS alarm, over,
+    if(position >= first_alarm, found, '') AS alarm, over,
     if(alarm != '', s[change].1, NULL) AS since, if(alarm != '', before, NULL) AS mean_before, if(alarm != '', after, NULL) AS mean_since,
     if(alarm != '', arraySum(arraySlice(s.2, change, first_alarm - change + 1)), NULL) AS n_since, mean_since - mean_before AS difference,
     difference - 1.959963984540054 * change_error AS difference_low, difference + 1.959963984540054 * change_error AS difference_high,
