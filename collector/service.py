@@ -38,6 +38,7 @@ from .insert import message_events, scores
 from .insert.inserter import KeepAll, Stage, Strict
 from .insert.message_events import insert_message_events
 from .insert.nested import StrictSpans
+from .insert import prompt_slots, scores
 from .insert.pipeline import Pipeline, limits_of
 from .insert.prices import Pricing
 from .insert.role_changes import RoleChanges
@@ -298,6 +299,7 @@ class Service:
         sql_http.attach(app, host, config.receive.host, config.receive.sql_port, port_was_chosen=port_was_chosen)
         online.attach(app, host, config)
         alerts.attach(app, host, config)
+        prompt_slots.attach(app, host)
         dashboard.attach(app, host, config.dashboard)
         retention.attach(app, host)
 
