@@ -34,11 +34,10 @@ from ..queries.store.client import Store, open_store
 from ..queries.store.lock_file import Owner, remove_lock_file, write_lock_file
 from . import alerts, online, retention
 from .config import Config
-from .insert import message_events, scores
+from .insert import message_events, prompt_slots, scores
 from .insert.inserter import KeepAll, Stage, Strict
 from .insert.message_events import insert_message_events
 from .insert.nested import StrictSpans
-from .insert import prompt_slots, scores
 from .insert.pipeline import Pipeline, limits_of
 from .insert.prices import Pricing
 from .insert.role_changes import RoleChanges
