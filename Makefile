@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo check test lint bench soak docs coverage lock install browser clean
+.PHONY: demo check test lint bench frameworks soak docs coverage lock install browser clean
 
 demo: $(STAMP)
 	$(BIN)/evalspan demo
@@ -36,6 +36,10 @@ lock: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# Every framework for real, each in an environment of its own; writes the table of docs/frameworks.md.
+frameworks: $(STAMP)
+	$(BIN)/python -m tests.frameworks.matrix $(NAMES)
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -q tests/flow -m "" --soak

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -189,16 +190,29 @@ class ForeignContent(SpanProcessor):
 
 
 def _inherit(span: Span, parent_context: Context | None) -> None:
-    around = getattr(get_current_span(parent_context), "attributes", None)
-    if not around or not span.is_recording():
+    if not span.is_recording():
         return
     own = span.attributes or {}
-    conversation = around.get(semconv.CONVERSATION_ID) or around.get(semconv.SESSION_ID)
-    if _is_conversation(conversation) and not own.keys() & {semconv.CONVERSATION_ID, semconv.SESSION_ID}:
-        span.set_attribute(semconv.CONVERSATION_ID, str(conversation))
+    around = getattr(get_current_span(parent_context), "attributes", None) or {}
+    if not own.keys() & {semconv.CONVERSATION_ID, semconv.SESSION_ID}:
+        conversation = around.get(semconv.CONVERSATION_ID) or around.get(semconv.SESSION_ID) or _ambient(parent_context)
+        if _is_conversation(conversation):
+            span.set_attribute(semconv.CONVERSATION_ID, str(conversation))
     user = around.get(semconv.USER_ID)
     if user is not None and semconv.USER_ID not in own:
         span.set_attribute(semconv.USER_ID, user)
+
+
+def _ambient(context: Context | None) -> Any:
+    """The conversation where only the framework's own context has it: official instrumentors', LangGraph's thread."""
+    if (module := sys.modules.get("opentelemetry.util.genai._conversation_context")) is not None:
+        found = module.get_ambient_conversation_id(context)
+        if found:
+            return found
+    if (module := sys.modules.get("langchain_core.runnables.config")) is not None:
+        config = module.var_child_runnable_config.get() or {}
+        return (config.get("configurable") or {}).get("thread_id")
+    return None
 
 
 def _is_conversation(value: Any) -> bool:

@@ -23,7 +23,11 @@ class Case(NamedTuple):
     retrieval: int = 0
     conversations: tuple[str, ...] = ()
     lost: int = 0
-    """Requests that no span counts, each explained in docs/frameworks.md."""
+    """Requests that no span counts, each explained in `note`."""
+    inexact: int = 0
+    """Calls whose own tokens are not the request's, though their sum is."""
+    apart: tuple[str, ...] = ()
+    """Steps that are several traces, because the framework's own run is."""
     note: str = ""
 
 

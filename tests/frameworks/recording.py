@@ -24,6 +24,8 @@ class Recording(msgspec.Struct):
     traced_by: dict[str, Any]
     requests: list[dict[str, Any]]
     steps: list[dict[str, Any]]
+    plain_steps: list[dict[str, Any]]
+    """The same steps where nothing was traced."""
     bodies: list[bytes]
 
     def save(self) -> Path:

@@ -19,12 +19,12 @@ def interpreter(name: str) -> Path:
     return environment(f"framework-{name}", *packages_of(name))
 
 
-def run(name: str, mode: str, address: str, runs: Runs) -> Recording:
+def run(name: str, mode: str, address: str, runs: Runs, **more: str) -> Recording:
     """One run; raises where the app itself cannot be run."""
     python, run_name = interpreter(name), f"{name}.{mode}"
     done = subprocess.run(
         [python, f"{name}_app.py"],
-        env=variables(RUN=run_name, MODE=mode, SERVER=address),
+        env=variables(RUN=run_name, MODE=mode, SERVER=address, **more),
         cwd=APPS,
         capture_output=True,
         text=True,
@@ -37,4 +37,4 @@ def run(name: str, mode: str, address: str, runs: Runs) -> Recording:
     code = f"import importlib.metadata as m; print(m.version({CASES[name].version_of!r}))"
     version = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     bodies = [scrubbed(body) for body in runs.exports.get(run_name, [])]
-    return Recording(name, version, mode, covered, runs.requests.get(run_name, []), steps, bodies)
+    return Recording(name, version, mode, covered, runs.requests.get(run_name, []), steps, [], bodies)

@@ -65,6 +65,7 @@ def _own_provider():
 
 def step(name, function) -> None:
     """Runs one part and prints its result, or the exception that it ended with."""
+    began = time.time_ns()
     try:
         result = loop.run_until_complete(function()) if asyncio.iscoroutinefunction(function) else function()
         how = "ok"
@@ -72,7 +73,8 @@ def step(name, function) -> None:
         how, result = "raised", f"{type(error).__module__}.{type(error).__qualname__}"
         if os.environ.get("TB"):
             traceback.print_exc()
-    print(json.dumps({"step": name, "how": how, "result": str(result)[:300]}), flush=True)
+    told = {"step": name, "how": how, "result": str(result)[:300], "began": began, "ended": time.time_ns()}
+    print(json.dumps(told), flush=True)
     time.sleep(0.02)
 
 

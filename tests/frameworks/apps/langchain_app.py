@@ -63,9 +63,11 @@ def asked(system=None):
     return {"messages": [("user", Q)]}
 
 
+embeddings = OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)
+store = InMemoryVectorStore.from_texts(["Lisbon is sunny.", "Oslo is cold."], embeddings)
+
+
 def rag():
-    embeddings = OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)
-    store = InMemoryVectorStore.from_texts(["Lisbon is sunny.", "Oslo is cold."], embeddings)
     prompt = ChatPromptTemplate.from_template("{context} {question}")
     given = {"context": store.as_retriever(search_kwargs={"k": 1}), "question": RunnablePassthrough()}
     return (given | prompt | gpt | StrOutputParser()).invoke(Q)

@@ -5,7 +5,16 @@
 from harness import Q, end, start, step
 
 start()
-from agents import Agent, OpenAIChatCompletionsModel, Runner, SQLiteSession, function_tool, set_trace_processors, trace
+from agents import (
+    Agent,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    SQLiteSession,
+    function_tool,
+    set_trace_processors,
+    trace,
+)
 from openai import AsyncOpenAI, OpenAI
 
 set_trace_processors([])  # as apps do that keep their traces from OpenAI's backend
@@ -53,7 +62,8 @@ def session():
 
 def stream():
     async def read():
-        result = Runner.run_streamed(weather, Q)
+        own = OpenAIResponsesModel("gpt-4.1-mini", AsyncOpenAI())
+        result = Runner.run_streamed(Agent(name="Weather", tools=[get_weather], model=own), Q)
         return len([event async for event in result.stream_events()]), result.final_output
 
     import asyncio
