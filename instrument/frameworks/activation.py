@@ -328,6 +328,8 @@ def _see_others_come() -> None:
     @wraps(original)
     def instrument(instrumentor: Any, *args: Any, **kwargs: Any) -> Any:
         if _current is not None:
+            if _loading and safe_call(_current.takes_care_of, instrumentor):
+                return None
             safe_call(_current.leave_to, instrumentor)
         return original(instrumentor, *args, **kwargs)
 

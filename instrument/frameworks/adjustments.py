@@ -146,6 +146,24 @@ def _text(message: Any) -> dict[str, str]:
     return {"type": "text", "content": str(safe_call(message.to_text) or "")}
 
 
+def haystack(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
+    """OpenInference has no span for an agent, whose model calls would be traces of their own, nor for its tools."""
+    agent = import_module("haystack.components.agents").Agent
+    for name in ("run", "run_async"):
+        patches.wrap(agent, name, observe(kind="agent", name="agent"))
+    patches.wrap(import_module("haystack.tools").Tool, "invoke", _haystack_tool)
+
+
+def _haystack_tool(original: Any) -> Any:
+    def invoke(tool: Any, **arguments: Any) -> Any:
+        def call(**given: Any) -> Any:
+            return original(tool, **given)
+
+        return observe(str(tool.name), kind="tool")(call)(**arguments)
+
+    return invoke
+
+
 ADJUSTMENTS: dict[str, Adjustment] = {
     "litellm": litellm,
     "openai-agents": openai_agents,
@@ -153,4 +171,5 @@ ADJUSTMENTS: dict[str, Adjustment] = {
     "llama-index": llama_index,
     "claude-agent-sdk": claude_agent_sdk,
     "autogen": autogen,
+    "haystack": haystack,
 }

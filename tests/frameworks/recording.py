@@ -62,6 +62,6 @@ def _scrub(attributes: Any) -> None:
 
 def steps_of(output: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The steps that an app printed, and what it said of coverage."""
-    said = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    said = [json.loads(line) for line in output.splitlines() if line.startswith(('{"step"', '{"coverage"'))]
     covered: dict[str, Any] = next((one["coverage"] for one in said if "coverage" in one), {})
     return [one for one in said if "step" in one], covered

@@ -134,7 +134,8 @@ def test_opentelemetry_instrument_lets_one_instrumentor_per_framework_through(tm
 
 @pytest.mark.parametrize("how", ["script", "module", "command"])
 def test_evalspan_run(world: World, script: Path, how: str) -> None:
-    target: list[Any] = {"script": [script], "module": ["-m", "shop"], "command": ["python", script]}[how]
+    targets: dict[str, list[Any]] = {"script": [script], "module": ["-m", "shop"], "command": ["python", script]}
+    target = targets[how]
     env = world.variables()
     env["PATH"] = f"{BIN}:{env['PATH']}"
     done = world.run(BIN / "evalspan", "run", *target, env=env, cwd=script.parent)
