@@ -6,6 +6,8 @@ from ...instrument import semconv
 from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
 from .vocabulary import put_usage
 
+_CALLS = (semconv.OPERATION_CHAT, semconv.OPERATION_COMPLETION, semconv.OPERATION_GENERATE)
+
 
 def rewrite(span: SpanAttributes) -> None:
     """Complete the usage; make of a stream's two spans one call."""
@@ -38,7 +40,12 @@ def _function(span: SpanAttributes) -> None:
 
 
 def _is_only_the_opening_of_a_stream(span: SpanAttributes) -> bool:
-    """A span that ended well with neither answer nor usage: the log record that follows is the call."""
+    """A call that ended well with neither answer nor usage: the log record that follows is the call.
+
+    Pydantic AI writes `logfire.*` on every span of its own; its agents and tools are no calls and stay what they are.
+    """
+    if span.get(semconv.OPERATION) not in _CALLS:
+        return False
     return span.span.status.code != STATUS_ERROR and not any(
         key in span
         for key in (semconv.OUTPUT_MESSAGES, semconv.OUTPUT_TOKENS, semconv.INPUT_TOKENS, semconv.RESPONSE_ID)

@@ -1,7 +1,7 @@
 """`make frameworks`: runs every framework for real, records what it exports and writes the table of docs/frameworks.md.
 
 `python -m tests.frameworks.matrix [NAME ...]` from the repository's root; each framework has an environment of its own,
-kept between runs (tests/environments.py). Exit 1 when something is not as tests/frameworks/truth.py wants it.
+kept between runs (tests/environments.py). `--table` runs none and writes the table anew. Exit 1 when something is not as tests/frameworks/truth.py wants it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main(names: list[str]) -> int:
     """Runs the named frameworks, all without names; the table is always of all recordings."""
     wrong = 0
     with model_server() as (address, runs):
-        for name in names or list(CASES):
+        for name in [] if names == ["--table"] else names or list(CASES):
             try:
                 recorded = record(name, address, runs)
                 print(f"{name} {recorded.version}: {len(recorded.requests)} requests", flush=True)
