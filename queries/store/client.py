@@ -333,6 +333,8 @@ def connect(dsn: str | None = None, *, create: bool = False) -> StoreClient:
     location = parse_dsn(dsn)
     is_new = location.embedded and not Path(location.path).exists()
     if is_new and not create:
+        import chdb  # noqa: F401 - without the engine that is what is missing, not the store
+
         raise StoreUnreachable(
             f"There is no store yet at {location.described}.",
             hint="`evalspan serve` makes it and fills it; --store, EVALSPAN_STORE or [store] dsn name another one.",

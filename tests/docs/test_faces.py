@@ -130,6 +130,7 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it() -> None:
                "from evalspan.__main__ import main; main(['sql', 'SELECT 1'])")  # fmt: skip
     assert done.returncode == 1
     assert "evalspan[server]" in done.stderr
+    assert "needs the packages chdb, clickhouse_connect, which are not installed" in done.stderr
     assert "Traceback" not in done.stderr
 
 
