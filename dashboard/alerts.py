@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import StoreError, UsageError
-from ..evaluators.drift.units import format_value
+from ..evaluators.drift.units import unit_of
 from ..queries import catalog
 from ..queries.alert_rules import silence
 from ..queries.conditions import matching
@@ -20,7 +20,7 @@ from . import guard
 from .filters import stamp
 from .labels import redirect
 from .page_context import PageContext, Rows, handle_errors, page, page_context
-from .template_filters import aware, iso
+from .template_filters import aware, iso, money, number, share, span_time
 
 SHOWN_ROWS = 50
 SHOWN = timedelta(days=14)
@@ -98,8 +98,18 @@ def shown_number(alert: dict[str, Any], given: dict[str, Any]) -> dict[str, str]
     told = {}
     for name, column in (("number", "value"), ("number_before", "baseline")):
         value = alert[column]
-        told[name] = "" if value is None or not math.isfinite(value) else format_value(of, metric, value)
+        told[name] = "" if value is None or not math.isfinite(value) else _in_unit(unit_of(of, metric), value)
     return told
+
+
+def _in_unit(unit: str, value: float) -> str:
+    if unit == "ms":
+        return span_time(value * 1e6)
+    if unit == "$":
+        return money(value)
+    if unit.startswith("share"):
+        return share(value)
+    return f"{number(value)} {unit}".strip()
 
 
 def watched(context: PageContext, rule: dict[str, Any]) -> str:

@@ -23,8 +23,8 @@ async def _list(context: PageContext) -> dict[str, Any]:
 async def _save(request: web.Request) -> web.StreamResponse:
     """Names an address of this dashboard."""
     context, form = page_context(request), await request.post()
-    name, author = str(form.get("name", "")).strip()[:60], str(form.get("author", "")).strip()[:80]
-    address = guard.local_path(str(form.get("address", "")))
+    name, author = str(form.get("view_name", "")).strip()[:60], str(form.get("saved_by", "")).strip()[:80]
+    address = guard.local_path(str(form.get("view_address", "")))
     if not name:
         raise UsageError("A view needs a name.", hint="Write what it shows, such as: refunds that failed.")
     if len(address) > 4000 or urlsplit(address).path.startswith(("/login", "/logout", "/views")):

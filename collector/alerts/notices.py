@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from string import Formatter
 from typing import Any
@@ -97,9 +98,18 @@ def _message(rule: AlertRule, key: Key, row: dict[str, Any]) -> str:
     if not row:
         return f"{' '.join(filter(None, key)) or rule.name} no longer meets: {rule.condition}"
     if not rule.message:
-        return ", ".join(f"{name} {_formatted(rule, row, name)}" for name in list(row)[:12])
+        return _usual_message(rule, key, row)
     names = {name for _, name, _, _ in Formatter().parse(rule.message) if name}
     return rule.message.format(**{name: _formatted(rule, row, name) for name in names})
+
+
+def _usual_message(rule: AlertRule, key: Key, row: dict[str, Any]) -> str:
+    """What a rule without a message says: what it is about, the numbers of its condition, how many values they rest on."""
+    about = " ".join(filter(None, key)) or str(row.get("metric") or rule.parameters.get("metric") or rule.name)
+    asked = [name for name in row if re.search(rf"\b{re.escape(name)}\b", rule.condition)] or list(row)[:3]
+    numbers = ", ".join(f"{name.replace('_', ' ')} {_formatted(rule, row, name)}" for name in asked[:4])
+    counted = next((f", n {row[name]}" for name in ("n", "pass_n") if row.get(name) and name not in asked), "")
+    return f"{about}: {numbers} meets {rule.condition}{counted}"
 
 
 def _formatted(rule: AlertRule, row: dict[str, Any], name: str) -> str:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from ...errors import EvalspanError
 from ...queries import catalog
@@ -192,7 +191,7 @@ class Watcher:
             transition.started_at,
             row,
             [f"{base}/traces/{trace}" for trace in traces],
-            link=f"{base}/alerts?rule={quote(rule.name)}" if base else "",
+            link=f"{base}/alerts/{alert_id(rule, transition.key, transition.started_at)}" if base else "",
             finding=finding,
         )
         notice["reasons"] = describe(finding)
