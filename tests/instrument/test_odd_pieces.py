@@ -205,11 +205,8 @@ def test_claudes_documents_errors_and_search_results_keep_their_texts(answers: A
         "content": [{"type": "text", "text": "no such city"}],
     }
     answers.body, answers.kind = json.dumps({"id": "m", "type": "message", "role": "assistant", "model": "c", "content": [], "usage": {}}).encode(), "application/json"  # fmt: skip
-    answers.anthropic.messages.create(
-        model="c",
-        max_tokens=9,
-        messages=[{"role": "user", "content": [document, found, failed]}],  # type: ignore[list-item]
-    )
+    asked: Any = [{"role": "user", "content": [document, found, failed]}]
+    answers.anthropic.messages.create(model="c", max_tokens=9, messages=asked)
     attributes, _ = answers.take()
     text = "The Pro plan\ncosts 20 euros."
     assert parts(attributes, semconv.INPUT_MESSAGES) == [
