@@ -122,6 +122,7 @@ def cli(ctx: click.Context, /, *, traceback: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; expected errors are printed with their fix, without a traceback."""
+    _guard_streams()
     try:
         code = cli.main(args=arguments, prog_name="evalspan", standalone_mode=False)
     except click.ClickException as error:
@@ -139,6 +140,16 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         code = _unforeseen(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _guard_streams() -> None:
+    """Whatever a command prints of what strangers wrote runs nothing in a terminal, and is no command in CI."""
+    from .queries.cli.untrusted_text import safe_stream
+
+    if sys.stdout is not None:
+        sys.stdout = safe_stream(sys.stdout)
+    if sys.stderr is not None:
+        sys.stderr = safe_stream(sys.stderr)
 
 
 def _add_common_options(command: click.Command) -> None:

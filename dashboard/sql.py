@@ -15,6 +15,7 @@ from aiohttp import web
 
 from ..errors import QueryError, UsageError
 from ..queries import catalog
+from ..queries.cli.untrusted_text import csv_cell
 from ..queries.plain_json import plain_json
 from . import guard
 from .page_context import PageContext, handle_errors, page, page_context, render
@@ -166,15 +167,10 @@ async def _csv(request: web.Request) -> web.StreamResponse:
     result = await run(context, statement, parameters)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(result.columns)
-    writer.writerows([_cell(value) for value in plain_json(row)] for row in result.rows)
+    writer.writerow([csv_cell(name) for name in result.columns])
+    writer.writerows([csv_cell(value) for value in plain_json(row)] for row in result.rows)
     headers = {"Content-Disposition": 'attachment; filename="evalspan.csv"'}
     return web.Response(text=text.getvalue(), content_type="text/csv", headers=headers)
-
-
-def _cell(value: Any) -> Any:
-    """A cell that a spreadsheet does not run: text that begins like a formula gets an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
 
 
 routes = [

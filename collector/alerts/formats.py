@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ...queries.cli.untrusted_text import slack_text
 from .config import SinkConfig
 from .notices import summary_line
 
@@ -61,7 +62,7 @@ def slack(_: SinkConfig, url: str, __: str, notice: dict[str, Any]) -> HttpMessa
     """Slack's incoming webhook, which Mattermost and Discord (`/slack`) take, too."""
     reasons = "".join(f"\n{line}" for line in notice.get("reasons", []))
     links = "".join(f"\n{link}" for _, link in links_of(notice))
-    return HttpMessage(url, _JSON, msgspec.json.encode({"text": summary_line(notice) + reasons + links}))
+    return HttpMessage(url, _JSON, msgspec.json.encode({"text": slack_text(summary_line(notice) + reasons) + links}))
 
 
 def teams(_: SinkConfig, url: str, __: str, notice: dict[str, Any]) -> HttpMessage:

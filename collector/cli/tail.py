@@ -11,6 +11,7 @@ import click
 
 from ...queries.cli.options import store_option
 from ...queries.cli.output import render
+from ...queries.cli.untrusted_text import one_line
 from ...queries.ingest_stats import new_spans
 from ...queries.store.client import Result, connect
 from ...queries.store.remote import RemoteStore
@@ -51,7 +52,7 @@ def _print(result: Result, format_: str) -> None:
         render(result, "jsonl")
         return
     for span in result.dicts():
-        click.echo(_line(span))
+        click.echo(one_line(_line(span)))
 
 
 def _line(span: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -166,12 +167,20 @@ def _write(report: GateReport, options: dict[str, Any]) -> None:
         is_markdown = options["report_path"].endswith(".md")
         content = markdown(report).encode() if is_markdown else report.to_json()
         write_atomically(Path(options["report_path"]), content)
+    if not in_github():
+        click.echo(_printed(report, options["format_"]), nl=False)
+        return
+    # GitHub reads workflow commands from either stream; stdout stays data. While the report is printed, which quotes
+    # what a model wrote, it is told to read none.
+    commands = getattr(sys.stderr, "unfiltered", sys.stderr)
+    end = f"evalspan-{secrets.token_hex(16)}"
+    click.echo(f"::stop-commands::{end}", file=commands)
     click.echo(_printed(report, options["format_"]), nl=False)
-    if in_github():
-        write_step_summary(report)
-        # GitHub reads workflow commands from either stream; stdout stays data.
-        for line in workflow_commands(report):
-            click.echo(line, file=sys.stderr)
+    sys.stdout.flush()
+    click.echo(f"::{end}::", file=commands)
+    write_step_summary(report)
+    for line in workflow_commands(report):
+        click.echo(line, file=commands)
 
 
 def _store(report: GateReport, dsn: str) -> None:
@@ -208,9 +217,12 @@ def _csv(report: GateReport) -> str:
     import csv
     import io
 
+    from ...queries.cli.untrusted_text import csv_cell
+
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["example_id", "partition", "repeat", "status", "failure_reason", "latency_ms"])
     for one in report.results:
-        rows.writerow([one.example_id, one.partition, one.repeat, one.status, one.failure_reason, one.latency_ms])
+        cells = [one.example_id, one.partition, one.repeat, one.status, one.failure_reason, one.latency_ms]
+        rows.writerow([csv_cell(cell) for cell in cells])
     return out.getvalue()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO, cast
 
+from ...queries.cli.untrusted_text import safe_stream
+
 STDOUT, STDERR = 1, 2
 
 
@@ -33,7 +35,7 @@ def data_stdout() -> Iterator[TextIO]:
             yield captured
         return
     sys.stdout.flush()
-    out = os.fdopen(os.dup(STDOUT), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    out = safe_stream(os.fdopen(os.dup(STDOUT), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors))
     os.dup2(STDERR, STDOUT)
     try:
         with redirect_stdout(_writer_to_stderr()):

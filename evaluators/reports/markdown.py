@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...queries.cli.untrusted_text import markdown_cell
 from ..gate.report import GateReport, PartitionSummary, Reason
 
 MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠️ inconclusive"}
@@ -51,8 +52,7 @@ def percent(rate: float | None) -> str:
 
 def cell(text: object) -> str:
     """One line that cannot break a table."""
-    line = " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
-    return line if len(line) <= LONGEST_CELL else line[: LONGEST_CELL - 1] + "…"
+    return markdown_cell(text, LONGEST_CELL)
 
 
 def _reason(reason: Reason) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...queries.cli.untrusted_text import ci_text, one_line
 from ..gate.report import GateReport
 from .markdown import bound_in_words, percent
 
@@ -17,7 +18,7 @@ def as_text(report: GateReport) -> str:
         if reason.hint:
             lines.append(f"  fix: {reason.hint}")
     lines.append(f"verdict: {report.verdict} (exit {report.exit_code})")
-    return "\n".join(lines)
+    return "\n".join(ci_text(one_line(line)) for line in lines)
 
 
 def _partitions(report: GateReport) -> list[str]:

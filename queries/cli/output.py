@@ -14,6 +14,7 @@ import msgspec
 
 from ..plain_json import plain_json
 from ..store.client import Result
+from .untrusted_text import csv_cell, markdown_text, one_line
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 format_option = click.option(
@@ -45,7 +46,7 @@ def render(result: Result, format_: str = "table", *, file: TextIO | None = None
             out.write(_json(row) + "\n")
     elif format_ == "csv":
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(result.columns)
+        rows.writerow([csv_cell(name) for name in result.columns])
         rows.writerows([_csv_cell(cell) for cell in row] for row in result.rows)
     else:
         _markdown(result, out)
@@ -58,7 +59,7 @@ def _json(value: Any, indent: int = 0) -> str:
 
 def _csv_cell(value: Any) -> Any:
     simple = plain_json(value)
-    return _json(simple) if isinstance(simple, (dict, list)) else simple
+    return csv_cell(_json(simple) if isinstance(simple, (dict, list)) else simple)
 
 
 def _text(value: Any) -> str:
@@ -74,10 +75,10 @@ def _text(value: Any) -> str:
 
 def _markdown(result: Result, out: TextIO) -> None:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells) + " |\n"
+        return "| " + " | ".join("<br>".join(map(markdown_text, cell.split("\n"))) for cell in cells) + " |\n"
 
     out.write(line(result.columns))
-    out.write(line(["---:" if _numeric(kind) else "---" for kind in result.types]))
+    out.write("| " + " | ".join("---:" if _numeric(kind) else "---" for kind in result.types) + " |\n")
     out.writelines(line([_text(cell) for cell in row]) for row in result.rows)
 
 
@@ -91,18 +92,13 @@ def _table(result: Result, out: TextIO) -> None:
     width = shutil.get_terminal_size().columns if terminal else 10_000
     table = Table(box=None, pad_edge=False, header_style="bold" if terminal else "")
     for name, kind in zip(result.columns, result.types, strict=True):
-        table.add_column(Text(name), justify="right" if _numeric(kind) else "left", overflow="ellipsis")
+        table.add_column(Text(one_line(name)), justify="right" if _numeric(kind) else "left", overflow="ellipsis")
     for row in result.rows:
-        table.add_row(*(Text(_one_line(_text(cell), 200 if terminal else 2_000)) for cell in row))
+        table.add_row(*(Text(one_line(_text(cell), 200 if terminal else 2_000)) for cell in row))
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, force_terminal=terminal, highlight=False)
     console.print(table)
     out.write("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n")
-
-
-def _one_line(text: str, longest: int) -> str:
-    shown = text.replace("\n", "⏎").replace("\r", "").replace("\t", " ").replace("\x1b", "␛")
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def _numeric(kind: str) -> bool:

@@ -45,6 +45,7 @@ HELP = {
     "insert_failures_total": "Inserts that failed and are tried again.",
     "retention_rows_dropped": "Rows that were dropped because of their age, by table.",
     "insert_quarantined_total": "Records that cannot be inserted for what is in them, set aside for `evalspan replay`.",
+    "role_changes_total": "Spans whose role was corrected when the span around them came later.",
     "log_lost_bytes_total": "Bytes of the log that somebody deleted before their insert.",
     "part_restarts_total": "Restarts of a part of the service after an exception.",
     "stage_failures_total": "Segments that went in unsampled because sampling failed on them.",
