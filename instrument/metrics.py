@@ -10,6 +10,7 @@ from opentelemetry import metrics
 from . import semconv
 from .config import InstrumentConfig
 from .exporters import metric_exporter
+from .well_formed import well_formed_value
 
 # Boundaries that the conventions ask for.
 SECONDS = tuple(0.01 * 2**power for power in range(14))
@@ -60,7 +61,7 @@ class ClientMetrics:
     def record(self, attributes: dict[str, Any], seconds: float) -> None:
         """Records one call."""
         newest = self._newest if attributes.get(semconv.OPERATION) in _INFERENCE else None
-        dimensions = {name: attributes[name] for name in _DIMENSIONS if name in attributes}
+        dimensions = {name: well_formed_value(attributes[name]) for name in _DIMENSIONS if name in attributes}
         if newest is not None:
             newest.record(attributes, dimensions, seconds)
         if self._keep_known or newest is None:

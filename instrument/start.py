@@ -26,6 +26,7 @@ from .metrics import ClientMetrics, make_meter_provider
 from .provider import EXIT_SECONDS, BoundedProcessor, find_or_make, fitting_bytes
 from .threads import patch_threading, unpatch_threading
 from .tracing import Tracing
+from .well_formed import well_formed_resource
 
 if TYPE_CHECKING:
     from .events import Events
@@ -61,7 +62,7 @@ class Handle:
     @property
     def resource(self) -> Resource:
         """What the spans say their process is."""
-        return getattr(self.tracer_provider, "resource", None) or Resource.create()
+        return well_formed_resource(getattr(self.tracer_provider, "resource", None) or Resource.create())
 
     @property
     def dropped(self) -> int:

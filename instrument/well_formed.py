@@ -10,6 +10,7 @@ from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 
@@ -52,8 +53,11 @@ def well_formed_resource(resource: Resource) -> Resource:
 def well_formed_span(span: ReadableSpan) -> ReadableSpan:
     """The span as it is, or a copy of it with every text in it well formed."""
     description = span.status.description
+    scope = span.instrumentation_scope
     if (
         is_well_formed(span.name)
+        and (scope is None or is_well_formed(scope.name))
+        and _is_clean(span.resource.attributes)
         and (description is None or is_well_formed(description))
         and _is_clean(span.attributes)
         and all(is_well_formed(event.name) and _is_clean(event.attributes) for event in span.events)
@@ -64,7 +68,7 @@ def well_formed_span(span: ReadableSpan) -> ReadableSpan:
         name=well_formed(span.name),
         context=span.context,
         parent=span.parent,
-        resource=span.resource,
+        resource=well_formed_resource(span.resource),
         attributes=well_formed_value(span.attributes or {}),
         events=[
             Event(well_formed(event.name), well_formed_value(event.attributes or {}), event.timestamp)
@@ -75,7 +79,10 @@ def well_formed_span(span: ReadableSpan) -> ReadableSpan:
         status=Status(span.status.status_code, None if description is None else well_formed(description)),
         start_time=span.start_time,
         end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
+        instrumentation_scope=scope
+        and InstrumentationScope(
+            well_formed(scope.name), scope.version, scope.schema_url, well_formed_value(scope.attributes or {})
+        ),
     )
 
 
