@@ -52,8 +52,8 @@ class SpanAttributes:
     no content is stored twice.
     """
 
-    def __init__(self, span: Span) -> None:
-        self.span = span
+    def __init__(self, span: Span, scope: str = "") -> None:
+        self.span, self.scope = span, scope
         self._values = {pair.key: pair.value for pair in span.attributes}
         self._taken: set[str] = set()
         self._put: dict[str, Any] = {}

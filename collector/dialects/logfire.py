@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...instrument import semconv
+from ...queries.roles import CALL, ROLE_OF_OPERATION
 from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
 from .vocabulary import put_usage
 
@@ -23,7 +24,7 @@ def rewrite(span: SpanAttributes) -> None:
         seconds = span.get("duration")
         if isinstance(seconds, int | float) and seconds > 0:
             span.span.start_time_unix_nano = max(span.span.end_time_unix_nano - int(seconds * 1e9), 0)
-    elif _is_only_the_opening_of_a_stream(span):
+    elif span.scope.startswith("logfire") and _is_only_the_opening_of_a_stream(span):
         span.replace(semconv.OPERATION, None)
 
 
@@ -40,13 +41,13 @@ def _function(span: SpanAttributes) -> None:
 
 
 def _is_only_the_opening_of_a_stream(span: SpanAttributes) -> bool:
-    """A call that ended well with neither answer nor usage: the log record that follows is the call.
-
-    Pydantic AI writes `logfire.*` on every span of its own; its agents and tools are no calls and stay what they are.
-    """
-    if span.get(semconv.OPERATION) not in _CALLS:
-        return False
-    return span.span.status.code != STATUS_ERROR and not any(
-        key in span
-        for key in (semconv.OUTPUT_MESSAGES, semconv.OUTPUT_TOKENS, semconv.INPUT_TOKENS, semconv.RESPONSE_ID)
+    """A span that ended well with neither answer nor usage: the log record that follows is the call."""
+    is_call = ROLE_OF_OPERATION.get(str(span.get(semconv.OPERATION))) == CALL
+    return (
+        is_call
+        and span.span.status.code != STATUS_ERROR
+        and not any(
+            key in span
+            for key in (semconv.OUTPUT_MESSAGES, semconv.OUTPUT_TOKENS, semconv.INPUT_TOKENS, semconv.RESPONSE_ID)
+        )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .attributes import parsed
+from .attributes import as_json, parsed
 
 Message = dict[str, Any]
 
@@ -58,18 +58,24 @@ def _message(role: str, parts: list[dict[str, Any]]) -> Message:
 
 
 def _text(value: Any) -> dict[str, Any]:
-    return {"type": "text", "content": value if isinstance(value, str) else str(value)}
+    return {"type": "text", "content": as_json(value)}
 
 
 def _is_block(item: Any) -> bool:
     """Whether a list item is a piece of one message rather than a message of its own."""
-    return isinstance(item, dict) and "role" not in item and item.get("type") in _BLOCKS
+    if not isinstance(item, dict) or "role" in item:
+        return False
+    return item.get("type") in _BLOCKS or (
+        "type" not in item and not _UNTYPED.isdisjoint(item) and "content" not in item
+    )
 
 
 def _from_mapping(value: dict[str, Any], role: str) -> list[Message]:
     kind = value.get("type")
     if isinstance(value.get("parts"), list):
-        return [value]
+        said = str(value.get("role") or role)
+        parts = [one if isinstance(one, dict) and "type" in one else _part(one) for one in value["parts"]]
+        return [{**value, "role": _SAME_ROLE.get(said, said), "parts": parts}]
     if kind == "function_call" or (kind == "custom_tool_call"):
         return [_message("assistant", [_tool_call(value.get("call_id"), value.get("name"), value.get("arguments"))])]
     if kind in ("function_call_output", "custom_tool_call_output"):
@@ -80,7 +86,10 @@ def _from_mapping(value: dict[str, Any], role: str) -> list[Message]:
     if _is_block(value):
         return [_message(role, [_part(value)])]
     said = str(value.get("role") or role)
+    said = _SAME_ROLE.get(said, said)
     parts = _content(value.get("content"))
+    if said == "tool" and any(part["type"] == "tool_call_response" for part in parts):
+        return [_message("tool", parts)]
     if said == "tool":
         response = {"type": "tool_call_response", "id": value.get("tool_call_id"), "response": value.get("content")}
         return [_message("tool", [response])]
@@ -99,6 +108,10 @@ def _from_mapping(value: dict[str, Any], role: str) -> list[Message]:
 def _content(content: Any) -> list[dict[str, Any]]:
     if content in (None, "", []):
         return []
+    if isinstance(content, str) and content.startswith("[{"):
+        blocks = parsed(content)  # that were written as text
+        if isinstance(blocks, list) and all(_is_block(one) for one in blocks):
+            content = blocks
     if isinstance(content, list):
         return [_part(item) for item in content]
     return [_text(content)]
@@ -112,9 +125,18 @@ def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
 def _part(block: Any) -> dict[str, Any]:
     if not isinstance(block, dict):
         return _text(block)
-    kind = str(block.get("type") or "text")
+    if "type" not in block and (untyped := _untyped(block)) is not None:
+        return untyped
+    kind = str(block.get("type") or "text").replace("-", "_")
     if kind in ("text", "input_text", "output_text", "refusal"):
         return _text(block.get("text") or block.get("content") or block.get("refusal") or "")
+    if kind == "tool_call" and "toolName" in block:
+        return _tool_call(block.get("toolCallId"), block["toolName"], block.get("input", block.get("args")))
+    if kind == "tool_result" and "toolName" in block:
+        result = block.get("output", block.get("result"))
+        if isinstance(result, dict) and "value" in result:
+            result = result["value"]
+        return {"type": "tool_call_response", "id": block.get("toolCallId"), "response": result}
     if kind in ("tool_use", "server_tool_use"):
         return _tool_call(block.get("id"), block.get("name"), block.get("input"))
     if kind in ("tool_result", "web_search_tool_result"):
@@ -124,10 +146,35 @@ def _part(block: Any) -> dict[str, Any]:
         texts = (
             [item.get("text", "") for item in summary if isinstance(item, dict)] if isinstance(summary, list) else []
         )
-        return {"type": "reasoning", "content": block.get("thinking") or block.get("content") or "\n".join(texts)}
+        thought = block.get("thinking") or block.get("content") or block.get("text") or "\n".join(texts)
+        return {"type": "reasoning", "content": thought}
     if kind in ("image_url", "input_image", "image"):
         return _image(block)
     return block
+
+
+def _untyped(block: dict[str, Any]) -> dict[str, Any] | None:
+    """A block of Bedrock's Converse API or of Gemini, which say by their key what they are; None for another shape."""
+    call = block.get("toolUse")
+    if isinstance(call, dict):
+        return _tool_call(call.get("toolUseId"), call.get("name"), call.get("input"))
+    result = block.get("toolResult")
+    if isinstance(result, dict):
+        inner = result.get("content")
+        texts = [one.get("text", one.get("json")) for one in inner if isinstance(one, dict)] if isinstance(inner, list) else [inner]  # fmt: skip
+        response = texts[0] if len(texts) == 1 else texts
+        return {"type": "tool_call_response", "id": result.get("toolUseId"), "response": response}
+    thought = block.get("reasoningContent")
+    if isinstance(thought, dict):
+        said = thought.get("reasoningText")
+        return {"type": "reasoning", "content": said.get("text", "") if isinstance(said, dict) else as_json(thought)}
+    call = block.get("function_call") or block.get("functionCall")
+    if isinstance(call, dict):
+        return _tool_call(call.get("id"), call.get("name"), call.get("args"))
+    result = block.get("function_response") or block.get("functionResponse")
+    if isinstance(result, dict):
+        return {"type": "tool_call_response", "id": result.get("id") or result.get("name"), "response": result.get("response")}  # fmt: skip
+    return _text(block["text"]) if isinstance(block.get("text"), str) else None
 
 
 def _image(block: dict[str, Any]) -> dict[str, Any]:
@@ -138,8 +185,23 @@ def _image(block: dict[str, Any]) -> dict[str, Any]:
     return {"type": "blob", "modality": "image", "mime_type": source.get("media_type"), "content": source.get("data")}
 
 
+_SAME_ROLE = {"model": "assistant", "ai": "assistant", "human": "user"}
+_UNTYPED = frozenset(
+    {
+        "text",
+        "toolUse",
+        "toolResult",
+        "reasoningContent",
+        "function_call",
+        "functionCall",
+        "function_response",
+        "functionResponse",
+    }
+)
 _BLOCKS = frozenset(
     {
+        "tool-call",
+        "tool-result",
         "text",
         "input_text",
         "output_text",

@@ -28,9 +28,10 @@ def rewrite(span: SpanAttributes) -> None:
         model = take("mlflow.llm.model")
         span.put(semconv.REQUEST_MODEL, model)
         span.put(semconv.RESPONSE_MODEL, model)
-        put_usage(span, take("mlflow.chat.tokenUsage"))
         if isinstance(got, dict):
             put_usage(span, got.get("usage"))
+        # Its own counts include the cached tokens in newer releases, not in older ones: what the API said comes first.
+        put_usage(span, take("mlflow.chat.tokenUsage"), inclusive=True)
         tools = take("mlflow.chat.tools")
         span.put(semconv.TOOL_DEFINITIONS, as_json(tools) if tools else None)
         # The request's fields are on the span a second time, each under its own bare name.

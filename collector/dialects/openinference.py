@@ -66,11 +66,17 @@ def _message(row: dict[str, Any]) -> dict[str, Any]:
         flat = {"role": role, "tool_call_id": row.get("message.tool_call_id"), "content": row.get("message.content")}
         return messages(flat)[0]
     content = row.get("message.content")
-    blocks: list[dict[str, Any]] = [{"type": "text", "text": content}] if content else []
-    for piece in _grouped(row, "message.contents."):
-        if piece.get("message_content.type") in (None, "text") and piece.get("message_content.text"):
-            blocks.append({"type": "text", "text": piece["message_content.text"]})
-        elif piece.get("message_content.type") == "image":
+    pieces = _grouped(row, "message.contents.")
+    texts = [str(piece["message_content.text"]) for piece in pieces if piece.get("message_content.text")]
+    blocks: list[dict[str, Any]] = []
+    if content and content not in texts and content not in ("".join(texts), "\n".join(texts)):
+        blocks.append({"type": "text", "text": content})
+    for piece in pieces:
+        kind = str(piece.get("message_content.type") or "text")
+        if piece.get("message_content.text"):
+            is_thought = kind in ("reasoning", "thinking")
+            blocks.append({"type": "reasoning" if is_thought else "text", "text": piece["message_content.text"]})
+        elif kind in ("image", "input_image"):
             blocks.append({"type": "image", "image_url": piece.get("message_content.image.image.url")})
     calls = [
         {

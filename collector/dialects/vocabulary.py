@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ...instrument import semconv
@@ -22,11 +23,22 @@ OPERATIONS = {
     "workflow": semconv.OPERATION_WORKFLOW,
 }
 MODEL_OPERATIONS = (semconv.OPERATION_CHAT, semconv.OPERATION_COMPLETION, semconv.OPERATION_EMBEDDINGS)
+# Buckets beside the input's own: always apart from it.
+_APART = (
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "input_cached_tokens",
+    "input_cache_read",
+    "input_cache_creation",
+)
 _PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "frequency_penalty", "presence_penalty")
 
 
-def put_usage(span: SpanAttributes, usage: Any) -> None:
-    """Token counts from a usage object in OpenAI's, Anthropic's or a dialect's words."""
+def put_usage(span: SpanAttributes, usage: Any, *, inclusive: bool = False) -> None:
+    """Token counts from a usage object in OpenAI's, Anthropic's or a dialect's words.
+
+    With `inclusive` its total of the input may hold the cached tokens already; the decoder proves where it does not.
+    """
     usage = parsed(usage)
     if not isinstance(usage, dict):
         return
@@ -37,8 +49,21 @@ def put_usage(span: SpanAttributes, usage: Any) -> None:
     span.put_count(semconv.CACHE_WRITE_TOKENS, _first(usage, "cache_creation_input_tokens", "input_cache_creation"))
     reasoning = _first(usage, "reasoning_tokens", "output_reasoning_tokens")
     span.put_count(semconv.REASONING_TOKENS, _first(more, "reasoning_tokens") if reasoning is None else reasoning)
-    span.put_count(semconv.INPUT_TOKENS, _first(usage, "prompt_tokens", "input_tokens", "input", "promptTokens"))
+    _put_input(span, usage, inclusive=inclusive)
     span.put_count(semconv.OUTPUT_TOKENS, _first(usage, "completion_tokens", "output_tokens", "output"))
+
+
+def _put_input(span: SpanAttributes, usage: dict[str, Any], *, inclusive: bool) -> None:
+    """All tokens of the input. Totals under Anthropic's names, and Langfuse's buckets, leave the cached ones out."""
+    total = _first(usage, "prompt_tokens", "input_tokens", "input", "promptTokens")
+    apart = [usage.get(name) for name in _APART]
+    counts = [number for number in apart if isinstance(number, int | float) and not isinstance(number, bool)]
+    if isinstance(total, int | float) and counts and usage.get("prompt_tokens") is None and not inclusive:
+        every = total + sum(counts)
+        if span.get(semconv.INPUT_TOKENS) == total:
+            span.replace(semconv.INPUT_TOKENS, None)
+        total = every
+    span.put_count(semconv.INPUT_TOKENS, total)
 
 
 def put_parameters(span: SpanAttributes, parameters: Any) -> None:
@@ -93,7 +118,8 @@ def put_name(span: SpanAttributes, operation: str, name: Any) -> None:
     if operation == semconv.OPERATION_TOOL:
         span.put(semconv.TOOL_NAME, name or span.span.name)
     elif operation == semconv.OPERATION_AGENT:
-        span.put(semconv.AGENT_NAME, name or span.span.name)
+        # A span named for a method, `Forecaster._execute_core`, is named for the agent in front of it.
+        span.put(semconv.AGENT_NAME, name or _METHOD.sub("", span.span.name))
 
 
 def put_error(span: SpanAttributes) -> None:
@@ -106,6 +132,9 @@ def put_error(span: SpanAttributes) -> None:
                 if pair.key == "exception.type":
                     span.put(semconv.ERROR_TYPE, pair.value.string_value)
                     return
+
+
+_METHOD = re.compile(r"\.\w+$")
 
 
 def _first(values: Any, *keys: str) -> Any:

@@ -1,0 +1,64 @@
+"""One name for each provider: instrumentors write `aws`, `bedrock` and `amazon-bedrock`, the conventions `aws.bedrock`."""
+
+from __future__ import annotations
+
+_NAMES = {
+    "openai": "openai",
+    "azure": "azure.ai.openai",
+    "azure_openai": "azure.ai.openai",
+    "azure-openai": "azure.ai.openai",
+    "az.ai.openai": "azure.ai.openai",
+    "azure.openai": "azure.ai.openai",
+    "az.ai.inference": "azure.ai.inference",
+    "azure_ai_inference": "azure.ai.inference",
+    "azure_ai": "azure.ai.inference",
+    "anthropic": "anthropic",
+    "claude": "anthropic",
+    "aws": "aws.bedrock",
+    "aws_bedrock": "aws.bedrock",
+    "bedrock": "aws.bedrock",
+    "bedrock_converse": "aws.bedrock",
+    "amazon": "aws.bedrock",
+    "amazon_bedrock": "aws.bedrock",
+    "amazon-bedrock": "aws.bedrock",
+    "google": "gcp.gemini",
+    "gemini": "gcp.gemini",
+    "google_genai": "gcp.gemini",
+    "google-genai": "gcp.gemini",
+    "google_generativeai": "gcp.gemini",
+    "google-gla": "gcp.gemini",
+    "google.generative-ai": "gcp.gemini",
+    "google_vertexai": "gcp.vertex_ai",
+    "google-vertex": "gcp.vertex_ai",
+    "google.vertex": "gcp.vertex_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertexai": "gcp.vertex_ai",
+    "vertex": "gcp.vertex_ai",
+    "gcp.vertex.agent": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
+    "mistralai": "mistral_ai",
+    "xai": "x_ai",
+    "x-ai": "x_ai",
+    "grok": "x_ai",
+    "moonshot": "moonshot_ai",
+    "moonshotai": "moonshot_ai",
+    "ibm": "ibm.watsonx.ai",
+    "watsonx": "ibm.watsonx.ai",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
+    "groq": "groq",
+    "perplexity": "perplexity",
+}
+# The Vercel AI SDK and others put the kind of API behind the provider: openai.responses, anthropic.messages.
+_APIS = ("chat", "responses", "completion", "completions", "messages", "embedding", "textembedding", "image", "text", "speech", "transcription")  # fmt: skip
+
+
+def canonical(name: str) -> str:
+    """The conventions' name of a provider, in lower case; one that is not known stays itself."""
+    lower = name.strip().lower()
+    if lower in _NAMES:
+        return _NAMES[lower]
+    maker, _, api = lower.rpartition(".")
+    if maker and api.replace("-", "") in _APIS:
+        return canonical(maker)
+    return lower

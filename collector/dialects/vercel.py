@@ -1,0 +1,109 @@
+"""The Vercel AI SDK 4 to 6 (`experimental_telemetry`): `ai.operationId` and everything under `ai.`; 7 writes the conventions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...instrument import semconv
+from .attributes import SpanAttributes, as_json, parsed
+from .messages import messages, request_messages
+from .vocabulary import put_messages, put_name
+
+_METADATA = "ai.telemetry.metadata."
+_SESSION = ("sessionId", "session_id", "conversationId", "threadId", "chatId")
+_USER = ("userId", "user_id")
+_OUTER = frozenset({"ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject"})
+_COUNTS = {
+    semconv.INPUT_TOKENS: ("ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens"),
+    semconv.OUTPUT_TOKENS: ("ai.usage.outputTokens", "ai.usage.completionTokens"),
+    semconv.CACHED_TOKENS: ("ai.usage.cachedInputTokens", "ai.usage.inputTokenDetails.cacheReadTokens"),
+    semconv.CACHE_WRITE_TOKENS: ("ai.usage.inputTokenDetails.cacheWriteTokens",),
+    semconv.REASONING_TOKENS: ("ai.usage.reasoningTokens", "ai.usage.outputTokenDetails.reasoningTokens"),
+}
+
+
+def rewrite(span: SpanAttributes) -> None:
+    """Rename what the AI SDK wrote."""
+    take = span.take
+    operation_id = str(take("ai.operationId") or "")
+    operation = _operation(operation_id)
+    span.put(semconv.OPERATION, operation)
+    span.put(semconv.PROVIDER, span.get("gen_ai.system") or take("ai.model.provider"))
+    model = take("ai.model.id")
+    span.put(semconv.REQUEST_MODEL, model)
+    span.put(semconv.RESPONSE_MODEL, take("ai.response.model"))
+    span.put(semconv.RESPONSE_ID, take("ai.response.id"))
+    for target, names in _COUNTS.items():
+        span.put_count(target, take(*names))
+    if operation == semconv.OPERATION_TOOL:
+        span.put(semconv.TOOL_NAME, take("ai.toolCall.name"))
+        span.put(semconv.TOOL_CALL_ID, take("ai.toolCall.id"))
+        span.put(semconv.TOOL_ARGUMENTS, _text(take("ai.toolCall.args", "ai.toolCall.input")))
+        span.put(semconv.TOOL_RESULT, _text(take("ai.toolCall.result", "ai.toolCall.output")))
+    else:
+        _content(span, operation)
+    if operation == semconv.OPERATION_AGENT:
+        put_name(span, operation, span.get("ai.telemetry.functionId") or operation_id)
+    reason = take("ai.response.finishReason", "ai.finishReason")
+    span.put(semconv.FINISH_REASONS, [str(reason)] if reason else None)
+    waited = take("ai.response.msToFirstChunk")
+    if isinstance(waited, int | float):
+        span.put(semconv.TIME_TO_FIRST_CHUNK, max(waited / 1e3, 0.0))
+    _context(span)
+
+
+def _operation(operation_id: str) -> str:
+    if operation_id.endswith(".doEmbed"):
+        return semconv.OPERATION_EMBEDDINGS
+    if operation_id.endswith((".doGenerate", ".doStream")):
+        return semconv.OPERATION_CHAT
+    if operation_id == "ai.toolCall":
+        return semconv.OPERATION_TOOL
+    return semconv.OPERATION_AGENT if operation_id in _OUTER else semconv.OPERATION_WORKFLOW
+
+
+def _content(span: SpanAttributes, operation: str) -> None:
+    take = span.take
+    sent, whole = parsed(take("ai.prompt.messages")), parsed(take("ai.prompt"))
+    values = take("ai.values", "ai.value")
+    inputs = messages(sent) if sent else request_messages(whole) if isinstance(whole, dict) else messages(whole)
+    if values is not None:
+        inputs = messages([str(parsed(one)) for one in (values if isinstance(values, list) else [values])])
+    parts: list[dict[str, Any]] = []
+    if reasoning := take("ai.response.reasoning"):
+        parts.append({"type": "reasoning", "text": str(reasoning)})
+    text = take("ai.response.text", "ai.result.text")
+    structured = take("ai.response.object", "ai.result.object")
+    parts += [{"type": "text", "text": as_json(said)} for said in (text, structured) if said]
+    calls = parsed(take("ai.response.toolCalls", "ai.result.toolCalls"))
+    listed_calls = calls if isinstance(calls, list) else []
+    parts += [{**call, "type": "tool-call"} for call in listed_calls if isinstance(call, dict)]
+    take("ai.embedding", "ai.embeddings")  # vectors are no message
+    outputs = messages({"role": "assistant", "content": parts}) if parts else []
+    put_messages(span, inputs, [] if operation == semconv.OPERATION_EMBEDDINGS else outputs)
+    tools = take("ai.prompt.tools")
+    if tools:
+        listed = tools if isinstance(tools, list) else [tools]
+        span.put(semconv.TOOL_DEFINITIONS, as_json([parsed(one) for one in listed]))
+
+
+def _context(span: SpanAttributes) -> None:
+    tags: dict[str, Any] = {}
+    for key in list(span.keys()):
+        if key.startswith(_METADATA):
+            name, value = key.removeprefix(_METADATA), span.take(key)
+            if name in _SESSION:
+                span.put(semconv.CONVERSATION_ID, as_json(value))
+            elif name in _USER:
+                span.put(semconv.USER_ID, as_json(value))
+            else:
+                tags[name] = value
+    span.tags(tags)
+
+
+def _text(value: Any) -> Any:
+    """What was written as JSON text of a text is that text."""
+    if value is None:
+        return None
+    inner = parsed(value)
+    return inner if isinstance(inner, str) else as_json(value)
