@@ -16,6 +16,15 @@ GROUP BY project, service, environment, scope_name
 ORDER BY last_received DESC
 """
 
+_UNPRICED = """
+SELECT unpriced_reason AS reason, provider, if(response_model != '', response_model, request_model) AS model, count() AS calls
+FROM spans
+WHERE ingested_at > now() - {seconds:UInt32} AND role = 'call' AND unpriced_reason != ''
+GROUP BY reason, provider, model
+ORDER BY calls DESC, reason, provider, model
+LIMIT 20
+"""
+
 _NEW = """
 SELECT inserted_at, start_time, project, service, name, operation, role, request_model, input_tokens, output_tokens,
        duration_ns / 1e9 AS duration_s, status, error_type, trace_id, span_id, output_preview
@@ -32,6 +41,11 @@ _ARRIVED = "SELECT count() FROM spans WHERE trace_id = {trace_id:String}"
 def senders(store: StoreClient, seconds: int) -> Result:
     """Who sent spans in the last `seconds`: one row for each project, service, environment and instrumentation."""
     return store.query(_SENDERS, {"seconds": seconds})
+
+
+def unpriced_calls(store: Queryable, seconds: int) -> Result:
+    """Calls of the last `seconds` whose cost is not known: the reasons, by provider and model, the most frequent first."""
+    return store.query(_UNPRICED, {"seconds": seconds})
 
 
 def new_spans(

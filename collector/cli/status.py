@@ -10,7 +10,7 @@ import click
 from ...queries.cli.options import store_option
 from ...queries.cli.output import format_option, render
 from ...queries.durations import parse_duration
-from ...queries.ingest_stats import senders
+from ...queries.ingest_stats import senders, unpriced_calls
 from ...queries.store.client import Result, connect
 from ...queries.store.config import parse_dsn
 from ...queries.store.lock_file import Owner, service_of
@@ -39,7 +39,9 @@ def status(dsn: str | None, since: str, only_counters: bool, format_: str) -> No
         render(Result(["counter", "labels", "value"], ["String", "String", "Float64"], counted), format_)
         return
     with connect(dsn) as opened:
-        render(senders(opened, int(parse_duration(since, name="--since").total_seconds())), format_)
+        seconds = int(parse_duration(since, name="--since").total_seconds())
+        render(senders(opened, seconds), format_)
+        _say_unpriced(unpriced_calls(opened, seconds))
         say_funnel(opened)
     _say(owner, location.described, counted)
     _say_set_aside(log_directory(load_config().receive.log_path, location))
@@ -52,6 +54,19 @@ def _say_set_aside(directory: Path) -> None:
         click.echo(f"  set aside: {count} of {signal} of project {project}: {reason}", err=True)
     if found:
         click.echo("  `evalspan replay` inserts them again, for example after an upgrade", err=True)
+
+
+def _inert(text: str) -> str:
+    """Names that senders chose, without what a terminal obeys."""
+    return "".join(one if one.isprintable() else "?" for one in text)[:120]
+
+
+def _say_unpriced(unpriced: Result) -> None:
+    if unpriced.rows:
+        click.echo("calls without a known cost:", err=True)
+    for reason, provider, model, calls in unpriced.rows:
+        named = " ".join(part for part in (provider, model) if part) or "no provider, no model"
+        click.echo(f"  {calls:,} of {_inert(named)}: {_inert(reason)}", err=True)
 
 
 def _say(owner: Owner | None, store: str, counted: list[tuple[str, str, float]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from evalspan.collector.insert.price_settings import PriceSetting
 from evalspan.collector.insert.prices import Pricing
 from evalspan.collector.log.framing import frame
 from evalspan.errors import ConfigError, QueryError
+from evalspan.queries.ingest_stats import unpriced_calls
 from evalspan.queries.price_list import list_price
 from evalspan.queries.prices import ModelKey
 
@@ -284,3 +286,12 @@ def test_a_price_per_million_is_refused_where_dollars_a_token_are_meant() -> Non
     with pytest.raises(ConfigError, match=r"2\.5 dollars for one token") as refused:
         PriceSetting("gpt-4o", 2.5)
     assert "2.5e-06" in refused.value.hint
+
+
+def test_status_lists_why_calls_have_no_cost(store) -> None:
+    request = request_of(2, attributes={"gen_ai.response.model": "nobody-knows-this-one"})
+    Pricing(store).insert(
+        b"".join(frame(request.SerializeToString(), "prices-status", time.time_ns() // 10**6)), "status"
+    )
+    found = {tuple(row) for row in unpriced_calls(store, 3600).rows}
+    assert ("the model has no known price", "openai", "nobody-knows-this-one", 2) in found
