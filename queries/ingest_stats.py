@@ -43,7 +43,7 @@ def senders(store: StoreClient, seconds: int) -> Result:
     return store.query(_SENDERS, {"seconds": seconds})
 
 
-def unpriced_calls(store: Queryable, seconds: int) -> Result:
+def unpriced_calls(store: StoreClient, seconds: int) -> Result:
     """Calls of the last `seconds` whose cost is not known: the reasons, by provider and model, the most frequent first."""
     return store.query(_UNPRICED, {"seconds": seconds})
 

@@ -7,8 +7,6 @@ from ...queries.roles import CALL, ROLE_OF_OPERATION
 from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
 from .vocabulary import put_usage
 
-_CALLS = (semconv.OPERATION_CHAT, semconv.OPERATION_COMPLETION, semconv.OPERATION_GENERATE)
-
 
 def rewrite(span: SpanAttributes) -> None:
     """Complete the usage; make of a stream's two spans one call."""
