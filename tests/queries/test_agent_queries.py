@@ -132,3 +132,13 @@ def test_the_graph_of_steps_counts_edges_with_their_errors_and_failures(store: S
     assert edges["model", "tool find"]["share"] == 0.5
     alone = catalog.get("step_graph").run(store, project=project, trace=whole[0][0]["trace_id"], **PERIOD).dicts()
     assert {row["failure_rate"] for row in alone} == {0}
+
+
+@pytest.mark.parametrize("name", ["tool_rates", "agent_rates", "turn_rates", "step_graph"])
+@pytest.mark.parametrize("narrowed", [{"service": "other"}, {"environment": "other"}, {"project": "nobody"}])
+def test_a_query_of_one_service_environment_or_project_sees_nothing_else(store: Store, name: str, narrowed: dict[str, str]) -> None:  # fmt: skip
+    project = uuid.uuid4().hex
+    filled(store, agent_trace(project, conversation="c"))
+    query = catalog.get(name)
+    assert query.run(store, project=project, **PERIOD).rows
+    assert query.run(store, **{"project": project, **PERIOD, **narrowed}).rows == []

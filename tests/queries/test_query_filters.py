@@ -14,7 +14,9 @@ from evalspan.queries.store.client import Store
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 # What is about rules or the service itself rather than about calls.
-WITHOUT = {"alert_history", "alert_overview", "evaluation_funnel", "evaluators_stopped", "number", "trace"}
+# What is about agents is tried in test_agent_queries.py: the calls below are none.
+AGENTS = {"agent_rates", "step_graph", "tool_rates", "turn_rates"}
+WITHOUT = {"alert_history", "alert_overview", "evaluation_funnel", "evaluators_stopped", "number", "trace", *AGENTS}
 ABOUT = {
     "metric": "m",
     "old": "0",
