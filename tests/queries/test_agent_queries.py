@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -120,7 +121,7 @@ def test_the_graph_of_steps_counts_edges_with_their_errors_and_failures(store: S
     filled(store, broken, whole)
     edges = {(row["source"], row["target"]): row for row in catalog.get("step_graph").run(store, project=project, **PERIOD).dicts()}  # fmt: skip
     path = ["start", "agent support", "model", "tool find", "tool refund", "model", "end"]
-    assert set(edges) == set(zip(path, path[1:], strict=False))
+    assert set(edges) == set(itertools.pairwise(path))
     refund = edges["tool find", "tool refund"]
     assert (refund["n"], refund["traces"], refund["error_rate"], refund["failure_rate"], refund["share"]) == (
         2,
