@@ -29,7 +29,7 @@ def span(
 
 def agent_trace(project: str, *, failed: bool = False, wrong: bool = False, weight: float = 1.0, conversation: str = "", hours: float = 24) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:  # fmt: skip
     trace = uuid.uuid4().hex
-    common = {"sample_weight": weight, "conversation_id": conversation, "hours": hours}
+    common: dict[str, Any] = {"sample_weight": weight, "conversation_id": conversation, "hours": hours}
     rows = [
         span(project, trace, 1, role="agent", operation="invoke_agent", agent_name="support", **common),
         span(project, trace, 2, 1, role="call", operation="chat", request_model="m", cost_usd=0.5, input_tokens=10, output_tokens=5, **common),
