@@ -11,6 +11,7 @@ from ...errors import UsageError
 from ...queries import catalog
 from ..evaluation_rows import evaluation_row
 from ..runner import EvaluationResult
+from ..trajectory.stored import with_trajectory_texts
 
 if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
@@ -74,6 +75,8 @@ def draw(
 ) -> Draw:
     """Draws `count` calls of a week at random, among those the evaluator scored; among all if it scored none.
 
+    Of an evaluator of traces or conversations these are drawn, with the trajectory in the place of the answer.
+
     Without a week: the last whole one, or the running one if that was empty. The same arguments draw the same calls.
 
     Raises:
@@ -83,24 +86,21 @@ def draw(
         raise UsageError(f"{count} labels a week say too little; at least {WEEKLY}.", hint=f"--count {WEEKLY} or more.")
     for text in [week] if week else ["last", "this"]:
         since, until = week_of(text, now)
+        asked: dict[str, Any] = {
+            "project": project,
+            "service": service,
+            "environment": environment,
+            "metric": metric,
+            "author": author,
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+            "count": count,
+        }
+        calls = with_trajectory_texts(store, catalog.get("annotation_draw_units").run(store, **asked).dicts(), project)
         for evaluated in (1, 0):
-            rows = catalog.get("annotation_draw").run(
-                store,
-                project=project,
-                service=service,
-                environment=environment,
-                metric=metric,
-                author=author,
-                since=since.isoformat(),
-                until=until.isoformat(),
-                count=count,
-                evaluated=evaluated,
-            )
-            if rows.rows:
-                break
-        if rows.rows:
+            calls = calls or catalog.get("annotation_draw").run(store, **asked, evaluated=evaluated).dicts()
+        if calls:
             break
-    calls = rows.dicts()
     return Draw(
         metric=metric,
         author=author,
@@ -123,6 +123,7 @@ def label_row(draw: Draw, call: dict[str, Any], *, score: float, passed: bool, n
         author=draw.author,
         span=call,
         evaluation_weight=1 / probability,
+        unit=call.get("unit"),
         metadata={"draw": draw.week, "draw_probability": probability, "draw_population": int(call["population"])},
     )
 

@@ -77,6 +77,8 @@ def show(trace_id: str, messages: bool, format_: str, dsn: str | None) -> None:
     scores: dict[str, list[str]] = {}
     for row in trace.evaluations:
         scores.setdefault(row["span_id"], []).append(_score(row))
+        for span_id in () if row["span_id"] else _steps_meant(row):
+            scores.setdefault(span_id, []).append(click.style(f"◂ {row['name']}", fg="yellow"))
     if "" in scores:
         click.echo("  ".join(scores[""]))
     for node in terminal_rows(trace.tree):
@@ -132,6 +134,14 @@ def _messages(content: str) -> list[tuple[str, str]]:
             shown = text if isinstance(text, str) else msgspec.json.encode(part).decode()
             lines.append((str(message.get("role") or message.get("id") or ""), shown))
     return lines
+
+
+def _steps_meant(row: dict[str, Any]) -> list[str]:
+    """The spans that a score of the whole trace speaks of: its details name them."""
+    try:
+        return msgspec.json.decode(row["metadata"].get("span_ids", "[]"), type=list[str])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return []
 
 
 def _score(row: dict[str, Any]) -> str:

@@ -14,12 +14,14 @@ from click.testing import CliRunner
 
 import evalspan
 from evalspan.evaluators import ToolCalls, evaluator
+from evalspan.evaluators.calibration.annotation import draw, label_row
 from evalspan.evaluators.cli import export as command
 from evalspan.evaluators.datasets import Dataset
 from evalspan.evaluators.experiments.run import RunSettings, run_cases
 from evalspan.evaluators.experiments.target import Identity, Target
 from evalspan.evaluators.scoring.spans import compare_versions, score_spans
 from evalspan.evaluators.trajectory.case_run import CaseSettings
+from evalspan.queries import catalog
 from evalspan.queries.store.client import Store
 
 from .trajectories import call, said, span, tool
@@ -160,3 +162,18 @@ async def test_stored_traces_and_conversations_are_scored_once_and_re_baselined_
     again = await score_spans(store, [newer], since=HOUR, project=project, rebaselined=frozenset({"refund_limit"}))
     assert len(again) == 3
     assert "on the same 3 spans" in compare_versions(store, newer, since=HOUR, project=project)
+
+
+async def test_people_label_whole_traces_and_conversations_blind_and_agreement_is_per_unit(store: Store, project: str) -> None:  # fmt: skip
+    await score_spans(store, [refund_limit, resolved], since=HOUR, project=project)
+    for metric, count, unit in (("refund_limit", 3, "trace"), ("resolved", 1, "conversation")):
+        drawn = draw(store, metric=metric, author="ann", project=project)
+        assert (len(drawn.calls), len(drawn.open)) == (count, count)
+        for one in drawn.calls:
+            assert "refund(" in one["output"]
+            assert metric not in one["output"]
+            store.insert("evaluations", [label_row(drawn, one, score=0.0, passed=False)])
+        assert draw(store, metric=metric, author="ann", project=project).open == []
+        assert len(draw(store, metric=metric, author="bob", project=project).open) == count
+        (row,) = catalog.get("judge_agreement").run(store, project=project, metric=metric).dicts()
+        assert (row["unit"], row["pairs"], row["agreement"]) == (unit, count, 1)

@@ -16,7 +16,16 @@ UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 # What is about rules or the service itself rather than about calls.
 # What is about agents is tried in test_agent_queries.py: the calls below are none.
 AGENTS = {"agent_rates", "step_graph", "tool_rates", "turn_rates"}
-WITHOUT = {"alert_history", "alert_overview", "evaluation_funnel", "evaluators_stopped", "number", "trace", *AGENTS}
+WITHOUT = {
+    "annotation_draw_units",
+    "alert_history",
+    "alert_overview",
+    "evaluation_funnel",
+    "evaluators_stopped",
+    "number",
+    "trace",
+    *AGENTS,
+}
 ABOUT = {
     "metric": "m",
     "old": "0",

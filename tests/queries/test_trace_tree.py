@@ -121,3 +121,16 @@ class _Open:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def test_the_steps_that_a_traces_score_speaks_of_are_marked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, trace = uuid.uuid4().hex, uuid.uuid4().hex
+    store.insert("spans", [{**row, "project": project, "trace_id": trace} for row in chain(3)])
+    about = {"project": project, "trace_id": trace, "unit": "trace", "span_id": "", "passed": "fail", "score": 0.5}
+    details = {"good": '["s1"]', "bad": "[1, {"}
+    rows = [{**about, "evaluation_id": str(uuid.uuid4()), "name": name, "metadata": {"span_ids": ids}} for name, ids in details.items()]  # fmt: skip
+    store.insert("evaluations", rows)
+    monkeypatch.setattr(command, "connect", lambda _: _Open(store))
+    lines = CliRunner().invoke(command.traces, ["show", trace], catch_exceptions=False).stdout.splitlines()
+    assert "good 0.50 ✗" in lines[1]
+    assert [line.count("◂ good") for line in lines] == [0, 0, 0, 1, 0]
