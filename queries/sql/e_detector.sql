@@ -103,14 +103,6 @@ WITH
         WHERE span_time >= split OR (span_time >= greatest(split - toIntervalSecond(reference_s), reference.1)
             AND NOT arrayExists((a, b) -> span_time >= a AND span_time < b, reference.4, reference.5))
     ),
-    -- scores of one conversation move together: their weighted mean counts once, with all their weight
-    clustered AS
-    (
-        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, span_time, created_at, y, w FROM scored WHERE conversation = ''
-        UNION ALL
-        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, max(j.span_time) AS span_time, max(j.created_at) AS created_at, sum(j.w * j.y) / sum(j.w) AS y, sum(j.w) AS w
-        FROM scored AS j WHERE conversation != '' GROUP BY name, evaluator_version, watched, held, window, hour, day, stratum, conversation
-    ),
     -- sums of powers: everything that follows is computed from them, the scores are read once
     gathered AS
     (
@@ -118,9 +110,14 @@ WITH
         FROM
         (
             SELECT name, evaluator_version, watched, window, hour, day, stratum, (max(span_time), max(created_at)) AS last, min(span_time) AS first,
-                count() AS n, max(held) AS held, min(y) AS lowest, max(y) AS highest, sum(w) AS w1, sum(w * w) AS w2, sum(w * w * w) AS w3,
-                sum(w * y) AS w1y, sum(w * w * y) AS w2y, sum(w * w * y * y) AS w2yy, sum(w * w * w * y) AS w3y, sum(w * w * w * y * y) AS w3yy, sum(w * w * w * y * y * y) AS w3yyy
-            FROM clustered GROUP BY name, evaluator_version, watched, window, hour, day, stratum
+                -- Scores of one conversation move together: their weighted mean counts once, with all their weight.
+                sumMapIf([sipHash64(conversation)], [w], [w * y], conversation != '') AS talks, talks.2 AS tw, talks.3 AS twy,
+                countIf(conversation = '') + length(tw) AS n, max(held) AS held, min(y) AS lowest, max(y) AS highest, sum(w) AS w1, sum(w * y) AS w1y,
+                sumIf(w * w, conversation = '') + arraySum(a -> a * a, tw) AS w2, sumIf(w * w * w, conversation = '') + arraySum(a -> a * a * a, tw) AS w3,
+                sumIf(w * w * y, conversation = '') + arraySum((a, b) -> a * b, tw, twy) AS w2y, sumIf(w * w * y * y, conversation = '') + arraySum(b -> b * b, twy) AS w2yy,
+                sumIf(w * w * w * y, conversation = '') + arraySum((a, b) -> a * a * b, tw, twy) AS w3y, sumIf(w * w * w * y * y, conversation = '') + arraySum((a, b) -> a * b * b, tw, twy) AS w3yy,
+                sumIf(w * w * w * y * y * y, conversation = '') + arraySum(b -> b * b * b, twy) AS w3yyy
+            FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, stratum
         )
     ),
     totals AS
