@@ -231,6 +231,7 @@ async def _facets(request: web.Request) -> web.StreamResponse:
         listed=listed,
         all=all_,
         strip=_strip(points),
+        brush=_brush(context, points),
     )
 
 
@@ -258,6 +259,20 @@ def _strip(points: Rows) -> list[dict[str, Any]]:
         }
         for point, value in zip(points, logs, strict=True)
     ]
+
+
+def _brush(context: PageContext, points: Rows) -> dict[str, Any]:
+    """What an area that is marked over the points means: the ends of both axes, and where it leads."""
+    if len(points) < 3:
+        return {}
+    logs = [math.log10(max(point["duration_ns"], 1e5)) for point in points]
+    return {
+        "first": points[0]["start_time"],
+        "last": points[-1]["start_time"],
+        "low": min(logs) - 6,
+        "high": max(*logs, min(logs) + 0.5) - 6,
+        "leads": context.filters.url("/difference", **kept(context)),
+    }
 
 
 routes = [

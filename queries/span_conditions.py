@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from ..errors import UsageError
 
 PROMPT = "trimLeft(concat(prompt_name, ' ', prompt_version))"
 """A version with the name of its prompt: two prompts may both have a v2."""
+ENTRY = "(parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER'))"
+"""The span by which a trace entered."""
 COLUMNS: Mapping[str, str] = {
     "service": "service",
     "environment": "environment",
@@ -44,6 +47,7 @@ COLUMNS: Mapping[str, str] = {
 """What a key of an address means in the table of spans."""
 NUMBERS: Mapping[str, str] = {
     "duration_ms": "duration_ns / 1e6",
+    "took_ms": f"if({ENTRY}, duration_ns / 1e6, NULL)",
     "cost": "ifNull(cost_usd, 0)",
     "input_tokens": "ifNull(input_tokens, 0)",
     "output_tokens": "ifNull(output_tokens, 0)",
@@ -51,6 +55,8 @@ NUMBERS: Mapping[str, str] = {
     "ttft_s": "ifNull(ttft_s, 0)",
 }
 SCORE, LABEL, FAILED, SEGMENT = "score.", "label.", "failed", "segment"
+AT = "at"
+"""The key of a stretch of time: `at=2026-01-31T10:00Z..2026-01-31T12:00Z`."""
 OF_SCORES: Mapping[str, str] = {
     "version": PROMPT,
     "model": "request_model",
@@ -178,6 +184,11 @@ def _trace_condition(condition: Condition, number: int) -> tuple[str, dict[str, 
 def _span_condition(condition: Condition, number: int) -> tuple[str, dict[str, Any]]:
     key, op, value = condition.key, condition.op, condition.value
     place = f"w{number}"
+    if key == AT:
+        first, _, last = value.partition("..")
+        ends = [f"parseDateTime64BestEffort({{{name}:String}}, 3, 'UTC')" for name in (place, f"{place}_end")]
+        text = f"{ENTRY} AND start_time >= {ends[0]} AND start_time < {ends[1]}"
+        return text, {place: _moment(first), f"{place}_end": _moment(last)}
     if key in NUMBERS:
         column = NUMBERS[key]
         if span := _RANGE.fullmatch(value):
@@ -253,6 +264,16 @@ def _score_value(condition: Condition, place: str) -> tuple[str, dict[str, Any]]
         return f"{number} {condition.op.lstrip('!')} {{{place}:Float64}}", {place: float(value)}
     except ValueError:
         return f"label = {{{place}:String}}", {place: value}
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no moment.", hint="Write at=2026-01-31T10:00Z..2026-01-31T12:00Z.") from error
+    return (
+        (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    )
 
 
 def _number(condition: Condition) -> float:

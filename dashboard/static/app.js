@@ -152,3 +152,33 @@ function markdown(place, raw) {
     }
   }
 }
+
+// An area that is marked over the points of the list: its times and durations become filters of "what is different".
+document.addEventListener("pointerdown", (event) => {
+  const strip = event.target.closest("svg[data-brush]");
+  if (!strip || event.target.closest("a") || event.button) return;
+  event.preventDefault();
+  const box = strip.getBoundingClientRect(), area = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  const from = { x: event.clientX - box.left, y: event.clientY - box.top };
+  let to = from;
+  area.setAttribute("class", "brush");
+  strip.append(area);
+  const move = (moved) => {
+    to = { x: Math.max(0, Math.min(box.width, moved.clientX - box.left)), y: Math.max(0, Math.min(box.height, moved.clientY - box.top)) };
+    for (const [name, value] of [["x", Math.min(from.x, to.x)], ["y", Math.min(from.y, to.y)], ["width", Math.abs(to.x - from.x)], ["height", Math.abs(to.y - from.y)]]) area.setAttribute(name, value);
+  };
+  const end = () => {
+    removeEventListener("pointermove", move);
+    area.remove();
+    if (Math.abs(to.x - from.x) < 6 || Math.abs(to.y - from.y) < 6) return;
+    const first = Date.parse(strip.dataset.first), last = Date.parse(strip.dataset.last), low = Number(strip.dataset.low), high = Number(strip.dataset.high);
+    const time = (x) => new Date(first + ((x / box.width) * 100 - 1) / 98 * (last - first)).toISOString();
+    const long = (y) => (10 ** (low + (62 - y) / 54 * (high - low))).toPrecision(4);
+    const address = new URL(strip.dataset.brush, location);
+    address.searchParams.append("where", `at=${time(Math.min(from.x, to.x))}..${time(Math.max(from.x, to.x))}`);
+    address.searchParams.append("where", `took_ms=${Number(long(Math.max(from.y, to.y)))}..${Number(long(Math.min(from.y, to.y)))}`);
+    location.assign(address);
+  };
+  addEventListener("pointermove", move);
+  addEventListener("pointerup", end, { once: true });
+});

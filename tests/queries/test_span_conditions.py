@@ -72,6 +72,9 @@ def listed(store: Store, *texts: str) -> str:
         (("status=ERROR",), "3"),
         (("duration_ms>=2000",), "23"),
         (("duration_ms=1000..3000",), "12"),
+        (("at=2026-03-01T12:01Z..2026-03-01T13:02:30+01:00",), "12"),
+        (("took_ms=0..1500",), "01"),
+        (("took_ms>0",), "123"),
         (("failed=tone",), "0"),
         (("score.tone=fail",), "0"),
         (("score.tone<0.5",), "0"),
@@ -108,7 +111,7 @@ def test_no_text_of_a_reader_becomes_sql(filled: Store, form: str, text: str) ->
     assert set(listed(filled, str(condition))) <= set("0123")
 
 
-@pytest.mark.parametrize("text", ["region", "", "=x", "duration_ms>soon", "cost<="])
+@pytest.mark.parametrize("text", ["region", "", "=x", "duration_ms>soon", "cost<=", "at=now", "at=2026-03-01..soon"])
 def test_what_is_no_filter_is_refused_with_the_fix(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         trace_filter([parse(text)])
