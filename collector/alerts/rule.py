@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from string import Formatter
 from typing import Any, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from ...errors import UsageError
 from ...queries.durations import parse_duration
 
+_COLUMN = re.compile(r"[^\W\d]\w*")
 Severity = Literal["high", "medium", "low", "info"]
 
 
@@ -49,6 +51,7 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise ValueError(f"repeat_interval = {self.repeat_interval} must not be negative")
         for field in ("for", "resolve_after"):
             _ = self._evaluations(field)
+        check_message(self.message)
 
     @property
     def evaluations_to_fire(self) -> int:
@@ -70,3 +73,18 @@ class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             return 1 + math.ceil(parse_duration(value).total_seconds() / self.every_s)
         except UsageError as error:
             raise ValueError(f"{field} = {value!r} is neither a number of evaluations nor a length of time") from error
+
+
+def check_message(message: str) -> None:
+    """Raises ValueError for a message that could not be filled in when the rule fires."""
+    try:
+        fields = list(Formatter().parse(message))
+    except ValueError as error:
+        raise ValueError(f"message {message!r}: {error}; a brace of its own is written twice, `{{{{`") from error
+    for _, name, spec, conversion in fields:
+        if name is None:
+            continue
+        if not _COLUMN.fullmatch(name):
+            raise ValueError(f"message {message!r}: {{{name}}} is no column's name")
+        if spec or conversion:
+            raise ValueError(f"message {message!r}: {{{name}}} takes no format; numbers are rounded by themselves")
