@@ -33,6 +33,12 @@ class Case(NamedTuple):
     note: str = ""
 
 
+# Programs of tests/frameworks/javascript: their own telemetry alone, over plain OTLP.
+JAVASCRIPT: dict[str, Case] = {
+    "vercel_ai": Case((), "", "ai", tools=1, conversations=("sess-1",)),
+    "openinference_js": Case((), "", "@arizeai/openinference-instrumentation-openai"),
+    "traceloop_js": Case((), "", "@traceloop/node-server-sdk", tools=1),
+}
 CASES: dict[str, Case] = {
     "langchain": Case(
         ("langchain", "langgraph", "langchain-openai", "langchain-anthropic", "numpy"), "langchain", "langchain",

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from evalspan.queries.store.client import Store, open_store
 
-from .catalog import CASES
+from .catalog import CASES, JAVASCRIPT
 from .model_server import Runs, model_server
 from .recording import RECORDINGS, Recording, load
-from .running import run
-from .truth import Stored, faults
+from .running import run, run_javascript
+from .truth import Stored, case_of, faults
 
 PAGE = Path(__file__).parents[2] / "docs" / "frameworks.md"
 BEGIN, END = "<!-- table: made by `make frameworks` -->", "<!-- end of the table -->"
@@ -28,6 +28,10 @@ _HEAD = (
 
 def record(name: str, address: str, runs: Runs) -> Recording:
     """Runs one app bare and with the one line, and saves what the second exported."""
+    if name in JAVASCRIPT:
+        recorded = run_javascript(name, address, runs)
+        recorded.save()
+        return recorded
     plain = run(name, "plain", address, runs)
     traced = run(name, "one", address, runs)
     traced.plain_steps = plain.steps
@@ -37,7 +41,7 @@ def record(name: str, address: str, runs: Runs) -> Recording:
 
 def row(stored: Stored) -> str:
     """One line of the table."""
-    recording, case = stored.recording, CASES[stored.recording.framework]
+    recording, case = stored.recording, case_of(stored.recording)
     counted = [one for one in recording.requests if one["counted"] and one["status"] == 200]
     calls = [one for one in stored.of("call") if one["status"] != "ERROR"]
     tokens = sum(one["input"] + one["output"] for one in counted if one["reported"])
@@ -45,8 +49,8 @@ def row(stored: Stored) -> str:
     by = recording.traced_by.get(recording.framework.replace("_", "-"), [None])[0]
     cells = [
         f"{case.version_of} {recording.version}",
-        f"`evalspan[{case.extra}]`",
-        str(by or "evalspan")
+        f"`evalspan[{case.extra}]`" if case.extra else "npm",
+        ("plain OTLP" if recording.framework in JAVASCRIPT else str(by or "evalspan"))
         .replace("opentelemetry-instrumentation-", "")
         .replace("openinference-instrumentation-", "OpenInference "),
         f"{len(calls)} of {len(counted)}",
@@ -68,14 +72,14 @@ def write_page(rows: list[str]) -> None:
 def stored_recordings(store: Store) -> list[Stored]:
     """Every recording there is, in the order of the catalog."""
     found = {path.name.split(".")[0]: path for path in RECORDINGS.glob("*.one.msgpack.gz")}
-    return [Stored(load(found[name]), store) for name in CASES if name in found]
+    return [Stored(load(found[name]), store) for name in [*CASES, *JAVASCRIPT] if name in found]
 
 
 def main(names: list[str]) -> int:
     """Runs the named frameworks, all without names; the table is always of all recordings."""
     wrong = 0
     with model_server() as (address, runs):
-        for name in [] if names == ["--table"] else names or list(CASES):
+        for name in [] if names == ["--table"] else names or [*CASES, *JAVASCRIPT]:
             try:
                 recorded = record(name, address, runs)
                 print(f"{name} {recorded.version}: {len(recorded.requests)} requests", flush=True)

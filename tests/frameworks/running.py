@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 from ..environments import environment, variables
-from .catalog import CASES, packages_of
+from .catalog import CASES, JAVASCRIPT, packages_of
 from .model_server import Runs
 from .recording import Recording, scrubbed, steps_of
 
@@ -17,6 +18,30 @@ TIMEOUT_S = 280
 def interpreter(name: str) -> Path:
     """The interpreter of a framework's environment, made on first use."""
     return environment(f"framework-{name}", *packages_of(name))
+
+
+def run_javascript(name: str, address: str, runs: Runs) -> Recording:
+    """One recipe of JavaScript; npm installs what package.json names on first use."""
+    folder = Path(__file__).with_name("javascript")
+    if not (folder / "node_modules").exists():
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=600)
+    run_name = f"{name}.one"
+    done = subprocess.run(
+        ["node", f"{name}.mjs"],
+        env=variables(RUN=run_name, SERVER=address),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    steps, _ = steps_of(done.stdout)
+    if done.returncode or not steps:
+        raise RuntimeError(f"{name} ended with {done.returncode}: {done.stderr[-2000:]}")
+    package = folder / "node_modules" / JAVASCRIPT[name].version_of / "package.json"
+    version = json.loads(package.read_text())["version"]
+    bodies = [scrubbed(body) for body in runs.exports.get(run_name, [])]
+    return Recording(name, version, "one", {}, runs.requests.get(run_name, []), steps, [], bodies)
 
 
 def run(name: str, mode: str, address: str, runs: Runs, **more: str) -> Recording:

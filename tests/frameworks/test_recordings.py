@@ -1,4 +1,4 @@
-"""What 18 frameworks really exported under the one line, replayed: each request once, in its place, with its tokens."""
+"""What 21 frameworks really exported under the one line, replayed: each request once, in its place, with its tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from evalspan.queries.store.client import Store
 
-from .catalog import CASES
+from .catalog import CASES, JAVASCRIPT
 from .recording import RECORDINGS, load
 from .truth import Stored, faults
 
@@ -22,7 +22,7 @@ def stored(path: Path, store: Store) -> Stored:
 
 
 def test_every_framework_of_the_catalog_has_a_recording() -> None:
-    assert {path.name.split(".")[0] for path in PATHS} == set(CASES)
+    assert {path.name.split(".")[0] for path in PATHS} == {*CASES, *JAVASCRIPT}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name.split(".")[0])

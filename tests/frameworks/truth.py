@@ -12,7 +12,7 @@ from evalspan.collector.dialects import normalise
 from evalspan.collector.log import framing
 from evalspan.queries.store.client import Store
 
-from .catalog import CASES, Case
+from .catalog import CASES, JAVASCRIPT, Case
 from .recording import Recording
 
 # Steps that are one run of something that makes several calls: these are one trace each.
@@ -48,7 +48,7 @@ class Stored:
 
 
 def case_of(recording: Recording) -> Case:
-    return CASES[recording.framework]
+    return {**CASES, **JAVASCRIPT}[recording.framework]
 
 
 def faults(stored: Stored) -> list[str]:
@@ -69,7 +69,7 @@ def faults(stored: Stored) -> list[str]:
     for step in recording.steps:
         if _RUNS.search(step["step"]) and step["step"] not in case.apart and len(stored.traces_of(step)) != 1:
             found.append(f"step {step['step']} is {len(stored.traces_of(step))} traces")
-    if any(request["traceparent"] for request in recording.requests):
+    if recording.framework in CASES and any(request["traceparent"] for request in recording.requests):
         found.append("traceparent was sent to the model's API")
     plain = {step["step"]: (step["how"], step["result"]) for step in recording.plain_steps}
     found += [
