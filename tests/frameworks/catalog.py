@@ -26,6 +26,10 @@ class Case(NamedTuple):
     """Requests that no span counts, each explained in `note`."""
     inexact: int = 0
     """Calls whose own tokens are not the request's, though their sum is."""
+    untold: int = 0
+    """Calls whose tokens their instrumentor leaves out, though the API reports them."""
+    silent_errors: bool = False
+    """Its instrumentor has no span of a call that fails."""
     estimated: int = 0
     """Calls of unreported usage whose tokens the framework estimates."""
     apart: tuple[str, ...] = ()
@@ -36,8 +40,17 @@ class Case(NamedTuple):
 # Programs of tests/frameworks/javascript: their own telemetry alone, over plain OTLP.
 JAVASCRIPT: dict[str, Case] = {
     "vercel_ai": Case((), "", "ai", tools=1, conversations=("sess-1",)),
-    "openinference_js": Case((), "", "@arizeai/openinference-instrumentation-openai"),
-    "traceloop_js": Case((), "", "@traceloop/node-server-sdk", tools=1),
+    "openinference_js": Case(
+        (),
+        "",
+        "@arizeai/openinference-instrumentation-openai",
+        untold=2,
+        silent_errors=True,
+        note="it tells no tokens of streams and embeddings, and has no span of a call that fails",
+    ),
+    "traceloop_js": Case(
+        (), "", "@traceloop/node-server-sdk", tools=1, silent_errors=True, note="it has no span of a call that fails"
+    ),
 }
 CASES: dict[str, Case] = {
     "langchain": Case(
