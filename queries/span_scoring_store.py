@@ -35,6 +35,20 @@ class Scope(NamedTuple):
     where: str
     shard: int = 0
     shards: int = 1
+    inclusion: str = "1"
+    """The relative probability of a span as SQL, in (0, 1]."""
+    stratum: str = "''"
+
+    @property
+    def lot(self) -> str:
+        """The sampling hash over the span's probability: what is below the cutoff is scored."""
+        return SAMPLING_HASH if self.inclusion == "1" else f"({SAMPLING_HASH} / ({self.inclusion}))"
+
+    @property
+    def columns(self) -> str:
+        """Columns of a span, with its stratum and its probability but for the cutoff where spans differ in it."""
+        more = "" if self.inclusion == "1" else f", ({self.inclusion}) AS inclusion, {self.stratum} AS stratum"
+        return f"{SPAN_COLUMNS}{more}"
 
     @property
     def sql(self) -> str:
@@ -124,7 +138,7 @@ class SpanScoringStore:
     def counts(self, scope: Scope, after: int, until: int, probability: float) -> Counts:
         """How many spans the window holds for a rule."""
         row = self.store.query(
-            f"SELECT count(), countIf({scope.where}), countIf(({scope.where}) AND {SAMPLING_HASH} < {{probability:Float64}})"
+            f"SELECT count(), countIf({scope.where}), countIf(({scope.where}) AND {scope.lot} < {{probability:Float64}})"
             f" FROM spans WHERE {scope.sql}",
             {**scope.parameters(after, until), "probability": probability},
         ).rows[0]
@@ -133,7 +147,7 @@ class SpanScoringStore:
     def cutoff(self, scope: Scope, after: int, until: int, budget: int) -> float | None:
         """The lot of the first span beyond the budget when spans are taken in the order of their lots."""
         rows = self.store.query(
-            f"SELECT {SAMPLING_HASH} AS lot FROM spans WHERE {scope.sql} AND ({scope.where})"
+            f"SELECT {scope.lot} AS lot FROM spans WHERE {scope.sql} AND ({scope.where})"
             " ORDER BY lot LIMIT 1 OFFSET {budget:UInt64}",
             {**scope.parameters(after, until), "budget": budget},
         ).rows
@@ -145,7 +159,7 @@ class SpanScoringStore:
         """The next spans of a plan without all their evaluations, oldest first."""
         sql, parameters = self._waiting(scope, window, cutoff, done)
         order = " ORDER BY inserted_at, trace_id, span_id LIMIT {limit:UInt32}"
-        return self.store.query(f"SELECT {SPAN_COLUMNS} {sql}{order}", {**parameters, "limit": limit}).dicts()
+        return self.store.query(f"SELECT {scope.columns} {sql}{order}", {**parameters, "limit": limit}).dicts()
 
     def waiting_count(self, scope: Scope, window: tuple[int, int], cutoff: float, done: Mapping[str, Any]) -> int:
         """How many spans of a plan still wait."""
@@ -156,7 +170,7 @@ class SpanScoringStore:
         self, scope: Scope, window: tuple[int, int], cutoff: float, done: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any]]:
         sql = (
-            f"FROM spans WHERE {scope.sql} AND ({scope.where}) AND {SAMPLING_HASH} < {{cutoff:Float64}} AND (project, trace_id, span_id)"
+            f"FROM spans WHERE {scope.sql} AND ({scope.where}) AND {scope.lot} < {{cutoff:Float64}} AND (project, trace_id, span_id)"
             " NOT IN (SELECT project, trace_id, span_id FROM evaluations WHERE name IN {names:Array(String)}"
             " AND evaluator_version IN {versions:Array(String)} AND author = {author:String}"
             " AND created_at >= fromUnixTimestamp64Milli({since:Int64})"

@@ -22,7 +22,9 @@ _TABLE = "evaluation.rules"
 class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One rule. A span is scored by the first uniform rule that matches it for an evaluator.
 
-    `where` is a SQL condition over the columns of `spans`; `probability` is the share of the matching spans that is
+    `probability = "auto"` learns where calls tell most: strata by segment, model, prompt version and the verdict of the
+    cheap evaluator `proxy`, probabilities from `min_probability` up by the variance of the scores in each, as few calls a
+    day as give the mean a 95 % interval of +-`interval`, within the budget. `where` is a SQL condition over the columns of `spans`; `probability` is the share of the matching spans that is
     scored, decided by the hash of the span id. Budgets are evaluations and dollars per UTC hour and day.
     `backfill_from` (ISO 8601) starts with spans stored since then instead of now. `timeout_s` is for one evaluation, the
     evaluator's own when left out. `quiet_s` waits after a span is stored; with `parent_span_id = ''` in `where` that is
@@ -37,7 +39,10 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     evaluators: tuple[str, ...]
     where: str = "role = 'call' AND operation != 'embeddings'"
     project: str = "default"
-    probability: float = 1.0
+    probability: float | Literal["auto"] = 1.0
+    interval: float | None = None
+    min_probability: float = 0.01
+    proxy: str = ""
     stream: Literal["uniform", "targeted"] = "uniform"
     budget_per_hour: int | None = None
     budget_per_day: int | None = None
@@ -57,8 +62,7 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError(f"name {self.name!r} must be 1 to 80 letters, digits, '_', '.' or '-'")
         if not self.evaluators:
             raise ValueError("evaluators is empty: name at least one module:name")
-        if not 0 < self.probability <= 1:
-            raise ValueError(f"probability = {self.probability} is not in (0, 1]")
+        self._check_probability()
         for field in ("budget_per_hour", "budget_per_day", "budget_usd_per_hour", "budget_usd_per_day"):
             value = getattr(self, field)
             if value is not None and not value > 0:
@@ -71,6 +75,31 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             if getattr(self, field) < 0:
                 raise ValueError(f"{field} = {getattr(self, field)} must not be negative")
         _ = self.backfill_ms
+
+    def _check_probability(self) -> None:
+        if self.probability == "auto":
+            self._check_auto()
+        elif self.interval is not None or self.proxy:
+            raise ValueError('interval and proxy are for probability = "auto"')
+        elif not 0 < self.probability <= 1:
+            raise ValueError(f"probability = {self.probability} is not in (0, 1]")
+        if not 0 < self.min_probability <= 1:
+            raise ValueError(f"min_probability = {self.min_probability} is not in (0, 1]")
+
+    def _check_auto(self) -> None:
+        if self.interval is None and self.budget_per_day is None and self.budget_per_hour is None:
+            raise ValueError(
+                'probability = "auto" needs interval (a half width, e.g. 0.02), budget_per_day or budget_per_hour'
+            )
+        if self.interval is not None and not self.interval > 0:
+            raise ValueError(f"interval = {self.interval} must be above 0")
+        if self.unit not in (None, "span") or self.stream != "uniform":
+            raise ValueError('probability = "auto" is for uniform rules over spans')
+
+    @property
+    def share(self) -> float:
+        """`probability` as a number; under "auto" 1, which the learned probabilities are a part of."""
+        return 1.0 if self.probability == "auto" else self.probability
 
     @property
     def backfill_ms(self) -> int | None:

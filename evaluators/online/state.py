@@ -18,6 +18,8 @@ class Plan(msgspec.Struct):
     until: int
     cutoff: float
     planned_at: int
+    inclusion: str = "1"
+    """The probability of a span as SQL, which `cutoff` is multiplied with; "1" where all have the same."""
 
     @property
     def weight(self) -> float:

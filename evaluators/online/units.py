@@ -92,6 +92,10 @@ class SpanUnits:
     def __init__(self, store: SpanScoringStore, scope: Scope) -> None:
         self._store, self._scope = store, scope
 
+    def allocate(self, inclusion: str, stratum: str) -> None:
+        """Draws each span with a probability of its own, as SQL, from now on."""
+        self._scope = self._scope._replace(inclusion=inclusion, stratum=stratum)
+
     def counts(self, after: int, until: int, probability: float) -> Counts:
         """How many spans a window holds."""
         return self._store.counts(self._scope, after, until, probability)
@@ -109,7 +113,17 @@ class SpanUnits:
             found = passages.get((row["project"], row["trace_id"]), NO_PASSAGES)
             return lambda: span_arguments(row, found)
 
-        return [Item(row, (str(row["trace_id"]), str(row["span_id"])), arguments(row)) for row in rows]
+        def details(row: dict[str, Any]) -> dict[str, Any]:
+            if "inclusion" not in row:
+                return {}
+            probability = min(1.0, cutoff * float(row.pop("inclusion")))
+            return {"probability": f"{probability:.9g}", "stratum": str(row.pop("stratum"))}
+
+        about = [details(row) for row in rows]  # first: the columns of the draw are not the span's
+        return [
+            Item(row, (str(row["trace_id"]), str(row["span_id"])), arguments(row), details=more)
+            for row, more in zip(rows, about, strict=True)
+        ]
 
     def superseded(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A span never changes: its evaluation has one place."""

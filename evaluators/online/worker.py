@@ -14,10 +14,11 @@ from ...queries.span_scoring_store import SpanScoringStore
 from ..evaluation_rows import Source, evaluation_row
 from ..evaluator import UnscoredCause
 from ..runner import EvaluationResult, run_suite
+from .allocation import inclusion_sql, stratum_sql
 from .budget import spans_left
 from .config import ReadyRule
 from .state import Plan, State, state_from
-from .units import Item, units_of
+from .units import Item, SpanUnits, units_of
 
 _log = logging.getLogger(__name__)
 PAGE = 1000  # spans that are scored between two looks at the store, where scoring is quick
@@ -85,6 +86,8 @@ class RuleWorker:
             kept.evaluators, kept.stream, kept.problem = self.state.evaluators, self.state.stream, ""
             kept.retired = False
             self.state = kept
+            if kept.plan is not None:
+                self._allocate(kept.plan.inclusion)
             return
         joined = self.queue.starting_point(self.rule.name, self.shards)
         begin = self.rule.backfill_ms
@@ -99,8 +102,9 @@ class RuleWorker:
         until = min(now - int(self._wait_s * 1000), self.queue.visible_until(now))
         if until <= self.position:
             return False
-        counts = self.units.counts(self.position, until, self.rule.probability)
-        cutoff, over = self.rule.probability, 0
+        inclusion = self._allocate()
+        counts = self.units.counts(self.position, until, self.rule.share)
+        cutoff, over = self.rule.share, 0
         if counts.sampled:
             left = self._budget_left(now)
             if left == 0:
@@ -120,10 +124,19 @@ class RuleWorker:
             self.position, self.state.progress_ms, self.state.queued = until, now, 0
             self._save_idle(now, changed=bool(counts.seen))
             return False
-        self.state.plan = Plan(self.position, until, cutoff, now)
+        self.state.plan = Plan(self.position, until, cutoff, now, inclusion)
         self.state.queued, self.state.heartbeat_ms, self.state.retrying = counts.sampled - over, now, ""
         self._save()
         return True
+
+    def _allocate(self, inclusion: str | None = None) -> str:
+        """Gives each span a probability of its own under `probability = "auto"`: as planned, else as learned now."""
+        if self.rule.probability != "auto" or not isinstance(self.units, SpanUnits):
+            return "1"
+        if inclusion is None:
+            inclusion = inclusion_sql(self.rule, [one.name for one in self.suite], self.queue)
+        self.units.allocate(inclusion, stratum_sql(self.rule))
+        return inclusion
 
     def _budget_left(self, now: int) -> int | None:
         def spent(since: int) -> tuple[int, float]:
@@ -223,7 +236,7 @@ class RuleWorker:
             span=item.row,
             segment=str(attributes.get(self.rule.segment, "")) if self.rule.segment else "",
             # Harvested failures are no sample of anything: weight 0 keeps them out of every weighted number.
-            evaluation_weight=0.0 if targeted else plan.weight,
+            evaluation_weight=0.0 if targeted else _weight(item, plan),
             metadata={**details, **item.details},
             unit=self.units.unit,
         )
@@ -250,6 +263,11 @@ class RuleWorker:
         for outcome, amount in amounts.items():
             if amount:
                 self._count("online_evaluation_total", amount, rule=self.rule.name, stage=outcome)
+
+
+def _weight(item: Item, plan: Plan) -> float:
+    own = item.details.get("probability")
+    return plan.weight if own is None else 1 / float(own)
 
 
 def _is_transient(outcomes: list[EvaluationResult]) -> bool:

@@ -510,3 +510,33 @@ def test_b27_spans_of_an_insert_that_is_still_under_way_are_not_passed_over(stor
         assert worker.position == now - 60_001
     finally:
         store.insert_began_ms = None
+
+
+def fill_now(store: Store, project: str, n: int) -> None:
+    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "yes please"}]}])
+    ids = [{"trace_id": uuid.uuid4().hex, "span_id": uuid.uuid4().hex[:16]} for _ in range(n)]
+    shared = {"project": project, "operation": "chat", "start_time": datetime.now(UTC), "input": "how?", "output": said}
+    store.insert("spans", [{**shared, **one} for one in ids])
+
+
+def test_auto_probabilities_are_learned_known_and_counted_by_evaluation_efficiency(store):
+    project = fresh()
+    auto = rule(project, evaluators=[f"{HERE}:length"], probability="auto", interval=0.02, min_probability=0.05)
+    fill_now(store, project, 40)
+    run(store, auto)
+    first = rows(store, project)
+    # Forty calls under the largest variance: nearly all, to be sure to 0.02.
+    assert len(first) >= 34
+    assert all(0.9 < float(row["metadata"]["probability"]) <= 1 for row in first)
+    fill_now(store, project, 40)
+    run(store, auto)  # all scores were alike: nothing is left to learn where nothing varies
+    later = [row for row in rows(store, project) if float(row["metadata"]["probability"]) < 0.9]
+    assert len(rows(store, project)) == len(first) + len(later) < len(first) + 20
+    assert all(float(row["metadata"]["probability"]) >= 0.05 for row in later)
+    found = rows(store, project)
+    assert all(row["sample_weight"] == pytest.approx(1 / float(row["metadata"]["probability"])) for row in found)
+    (line,) = catalog.get("evaluation_efficiency").run(store, project=project).dicts()
+    assert (line["metric"], line["mean"]) == ("length", pytest.approx(10.0))
+    assert line["calls"] == len(rows(store, project))
+    _, problems = read_rules([{"name": "x", "evaluators": [f"{HERE}:length"], "probability": "auto"}])
+    assert "needs interval" in str(problems[0])

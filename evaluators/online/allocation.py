@@ -1,0 +1,54 @@
+"""Learns where a rule's judge calls tell most: strata of the traffic, the variance of the scores in each, probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...queries.allocation_store import AllocationStore
+from ...queries.literals import literal
+from ..statistics.allocation import Stratum, allocate, pooled_variance
+
+if TYPE_CHECKING:
+    from ...queries.span_scoring_store import SpanScoringStore
+    from .config import EvaluationRule
+
+MAX_STRATA = 50
+"""The largest ones; the rest shares the probability of new strata."""
+
+
+def stratum_sql(rule: EvaluationRule) -> str:
+    """The stratum of a span as SQL: segment, model, prompt version and the verdict of the cheap evaluator."""
+    segment = f"attributes[{literal(rule.segment)}]" if rule.segment else "''"
+    return f"concat({segment}, '|', request_model, '|', prompt_name, ' ', prompt_version, '|', {_proxy_sql(rule)})"
+
+
+def _proxy_sql(rule: EvaluationRule) -> str:
+    if not rule.proxy:
+        return "''"
+    found = "(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE name = {0} AND passed = '{1}')"
+    name = literal(rule.proxy)
+    return f"multiIf({found.format(name, 'fail')}, 'fail', {found.format(name, 'pass')}, 'pass', '')"
+
+
+def inclusion_sql(rule: EvaluationRule, evaluators: list[str], store: SpanScoringStore) -> str:
+    """The probability of a span as SQL, from what the last days say; every stratum that is new gets the largest one."""
+    stratum = stratum_sql(rule)
+    strata = AllocationStore(store.store).strata(
+        project=rule.project, where=rule.where, stratum=stratum, rule=rule.name, evaluators=evaluators
+    )
+    known = {
+        name: Stratum(row["size"], row["n"], row["variance"])
+        for name, row in sorted(strata.items(), key=lambda item: -item[1]["size"])[:MAX_STRATA]
+    }
+    if not known:
+        return "1"
+    day = rule.budget_per_day or (rule.budget_per_hour * 24 if rule.budget_per_hour else None)
+    calls = None if day is None else day / max(1, len(evaluators))
+    half_width = rule.interval if rule.interval is not None or calls is not None else 0.02
+    chosen = allocate(known, half_width=half_width, calls=calls, floor=rule.min_probability)
+    # A stratum that nobody has seen is as uncertain as scores are in general.
+    fresh = allocate({**known, "": Stratum(0.0, 0.0, pooled_variance(known))}, half_width=half_width, calls=calls,
+                     floor=rule.min_probability)[""]  # fmt: skip
+    names = ", ".join(literal(name) for name in chosen)
+    values = ", ".join(f"{value:.9g}" for value in chosen.values())
+    return f"transform({stratum}, [{names}], [{values}], toFloat64({fresh:.9g}))"
