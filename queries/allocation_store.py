@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .literals import literal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,6 +16,17 @@ HISTORY_DAYS = 7
 HALF_LIFE_DAYS = 1.5
 """Scores of this age count half: variances drift."""
 _RECENT = f"exp2(-dateDiff('second', span_time, now64(3, 'UTC')) / 86400 / {HALF_LIFE_DAYS})"
+
+
+def stratum_of(segment: str, proxy: str) -> str:
+    """The stratum of a span as SQL: segment (an attribute), model, prompt version and the verdict of the cheap evaluator."""
+    own = f"attributes[{literal(segment)}]" if segment else "''"
+    judged = "''"
+    if proxy:
+        found = "(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE name = {0} AND passed = '{1}')"
+        name = literal(proxy)
+        judged = f"multiIf({found.format(name, 'fail')}, 'fail', {found.format(name, 'pass')}, 'pass', '')"
+    return f"concat({own}, '|', request_model, '|', prompt_name, ' ', prompt_version, '|', {judged})"
 
 
 class AllocationStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...queries.allocation_store import AllocationStore
+from ...queries.allocation_store import AllocationStore, stratum_of
 from ...queries.literals import literal
 from ..statistics.allocation import Stratum, allocate, pooled_variance
 
@@ -16,23 +16,9 @@ MAX_STRATA = 50
 """The largest ones; the rest shares the probability of new strata."""
 
 
-def stratum_sql(rule: EvaluationRule) -> str:
-    """The stratum of a span as SQL: segment, model, prompt version and the verdict of the cheap evaluator."""
-    segment = f"attributes[{literal(rule.segment)}]" if rule.segment else "''"
-    return f"concat({segment}, '|', request_model, '|', prompt_name, ' ', prompt_version, '|', {_proxy_sql(rule)})"
-
-
-def _proxy_sql(rule: EvaluationRule) -> str:
-    if not rule.proxy:
-        return "''"
-    found = "(trace_id, span_id) IN (SELECT trace_id, span_id FROM evaluations WHERE name = {0} AND passed = '{1}')"
-    name = literal(rule.proxy)
-    return f"multiIf({found.format(name, 'fail')}, 'fail', {found.format(name, 'pass')}, 'pass', '')"
-
-
 def inclusion_sql(rule: EvaluationRule, evaluators: list[str], store: SpanScoringStore) -> str:
     """The probability of a span as SQL, from what the last days say; every stratum that is new gets the largest one."""
-    stratum = stratum_sql(rule)
+    stratum = stratum_of(rule.segment, rule.proxy)
     strata = AllocationStore(store.store).strata(
         project=rule.project, where=rule.where, stratum=stratum, rule=rule.name, evaluators=evaluators
     )

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from ...queries.allocation_store import stratum_of
 from ...queries.span_scoring_store import SpanScoringStore
 from ..evaluation_rows import Source, evaluation_row
 from ..evaluator import UnscoredCause
 from ..runner import EvaluationResult, run_suite
-from .allocation import inclusion_sql, stratum_sql
+from .allocation import inclusion_sql
 from .budget import spans_left
 from .config import ReadyRule
 from .state import Plan, State, state_from
@@ -135,7 +136,7 @@ class RuleWorker:
             return "1"
         if inclusion is None:
             inclusion = inclusion_sql(self.rule, [one.name for one in self.suite], self.queue)
-        self.units.allocate(inclusion, stratum_sql(self.rule))
+        self.units.allocate(inclusion, stratum_of(self.rule.segment, self.rule.proxy))
         return inclusion
 
     def _budget_left(self, now: int) -> int | None:

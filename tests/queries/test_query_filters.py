@@ -20,6 +20,7 @@ WITHOUT = {
     "annotation_draw_units",
     "alert_history",
     "alert_overview",
+    "evaluation_efficiency",
     "evaluation_funnel",
     "evaluators_stopped",
     "number",
