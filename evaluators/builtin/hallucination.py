@@ -89,6 +89,11 @@ class Hallucination:
         """A fingerprint of model, prompt and the rules that check the judge."""
         return fingerprint("hallucination-1", self._caller.identity, self.model, self.prompt.fingerprint)
 
+    def printed_prompt(self) -> str:
+        """The prompt as the model gets it, with slots where the judged texts go."""
+        system, user = self.prompt.render(nonce="{{nonce}}", material="{{material}}")
+        return f"# {self.prompt.name} {self.prompt.version} ({self.prompt.fingerprint})\n\n{system}\n\n{user}"
+
     async def evaluate(
         self,
         *,

@@ -198,7 +198,7 @@ def stats(file: str, runs: tuple[str, ...], format_: str) -> None:
         rows += [
             ("over runs", "always passed", len(report.always_passed)),
             ("over runs", "never passed", len(report.never_passed)),
-            ("over runs", "told versions apart", len(report.telling)),
+            ("over runs", "told versions apart", len(report.discriminating)),
         ]
     show(("what", "name", "count"), list(rows), format_)
     for warning in report.warnings:

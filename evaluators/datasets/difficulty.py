@@ -25,7 +25,7 @@ class DifficultyReport(msgspec.Struct, frozen=True):
     runs: int
     always_passed: list[str]
     never_passed: list[str]
-    telling: list[str]
+    discriminating: list[str]
     """Passed in some runs and not in others: these are what a comparison lives on."""
     kinds: dict[str, int]
     warnings: list[str]
@@ -45,7 +45,7 @@ def difficulty(examples: Sequence[Example], runs: Sequence[Experiment]) -> Diffi
         runs=len(runs),
         always_passed=always,
         never_passed=never,
-        telling=[name for name in ids if name not in {*always, *never}],
+        discriminating=[name for name in ids if name not in {*always, *never}],
         kinds=kinds,
         warnings=_warnings(len(runs), len(ids), len(always), kinds),
     )

@@ -38,6 +38,16 @@ class McNemarTest(msgspec.Struct, frozen=True):
     p: float
 
 
+LARGEST_SQUARED = 1e150
+
+
+def _scaled(test: DifferenceTest, unit: float) -> DifferenceTest:
+    interval = Interval(test.interval.low * unit, test.interval.high * unit)
+    return msgspec.structs.replace(
+        test, difference=test.difference * unit, interval=interval, standard_error=test.standard_error * unit
+    )
+
+
 def welch_test(a: Values, b: Values) -> DifferenceTest:
     """Do two independent samples have the same mean? Unequal variances allowed.
 
@@ -46,6 +56,10 @@ def welch_test(a: Values, b: Values) -> DifferenceTest:
     Source: Welch, Biometrika 34 (1947). Raises ValueError on NaN or fewer than two values on a side.
     """
     x, y = floats(a, "a", least=2), floats(b, "b", least=2)
+    largest = max(float(np.abs(x).max()), float(np.abs(y).max()))
+    if largest > LARGEST_SQUARED:
+        # Their squares overflow: the same test on smaller units.
+        return _scaled(welch_test(x / largest, y / largest), largest)
     difference = float(x.mean() - y.mean())
     va, vb = _variance(x) / x.size, _variance(y) / y.size
     standard_error = math.sqrt(va + vb)

@@ -47,13 +47,17 @@ def weighted_mean(values: Values, probabilities: Values) -> WeightedMean:
     same_length(y, p, "values and probabilities")
     if (p <= 0).any() or (p > 1).any():
         raise ValueError("probabilities must lie in (0, 1]: what can never be drawn cannot be estimated")
-    w = 1 / p
+    # Weights relative to the largest, values to the largest: neither overflows, and nothing else depends on the scale.
+    w = p.min() / p
+    scale = float(np.abs(y).max()) or 1.0
+    y = y / scale
     total = float(w.sum())
-    mean = float((w * y).sum() / total)
+    centre = float((w * y).sum() / total)
+    mean = centre * scale
     effective_n = float(total**2 / (w**2).sum())
     if y.size == 1 and p[0] < 1:
         return WeightedMean(mean, math.inf, Interval(-math.inf, math.inf), 1, 1.0)
-    standard_error = math.sqrt(float(((1 - p) * (w * (y - mean)) ** 2).sum())) / total
+    standard_error = math.sqrt(float(((1 - p) * (w * (y - centre)) ** 2).sum())) / total * scale
     half = Z95 * standard_error
     return WeightedMean(mean, standard_error, Interval(mean - half, mean + half), int(y.size), effective_n)
 

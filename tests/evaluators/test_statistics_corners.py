@@ -211,3 +211,20 @@ def test_b42_no_numpy_type_leaks() -> None:
     for leaf in _leaves(results):
         assert type(leaf) in (float, int, bool, str, type(None)), leaf
     assert msgspec.json.encode(results)
+
+
+@pytest.mark.parametrize("probability", [1e-300, 5e-324, 1e-160])
+def test_tiny_probabilities_do_not_overflow(probability: float) -> None:
+    found = st.weighted_mean([1.0, 0.0, 1.0], [probability, probability, 1.0])
+    assert found.mean == pytest.approx(0.5)
+    assert math.isfinite(found.standard_error)
+    assert found.effective_n == pytest.approx(2.0)
+
+
+def test_huge_values_do_not_overflow() -> None:
+    assert st.weighted_mean([1e308, 1e308, 1e308], [0.5, 0.5, 0.5]).mean == pytest.approx(1e308)
+    small, huge = (
+        st.welch_test([1.0, 2.0, 4.0], [2.0, 3.0, 9.0]),
+        st.welch_test([1e307, 2e307, 4e307], [2e307, 3e307, 9e307]),
+    )
+    assert (huge.t, huge.p) == (pytest.approx(small.t), pytest.approx(small.p))
