@@ -21,6 +21,9 @@ REPEATED, SHOWN_OF_REPEATED = 8, 2
 MAX_PROBLEMS = 60
 """Failed and badly judged spans that are shown whatever else is folded."""
 _NUMBER = re.compile(r"\d+")
+HELPERS = "http send and receive"
+"""The line that helper spans of web frameworks become."""
+_HELPER = re.compile(r" (http|websocket) (send|receive)$")
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,11 @@ def step_of(span: Span) -> str:
 
 def _split(laid: Tree, ids: Sequence[str], kept: Collection[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Siblings that are shown one by one, and by name those that are repeated and become one line each."""
+    helpers = [one for one in ids if _is_helper(laid, one) and one not in kept]
+    ids = [one for one in ids if one not in helpers] if helpers else ids
+    aside = {HELPERS: helpers} if helpers else {}
     if len(ids) < REPEATED:
-        return list(ids), {}
+        return list(ids), aside
     named: dict[str, list[str]] = {}
     for span_id in ids:
         named.setdefault(step_of(laid.spans[span_id]), []).append(span_id)
@@ -134,7 +140,13 @@ def _split(laid: Tree, ids: Sequence[str], kept: Collection[str]) -> tuple[list[
         if len(members) >= REPEATED
     }
     hidden = {one for members in folded.values() for one in members}
-    return [one for one in ids if one not in hidden], {name: members for name, members in folded.items() if members}
+    shown = [one for one in ids if one not in hidden]
+    return shown, {name: members for name, members in folded.items() if members} | aside
+
+
+def _is_helper(laid: Tree, span_id: str) -> bool:
+    """Whether it is one of the spans that ASGI's instrumentation makes of each message that a request sends or receives."""
+    return bool(_HELPER.search(str(laid.spans[span_id].get("name", "")))) and not laid.children.get(span_id)
 
 
 def _level(

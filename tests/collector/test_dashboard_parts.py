@@ -273,3 +273,13 @@ def test_the_line_of_an_alert_shows_when_it_fired_and_never_leaves_its_frame() -
 
 def test_lengths_are_written_in_their_largest_whole_unit() -> None:
     assert [period(value) for value in (None, 5, 90, 300, 3600, 5400, 86400)] == ["–", "5 s", "90 s", "5 min", "1 h", "90 min", "1 d"]  # fmt: skip
+
+
+def test_helper_spans_of_a_web_framework_are_one_line() -> None:
+    names = ["POST /chat", "POST /chat http receive", "chat gpt-4o", "POST /chat http send", "POST /chat http send"]
+    spans = [{**span(f"s{number}", "s0" if number else ""), "name": name} for number, name in enumerate(names)]
+    shown = rows(tree(spans))
+    assert [row["span"]["name"] for row in shown if "span" in row] == ["POST /chat", "chat gpt-4o"]
+    (fold,) = (row for row in shown if "more" in row)
+    assert (fold["group"], fold["times"]) == ("http send and receive", 3)
+    assert len(rows(tree(spans), under="s0", group=fold["group"])) == 3
