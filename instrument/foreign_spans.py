@@ -79,6 +79,8 @@ _CONTENT_BELOW = (
 )
 # Parts of an event of the older conventions, such as gen_ai.user.message, gen_ai.choice and gen_ai.tool.message.
 _EVENT_CONTENT = frozenset(("content", "message", "tool_calls", "arguments", "result", "body", "parts"))
+# What an exception says may quote the request.
+_QUOTING = frozenset(("exception.message", "exception.stacktrace"))
 _GENAI = ("gen_ai.", "openinference.", "llm.", "traceloop.", "pydantic_ai.", "ai.", "logfire.", "langfuse.", "mlflow.")
 # Identifiers and vocabulary: what spans are looked up by is not masked, as with spans of ours.
 _STRUCTURE = re.compile(
@@ -131,15 +133,22 @@ class ForeignContent(SpanProcessor):
             span._attributes = _bounded(attributes, cleaned)  # noqa: SLF001
         if genai:
             self._clean_events(span)
-            if self._policy.redactor is not None and span.status.description:
-                masked = self._policy.redactor.text(span.status.description)
-                span._status = Status(span.status.status_code, masked)  # noqa: SLF001
+            if span.status.description:
+                # An API's error quotes the request: without content it stays here, as with spans of ours.
+                span._status = Status(span.status.status_code, self._policy.api_message(span.status.description))  # noqa: SLF001
 
     def _clean_events(self, span: Any) -> None:
         events = list(span._events)  # noqa: SLF001
         changed = False
         for index, event in enumerate(events):
-            cleaned = self._cleaned(event.attributes or {}, genai=True, event=event.name.startswith("gen_ai."))
+            kept = {
+                name: value
+                for name, value in (event.attributes or {}).items()
+                if self._policy.on_span or name not in _QUOTING
+            }
+            cleaned = self._cleaned(kept, genai=True, event=event.name.startswith("gen_ai."))
+            if cleaned is None and len(kept) < len(event.attributes or {}):
+                cleaned = kept
             if cleaned is not None:
                 events[index] = Event(event.name, cleaned, event.timestamp)
                 changed = True
@@ -228,6 +237,7 @@ def _withhold(span: Any) -> None:
     before = span._attributes  # noqa: SLF001
     span._attributes = _bounded(before, {name: value for name, value in before.items() if not is_content(name)})  # noqa: SLF001
     span._events = []  # noqa: SLF001
+    span._status = Status(span.status.status_code)  # noqa: SLF001
 
 
 def _decoded(text: str) -> Any:

@@ -189,3 +189,18 @@ def test_the_id_of_a_response_is_no_conversation(seen: Seen) -> None:
     with tracer.start_as_current_span("chat", attributes={"gen_ai.conversation.id": "resp_17"}), evalspan.span("inner"):
         pass
     assert all("gen_ai.conversation.id" not in (span.attributes or {}) for span in seen.exporter.get_finished_spans())
+
+
+@pytest.mark.parametrize("settings", [{"capture_content": False}, {"redact": True}], ids=["no content", "masked"])
+def test_errors_of_others_that_quote_the_request_follow_the_policy(settings: dict[str, Any], seen: Seen) -> None:
+    evalspan.init(tracer_provider=seen.provider, **settings)
+    tracer = seen.provider.get_tracer("openinference.instrumentation.langchain")
+    with (
+        pytest.raises(ValueError, match="ada"),
+        tracer.start_as_current_span("x", attributes={"openinference.span.kind": "LLM"}),
+    ):
+        raise ValueError(f"cannot read: {MAIL}")
+    span = seen.exporter.get_finished_spans()[-1]
+    assert span.status.status_code.name == "ERROR"
+    assert MAIL not in repr((span.status.description, [dict(event.attributes or {}) for event in span.events]))
+    assert (span.events[0].attributes or {})["exception.type"] == "ValueError"
