@@ -47,9 +47,11 @@ BOUNDARIES = {
     },
     "decorators": {
         *("span", "observe", "_current", "_enter", "_end", "_Observed.__init__", "_Observed.wrapper", "_Observed.call"),
-        *("_Observed.begin", "_Observed.end", "_Observed.await_it", "_Observed.steps"),
+        *("_Observed.begin", "_Observed.end", "_Observed.await_it", "_Observed.steps", "_Observed._recorded"),
         *(f"_ObservedSteps.{name}" for name in ("__init__", "enter", "item", "finished", "failed")),
     },
+    # Whoever replays tools is to hear of a fault; outside of a replay it is one look at a context variable.
+    "tool_replay": {"replayed"},
     "context": {"context", "_attributes", "ContextAttributes.on_start", "ContextAttributes.on_end"},
     "suppression": {
         "suppress.__init__",
