@@ -26,6 +26,8 @@ NATIVE = ("com.anthropic.sdk.python", "com.anthropic.sdk.typescript")
 """Scopes of SDKs that trace themselves: metadata only."""
 _MAX_SPANS = 100_000
 _MAX_RUNS = 20_000
+_MAX_NAMES = 4_096
+_NAMES = tuple(NAMES)
 _MAX_STEPS = 1_000  # upwards from a call to the call around it
 _FETCH = semconv.OPERATION_FETCH
 _READ = NAMES | frozenset(
@@ -70,6 +72,7 @@ class NestedCalls:
         self._runs: OrderedDict[tuple[str, str], tuple[bytes, bytes]] = OrderedDict()
         self._spans, self._max_spans = 0, max_spans
         self._named: set[ModelKey] = set()
+        self._keys: dict[tuple[str, ...], ModelKey | None] = {}
         self._lock = threading.Lock()
 
     def take_named(self) -> set[ModelKey]:
@@ -131,8 +134,13 @@ class NestedCalls:
         return changed
 
     def _name(self, facts: dict[str, Any]) -> None:
-        key = key_of({name: facts[name].string_value for name in NAMES if name in facts})
-        if key is not None:
+        names = tuple([facts[name].string_value if name in facts else "" for name in _NAMES])
+        key = self._keys.get(names, "")
+        if key == "":
+            if len(self._keys) > _MAX_NAMES:
+                self._keys.clear()
+            key = self._keys[names] = key_of(dict(zip(_NAMES, names, strict=True)))
+        if isinstance(key, ModelKey):
             self._named.add(key)
 
     def _trace(self, key: Key) -> Trace:
@@ -220,6 +228,8 @@ def node_of(
 def _is_count(value: Any) -> bool:
     if value is None:
         return False
+    if value.int_value > 0:  # nearly always
+        return True
     number = any_value(value)
     if isinstance(number, str):
         return number.strip().isdigit()
