@@ -22,9 +22,11 @@ from ..judges.structured import Unusable, Verdict, add_costs, ask_structured, pa
 from ..text.facts import facts
 from ..text.passages import labelled_text, passage_text, source_of_evidence
 from ..text.tokens import unicode_tokens
-from .grounding import contradicts
+from .grounding import Grounding, contradicts
 
 Status = Literal["SUPPORTED", "UNSUPPORTED", "REASONABLE_INFERENCE", "NOT_CHECKABLE"]
+VETOES = ("number", "feature", "scope")
+"""Findings of the rules that stand against a judge who passed them over."""
 _EVIDENCE_SHARE = 0.8  # of a quote's runs of three words; judges drop a comma or mend a capital
 FALSE_POSITIVE_ADVICE = (
     "if people disagree with many of these: the context may be too sparse (give the judge all that the model saw), or "
@@ -87,7 +89,7 @@ class Hallucination:
     @property
     def version(self) -> str:
         """A fingerprint of model, prompt and the rules that check the judge."""
-        return fingerprint("hallucination-1", self._caller.identity, self.model, self.prompt.fingerprint)
+        return fingerprint("hallucination-2", self._caller.identity, self.model, self.prompt.fingerprint)
 
     def printed_prompt(self) -> str:
         """The prompt as the model gets it, with slots where the judged texts go."""
@@ -119,6 +121,7 @@ class Hallucination:
             return unscored_by(error, {"judge_model": self.model})
         claims = dict.fromkeys(claim for verdict in verdicts for claim in verdict.value.claims)
         checked = [check_claim(claim, passages) for claim in claims]
+        checked += unlisted_findings(text, passage_text(context), input, checked)
         for claim in checked:
             if source := source_of_evidence(context, claim.get("evidence")):
                 claim["source"] = source
@@ -166,6 +169,24 @@ def check_claim(claim: Claim, context: str) -> dict[str, Any]:
         if problem is None and contradicts(claim.claim, claim.evidence):
             problem = "the evidence says the opposite"
     return {**checked, "status": "UNSUPPORTED", "corrected": problem} if problem else checked
+
+
+def unlisted_findings(text: str, context: str, asked: Any, checked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the rules of `Grounding` find and the judge passed over: a wrong figure, an invented feature, what only others have."""
+    judged = Grounding()(text, context, input=asked)
+    if isinstance(judged, Unscored):
+        return []
+    unsupported = " ".join(one["claim"] for one in checked if one["status"] == "UNSUPPORTED").casefold()
+    return [
+        {
+            "claim": one["text"],
+            "status": "UNSUPPORTED",
+            "evidence": one["evidence"],
+            "corrected": f"found by rule: {one['kind']}",
+        }
+        for one in judged.details["findings"]
+        if one["kind"] in VETOES and one["text"].casefold() not in unsupported
+    ]
 
 
 def is_quoted(evidence: str, context: str) -> bool:

@@ -140,3 +140,15 @@ async def test_h08_a_judge_without_calibration_says_so(scripted):
         model="m", provider=scripted(claims(SUPPORTED)), cache=False, calibration="50 labels, 2026-11"
     )
     assert known.calibrated is True
+
+
+async def test_a_wrong_price_or_an_invented_feature_that_the_judge_passes_over_is_found(scripted):
+    """A small judge leaves claims out, or calls them supported: the rules of Grounding stand beside it."""
+    page = "Pro costs $49 per month and includes automation rules and satisfaction surveys."
+    fine = claims(("Pro includes automation rules", "SUPPORTED", "includes automation rules"))
+    for wrong in ("Pro costs $59 per month.", "Pro includes automation rules and a fax machine."):
+        got = await judged(scripted(fine), wrong, page)
+        assert got.passed is False, wrong
+        assert any("found by rule" in (claim.get("corrected") or "") for claim in got.details["claims"])
+    right = await judged(scripted(fine), "Pro includes automation rules.", page)
+    assert right.passed is True
