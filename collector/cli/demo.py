@@ -19,8 +19,9 @@ import click
 )
 @click.option("--minutes", default=5.0, show_default=True, type=click.FloatRange(1, 60), help="How long it may take.")
 @click.option("--fresh", is_flag=True, help="Start over instead of going on where an earlier run was cut short.")
+@click.option("--agent", is_flag=True, help="The other story: an agent whose tools change under its prompt.")
 @click.pass_context
-def demo(ctx: click.Context, folder: Path, minutes: float, fresh: bool) -> None:
+def demo(ctx: click.Context, folder: Path, minutes: float, fresh: bool, agent: bool) -> None:
     """Two weeks of a support assistant in minutes: traffic, drift, failures, regression cases, gate.
 
     Needs no account, no key and no network: SmolLM2 answers on this machine's CPU. OPENAI_BASE_URL, OPENAI_API_KEY and
@@ -28,6 +29,9 @@ def demo(ctx: click.Context, folder: Path, minutes: float, fresh: bool) -> None:
     """
     from rich.console import Console
 
+    if agent:
+        _tell_of_the_agent(folder / "agent")
+        return
     from ..demo.report import print_story
     from ..demo.state import StateFile
     from ..demo.story import Interrupted, Story
@@ -44,3 +48,16 @@ def demo(ctx: click.Context, folder: Path, minutes: float, fresh: bool) -> None:
     state = StateFile(folder).load()
     assert state is not None
     print_story(Console(), found, state, (time.monotonic() - began) / 60)
+
+
+def _tell_of_the_agent(folder: Path) -> None:
+    """Always from the start: the story is short."""
+    from rich.console import Console
+
+    from ..demo.agent_story import print_agent_story, tell_agent_story
+
+    if (folder / "store").exists():
+        shutil.rmtree(folder)
+    began = time.monotonic()
+    found = tell_agent_story(folder, Console(stderr=True))
+    print_agent_story(Console(), found, folder, (time.monotonic() - began) / 60)

@@ -59,9 +59,13 @@ def _expanded_selects(sql: str, tree: list[Node]) -> int:
 def _cost(tree: list[Node], place: int, cost: dict[str, int], most: int, *, exact: bool) -> int:
     """The SELECTs below one node; where names cannot be told apart, each table counts as the dearest."""
     total, depth = 1, tree[place].depth
+    beside = None  # the depth of a table's own body, which costs nothing where it only stands
     for node in tree[place + 1 :]:
         if node.depth <= depth:
             break
+        if beside is not None and node.depth > beside:
+            continue
+        beside = node.depth if node.kind == "WithElement" else None
         if node.kind in ("TableIdentifier", "Identifier") and "." not in node.text:
             total += cost.get(node.text, 0) if exact else (most if node.kind == "TableIdentifier" else 0)
     return total

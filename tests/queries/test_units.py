@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evalspan.errors import QueryError
 from evalspan.evaluators.statistics import clustered_standard_error
 from evalspan.queries import catalog
 from evalspan.queries.store.client import Store
+from evalspan.queries.untrusted.sql_gate import complete_tree
+from evalspan.queries.untrusted.statement_size import check_size
 
 UNTIL = datetime(2026, 5, 4, tzinfo=UTC)
 LEVEL = {"span": 0.2, "trace": 0.5, "conversation": 0.8}
@@ -189,3 +192,22 @@ def test_the_standard_error_of_a_trend_is_the_clustered_one(store: Store) -> Non
     assert row["standard_error"] == pytest.approx(expected)
     assert row["n"] == len(values)
     assert row["effective_n"] < groups
+
+
+def test_every_named_query_is_small_enough_for_the_service(store: Store) -> None:
+    for name in catalog.names():
+        query = catalog.get(name)
+        filled = {parameter.name: parameter.default or "0" for parameter in query.parameters}
+        tree = complete_tree("\n".join(str(row[0]) for row in store.query(f"EXPLAIN AST {query.sql}", filled).rows))
+        check_size(query.sql, tree)
+
+
+def test_tables_that_name_each_other_twice_are_too_large_and_a_long_chain_is_not(store: Store) -> None:
+    def sized(text: str) -> None:
+        check_size(text, complete_tree("\n".join(str(row[0]) for row in store.query(f"EXPLAIN AST {text}").rows)))
+
+    chain = ", ".join(f"t{n} AS (SELECT * FROM t{n - 1})" for n in range(1, 60))
+    sized(f"WITH t0 AS (SELECT 1 AS a), {chain} SELECT * FROM t59")
+    doubling = ", ".join(f"t{n} AS (SELECT * FROM t{n - 1} UNION ALL SELECT * FROM t{n - 1})" for n in range(1, 12))
+    with pytest.raises(QueryError, match="name each other"):
+        sized(f"WITH t0 AS (SELECT 1 AS a), {doubling} SELECT * FROM t11")
