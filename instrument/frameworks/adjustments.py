@@ -15,6 +15,7 @@ from .. import semconv
 from ..decorators import observe
 from ..safe_call import safe_call
 from .claude_messages import ClaudeCalls
+from .embedding_calls import async_embeddings_hook, embeddings_hook
 from .patches import Patches
 from .policy import set_content
 
@@ -108,6 +109,13 @@ def claude_agent_sdk(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG0
         patches.wrap(user, "parse_message", calls.hook)
 
 
+def mistral(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
+    """OpenInference leaves embeddings out: they would be calls without a span."""
+    embeddings = import_module("mistralai.client.embeddings").Embeddings
+    patches.wrap(embeddings, "create", embeddings_hook("mistral_ai"))
+    patches.wrap(embeddings, "create_async", async_embeddings_hook("mistral_ai"))
+
+
 def autogen(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
     """Its spans hold no content, and a team's messages are traces of their own without a span around the run."""
     teams = import_module("autogen_agentchat.teams").BaseGroupChat
@@ -166,6 +174,7 @@ def _haystack_tool(original: Any) -> Any:
 
 ADJUSTMENTS: dict[str, Adjustment] = {
     "litellm": litellm,
+    "mistral": mistral,
     "openai-agents": openai_agents,
     "smolagents": smolagents,
     "llama-index": llama_index,

@@ -19,4 +19,5 @@ step(
         if one.data.choices
     ),
 )
+step("embed", lambda: len(client.embeddings.create(model="mistral-embed", inputs=["a"]).data))
 end()
