@@ -20,6 +20,11 @@ HERE = Path(__file__).parent
 # Set to docs/screenshots to renew the pictures that the documentation shows; without it they are made and looked at only.
 PICTURES = os.environ.get("EVALSPAN_SCREENSHOTS", "")
 PAGES = {
+    "overview": "/?since=14d",
+    "explore": "/explore?since=14d&measure=score.faithfulness&by=version",
+    "cost": "/cost?since=14d&by=model",
+    "prompts": "/prompts?since=14d",
+    "why": "/why?metric=faithfulness&since=14d",
     "traces": "/traces?since=14d",
     "sessions": "/sessions?since=14d",
     "session": "/sessions/session-3",
@@ -100,7 +105,15 @@ def show(looking: Watched, shop: Shop, name: str) -> None:
     single = f"/traces/{trace['id'].hex()}?span={trace['spans'][2].hex()}"
     pages = {**PAGES, "trace": single, "diff": f"/traces/{other['id'].hex()}/against/{trace['id'].hex()}"}
     looking.open(pages[name])
-    looking.page.wait_for_selector({"traces": ".facets", "drift": "svg.twins"}.get(name, "main"), state="attached")
+    looking.page.wait_for_selector(
+        {
+            "traces": ".facets",
+            "drift": "svg.twins",
+            "review": ".case",
+            "overview": "#needs > .needs, #needs > .good",
+        }.get(name, "main"),
+        state="attached",
+    )
     expect(looking.page.locator("h1")).not_to_be_empty()
 
 
