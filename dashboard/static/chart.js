@@ -106,7 +106,7 @@ function bars(figure, place, found, sync, small) {
     series.push({ label: one.label, value: (u, value) => written(value), fill: css(one.colour || (at ? "warn" : "plain")), width: 0, paths: uPlot.paths.bars({ size: [0.8, 40] }), points: { show: false } });
     data.push(one.values);
   });
-  draw(place, small ? 84 : 210, series, data, { sync, small, unit: figure.dataset.unit, scales: { y: { range: (u, low, high) => [0, Math.max(high || 1, 1) * 1.05] } } });
+  draw(place, small ? 84 : 210, series, data, { sync, small, unit: figure.dataset.unit, scales: { y: { range: (u, low, high) => [0, (high || 1) * 1.05] } } });
 }
 
 // What is dragged over becomes the page's range; the address keeps everything else.
