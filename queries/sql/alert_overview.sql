@@ -10,14 +10,15 @@
 -- column query -- the named query
 -- column parameters -- its parameters (JSON)
 -- column condition -- the condition on its rows
--- column interval_s -- seconds between two looks
+-- column interval_s -- seconds between two evaluations
 -- column project -- the project it watches
 -- column problem -- why it is off
+-- column insufficient_data -- which scores its detector cannot watch yet, and why
 -- method: rows as written by the service when it starts.
 -- source: own.
 SELECT rule_id AS rule, severity, multiIf(NOT enabled, 'off', open > 0, 'firing', broken > 0, 'error', 'ok') AS state,
     open AS firing, if(begun = 0, NULL, last) AS last_alert, silenced_until, query, parameters, condition, interval_s, r.project AS project,
-    if(enabled, '', kind) AS problem
+    if(enabled, '', kind) AS problem, insufficient_data
 FROM (SELECT * FROM alert_rules WHERE {project:String} = '' OR project = {project:String}) AS r
 LEFT JOIN
 (

@@ -54,7 +54,7 @@ WITH
     ),
     around AS
     (
-        SELECT trace_id, start_time, operation, status, output, attributes['gen_ai.tool.definitions'] AS tool_definitions, resource['service.version'] AS release,
+        SELECT trace_id, start_time, role, status, output, attributes['gen_ai.tool.definitions'] AS tool_definitions, resource['service.version'] AS release,
             attributes['gen_ai.request.temperature'] AS temperature, attributes['gen_ai.request.top_p'] AS top_p, attributes['gen_ai.request.max_tokens'] AS max_tokens
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
@@ -63,7 +63,7 @@ WITH
     retrieved AS
     (
         SELECT trace_id, start_time, arrayJoin(arrayMap(d -> if(JSONExtractString(d, 'id') != '', JSONExtractString(d, 'id'), hex(sipHash64(d))), JSONExtractArrayRaw(output))) AS document
-        FROM around WHERE operation = 'retrieval' AND output != ''
+        FROM around WHERE role = 'retrieval' AND output != ''
     ),
     fresh AS
     (
@@ -73,7 +73,7 @@ WITH
     (
         SELECT trace_id, anyIf(hex(sipHash64(tool_definitions)), tool_definitions != '') AS tools, anyIf(release, release != '') AS release,
             anyIf(concat('temperature ', temperature, ', top_p ', top_p, ', max_tokens ', max_tokens), temperature != '' OR top_p != '' OR max_tokens != '') AS parameters,
-            max(operation = 'execute_tool' AND status = 'ERROR') AS tool_failed
+            max(role = 'tool' AND status = 'ERROR') AS tool_failed
         FROM around WHERE trace_id IN (SELECT trace_id FROM drawn) GROUP BY trace_id
     )
 SELECT is_after, y AS score, sample_weight AS weight, span_time, d.trace_id AS trace_id, toString(service) AS service, toString(segment) AS segment, topics.topic AS topic,

@@ -24,7 +24,7 @@ EDITED_AT = BEFORE + CHANGED  # the window from which on the edited applications
 # The full size under --soak; else fewer applications, looked at less often.
 STEADY = tuple(f"steady-{seed:02d}" for seed in range(50 if SOAK else 3))
 EDITED = tuple(f"edited-{seed:02d}" for seed in range(11 if SOAK else 2))
-WINDOWS, LOOK_EVERY = (100, 2) if SOAK else (45, 5)
+WINDOWS, LOOK_EVERY = (100, 2) if SOAK else (39, 3)
 
 EVALUATOR = """
 from evalspan.evaluators import Score, evaluator
