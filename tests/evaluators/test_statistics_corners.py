@@ -227,4 +227,5 @@ def test_huge_values_do_not_overflow() -> None:
         st.welch_test([1.0, 2.0, 4.0], [2.0, 3.0, 9.0]),
         st.welch_test([1e307, 2e307, 4e307], [2e307, 3e307, 9e307]),
     )
-    assert (huge.t, huge.p) == (pytest.approx(small.t), pytest.approx(small.p))
+    assert huge.t == pytest.approx(small.t)
+    assert huge.p == pytest.approx(small.p)
