@@ -159,7 +159,7 @@ class FunctionEvaluator:
 
     async def evaluate(self, **arguments: Any) -> Score | Unscored:
         """Calls the function with the arguments that it names; a sync one in a thread unless it is `inline`."""
-        from .runner import call  # the loop and its threads are needed only here
+        from .function_call import call  # the loop and its threads are needed only here
 
         wanted = {name: arguments.get(name) for name in self.wanted}
         if self.inline:

@@ -6,10 +6,9 @@ An EvaluationResult is what experiments, the gate, online evaluation and `evalsp
 from __future__ import annotations
 
 import asyncio
-import inspect
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -89,17 +88,6 @@ async def run_suite(
     return list(await asyncio.gather(*(run_evaluator(one, timeout_s=timeout_s, **arguments) for one in suite)))
 
 
-async def call(function: Callable[..., Any], arguments: Mapping[str, Any], *, inline: bool = False) -> Any:
-    """Calls a sync or async function; a sync one in a thread, so that it cannot stop the loop, unless `inline`.
-
-    A thread cannot be killed: a sync function that hangs is given up by the time limit, but keeps its thread.
-    """
-    if _is_async(function):
-        return await function(**arguments)
-    result = function(**arguments) if inline else await asyncio.to_thread(function, **arguments)
-    return await result if inspect.isawaitable(result) else result
-
-
 def check_suite(suite: Any, *, where: str = "the suite") -> list[Evaluator]:
     """The suite as a list of evaluators.
 
@@ -137,11 +125,6 @@ def _check_safety(members: Sequence[Evaluator], where: str) -> None:
                 f"is not among the rule-based evaluators ({', '.join(sorted(rules)) or 'none'})",
                 hint="add the rule-based evaluator (for example Constraints) and name it as paired_rule",
             )
-
-
-def _is_async(function: Any) -> bool:
-    inner = getattr(function, "func", function)
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004
 
 
 def _outcome(evaluator: Evaluator, result: Score | Unscored, latency_s: float) -> EvaluationResult:

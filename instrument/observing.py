@@ -20,7 +20,7 @@ from .current_context import ContextScope, live_context
 from .libraries.coexistence import in_run
 from .safe_call import safe_call
 from .suppression import is_suppressed
-from .tracing import Attributes, Tracing, error_name
+from .tracing import Attributes, Tracing, active, error_name
 
 # kind -> (operation, the attribute that holds the name); the spans' names are "operation name".
 KINDS: dict[str, tuple[str, str]] = {
@@ -146,12 +146,7 @@ def outputs(kind: str, result: Any) -> Attributes:
 
 def active_tracing() -> Tracing:
     """The tracing of the `init` in force; without one, the global provider with what the environment says."""
-    from .start import current
-
-    handle = current()
-    if handle is not None and handle.tracing is not None:
-        return handle.tracing
-    return _from_environment()
+    return active() or _from_environment()
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,7 @@ from .libraries.hooks import HOOKS
 from .metrics import ClientMetrics, make_meter_provider
 from .provider import EXIT_SECONDS, BoundedProcessor, find_or_make, fitting_bytes
 from .threads import patch_threading, unpatch_threading
-from .tracing import Tracing
+from .tracing import Tracing, set_active
 from .well_formed import well_formed_resource
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ def init(
         provider, processor = find_or_make(config, tracer_provider, environment=environment)
         _handle = Handle(config, provider, processor, logger_provider)
         _handle.tracing = activate_libraries(libraries, config, provider, _handle.events)
+        set_active(_handle.tracing)
         _handle.foreign_content = add_foreign_content(provider, _handle.tracing.policy)
         _handle.activation = activate(chosen, config, provider)
         if threads:
@@ -254,6 +255,7 @@ def uninstall() -> None:
     if _handle is not None and _handle.foreign_content is not None:
         _handle.foreign_content.active = False
     unpatch_threading()
+    set_active(None)
     _handle = None
 
 

@@ -39,6 +39,20 @@ class Tracing:
         self.event = event
 
 
+_active: Tracing | None = None
+
+
+def active() -> Tracing | None:
+    """The tracing of the `init` in force, None while nothing is switched on."""
+    return _active
+
+
+def set_active(tracing: Tracing | None) -> None:
+    """What `init` and `uninstrument` say."""
+    global _active
+    _active = tracing
+
+
 def error_name(error: BaseException) -> str:
     """A low-cardinality name for `error.type`: the exception's class, the same for both SDKs."""
     return type(error).__qualname__

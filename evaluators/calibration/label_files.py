@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from ..datasets.records import Record, read_records
+from ..datasets.record_file import Record
+from ..datasets.records import read_records
 from ..scoring.outputs import Scored
 from .calibrate import Pair
 

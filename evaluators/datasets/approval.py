@@ -10,12 +10,12 @@ from .example import Example, person
 from .manifest import Approval, now
 
 if TYPE_CHECKING:
-    from .dataset import Dataset
+    from .examples_view import ExamplesView
 
 REVIEWERS_NEEDED = 2
 
 
-def approve(dataset: Dataset, reviewers: Sequence[str], partition: str, note: str = "") -> list[Approval]:
+def approve(dataset: ExamplesView, reviewers: Sequence[str], partition: str, note: str = "") -> list[Approval]:
     """Records that each reviewer vouches for the partition as it stands now. Raises DatasetError for no name or case.
 
     Approvals of other content are dropped: they vouch for something that no longer exists.
@@ -36,7 +36,7 @@ def approve(dataset: Dataset, reviewers: Sequence[str], partition: str, note: st
     return new
 
 
-def approvers(dataset: Dataset, partition: str) -> list[str]:
+def approvers(dataset: ExamplesView, partition: str) -> list[str]:
     """The people whose approval is of exactly the content that stands there now."""
     content = dataset.partition_hash(partition)
     return [
@@ -44,7 +44,7 @@ def approvers(dataset: Dataset, partition: str) -> list[str]:
     ]
 
 
-def why_unapproved(dataset: Dataset, partition: str = "golden") -> str | None:
+def why_unapproved(dataset: ExamplesView, partition: str = "golden") -> str | None:
     """The reason why the gate must refuse the partition, None when it is approved."""
     examples = dataset.partition(partition)
     if not examples:

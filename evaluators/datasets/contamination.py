@@ -15,7 +15,8 @@ from ...errors import DatasetError, UsageError
 from ...queries.messages import question_of
 from ...queries.near_duplicates import NearDuplicates, normalize
 from .example import Example
-from .records import decode_json, is_table, read_bytes, read_records
+from .record_file import read_bytes
+from .records import decode_json, is_table, read_records
 
 SHORTEST = 15  # normalised characters; a shorter input occurs in any long text, so only a whole segment counts
 SPEAKERS = ("q", "question", "user", "human", "customer", "input")

@@ -12,7 +12,8 @@ import msgspec
 
 from ...errors import DatasetError, UsageError
 from .example import Example
-from .records import decode_json, is_table, read_bytes, read_records, set_field
+from .record_file import read_bytes
+from .records import decode_json, is_table, read_records, set_field
 
 OBJECTS = ("input", "metadata")
 

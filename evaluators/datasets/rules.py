@@ -14,7 +14,7 @@ from .approval import how_to_approve, why_unapproved
 from .example import Example
 
 if TYPE_CHECKING:
-    from .dataset import Dataset
+    from .examples_view import ExamplesView
 
 # (least, most) examples, from the brief: the golden bar is curated by hand, the distribution set is a sample.
 SIZES = {"golden": (50, 200), "distribution": (500, 5000)}
@@ -39,7 +39,7 @@ class Problem(msgspec.Struct, frozen=True):
     example_id: str = ""
 
 
-def check(dataset: Dataset) -> list[Problem]:
+def check(dataset: ExamplesView) -> list[Problem]:
     """All problems of a dataset, errors first."""
     found = [
         *_sizes(dataset),
@@ -64,7 +64,7 @@ def kinds_of(example: Example) -> set[str]:
     return names
 
 
-def _sizes(dataset: Dataset) -> Iterator[Problem]:
+def _sizes(dataset: ExamplesView) -> Iterator[Problem]:
     for partition, (least, most) in SIZES.items():
         n = len(dataset.partition(partition))
         if n and not least <= n <= most:
@@ -76,13 +76,13 @@ def _sizes(dataset: Dataset) -> Iterator[Problem]:
             )
 
 
-def _approval(dataset: Dataset) -> Iterator[Problem]:
+def _approval(dataset: ExamplesView) -> Iterator[Problem]:
     reason = why_unapproved(dataset)
     if reason:
         yield Problem("error", "unapproved", reason, how_to_approve(str(dataset.path or "FILE")))
 
 
-def _regression(dataset: Dataset) -> Iterator[Problem]:
+def _regression(dataset: ExamplesView) -> Iterator[Problem]:
     for example in dataset.partition("regression"):
         if example.pending:
             yield Problem(
@@ -96,7 +96,7 @@ def _regression(dataset: Dataset) -> Iterator[Problem]:
             yield Problem("warning", "root_cause", f"{example.id} has no root_cause", "say why it happened", example.id)
 
 
-def _adversarial(dataset: Dataset) -> Iterator[Problem]:
+def _adversarial(dataset: ExamplesView) -> Iterator[Problem]:
     examples = dataset.partition("adversarial")
     covered = {kind for example in examples for kind in kinds_of(example)}
     missing = [kind for kind in ADVERSARIAL_KINDS if kind not in covered]
@@ -118,7 +118,7 @@ def _adversarial(dataset: Dataset) -> Iterator[Problem]:
         )
 
 
-def _duplicates(dataset: Dataset) -> Iterator[Problem]:
+def _duplicates(dataset: ExamplesView) -> Iterator[Problem]:
     seen: dict[str, list[Example]] = defaultdict(list)
     for example in dataset:
         text = normalize(example.input_text)
@@ -131,7 +131,7 @@ def _duplicates(dataset: Dataset) -> Iterator[Problem]:
             yield Problem("warning", "duplicate_input", f"the same input in {ids}", "keep one", same[0].id)
 
 
-def _distribution(dataset: Dataset) -> Iterator[Problem]:
+def _distribution(dataset: ExamplesView) -> Iterator[Problem]:
     unweighted = [one for one in dataset.partition("distribution") if "sample_weight" not in one.metadata]
     if unweighted:
         yield Problem(

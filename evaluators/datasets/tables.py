@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import UsageError
 from ...queries.plain_json import plain_json
-from .records import Record, read_bytes
+from .record_file import Record, read_bytes
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_CELL = 64 * 1024 * 1024  # characters

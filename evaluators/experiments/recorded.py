@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from ..datasets.records import decode_json, read_bytes, read_records
+from ..datasets.record_file import read_bytes
+from ..datasets.records import decode_json, read_records
 
 
 def recorded_answers(path: str) -> Callable[[dict[str, Any]], Any]:

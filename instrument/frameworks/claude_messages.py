@@ -10,7 +10,7 @@ from opentelemetry.trace import Span, SpanKind
 from .. import semconv
 from ..context import current_attributes
 from ..safe_call import safe_call
-from .policy import current_tracing
+from ..tracing import active
 
 _STATES = 64  # sessions that are followed at the same time; the oldest is forgotten
 
@@ -66,7 +66,7 @@ class ClaudeCalls:
             self._sessions.pop(name, None)
 
     def _said(self, session: _Session, message: Any) -> None:
-        tracing = current_tracing()
+        tracing = active()
         if tracing is None:
             return
         if session.span is None or message.message_id != session.message_id:
@@ -93,7 +93,7 @@ class ClaudeCalls:
 
 def _end(session: _Session, total_output: int | None) -> None:
     """Ends the open call. Pieces say the output tokens of their beginning; the result says those of all calls."""
-    span, tracing = session.span, current_tracing()
+    span, tracing = session.span, active()
     session.span = None
     if span is None or tracing is None:
         return

@@ -11,7 +11,7 @@ from .. import semconv
 from ..context import current_attributes
 from ..safe_call import safe_call
 from ..suppression import is_suppressed
-from .policy import current_tracing
+from ..tracing import active
 
 
 def embeddings_hook(provider: str) -> Callable[[Any], Any]:
@@ -53,7 +53,7 @@ def async_embeddings_hook(provider: str) -> Callable[[Any], Any]:
 
 
 def _begin(provider: str, given: dict[str, Any]) -> Span | None:
-    tracing = current_tracing()
+    tracing = active()
     if tracing is None or is_suppressed():
         return None
     model = str(given.get("model") or "")
@@ -69,7 +69,7 @@ def _begin(provider: str, given: dict[str, Any]) -> Span | None:
 
 
 def _end(span: Span | None, answer: Any, error: BaseException | None) -> None:
-    tracing = current_tracing()
+    tracing = active()
     if span is None:
         return
     if error is not None:

@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .. import semconv
-from ..tracing import Tracing
-
-
-def current_tracing() -> Tracing | None:
-    """What spans of ours are made with now, None while nothing is switched on."""
-    from ..start import current
-
-    handle = current()
-    return handle.tracing if handle is not None else None
+from ..tracing import active
 
 
 def set_content(span: Any, operation: str, content: dict[str, Any]) -> None:
     """Adds content to a span of this operation, where it has none of its own."""
-    tracing = current_tracing()
+    tracing = active()
     own = getattr(span, "attributes", None) or {}
     if tracing is None or not span.is_recording() or own.get(semconv.OPERATION) != operation:
         return

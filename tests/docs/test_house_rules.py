@@ -119,3 +119,34 @@ def test_nobody_leaves_a_note_to_self() -> None:
 def test_b41_times_are_aware_and_loops_are_the_running_one() -> None:
     naive = re.compile(r"\butcnow\(|\butcfromtimestamp\(|\bdatetime\.now\(\)|\bget_event_loop\(")
     assert not [label(path) for path in FILES if naive.search(path.read_text())]
+
+
+def relative_imports(path: Path) -> set[str]:
+    """The modules of ours that a file imports, also those it imports for types only or inside functions."""
+    package = [*path.parent.relative_to(ROOT).parts]
+    found = set()
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = [*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else [])]
+        for alias in node.names:
+            inner = ROOT.joinpath(*base, alias.name)
+            is_module = inner.with_suffix(".py").is_file() or (inner / "__init__.py").is_file()
+            found.add(".".join([*base, alias.name] if is_module else base))
+    return found
+
+
+def test_no_import_circle_exists_not_even_for_types() -> None:
+    def name(path: Path) -> str:
+        return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+    imports = {name(path): relative_imports(path) for path in FILES}
+    # Whatever imports nothing that is left is in no circle; what stays at the end is one, or imports one.
+    left = dict(imports)
+    while free := [module for module, wanted in left.items() if not (wanted & left.keys()) - {module}]:
+        for module in free:
+            del left[module]
+    while unused := [module for module in left if not any(module in wanted for wanted in left.values())]:
+        for module in unused:
+            del left[module]
+    assert not left, f"import circles among {sorted(left)}"

@@ -39,7 +39,7 @@ def test_the_list_of_traces_shows_first_question_and_last_answer_where_the_root_
             row(5, 2, 4, name="chat", **call, input=said("user", "weather? 18 C"), output=said("assistant", "sunny")),
         ],
     )
-    window = {"start": NOW - timedelta(hours=1), "end": NOW + timedelta(hours=1)}
+    window: dict[str, Any] = {"start": NOW - timedelta(hours=1), "end": NOW + timedelta(hours=1)}
     found = catalog.get("pages/trace_previews").run(
         store, ids=["7" * 32], spans=[f"{1:016x}"], project="roles", **window
     )

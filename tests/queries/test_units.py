@@ -13,8 +13,8 @@ from evalspan.errors import QueryError
 from evalspan.evaluators.statistics import clustered_standard_error
 from evalspan.queries import catalog
 from evalspan.queries.store.client import Store
-from evalspan.queries.untrusted.sql_gate import complete_tree
 from evalspan.queries.untrusted.statement_size import check_size
+from evalspan.queries.untrusted.syntax_tree import complete_tree
 
 UNTIL = datetime(2026, 5, 4, tzinfo=UTC)
 LEVEL = {"span": 0.2, "trace": 0.5, "conversation": 0.8}

@@ -10,7 +10,7 @@ from ...tracing import Attributes
 from ..parts import field, fields, listed, parsed
 
 if TYPE_CHECKING:
-    from .calls import Messages
+    from ..surface import Surface
 
 # Deltas that are pieces of text, each with the field that has the piece.
 _PIECES = {
@@ -24,7 +24,7 @@ _TOOLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 class MessageStream:
     """Blocks and usage from the events as they pass; cut short, it still says what arrived."""
 
-    def __init__(self, surface: Messages) -> None:
+    def __init__(self, surface: Surface) -> None:
         self._surface = surface
         self._head: dict[str, Any] = {}
         self._blocks: dict[int, Block] = {}

@@ -17,7 +17,7 @@ from ..parts import field, fields, listed
 from .tool_call_pieces import ToolCallPieces
 
 if TYPE_CHECKING:
-    from .chat import Chat
+    from ..surface import Surface
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _LISTS = ("annotations", "images", "reasoning_details")
 class ChatStream:
     """The completion so far."""
 
-    def __init__(self, surface: Chat) -> None:
+    def __init__(self, surface: Surface) -> None:
         self._surface = surface
         self._head: dict[str, Any] = {}
         self._missing: tuple[str, ...] = _IDENTITY

@@ -10,7 +10,7 @@ from ...tracing import Attributes
 from ..parts import field, fields, listed
 
 if TYPE_CHECKING:
-    from .responses import Responses
+    from ..surface import Surface
 
 # The status of a response whose stream ended before it did.
 CUT = "cut"
@@ -39,7 +39,7 @@ _ANNOTATION = frozenset(("response.output_text.annotation.added", "response.outp
 class ResponsesStream:
     """The response so far: deltas of items, replaced by whole items and by the whole response where they come."""
 
-    def __init__(self, surface: Responses) -> None:
+    def __init__(self, surface: Surface) -> None:
         self._surface = surface
         self._response: dict[str, Any] = {}
         self._items: dict[int, Item] = {}
