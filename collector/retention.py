@@ -46,7 +46,7 @@ async def _keep(host: Host) -> None:
         else:
             host.supervisor.set_state("retention", State.OK)
             for partition in dropped:
-                host.telemetry.add("retention_rows_dropped", partition.rows, table=partition.table)
+                host.telemetry.add("retention_rows_dropped_total", partition.rows, table=partition.table)
                 logger.info(
                     "dropped %d old rows of %s, partition %s", partition.rows, partition.table, partition.partition
                 )

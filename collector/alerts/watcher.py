@@ -98,7 +98,8 @@ class Watcher:
             shared = await asyncio.to_thread(self._shared_rows, rules, now)
             for rule in rules:
                 try:
-                    await self.evaluate(rule, now, shared.get(rule.name))
+                    with self._telemetry.timed("alert_evaluation_duration_seconds"):
+                        await self.evaluate(rule, now, shared.get(rule.name))
                 except Exception as error:  # noqa: BLE001 - one rule, or a message of its own, must not end the others
                     _log.exception("rule %s", rule.name)
                     self._failed(rule, error, self._clock.now())

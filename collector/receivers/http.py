@@ -48,6 +48,10 @@ class HttpReceiver:
 
     def _route(self, signal: str, accept: Accept) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def export(request: web.Request) -> web.Response:
+            with self._telemetry.timed("request_duration_seconds", signal=signal):
+                return await answer(request)
+
+        async def answer(request: web.Request) -> web.Response:
             content_type = request.content_type.lower()
             try:
                 if content_type not in (PROTOBUF, JSON):

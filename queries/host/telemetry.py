@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric, Sample
 
 PREFIX = "evalspan_"
+# Upper bounds of the histograms, in seconds.
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -43,9 +53,14 @@ HELP = {
     "insert_segments_total": "Segments of the log that the store took.",
     "insert_seconds_total": "Seconds spent in inserts.",
     "insert_failures_total": "Inserts that failed and are tried again.",
-    "retention_rows_dropped": "Rows that were dropped because of their age, by table.",
+    "retention_rows_dropped_total": "Rows that were dropped because of their age, by table.",
     "insert_quarantined_total": "Records that cannot be inserted for what is in them, set aside for `evalspan replay`.",
     "role_changes_total": "Spans whose role was corrected when the span around them came later.",
+    "request_duration_seconds": "How long OTLP requests over HTTP took, by signal.",
+    "insert_duration_seconds": "How long inserts took, by log.",
+    "query_duration_seconds": "How long SQL statements of clients took until their answer began.",
+    "alert_evaluation_duration_seconds": "How long alert rules took to be evaluated.",
+    "values_repaired_total": "Values that a reader could not take and that were written in another form.",
     "log_lost_bytes_total": "Bytes of the log that somebody deleted before their insert.",
     "part_restarts_total": "Restarts of a part of the service after an exception.",
     "stage_failures_total": "Segments that went in unsampled because sampling failed on them.",
@@ -59,6 +74,7 @@ class Telemetry:
         self._lock = threading.Lock()
         self._counters: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
         self._gauges: dict[str, Callable[[], float]] = {}
+        self._histograms: dict[str, dict[Labels, tuple[list[int], float]]] = defaultdict(dict)
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
         """Adds to the counter `name` (without prefix) under these labels."""
@@ -88,35 +104,80 @@ class Telemetry:
         with self._lock:
             return [(dict(labels), value) for labels, value in self._counters.get(name, {}).items()]
 
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Adds a duration to the histogram `name` under these labels."""
+        key = tuple(sorted(labels.items()))
+        with self._lock:
+            counts, total = self._histograms[name].get(key, ([0] * (len(BUCKETS_S) + 1), 0.0))
+            counts[bisect_left(BUCKETS_S, seconds)] += 1
+            self._histograms[name][key] = counts, total + seconds
+
+    @contextmanager
+    def timed(self, name: str, **labels: str) -> Iterator[None]:
+        """Observes how long the block takes, however it ends."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.observe(name, time.perf_counter() - began, **labels)
+
     def prometheus(self, project: str | None = None) -> str:
-        """The Prometheus text exposition format, version 0.0.4; without other projects' numbers when one is given."""
+        """The Prometheus text exposition format, version 0.0.4; only one project's numbers when one is given."""
+        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Snapshot(self, project))
+        if project is None:
+            ProcessCollector(namespace="evalspan", registry=registry)
+        return generate_latest(registry).decode()
+
+    def families(self, project: str | None) -> Iterator[Metric]:
+        """Every counter, gauge and histogram as prometheus_client has them; of one project what is counted by project."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
         with self._lock:
             counters = {name: dict(values) for name, values in self._counters.items()}
+            histograms = {
+                name: {key: (list(counts), total) for key, (counts, total) in values.items()}
+                for name, values in self._histograms.items()
+            }
 
         def shown(labels: Labels) -> bool:
             return project is None or dict(labels).get("project") == project
 
-        lines: list[str] = []
         for name, values in sorted(counters.items()):
-            samples = [
-                f"{PREFIX}{name}{_labelled(key)} {value:.15g}" for key, value in sorted(values.items()) if shown(key)
-            ]
-            lines += [*_head(name, "counter"), *samples] if samples else []
-        for name, read in sorted(self._gauges.items()) if project is None else ():
-            lines += [*_head(name, "gauge"), f"{PREFIX}{name} {read():.15g}"]
-        return "\n".join([*lines, ""])
+            family = CounterMetricFamily(PREFIX + name, HELP.get(name, name))
+            for key, value in sorted(values.items()):
+                if shown(key):
+                    family.samples.append(_sample(name, key, value))
+            if family.samples:
+                yield family
+        if project is not None:
+            return
+        for name, read in sorted(self._gauges.items()):
+            yield GaugeMetricFamily(PREFIX + name, HELP.get(name, name), value=read())
+        for name, durations in sorted(histograms.items()):
+            labels = sorted({label for key in durations for label, _ in key})
+            histogram = HistogramMetricFamily(PREFIX + name, HELP.get(name, name), labels=labels)
+            for key, (counts, total) in sorted(durations.items()):
+                bounds = [*(f"{bound:g}" for bound in BUCKETS_S), "+Inf"]
+                buckets = list(zip(bounds, accumulate(counts), strict=True))
+                histogram.add_metric([dict(key).get(label, "") for label in labels], buckets, total)
+            yield histogram
 
 
-def _head(name: str, kind: str) -> list[str]:
-    help_line = [f"# HELP {PREFIX}{name} {HELP[name]}"] if name in HELP else []
-    return [*help_line, f"# TYPE {PREFIX}{name} {kind}"]
+class _Snapshot:
+    """What prometheus_client collects from: the numbers of this moment."""
+
+    def __init__(self, telemetry: Telemetry, project: str | None) -> None:
+        self._telemetry, self._project = telemetry, project
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
+        return self._telemetry.families(self._project)
 
 
-def _labelled(labels: Labels) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{key}="{_escaped(value)}"' for key, value in labels) + "}"
+def _sample(name: str, labels: Labels, value: float) -> Sample:
+    from prometheus_client.core import Sample
 
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return Sample(PREFIX + name, dict(labels), value)

@@ -215,9 +215,10 @@ class SqlPort:
         if self._kept(statement, session):
             return web.Response(headers={**headers, "X-ClickHouse-Summary": "{}"})
         owner = self._is_owner(request)
-        reply = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: self._run(statement, session, project, name, owner=owner)
-        )
+        with self._host.telemetry.timed("query_duration_seconds"):
+            reply = await asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: self._run(statement, session, project, name, owner=owner)
+            )
         return await send(request, statement, reply, headers, threads=self._threads, written_error=self._message)
 
     def _run(self, statement: Statement, session: Session, project: str | None, name: str, *, owner: bool) -> Reply:

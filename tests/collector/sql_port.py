@@ -16,6 +16,7 @@ import clickhouse_connect
 from evalspan.queries.host.auth import AuthConfig, KeyRing
 from evalspan.queries.host.limits import LimitsConfig, ProjectShares
 from evalspan.queries.host.origin import TrustedProxies
+from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.http.server import SqlPort
 from evalspan.queries.store.client import Store
 
@@ -27,7 +28,12 @@ def serving(store: Store, keys: dict[str, str], limits: LimitsConfig | None = No
     """The port on a loop of its own thread."""
     ring = KeyRing(AuthConfig(keys=keys), TOKEN)
     service: Any = SimpleNamespace(
-        store=store, keys=ring, shares=ProjectShares(limits, projects=ring.projects), proxies=TrustedProxies()
+        store=store,
+        keys=ring,
+        shares=ProjectShares(limits, projects=ring.projects),
+        proxies=TrustedProxies(),
+        telemetry=Telemetry(),
+        tls=None,
     )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -25,6 +25,7 @@ from evalspan.errors import QueryError
 from evalspan.queries.host.auth import AuthConfig, KeyRing
 from evalspan.queries.host.limits import ProjectShares
 from evalspan.queries.host.origin import TrustedProxies
+from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.http.request import Statement, credentials
 from evalspan.queries.http.server import SqlPort
 from evalspan.queries.http.sessions import Session
@@ -51,7 +52,7 @@ class WritableServer(SqlPort):
             location=SimpleNamespace(path=directory, database="default"),
             query=lambda _: SimpleNamespace(rows=[(version, "UTC")]),
         )
-        shared = {"shares": ProjectShares(), "proxies": TrustedProxies()}
+        shared = {"shares": ProjectShares(), "proxies": TrustedProxies(), "telemetry": Telemetry(), "tls": None}
         host: Any = SimpleNamespace(store=store, keys=KeyRing(AuthConfig(), ""), **shared)
         super().__init__(host)
 
