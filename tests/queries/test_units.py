@@ -211,3 +211,24 @@ def test_tables_that_name_each_other_twice_are_too_large_and_a_long_chain_is_not
     doubling = ", ".join(f"t{n} AS (SELECT * FROM t{n - 1} UNION ALL SELECT * FROM t{n - 1})" for n in range(1, 12))
     with pytest.raises(QueryError, match="name each other"):
         sized(f"WITH t0 AS (SELECT 1 AS a), {doubling} SELECT * FROM t11")
+
+
+@pytest.mark.parametrize("name", ["score_trend", "score_slices", "score_histogram"])
+def test_a_page_of_a_metric_shows_the_unit_that_its_evaluator_judges(store: Store, name: str) -> None:
+    project, metric = uuid.uuid4().hex, f"paged-{uuid.uuid4().hex}"
+    about = {"project": project, "name": metric, "service": "shop", "span_time": UNTIL, "trace_id": "t"}
+    rows = [
+        {**about, "unit": "trace", "source": "code", "score": 0.0, "evaluation_id": str(uuid.uuid4())} for _ in range(3)
+    ]
+    rows += [{**about, "unit": "span", "span_id": "s", "source": "user_feedback", "score": 1.0, "evaluation_id": str(uuid.uuid4())} for _ in range(5)]  # fmt: skip
+    store.insert("evaluations", rows)
+    found = _page(store, name, metric, project)
+    assert found
+    if name == "score_histogram":
+        assert [row["n"] for row in found if row["n"]] == [3]
+    else:
+        assert {(row["n"], row["mean"]) for row in found} == {(3, 0)}
+
+
+def _page(store: Store, name: str, metric: str, project: str) -> list[dict[str, Any]]:
+    return catalog.get(f"pages/{name}").run(store, name=metric, project=project).dicts()

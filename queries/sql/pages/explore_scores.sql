@@ -36,7 +36,7 @@ WITH
         FROM evaluations AS e FINAL
         LEFT JOIN of_span AS s ON s.trace_id = e.trace_id AND s.span_id = e.span_id
         LEFT JOIN of_trace AS t ON t.trace_id = e.trace_id
-        WHERE name = {name:String} AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        WHERE name = {name:String} AND e.unit = (SELECT argMax(unit, (source IN ('code', 'llm_judge'), span_time)) FROM evaluations WHERE name = {name:String}) AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service

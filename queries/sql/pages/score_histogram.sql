@@ -14,7 +14,7 @@
 -- column share -- weighted share of the scores
 WITH
     scored AS (SELECT trace_id, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
-        WHERE name = {name:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        WHERE name = {name:String} AND unit = (SELECT argMax(unit, (source IN ('code', 'llm_judge'), span_time)) FROM evaluations WHERE name = {name:String}) AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service

@@ -16,7 +16,7 @@
 -- column mean -- weighted mean
 -- column low -- 95 % interval, lower end
 -- column high -- 95 % interval, upper end
--- method: Hajek mean with weights 1/probability; interval linearised, for pass and fail Wilson's on Kish's effective size.
+-- method: of the unit (span, trace or conversation) that the metric's evaluator judges; Hajek mean with weights 1/probability; interval linearised, for pass and fail Wilson's on Kish's effective size.
 SELECT dimension, value, n, traces, unscored, effective_n, mean,
     -- 95 %: Wilson's score interval on the effective size for pass and fail, else the linearised normal one
     (mean + 1.9207 / effective_n) / (1 + 3.8415 / effective_n) AS wilson_middle,
@@ -32,7 +32,7 @@ FROM
     FROM (SELECT trace_id, sample_weight AS w, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, arrayJoin([('prompt', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('model', toString(request_model)),
             ('segment', toString(segment)), ('service', toString(service)), ('environment', toString(environment)), ('evaluator version', toString(evaluator_version))]) AS pair
         FROM evaluations
-        WHERE name = {name:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        WHERE name = {name:String} AND unit = (SELECT argMax(unit, (source IN ('code', 'llm_judge'), span_time)) FROM evaluations WHERE name = {name:String}) AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
