@@ -165,7 +165,7 @@ FRAMEWORKS = (
         scope="pydantic-ai",
         carries_calls=False,
     ),
-    Framework("strands", "strands-agents", "strands", native=True, extra="strands", scope="strands-agents"),
+    Framework("strands", "strands-agents", "strands", native=True, extra="strands", scope="strands"),
     Framework(
         "agent-framework",
         "agent-framework-core",
