@@ -8,12 +8,12 @@ class Defects:
 
     def __init__(self) -> None:
         self.dropped = self.repaired = 0
-        self._dropped_because = self._repaired_because = ""
+        self.dropped_because = self._repaired_because = ""
 
     def drop(self, reason: str) -> None:
         """One span or record cannot be read."""
         self.dropped += 1
-        self._dropped_because = self._dropped_because or reason
+        self.dropped_because = self.dropped_because or reason
 
     def repair(self, reason: str) -> None:
         """One value was put right."""
@@ -28,7 +28,7 @@ class Defects:
         said = []
         if self.dropped:
             said.append(
-                f"{self.dropped} {noun} rejected because they cannot be read, the first: {self._dropped_because}"
+                f"{self.dropped} {noun} rejected because they cannot be read, the first: {self.dropped_because}"
             )
         if self.repaired:
             said.append(f"{self.repaired} values repaired, the first: {self._repaired_because}")

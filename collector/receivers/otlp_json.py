@@ -119,6 +119,13 @@ def _piecewise(tree: dict[str, Any], message: M, defects: Defects) -> M:
                 sent_items = sent_scope.get(name)
                 for sent in sent_items if isinstance(sent_items, list) else ():
                     _item(sent, items.add, items.pop, defects)
+    readable = any(
+        scope.spans if hasattr(scope, "spans") else scope.log_records
+        for group in groups
+        for scope in (group.scope_spans if hasattr(group, "scope_spans") else group.scope_logs)
+    )
+    if defects.dropped and not readable:  # nothing to keep: the sender speaks another encoding
+        raise json_format.ParseError(defects.dropped_because)
     return message
 
 

@@ -183,7 +183,17 @@ def test_a_byte_order_mark_and_bytes_that_are_no_utf8_in_json() -> None:
         assert len(found.resource_spans[0].scope_spans[0].spans) == 1
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b'{"resourceSpans": 5}', b'{"resourceSpans": [5]}', b"\xff\xfe{}"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{",
+        b'{"resourceSpans": 5}',
+        b'{"resourceSpans": [5]}',
+        b"\xff\xfe{}",
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": 3}]}]}]}',
+    ],
+)
 def test_json_that_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(RequestRejected):
         from_json(body, ExportTraceServiceRequest)
