@@ -313,7 +313,7 @@ def test_g01_experiments_go_to_the_store_and_come_back_as_baselines(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
-    def opened(_dsn: str | None) -> Iterator[Store]:
+    def opened(_dsn: str | None, **_: Any) -> Iterator[Store]:
         yield store
 
     monkeypatch.setattr("evalspan.queries.store.client.connect", opened)
@@ -345,7 +345,7 @@ def test_g01_experiments_go_to_the_store_and_come_back_as_baselines(
 
 def test_examples_round_trip_through_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def opened(_dsn: str | None) -> Iterator[Store]:
+    def opened(_dsn: str | None, **_: Any) -> Iterator[Store]:
         yield store
 
     monkeypatch.setattr("evalspan.queries.store.client.connect", opened)
