@@ -29,6 +29,8 @@ _closers: list[Callable[[], Any]] = []
 _flushers: list[Callable[[float], Any]] = []
 _hooked: set[str] = set()
 _watching = False
+_closing = False
+_signal_meanwhile: int | None = None
 
 
 class _Child:
@@ -46,11 +48,12 @@ def close_at_exit(close: Callable[[], Any], flush: Callable[[float], Any]) -> No
     global _watching
     _closers.append(close)
     _flushers.append(flush)
-    atexit.register(close)
-    if not _watching and hasattr(os, "register_at_fork"):
+    if not _watching:
         _watching = True
-        # Just before a fork: whoever forks with such a library has imported it by then.
-        os.register_at_fork(before=lambda: safe_call(hook_libraries))
+        atexit.register(close_all)
+        if hasattr(os, "register_at_fork"):
+            # Just before a fork: whoever forks with such a library has imported it by then.
+            os.register_at_fork(before=lambda: safe_call(hook_libraries))
     safe_call(hook_libraries)
     safe_call(hook_uvicorn)
     safe_call(close_on_sigterm_in_child)
@@ -58,7 +61,6 @@ def close_at_exit(close: Callable[[], Any], flush: Callable[[float], Any]) -> No
 
 def forget(close: Callable[[], Any], flush: Callable[[float], Any]) -> None:
     """Takes it back."""
-    atexit.unregister(close)
     if close in _closers:
         _closers.remove(close)
     if flush in _flushers:
@@ -66,9 +68,16 @@ def forget(close: Callable[[], Any], flush: Callable[[float], Any]) -> None:
 
 
 def close_all() -> None:
-    """Sends what waits, in this process."""
-    for close in _closers:
-        safe_call(close)
+    """Sends what waits, in this process; a SIGTERM that comes meanwhile ends the process when that is done."""
+    global _closing
+    _closing = True
+    try:
+        for close in _closers:
+            safe_call(close)
+    finally:
+        _closing = False
+    if _signal_meanwhile is not None:
+        end_by(_signal_meanwhile)
 
 
 def flush_all() -> None:
@@ -146,6 +155,16 @@ def close_on_sigterm_in_child() -> None:
 
 def on_sigterm(number: int, frame: Any) -> None:  # noqa: ARG001 - as Python calls it
     """Closes, and ends the process by the same signal as if we had not been there."""
+    global _signal_meanwhile
+    if _closing:
+        # A pool sends its workers home and the signal right after: what they are sending is still sent.
+        _signal_meanwhile = number
+        return
     close_all()
+    end_by(number)
+
+
+def end_by(number: int) -> None:
+    """Ends the process by a signal that nobody handles."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -27,8 +27,9 @@ def work(name):
         pass
     return os.getpid()
 
-def work_and_wait(name):
+def work_and_wait(name, ready):
     work(name)
+    ready.set()
     time.sleep(60)
 
 if __name__ == "__main__":
@@ -47,11 +48,12 @@ if __name__ == "__main__":
             pool.map(work, ["pool left"] * 3)
         with ProcessPoolExecutor(2, mp_context=fork) as executor:
             list(executor.map(work, ["executor"] * 3))
-        process = fork.Process(target=work_and_wait, args=("terminated",), daemon=True)
+        ready = fork.Event()
+        process = fork.Process(target=work_and_wait, args=("terminated", ready), daemon=True)
         process.start()
-        time.sleep(1)
+        ready.wait(60)
         process.terminate()
-        process.join(10)
+        process.join(60)
         assert process.exitcode == -15, process.exitcode
 """
 
@@ -75,17 +77,21 @@ import evalspan
 warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
 evalspan.init("x", {collector.root!r})
 
+fork = multiprocessing.get_context("fork")
+ready = fork.Event()
+
 def work():
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(7))
     with evalspan.span("child"):
         pass
+    ready.set()
     time.sleep(60)
 
-process = multiprocessing.get_context("fork").Process(target=work)
+process = fork.Process(target=work)
 process.start()
-time.sleep(1)
+ready.wait(60)
 process.terminate()
-process.join(10)
+process.join(60)
 print(process.exitcode)
 """
     done = python(code)
