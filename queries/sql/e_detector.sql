@@ -238,7 +238,7 @@ WITH
     ),
     compared AS
     (
-        SELECT *, multiIf(own_freedom = 0, toFloat64(0), between_windows > base_squares / base_freedom * (1 + sqrt(2 / (k - 1))), (between_windows - base_squares / base_freedom) / typical, toFloat64(0)) AS excess,
+        SELECT *, multiIf(own_freedom = 0, toFloat64(0), between_windows > base_squares / base_freedom * (1 + 1.5 * sqrt(2 / (k - 1))), (between_windows - base_squares / base_freedom) / typical, toFloat64(0)) AS excess,
             ifNull(excess, toFloat64(0)) AS shared, if(base_squares > 0, 0.5, 1) AS pseudo, arrayMap(i -> if(base_squares > 0, i, length(s)), arrayEnumerate(s)) AS seen
         FROM freed
     ),
