@@ -204,7 +204,7 @@ def _part(row: dict[str, Any], whole: dict[str, Any], before: float, after: floa
 
 def _moved_with(row: dict[str, Any], change: float) -> bool:
     """Whether a value came, or changed its share or its mean, together with the score."""
-    own = (row["mean_after"] or 0.0) - (row["mean_before"] or 0.0) if row["n_before"] else change
+    own = (row["mean_after"] or 0.0) - (row["mean_before"] or 0.0) if row["n_before"] and not row["is_new"] else change
     gained = abs(row["share_after"] - row["share_before"]) >= 0.1
     return (row["is_new"] or gained) and own * change >= 0 and row["explains"] > 0.1
 
