@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _guard_streams() -> None:
     """Whatever a command prints of what strangers wrote runs nothing in a terminal, and is no command in CI."""
-    from .queries.cli.untrusted_text import safe_stream
+    from .queries.untrusted_text import safe_stream
 
     if sys.stdout is not None:
         sys.stdout = safe_stream(sys.stdout)

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from ..errors import QueryError, UsageError
 from ..queries import catalog
-from ..queries.cli.untrusted_text import csv_cell
 from ..queries.plain_json import plain_json
+from ..queries.untrusted_text import csv_cell
 from . import guard
 from .page_context import PageContext, handle_errors, page, page_context, render
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...queries.cli.untrusted_text import slack_text
+from ...queries.untrusted_text import slack_text
 from .config import SinkConfig
 from .notices import summary_line
 

@@ -11,10 +11,10 @@ import click
 
 from ...queries.cli.options import store_option
 from ...queries.cli.output import render
-from ...queries.cli.untrusted_text import one_line
 from ...queries.ingest_stats import new_spans
 from ...queries.store.client import Result, connect
 from ...queries.store.remote import RemoteStore
+from ...queries.untrusted_text import one_line
 
 # Two inserts may end in the other order than they took their time: what came so long before is looked at again.
 _OVERLAP = timedelta(seconds=5)

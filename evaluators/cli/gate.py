@@ -217,7 +217,7 @@ def _csv(report: GateReport) -> str:
     import csv
     import io
 
-    from ...queries.cli.untrusted_text import csv_cell
+    from ...queries.untrusted_text import csv_cell
 
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO, cast
 
-from ...queries.cli.untrusted_text import safe_stream
+from ...queries.untrusted_text import safe_stream
 
 STDOUT, STDERR = 1, 2
 

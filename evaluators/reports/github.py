@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...queries.cli.untrusted_text import visible
+from ...queries.untrusted_text import visible
 from ..gate.report import GateReport
 from .markdown import markdown
 

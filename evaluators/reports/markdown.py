@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...queries.cli.untrusted_text import markdown_cell
+from ...queries.untrusted_text import markdown_cell
 from ..gate.report import GateReport, PartitionSummary, Reason
 
 MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠️ inconclusive"}

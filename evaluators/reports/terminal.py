@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...queries.cli.untrusted_text import ci_text, one_line
+from ...queries.untrusted_text import ci_text, one_line
 from ..gate.report import GateReport
 from .markdown import bound_in_words, percent
 

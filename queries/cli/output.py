@@ -14,7 +14,7 @@ import msgspec
 
 from ..plain_json import plain_json
 from ..store.client import Result
-from .untrusted_text import csv_cell, markdown_text, one_line
+from ..untrusted_text import csv_cell, markdown_text, one_line
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 format_option = click.option(

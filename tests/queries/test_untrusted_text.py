@@ -15,7 +15,8 @@ import pytest
 from evalspan.collector.alerts.config import SinkConfig
 from evalspan.collector.alerts.formats import slack
 from evalspan.queries.cli.output import FORMATS, render
-from evalspan.queries.cli.untrusted_text import (
+from evalspan.queries.store.result import Result
+from evalspan.queries.untrusted_text import (
     SafeStream,
     ci_text,
     csv_cell,
@@ -25,7 +26,6 @@ from evalspan.queries.cli.untrusted_text import (
     slack_text,
     visible,
 )
-from evalspan.queries.store.result import Result
 
 HOSTILE = (
     "\x1b]0;title\x07", "\x1b]52;c;cm0gLXJm\x07", "\x1b[2J\x1b[H", "\x9b31m", "\x9d0;x\x9c", "\u202egnp.exe", "a\u2066b\u2069",
