@@ -22,7 +22,7 @@ _MARKDOWN = re.compile(r"[\\`*_\[\]<>|!#~]")
 
 
 def visible(text: str) -> str:
-    """The text with controls written out, `\\x1b` for an escape; tabs and newlines stay."""
+    r"""The text with controls written out, `\x1b` for an escape; tabs and newlines stay."""
     return _CONTROL.sub(_written, text)
 
 
