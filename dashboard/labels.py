@@ -9,9 +9,9 @@ from urllib.parse import quote
 from aiohttp import web
 
 from ..errors import UsageError
+from ..evaluators.contract import Unit
 from ..evaluators.datasets import Example
 from ..evaluators.evaluation_rows import evaluation_row
-from ..evaluators.evaluator import Unit
 from ..evaluators.runner import EvaluationResult
 from ..queries.messages import input_of, output_text
 from . import guard

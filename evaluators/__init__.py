@@ -5,9 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Eager, because the decorator and its module share a name: the package's attribute must be the decorator.
-from .evaluator import Evaluator, Score, Unscored, evaluator
-
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import statistics as statistics
@@ -18,6 +15,10 @@ if TYPE_CHECKING:
     from .builtin.reference import token_f1 as token_f1
     from .builtin.similarity import SemanticSimilarity as SemanticSimilarity
     from .builtin.topics import InputTopic as InputTopic
+    from .contract import Evaluator as Evaluator
+    from .contract import Score as Score
+    from .contract import Unscored as Unscored
+    from .contract import evaluator as evaluator
     from .judges.judge import Judge as Judge
     from .judges.pairwise import PairwiseJudge as PairwiseJudge
     from .runner import EvaluationResult as EvaluationResult
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from .trajectory.trace import Trace as Trace
 
 _HOMES = {
+    "Evaluator": "contract",
+    "Score": "contract",
+    "Unscored": "contract",
+    "evaluator": "contract",
     "ArgumentsValid": "trajectory.arguments_valid",
     "Conversation": "trajectory.conversation",
     "ConversationJudge": "trajectory.judges",
@@ -74,10 +79,6 @@ _HOMES = {
 }
 _SUBMODULES = ("datasets", "statistics")
 __all__ = [  # noqa: PLE0604 - the lazy names complete the list
-    "Evaluator",
-    "Score",
-    "Unscored",
-    "evaluator",
     *_SUBMODULES,
     *_HOMES,
 ]

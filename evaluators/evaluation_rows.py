@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .evaluator import Unit
+from .contract import Unit
 from .runner import EvaluationResult
 
 Source = Literal["code", "llm_judge", "human", "user_feedback", "sdk"]

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import UsageError, or_did_you_mean
-from .evaluator import Evaluator
+from .contract import Evaluator
 from .runner import check_suite
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..errors import UsageError
-from .evaluator import NO_TEXT_ANSWER, Evaluator, Score, Unscored, UnscoredCause, as_score, needs_answer, unscored_by
+from .contract import NO_TEXT_ANSWER, Evaluator, Score, Unscored, UnscoredCause, as_score, needs_answer, unscored_by
 
 TIMEOUT_S = 60.0
 

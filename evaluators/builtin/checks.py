@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
-from ..evaluator import Unscored
+from ..contract import Unscored
 from ..text.facts import prices, unread_amounts
 from ..text.languages import LANGUAGES, likely_languages
 from ..text.passages import passage_text

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from ..evaluator import ARGUMENTS, Direction, Score, Unscored, fingerprint, source_of
+from ..contract import ARGUMENTS, Direction, Score, Unscored, fingerprint, source_of
 from ..text.passages import passage_text
 
 Check = Callable[..., Any]

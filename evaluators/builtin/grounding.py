@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..evaluator import Direction, Score, Unscored, fingerprint
+from ..contract import Direction, Score, Unscored, fingerprint
 from ..text.context import NAME, Context, clauses, read_context
 from ..text.facts import Fact, facts
 from ..text.passages import content_stems, is_negated, passage_text, source_of_evidence

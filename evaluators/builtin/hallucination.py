@@ -11,7 +11,7 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
-from ..evaluator import Direction, Score, Unscored, fingerprint, unscored_by
+from ..contract import Direction, Score, Unscored, fingerprint, unscored_by
 from ..judges.connection import Connection, caller_for
 from ..judges.fencing import find_injections, strip_injections
 from ..judges.material import asked_text, render_material, subject_of

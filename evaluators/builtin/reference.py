@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ...errors import UsageError, or_did_you_mean
-from ..evaluator import EvaluationWarning, Score, Unscored, evaluator
+from ..contract import EvaluationWarning, Score, Unscored, evaluator
 from ..text.tokens import Tokenizer, squad_tokens, unicode_segments
 
 TOKENIZERS: dict[str, Tokenizer] = {"squad": squad_tokens, "unicode": unicode_segments}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluator import Direction, Score, Unscored, fingerprint, reason_of
+from ..contract import Direction, Score, Unscored, fingerprint, reason_of
 from ..text.embeddings import CachedEmbedder, Embedder, EndpointEmbedder, LocalEmbedder, Vector
 from ..text.facts import Fact, facts, unread_amounts
 from ..text.passages import passage_text

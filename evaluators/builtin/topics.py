@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...errors import UsageError
 from ...queries import catalog
 from ..arguments import span_arguments
-from ..evaluator import Direction, Score, Unscored, fingerprint, reason_of
+from ..contract import Direction, Score, Unscored, fingerprint, reason_of
 from ..text.embeddings import Embedder, EndpointEmbedder, LocalEmbedder
 from ..text.passages import passage_text
 

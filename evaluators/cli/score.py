@@ -17,7 +17,7 @@ from .cache_options import cache_from, cache_options
 from .dataset_options import map_option
 
 if TYPE_CHECKING:
-    from ..evaluator import Evaluator
+    from ..contract import Evaluator
     from ..judges.budget import Budget
     from ..reports.score_report import Summary
 

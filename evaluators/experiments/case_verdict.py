@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from ..contract import Evaluator
 from ..datasets import Example
-from ..evaluator import Evaluator
 from ..runner import EvaluationResult
 from .target import Answer
 

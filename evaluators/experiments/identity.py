@@ -7,8 +7,8 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ..contract import Evaluator
 from ..datasets import Dataset
-from ..evaluator import Evaluator
 from .case_verdict import CaseCause, golden_bar, in_order, kind_of
 from .record import CaseResult, Experiment, Metric
 from .target import Target

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ...instrument.request_replay import ReplayScope, replaying
+from ..contract import Evaluator, unit_of
 from ..datasets import Example
-from ..evaluator import Evaluator, unit_of
 from ..response_cache import ResponseCache, open_cache
 from ..runner import EvaluationResult, run_evaluator
 from ..trajectory.capture import provide as provide_capture

@@ -21,7 +21,7 @@ import msgspec
 
 from ...errors import UsageError, or_did_you_mean
 from ...queries.plain_json import plain_json, plain_text
-from ..evaluator import reason_of
+from ..contract import reason_of
 from ..loading import load_object
 from ..trajectory.capture import install as install_capture
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..evaluator import Evaluator
+from ..contract import Evaluator
 from ..experiments.case_verdict import CaseCause, kind_of
 from ..experiments.record import CaseResult
 

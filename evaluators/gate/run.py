@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import msgspec
 
 from ...errors import UsageError
+from ..contract import Evaluator
 from ..datasets import Dataset, Example
-from ..evaluator import Evaluator
 from ..experiments.block_os_exit import block_os_exit
 from ..experiments.identity import record_of
 from ..experiments.record import CaseResult, Experiment

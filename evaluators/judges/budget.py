@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import msgspec
 
 from ...errors import EvalspanError
-from ..evaluator import UnscoredCause
+from ..contract import UnscoredCause
 
 
 class BudgetSpent(EvalspanError):

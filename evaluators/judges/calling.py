@@ -15,7 +15,7 @@ import msgspec
 from ...errors import EvalspanError
 from ...instrument.request_replay import replaying
 from ...instrument.suppression import suppress
-from ..evaluator import UnscoredCause
+from ..contract import UnscoredCause
 from .budget import Budget, current_budget
 from .cache import AnswerCache
 from .concurrency_limiter import limiter_of

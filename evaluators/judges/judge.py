@@ -14,7 +14,7 @@ from typing import Annotated, Any, Unpack
 import msgspec
 
 from ...errors import UsageError
-from ..evaluator import (
+from ..contract import (
     Direction,
     EvaluationWarning,
     Score,

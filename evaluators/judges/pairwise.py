@@ -9,7 +9,7 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
-from ..evaluator import Direction, Score, Unscored, fingerprint, unscored_by
+from ..contract import Direction, Score, Unscored, fingerprint, unscored_by
 from ..text.passages import passage_text
 from .connection import Connection, caller_for
 from .judge import DEFAULT_CRITERIA

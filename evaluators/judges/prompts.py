@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
-from ..evaluator import fingerprint
+from ..contract import fingerprint
 
 FOLDER = Path(__file__).with_name("prompts")
 _SLOT = re.compile(r"\{\{(\w+)\}\}")

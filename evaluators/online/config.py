@@ -12,7 +12,7 @@ import msgspec
 
 from ...errors import ConfigError
 from ...queries.rule_tables import RuleProblem, read_tables, source_location
-from ..evaluator import Evaluator, Unit, unit_of
+from ..contract import Evaluator, Unit, unit_of
 from ..loading import load_object
 from ..runner import check_suite
 

@@ -10,7 +10,7 @@ import msgspec
 from ...queries.span_scoring_store import NO_PASSAGES, TEXT_ANSWER, Counts, Scope, SpanScoringStore, excluding
 from ...queries.unit_scoring_store import MAX_CONVERSATION_SPANS, MAX_SPANS, UnitScope, UnitScoringStore
 from ..arguments import span_arguments
-from ..evaluator import Unit, needs_answer
+from ..contract import Unit, needs_answer
 from ..trajectory.conversation import Conversation, last_root, representative
 from ..trajectory.stored import read_conversation
 from ..trajectory.trace import Trace, trace_of

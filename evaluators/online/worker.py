@@ -12,8 +12,8 @@ from typing import Any
 
 from ...queries.allocation_store import stratum_of
 from ...queries.span_scoring_store import SpanScoringStore
+from ..contract import UnscoredCause
 from ..evaluation_rows import Source, evaluation_row
-from ..evaluator import UnscoredCause
 from ..runner import EvaluationResult, run_suite
 from .allocation import inclusion_sql
 from .budget import spans_left

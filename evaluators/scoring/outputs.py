@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
+from ..contract import Evaluator
 from ..datasets.records import read_records
-from ..evaluator import Evaluator
 from ..runner import EvaluationResult, run_evaluator
 
 _FIELDS = ("input", "output", "expected", "context", "span", "example")

@@ -20,8 +20,8 @@ import msgspec
 from ...errors import UsageError
 from ...queries.rebaselining import both_versions, scored_by_another
 from ...queries.span_scoring_store import SpanScoringStore
+from ..contract import Evaluator, Unit, unit_of
 from ..evaluation_rows import Source, evaluation_row
-from ..evaluator import Evaluator, Unit, unit_of
 from ..online import EvaluationConfig, EvaluationRule, Follower, ReadyRule, checked, read_rules
 from ..online.units import Item, units_of
 from ..online.worker import RuleWorker

@@ -9,7 +9,7 @@ import msgspec
 
 from ...queries.plain_json import plain_json
 from ...queries.trace_tree import Span
-from ..evaluator import Score, Unscored, fingerprint
+from ..contract import Score, Unscored, fingerprint
 from .checks import TraceCheck
 from .evidence import definitions_in
 from .tool_calls import ToolCall

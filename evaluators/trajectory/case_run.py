@@ -16,7 +16,7 @@ import msgspec
 
 from ...errors import EvalspanError, UsageError
 from ...instrument.tool_replay import replaying_tools
-from ..evaluator import Unit, reason_of
+from ..contract import Unit, reason_of
 from .capture import CapturedSpans, capturing
 from .conversation import Conversation
 from .own_steps import trace_from_answer

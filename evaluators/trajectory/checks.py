@@ -10,7 +10,7 @@ import msgspec
 
 from ...errors import UsageError
 from ..builtin.grounding import Grounding
-from ..evaluator import Direction, Score, Unit, Unscored, fingerprint, source_of
+from ..contract import Direction, Score, Unit, Unscored, fingerprint, source_of
 from .expected_calls import NO_SPANS
 from .steps import StepKind
 from .tool_calls import ToolCall, failure_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..evaluator import evaluator
+from ..contract import evaluator
 from .arguments_valid import ArgumentsValid
 from .checks import ErrorsHandled, NoRepeatedCalls, StepBudget
 from .conversation import Conversation

@@ -9,7 +9,7 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries.plain_json import plain_json
-from ..evaluator import Direction, Score, Unit, Unscored, fingerprint, source_of
+from ..contract import Direction, Score, Unit, Unscored, fingerprint, source_of
 from .tool_calls import ToolCall
 from .trace import Trace
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ..evaluator import Direction, Score, Unit, Unscored
+from ..contract import Direction, Score, Unit, Unscored
 from ..judges.judge import Judge
 from ..judges.pairwise import Comparison, PairwiseJudge
 from .conversation import Conversation, last_root, representative

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import msgspec
 
 from ...errors import UsageError
-from ..evaluator import fingerprint
+from ..contract import fingerprint
 from ..judges.connection import Connection, caller_for
 from ..judges.fencing import fence, fresh_nonce
 from ..judges.providers import Message, Request

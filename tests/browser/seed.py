@@ -16,8 +16,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from evalspan.evaluators.contract import Score
 from evalspan.evaluators.evaluation_rows import evaluation_id
-from evalspan.evaluators.evaluator import Score
 
 DAYS = 14
 TRACES = 320

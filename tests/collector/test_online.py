@@ -18,7 +18,7 @@ from evalspan.collector.log import framing
 from evalspan.evaluators import Grounding, evaluator, run_evaluator
 from evalspan.evaluators.arguments import span_arguments
 from evalspan.evaluators.calibration.annotation import draw
-from evalspan.evaluators.evaluator import NO_TEXT_ANSWER, UnscoredCause
+from evalspan.evaluators.contract import NO_TEXT_ANSWER, UnscoredCause
 from evalspan.evaluators.online import Follower, ReadyRule, checked, read_rules
 from evalspan.evaluators.online import worker as online_worker
 from evalspan.evaluators.online.worker import RuleWorker

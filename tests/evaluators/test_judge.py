@@ -8,7 +8,7 @@ import pytest
 
 from evalspan.errors import UsageError
 from evalspan.evaluators import Judge, PairwiseJudge, evaluator, run_evaluator
-from evalspan.evaluators.evaluator import EvaluationWarning
+from evalspan.evaluators.contract import EvaluationWarning
 from evalspan.evaluators.judges.fencing import find_injections
 from evalspan.evaluators.judges.judge import Example
 from evalspan.evaluators.judges.pairwise import pairwise_report

@@ -7,7 +7,7 @@ import pytest
 from evalspan.errors import UsageError
 from evalspan.evaluators import Constraints, Unscored, exact_match, run_evaluator, token_f1
 from evalspan.evaluators.builtin.checks import WordCount
-from evalspan.evaluators.evaluator import EvaluationWarning
+from evalspan.evaluators.contract import EvaluationWarning
 
 
 def test_r02_exact_match_is_one_or_zero_and_compares_json_as_data():
