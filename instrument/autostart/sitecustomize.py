@@ -27,5 +27,6 @@ def _run_the_hidden_one() -> None:
         spec.loader.exec_module(module_from_spec(spec))
 
 
-_start()
-_run_the_hidden_one()
+if __name__ == "sitecustomize":  # not where somebody imports this file as a part of evalspan
+    _start()
+    _run_the_hidden_one()
