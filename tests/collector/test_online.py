@@ -467,7 +467,7 @@ def test_config_check_names_every_rule_that_cannot_run_with_its_line(tmp_path: P
     assert "evalspan.toml:19: 'e' is off" in done.stderr
     assert "Maybe you meant: ['pass_rate']" in done.stderr
     assert "'f' is off" not in done.stderr
-    assert "evalspan.toml:27: 'g' is off: kind = 'webhok' is unknown (did you mean 'webhook'?)" in done.stderr
+    assert "evalspan.toml:27: 'g' is off: kind = 'webhok' is unknown (Did you mean 'webhook'?)" in done.stderr
 
 
 def test_thumbs_down_are_harvested_by_a_condition_over_the_feedback(store):
