@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from ...evaluators.drift.why import explain_shift
 from ...queries import catalog, drift_references
 from ...queries.plain_json import plain_json
 from ...queries.store.client import Store
@@ -85,6 +84,9 @@ def _explanation(
 ) -> dict[str, Any] | None:
     """Why the metric moved (`evalspan why`), as data; None where there is too little to tell."""
     scope: dict[str, Any] = {name: str(rule.parameters.get(name, "")) for name in _SCOPE}
+    # Here: a service that has nothing to explain does without numpy and scipy.
+    from ...evaluators.drift.why import explain_shift
+
     fixed = rule.parameters.get("until")
     until = datetime.fromisoformat(str(fixed)) if fixed else now
     try:

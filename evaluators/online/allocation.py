@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ...queries.allocation_store import AllocationStore, stratum_of
 from ...queries.literals import literal
-from ..statistics.allocation import Stratum, allocate, pooled_variance
 
 if TYPE_CHECKING:
     from ...queries.span_scoring_store import SpanScoringStore
@@ -18,6 +17,9 @@ MAX_STRATA = 50
 
 def inclusion_sql(rule: EvaluationRule, evaluators: list[str], store: SpanScoringStore) -> str:
     """The probability of a span as SQL, from what the last days say; every stratum that is new gets the largest one."""
+    # Here: only rules with probability = "auto" need numpy, which a service that only takes spans does without.
+    from ..statistics.allocation import Stratum, allocate, pooled_variance
+
     stratum = stratum_of(rule.segment, rule.proxy)
     strata = AllocationStore(store.store).strata(
         project=rule.project, where=rule.where, stratum=stratum, rule=rule.name, evaluators=evaluators

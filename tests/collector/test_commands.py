@@ -71,7 +71,7 @@ def test_status_names_senders_and_what_was_refused(collector: Collector) -> None
     assert "spans_rejected_total" in done.stderr
     counters = json.loads(evalspan("status", "--store", dsn(collector), "--counters", "--format", "json").stdout)
     rejected = [row["value"] for row in counters if row["counter"] == "spans_rejected_total"]
-    assert rejected == [1]
+    assert sum(rejected) == 1
 
 
 def test_tail_prints_each_span_once_as_it_is_stored(collector: Collector) -> None:
