@@ -30,7 +30,9 @@ _RUNNING = asyncio.Semaphore(1)
 
 async def _span(context: PageContext) -> dict[str, Any]:
     if not context.config.replay:
-        raise UsageError("Replay is off.", hint='Name a target in evalspan.toml: [dashboard] replay = "shop:answer".')
+        raise web.HTTPNotFound(
+            text='Replay is off: name a target in evalspan.toml, [dashboard] replay = "shop:answer".\n'
+        )
     info = context.request.match_info
     span = await context.first_row("pages/span", trace=info["trace"], span=info["span"])
     if not span:

@@ -35,8 +35,8 @@ async def _alert(context: PageContext) -> dict[str, Any]:
     alerts, rules = await asyncio.gather(context.query("pages/alerts"), context.query("pages/alert_rules"))
     alert = next((row for row in alerts if row["alert_id"] == alert_id), None)
     if alert is None:
-        raise UsageError(
-            f"There is no alert {alert_id!r}.", hint="It may be of another project, or past its retention."
+        raise web.HTTPNotFound(
+            text=f"There is no alert {alert_id!r}: it may be of another project, or past its retention.\n"
         )
     rule = next((row for row in rules if row["rule_id"] == alert["rule_id"]), {})
     given = json.loads(rule.get("parameters") or "{}")
