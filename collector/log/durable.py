@@ -61,6 +61,7 @@ class DurableLog:
         self._kept: list[Path] = []  # inserted, the store's files perhaps not yet on the disk
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        self._is_full = False  # the last record found no place
         self.problem = ""
         """Why the open segment cannot be completed, "" when it can."""
         self.ended = False
@@ -114,6 +115,7 @@ class DurableLog:
     async def append(self, body: bytes, project: str) -> None:
         """Returns when the record is on disk; raises LogRefused when it is not and will not be."""
         if self.backlog_bytes + len(body) > self.limits.log_bytes:
+            self._is_full = True
             raise LogRefused(f"the log is full ({self.limits.log_bytes >> 20} MiB): the store is away or behind")
         async with self._sealing:
             if self._closing:
@@ -125,6 +127,7 @@ class DurableLog:
                 self._active.write(framing.frame(body, project, time.time_ns() // 1_000_000))
             except OSError as error:
                 raise LogRefused(f"cannot write to {self.directory}: {error.strerror}") from error
+            self._is_full = False
             durable = asyncio.get_running_loop().create_future()
             self._waiting.append(durable)
         self._wake.set()
@@ -225,7 +228,8 @@ class DurableLog:
         """What keeps the log from taking records, "" when nothing does."""
         if not self.directory.is_dir():
             return f"the directory {self.directory} is gone"
-        if self.backlog_bytes >= self.limits.log_bytes:
+        # A record is refused when it does not fit in, so a full log lies a little below its bound.
+        if self._is_full and self.backlog_bytes > self.limits.log_bytes / 2:
             return f"the log is full ({self.limits.log_bytes >> 20} MiB): the store is away or behind"
         return self.problem
 
