@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
 
 
@@ -24,6 +27,8 @@ def mcp(project: str, dsn: str | None) -> None:
     from ...queries.store.config import parse_dsn
     from ..mcp_server import build_server
 
+    if not hasattr(sys.stdin, "buffer") or not hasattr(sys.stdout, "buffer"):
+        raise UsageError("The protocol is spoken on pipes.", hint="Let an MCP client start `evalspan mcp`.")
     store = connect(dsn) if parse_dsn(dsn).embedded else open_store(dsn, migrate=False)
     try:
         build_server(store, project).run("stdio")
