@@ -10,8 +10,11 @@ demo: $(STAMP)
 	$(BIN)/evalspan demo
 
 # What needs no browser, model, other package's environment or long simulation: for every few minutes of work.
+CHECK := -m "not browser and not model and not slow" --ignore tests/flow --ignore tests/frameworks \
+	--ignore tests/instrument/test_workers.py --ignore tests/collector/test_receive.py --ignore tests/collector/test_one_record.py
+
 check: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not browser and not model and not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(CHECK)
 
 test: $(STAMP) browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -27,7 +30,7 @@ docs: $(STAMP)
 
 # The floor stands in pyproject.toml, under [tool.coverage.report].
 coverage: $(STAMP)
-	$(BIN)/coverage run -m pytest -q -m "not browser and not model and not slow"
+	$(BIN)/coverage run -m pytest -q $(CHECK)
 	$(BIN)/coverage report --skip-covered --sort=cover
 
 # The versions that CI and development install: newest ones that the ranges of pyproject.toml allow, as tried together.
