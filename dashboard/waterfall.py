@@ -21,9 +21,10 @@ REPEATED, SHOWN_OF_REPEATED = 8, 2
 MAX_PROBLEMS = 60
 """Failed and badly judged spans that are shown whatever else is folded."""
 _NUMBER = re.compile(r"\d+")
-HELPERS = "http send and receive"
+HELPERS = "steps of the web framework"
 """The line that helper spans of web frameworks become."""
-_HELPER = re.compile(r" (http|websocket) (send|receive)$")
+# What web frameworks make for each message, and FastAPI for each of its own steps.
+_HELPER = re.compile(r" (http|websocket) (send|receive)$|^fastapi\.")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _split(laid: Tree, ids: Sequence[str], kept: Collection[str]) -> tuple[list[
 
 
 def _is_helper(laid: Tree, span_id: str) -> bool:
-    """Whether it is one of the spans that ASGI's instrumentation makes of each message that a request sends or receives."""
+    """Whether it is a span of the web framework's own, with nothing of the app below it."""
     return bool(_HELPER.search(str(laid.spans[span_id].get("name", "")))) and not laid.children.get(span_id)
 
 

@@ -281,5 +281,5 @@ def test_helper_spans_of_a_web_framework_are_one_line() -> None:
     shown = rows(tree(spans))
     assert [row["span"]["name"] for row in shown if "span" in row] == ["POST /chat", "chat gpt-4o"]
     (fold,) = (row for row in shown if "more" in row)
-    assert (fold["group"], fold["times"]) == ("http send and receive", 3)
+    assert (fold["group"], fold["times"]) == ("steps of the web framework", 3)
     assert len(rows(tree(spans), under="s0", group=fold["group"])) == 3
