@@ -223,6 +223,9 @@ class Store:
         with self._rows_lock, translated(f"INSERT INTO {table}"):
             if self.embedded:
                 insert_native_file(self._rows, Path(self.location.path), table, kept, block)
+            elif not into or tuple(into) == tuple(columns):
+                statement = f"INSERT INTO {table} ({kept}) FORMAT Native\n"
+                self._rows.raw_insert("", insert_block=statement.encode() + block)
             else:
                 structure = {name: self._columns_of(table).types[name] for name in columns}
                 described = literal(", ".join(f"`{name}` {kind}" for name, kind in structure.items()))

@@ -51,31 +51,29 @@ def tables(store: StoreClient) -> list[Table]:
     return sorted(known, key=lambda one: (one.name == "spans", one.name not in _FIRST, one.name))
 
 
-def pieces(store: StoreClient, table: Table, condition: str = "1") -> list[tuple[str, int]]:
+def pieces(store: StoreClient, table: Table) -> list[tuple[str, int]]:
     """The pieces of a table and the rows of each, oldest first; the name of an undivided one is empty."""
     by = _DIVIDED_BY.get(table.name)
     if by is None:
-        rows = store.query(f"SELECT count() FROM {table.name} WHERE {condition}").rows[0][0]  # noqa: S608 - own names
+        rows = store.query(f"SELECT count() FROM {table.name}").rows[0][0]  # noqa: S608 - own names
         return [("", rows)] if rows else []
     found = store.query(
-        f"SELECT toString({by}) AS piece, count() FROM {table.name} WHERE {condition} GROUP BY piece ORDER BY piece"  # noqa: S608
+        f"SELECT toString({by}) AS piece, count() FROM {table.name} GROUP BY piece ORDER BY piece"  # noqa: S608
     )
     return [(piece, rows) for piece, rows in found.rows]
 
 
-def read_piece(
-    store: StoreClient, table: Table, piece: str, fmt: str = "Native", condition: str = "1"
-) -> Generator[bytes]:
-    """The rows of one piece in a format of ClickHouse's, as they come, each row once. Close it if not read to its end."""
+def read_piece(store: StoreClient, table: Table, piece: str) -> Generator[bytes]:
+    """The rows of one piece in the Native format, as they come, each row once. Close it if it is not read to its end."""
     by = _DIVIDED_BY.get(table.name)
     within = f"toString({by}) = {literal(piece)}" if by and piece else "1"
     yield from store.stream_untrusted(
-        f"SELECT {table.column_list} FROM {table.name} WHERE {within} AND ({condition}) FORMAT {fmt}",  # noqa: S608
+        f"SELECT {table.column_list} FROM {table.name} WHERE {within} FORMAT Native",  # noqa: S608
         limits=PATIENT,
     )
 
 
-def copy_rows(source: StoreClient, target: Store, condition: str = "1") -> Iterator[tuple[str, int]]:
+def copy_rows(source: StoreClient, target: Store) -> Iterator[tuple[str, int]]:
     """Copies every table; yields its name and the rows that were read, a piece at a time.
 
     Tables of the target merge rows with the same key, so a copy that was cut short may run again.
@@ -87,7 +85,7 @@ def copy_rows(source: StoreClient, target: Store, condition: str = "1") -> Itera
     for table in tables(source):
         if table.name not in there:
             raise StoreError(f"The target has no table {table.name}.", hint="Bring it up to date: evalspan migrate.")
-        for piece, rows in pieces(source, table, condition):
+        for piece, rows in pieces(source, table):
             carried = Table(table.name, tuple(one for one in table.columns if one in there[table.name].columns))
             target.insert_native(carried.name, carried.columns, b"".join(read_piece(source, carried, piece)))
             yield table.name, rows

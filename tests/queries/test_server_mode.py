@@ -118,3 +118,35 @@ def test_messages_of_any_length_and_number_reach_their_spans_where_addresses_and
         {"p": project},
     ).rows
     assert sorted(rows) == sorted((c.span_id, c.input, c.output, c.input, True) for c in said)
+
+
+FILL = """
+import runpy, sys
+from evalspan.queries import open_store
+otlp = runpy.run_path(sys.argv[2])
+with open_store(sys.argv[1]) as store:
+    spans = [otlp["span"](n, otlp["CHAT"]) for n in range(30)]
+    store.insert_otlp(otlp["record"](otlp["request"](spans).SerializeToString(), sys.argv[3]), token="t")
+    row = {"project": sys.argv[3], "evaluation_id": "00000000-0000-0000-0000-000000000007", "name": "n", "score": 0.5}
+    store.insert("evaluations", [row])
+"""
+
+
+def test_an_embedded_store_is_copied_to_a_server_and_again_without_doubles(
+    remote: Store, server: str, tmp_path: Path
+) -> None:
+    project, source = str(uuid.uuid4()), f"chdb://{tmp_path}/store"
+    fill = [sys.executable, "-c", FILL, source, str(HERE / "test_otlp_columns.py"), project]
+    subprocess.run(fill, check=True, timeout=120)
+    sql = (
+        "SELECT count(), uniqExact(span_id), any(request_model), sum(cost_usd) FROM spans WHERE project = {p:String}",
+        "SELECT count(), sum(score) FROM evaluations WHERE project = {p:String}",
+    )
+    for _ in range(2):
+        copy = [sys.executable, "-m", "evalspan", "copy-store", source, f"{server}/evalspan"]
+        done = subprocess.run(copy, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "spans: 30 rows" in done.stderr
+        spans, scores = (remote.query(text, {"p": project}).rows for text in sql)
+        assert spans[0][:3] == (30, 30, "gpt-5-mini")
+        assert scores == [(1, 0.5)]
