@@ -24,6 +24,23 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     return
 
 
+@pytest.fixture(autouse=True)
+def global_tracer_provider() -> Iterator[None]:
+    """A provider that a test makes the process's own is not that of the next test: OpenTelemetry lets it be set once."""
+    from opentelemetry import trace
+    from opentelemetry.util._once import Once
+
+    before = trace._TRACER_PROVIDER
+    yield
+    if trace._TRACER_PROVIDER is not before:
+        from evalspan.instrument import observing
+
+        observing._from_environment.cache_clear()
+        trace._TRACER_PROVIDER = before
+        if before is None:
+            trace._TRACER_PROVIDER_SET_ONCE = Once()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long rounds of the fault suite")
 
