@@ -19,14 +19,14 @@ from .trace import HEX
 
 QUEUED = "queued"
 """The name under which a pick is stored; its label is what is to be judged."""
-MOST = 200
+MAX_CHOSEN = 200
 
 
 async def _picked(context: PageContext, chosen: list[str]) -> list[dict[str, Any]]:
     """The ticked spans, in the order of the list. Raises UsageError when none is ticked or none is left."""
     if not chosen:
         raise UsageError("No trace is chosen.", hint="Tick the boxes in the list first.")
-    pairs = [value.partition(":") for value in chosen[:MOST]]
+    pairs = [value.partition(":") for value in chosen[:MAX_CHOSEN]]
     spans = await asyncio.gather(*(_with_input(context, trace, span) for trace, _, span in pairs))
     found = [span for span in spans if span]
     if not found:
@@ -81,7 +81,7 @@ async def _to_queue(request: web.Request) -> web.StreamResponse:
 async def _to_suite(request: web.Request) -> web.StreamResponse:
     """The commands that put the chosen traces through a suite: evaluators are the reader's code, which runs where it is."""
     context, form = page_context(request), await request.post()
-    chosen = [str(value).partition(":")[0] for value in form.getall("trace", [])][:MOST]
+    chosen = [str(value).partition(":")[0] for value in form.getall("trace", [])][:MAX_CHOSEN]
     ids = [one for one in chosen if HEX.fullmatch(one)]
     if not ids:
         raise UsageError("No trace is chosen.", hint="Tick the boxes in the list first.")

@@ -148,7 +148,7 @@ async def _decide(request: web.Request) -> web.StreamResponse:
         raise UsageError("A review needs its reviewer.", hint="Write your name; the browser remembers it.")
     if text.get("decision") == "keep":
         await _keep(context, case, text, project)
-    await _remember(context, case, "kept" if text.get("decision") == "keep" else "skipped", text["author"], project)
+    await _store_label(context, case, "kept" if text.get("decision") == "keep" else "skipped", text["author"], project)
     following = {**kept(context), "kind": text.get("kind", ""), "dataset": text.get("dataset", "")}
     return remember_author(redirect(context.filters.url("/review", **following)), text["author"])
 
@@ -170,7 +170,7 @@ async def _keep(context: PageContext, case: dict[str, Any], text: dict[str, str]
     await asyncio.to_thread(add_examples, context.host.store, dataset, [item], project)
 
 
-async def _remember(context: PageContext, case: dict[str, Any], label: str, author: str, project: str) -> None:
+async def _store_label(context: PageContext, case: dict[str, Any], label: str, author: str, project: str) -> None:
     trace_id = case["metadata"]["source_trace_id"]
     span = await context.first_row("pages/span", trace=trace_id, span=case["metadata"]["source_span_id"])
     outcome = EvaluationResult("review", VERSION, label=label)

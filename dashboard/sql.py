@@ -67,7 +67,7 @@ def plan_of(sql: str, *, whole_store: bool = True) -> str:
     return sql if re.match(r"\s*explain\b", sql, re.IGNORECASE) else f"EXPLAIN{options}\n{sql}"
 
 
-def _given(context: PageContext) -> tuple[str, dict[str, str], Any]:
+def _statement_of(context: PageContext) -> tuple[str, dict[str, str], Any]:
     """The statement, its parameters and the named query it is, from the URL."""
     named = context.params.get("named", "")
     entry = catalog.get(named) if named else None
@@ -82,7 +82,7 @@ def _given(context: PageContext) -> tuple[str, dict[str, str], Any]:
 
 
 async def _show(context: PageContext) -> dict[str, Any]:
-    sql, parameters, entry = _given(context)
+    sql, parameters, entry = _statement_of(context)
     answer: dict[str, Any] = {"columns": [], "types": [], "rows": []}
     error = hint = ""
     began = time.perf_counter()
@@ -161,7 +161,7 @@ async def _posted(request: web.Request) -> web.StreamResponse:
 
 async def _csv(request: web.Request) -> web.StreamResponse:
     context = page_context(request)
-    statement, parameters, _ = _given(context)
+    statement, parameters, _ = _statement_of(context)
     if not statement:
         raise UsageError("There is no query to run.", hint="Give one: /sql.csv?query=SELECT...")
     result = await run(context, statement, parameters)

@@ -39,11 +39,11 @@ _STRUCTURED = frozenset(
 _CODE = re.compile(r"[A-Za-z][\w.:-]{0,99}")
 _MAX_MESSAGE = 1000
 _ROOM_FOR_MARKS = 160
-_SHORTEST_CUT = 64
+_MIN_CUT = 64
 # Memory that is written to again and again: growing new memory for a long conversation costs more than encoding it.
 # Whoever encodes takes one out meanwhile.
 _buffers: list[bytearray] = []
-_MOST_BUFFERS = 4
+_MAX_BUFFERS = 4
 
 
 class ContentPolicy:
@@ -131,7 +131,7 @@ def to_json(value: Any, max_bytes: int) -> tuple[str, bool]:
         _encoder.encode_into(value, buffer)
     if len(buffer) <= max_bytes:
         whole = buffer.decode()
-        if len(_buffers) < _MOST_BUFFERS:
+        if len(_buffers) < _MAX_BUFFERS:
             _buffers.append(buffer)
         return whole, False
     fitted = _fit_list(value, max_bytes) if isinstance(value, list) else _fit(value, max_bytes)
@@ -148,11 +148,11 @@ def shorten(text: str, max_bytes: int) -> tuple[str, bool]:
     if size <= max_bytes:
         return text, False
     # Escapes make JSON longer than the text; the ratio tells by how much.
-    keep = max(_SHORTEST_CUT, int(len(text) * (max_bytes - _ROOM_FOR_MARKS) / size))
+    keep = max(_MIN_CUT, int(len(text) * (max_bytes - _ROOM_FOR_MARKS) / size))
     while True:
         head, tail = text[: keep * 2 // 3], text[len(text) - keep // 3 :]
         short = f"{head}…[evalspan: {len(text) - len(head) - len(tail)} characters cut]…{tail}"
-        if len(encode(short)) <= max_bytes or keep <= _SHORTEST_CUT:
+        if len(encode(short)) <= max_bytes or keep <= _MIN_CUT:
             return short, True
         keep = keep * 3 // 4
 
@@ -185,7 +185,7 @@ def _fit(value: Any, max_bytes: int) -> Any:
     texts: list[int] = []
     _text_sizes(value, texts)
     overhead = len(encode(value)) - sum(texts)
-    limit = _even_limit(sorted(texts), max(_SHORTEST_CUT, max_bytes - overhead))
+    limit = _even_limit(sorted(texts), max(_MIN_CUT, max_bytes - overhead))
     return _cut_texts(value, limit)
 
 
@@ -212,7 +212,7 @@ def _even_limit(sizes: list[int], budget: int) -> int:
 
 def _cut_texts(value: Any, limit: int) -> Any:
     if isinstance(value, str):
-        return shorten(value, limit)[0] if len(value) > _SHORTEST_CUT * 2 else value
+        return shorten(value, limit)[0] if len(value) > _MIN_CUT * 2 else value
     if isinstance(value, dict):
         return {key: _cut_texts(item, limit) for key, item in value.items()}
     if isinstance(value, list):

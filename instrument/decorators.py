@@ -19,7 +19,7 @@ from .tool_replay import Replayed, replayed
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_LONGEST_RECORDED_ITERATION = 10_000
+_MAX_RECORDED_ITERATIONS = 10_000
 
 
 @contextmanager
@@ -215,7 +215,7 @@ def _end(
 
 
 def _keep(items: list[Any], item: Any) -> None:
-    if len(items) < _LONGEST_RECORDED_ITERATION:
+    if len(items) < _MAX_RECORDED_ITERATIONS:
         items.append(item)
 
 

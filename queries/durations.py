@@ -8,7 +8,7 @@ from datetime import timedelta
 from ..errors import UsageError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_LONGEST = timedelta(weeks=100_000)  # longer than any calendar of Python's; a sum with a date is then clamped
+_MAX_DURATION = timedelta(weeks=100_000)  # longer than any calendar of Python's; a sum with a date is then clamped
 
 
 def parse_duration(text: str, *, name: str = "") -> timedelta:
@@ -22,7 +22,7 @@ def parse_duration(text: str, *, name: str = "") -> timedelta:
         given = f"{name} {text!r}" if name else repr(text)
         raise UsageError(f"{given} is not a length of time.", hint="Write a number and a unit: 90m, 24h, 7d or 2w.")
     seconds = float(found[1]) * _UNITS[found[2]]
-    return min(timedelta(seconds=seconds), _LONGEST)
+    return min(timedelta(seconds=seconds), _MAX_DURATION)
 
 
 def format_duration(nanoseconds: float) -> str:

@@ -11,8 +11,8 @@ from .literals import literal
 from .store.client import Store
 
 # One statement's share: its spans' ids stand in its text, their rows are held in memory.
-MOST_SPANS = 500
-MOST_BYTES = 8 << 20
+MAX_SPANS = 500
+MAX_BYTES = 8 << 20
 
 _HASH = "leftPad(lower(hex(sipHash64(c.system))), 16, '0')"
 _OPEN = f"s.attributes['{semconv.CONTENT_DROPPED}'] != 'true'"  # the content policy holds for what came beside, too
@@ -68,7 +68,7 @@ def _shares(found: list[SpanMessages]) -> Iterator[list[SpanMessages]]:
     size = 0
     for content in found:
         length = len(content.input) + len(content.output) + len(content.system)
-        if share and (len(share) == MOST_SPANS or size + length > MOST_BYTES):
+        if share and (len(share) == MAX_SPANS or size + length > MAX_BYTES):
             yield share
             share, size = [], 0
         share.append(content)

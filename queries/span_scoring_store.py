@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .store.protocol import StoreClient
 
-LONGEST_INSERT_MS = 10_000
+MAX_INSERT_MS = 10_000
 SAMPLING_HASH = "(sipHash64(span_id) / 18446744073709551616.)"
 SPAN_COLUMNS = """project, trace_id, span_id, parent_span_id, start_time, duration_ns, name, status, status_message, error_type,
     service, environment, operation, role, provider, request_model, response_model, agent_name, tool_name, prompt_name,
@@ -131,7 +131,7 @@ class SpanScoringStore:
         The store in this process knows the insert that is under way; of inserts elsewhere only their longest is assumed.
         """
         if not self.store.embedded:
-            return now - LONGEST_INSERT_MS
+            return now - MAX_INSERT_MS
         began = getattr(self.store, "insert_began_ms", None)
         return now if began is None else min(now, began - 1)
 

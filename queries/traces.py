@@ -18,7 +18,7 @@ from .trace_tree import TraceTree, trace_tree
 if TYPE_CHECKING:
     from .store.protocol import StoreClient
 
-SHORTEST_PREFIX = 4
+MIN_PREFIX = 4
 MAX_SPANS = 20_000
 """Spans of one trace that are read: the limit of sql/trace.sql."""
 
@@ -104,9 +104,9 @@ def read(store: StoreClient, trace_id: str) -> Trace:
 
 
 def _find(store: StoreClient, text: str) -> str:
-    if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_PREFIX},32}}", text):
+    if not re.fullmatch(rf"[0-9a-f]{{{MIN_PREFIX},32}}", text):
         raise UsageError(
-            f"{text!r} is not a trace id.", hint=f"Give at least its first {SHORTEST_PREFIX} hexadecimal digits."
+            f"{text!r} is not a trace id.", hint=f"Give at least its first {MIN_PREFIX} hexadecimal digits."
         )
     found = [row[0] for row in catalog.get("trace_ids").run(store, prefix=text).rows]
     if not found:

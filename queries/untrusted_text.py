@@ -26,10 +26,10 @@ def visible(text: str) -> str:
     return _CONTROL.sub(_written, text)
 
 
-def one_line(text: str, longest: int = 0) -> str:
+def one_line(text: str, max_length: int = 0) -> str:
     """The text in one line without controls, cut to `longest` characters when that is not 0."""
     shown = visible(text.replace("\r\n", "\n").replace("\n", "⏎").replace("\t", " "))
-    return shown if not longest or len(shown) <= longest else shown[: longest - 1] + "…"
+    return shown if not max_length or len(shown) <= max_length else shown[: max_length - 1] + "…"
 
 
 def csv_cell(value: Any) -> Any:
@@ -46,11 +46,11 @@ def markdown_text(text: str) -> str:
     return _MARKDOWN.sub(lambda found: "&lt;" if found.group() == "<" else "\\" + found.group(), visible(text))
 
 
-def markdown_cell(text: object, longest: int = 0) -> str:
+def markdown_cell(text: object, max_length: int = 0) -> str:
     """One cell of a Markdown table."""
     line = " ".join(str(text).split())
-    if longest and len(line) > longest:
-        line = line[: longest - 1] + "…"
+    if max_length and len(line) > max_length:
+        line = line[: max_length - 1] + "…"
     return markdown_text(line)
 
 
@@ -64,9 +64,9 @@ def slack_text(text: str) -> str:
     return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def file_name(text: str, longest: int = 80) -> str:
+def file_name(text: str, max_length: int = 80) -> str:
     """A file's name made of a text: letters, digits, dots, dashes; never hidden, never in another folder."""
-    plain = re.sub(r"[^\w.-]+", "-", text).strip(".-")[:longest]
+    plain = re.sub(r"[^\w.-]+", "-", text).strip(".-")[:max_length]
     return plain or "unnamed"
 
 

@@ -79,13 +79,13 @@ def reference() -> None:
 
 def _rows(loaded: Config) -> list[tuple[Any, ...]]:
     return [
-        (table, key, shown(table, key, getattr(getattr(loaded, table), key)), loaded.origin(table, key))
+        (table, key, toml_value(table, key, getattr(getattr(loaded, table), key)), loaded.origin(table, key))
         for table, kind in TABLES.items()
         for key in kind.__struct_fields__
     ] + [("prices", price.model, msgspec.json.encode(price).decode(), "evalspan.toml") for price in loaded.prices]
 
 
-def shown(table: str, key: str, value: Any) -> str:
+def toml_value(table: str, key: str, value: Any) -> str:
     """The value as TOML writes it (JSON for what is nested), without keys and passwords."""
     if (table, key) == ("auth", "keys"):
         value = {f"{name[:4]}…": project for name, project in value.items()}

@@ -127,7 +127,7 @@ class Story:
         deadline = time.monotonic() + self.minutes * 60 * _TRAFFIC_SHARE / 2
 
         def over() -> bool:
-            return self._stop.is_set() or (done >= traffic.FEWEST and time.monotonic() > deadline)
+            return self._stop.is_set() or (done >= traffic.MIN_QUESTIONS and time.monotonic() > deadline)
 
         with self._progress() as progress:
             bar = progress.add_task(f"week {week}", total=len(planned), completed=done)

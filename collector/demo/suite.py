@@ -10,7 +10,7 @@ import msgspec
 from ...evaluators import Constraints, Evaluator, Grounding, Score, Unscored, evaluator, token_f1
 from .knowledge import known_answer
 
-LONGEST_ANSWER = 40
+MAX_ANSWER = 40
 """Words; support answers are read on phones."""
 
 F1_PASSES = 0.5
@@ -48,7 +48,7 @@ def facts_of(asked: Any) -> str:
 style = (
     Constraints(name="support_style")
     .add("not empty", lambda output: bool(text_of(output).strip()))
-    .add(f"at most {LONGEST_ANSWER} words", lambda output: len(text_of(output).split()) <= LONGEST_ANSWER)
+    .add(f"at most {MAX_ANSWER} words", lambda output: len(text_of(output).split()) <= MAX_ANSWER)
     .add("no seasonal greeting", lambda output: not _GREETING.search(text_of(output)))
     .add("does not talk about the customer", lambda output: "the customer" not in text_of(output).lower())
 )

@@ -22,7 +22,7 @@ SERVICE = "lanternboard-support"
 DAYS = 7
 """Length of each of the two weeks, in simulated days."""
 
-FEWEST, MOST = 90, 240
+MIN_QUESTIONS, MAX_QUESTIONS = 90, 240
 """Requests a week: fewer say nothing, more say nothing new."""
 
 TEMPERATURE = 0.3
@@ -83,7 +83,7 @@ def seconds_per_request(assistant: Assistant, probes: int = 4) -> float:
 
 def fits(seconds_each: float, budget_s: float) -> int:
     """How many requests a week fit into `budget_s` seconds for both weeks."""
-    return int(min(max(budget_s / 2 / max(seconds_each, 1e-3), FEWEST), MOST))
+    return int(min(max(budget_s / 2 / max(seconds_each, 1e-3), MIN_QUESTIONS), MAX_QUESTIONS))
 
 
 def send(assistant: Assistant, requests: Iterable[Request], stop: Callable[[], bool]) -> Iterator[Answered]:

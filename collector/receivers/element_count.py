@@ -28,7 +28,7 @@ _STRING = re.compile(
 )  # never tried twice from one place: an open text ends with the body
 _REPEATED = 3
 _BYTES, _MESSAGE = 12, 11
-_WITH_LENGTH, _FIXED, _LONGEST_VARINT = 2, {1: 8, 5: 4}, 63
+_WITH_LENGTH, _FIXED, _MAX_VARINT_SHIFT = 2, {1: 8, 5: 4}, 63
 
 # Field numbers of OTLP: {field: what is in it}; None is a list of attributes, "AnyValue" a value.
 _RESOURCE: dict[int, Any] = {1: None}
@@ -200,7 +200,7 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-        if shift > _LONGEST_VARINT:
+        if shift > _MAX_VARINT_SHIFT:
             break
     return 0, len(body)
 

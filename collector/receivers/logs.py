@@ -63,7 +63,7 @@ def parse(body: bytes, defects: Defects | None = None) -> ExportLogsServiceReque
         ) from error
 
 
-def check(request: ExportLogsServiceRequest, longest: int, defects: Defects | None = None) -> CheckedLogs:
+def check(request: ExportLogsServiceRequest, max_length: int, defects: Defects | None = None) -> CheckedLogs:
     """Sorts the records into evaluation results, messages of calls, and what is refused; the request is changed."""
     messages = ExportLogsServiceRequest()
     moved = messages.resource_logs.add().scope_logs.add().log_records
@@ -74,7 +74,7 @@ def check(request: ExportLogsServiceRequest, longest: int, defects: Defects | No
             kept = []
             for record in scope_logs.log_records:
                 name = _event_name(record)
-                problem = _problem(record, name, longest)
+                problem = _problem(record, name, max_length)
                 if name not in (semconv.EVALUATION_EVENT, *MESSAGE_EVENTS):
                     foreign += 1
                 elif problem:
@@ -152,12 +152,12 @@ def score_event(record: LogRecord, resource: Resource, project: str) -> Event:
     return Event(project, *ids, happened, _attributes(record), attributes)
 
 
-def _problem(record: LogRecord, name: str, longest: int) -> str:
+def _problem(record: LogRecord, name: str, max_length: int) -> str:
     """Why the event cannot be stored; "" when it can."""
     if len(record.trace_id) != 16 or not any(record.trace_id):
         return "its trace id is missing: emit it inside the span that it is about"
-    if record.ByteSize() > longest:
-        return f"it is longer than {longest} bytes"
+    if record.ByteSize() > max_length:
+        return f"it is longer than {max_length} bytes"
     return _problem_of_score(_attributes(record)) if name == semconv.EVALUATION_EVENT else ""
 
 

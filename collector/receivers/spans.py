@@ -54,7 +54,7 @@ def parse(body: bytes, defects: Defects | None = None) -> ExportTraceServiceRequ
 def check(
     request: ExportTraceServiceRequest,
     body: bytes | None,
-    longest: int,
+    max_length: int,
     defects: Defects | None = None,
     *,
     keep_days: int = 0,
@@ -68,14 +68,14 @@ def check(
     time are given one.
     """
     # No attribute can be longer than the whole body: small requests need no look at the lengths.
-    lengths_matter = body is None or len(body) > longest
+    lengths_matter = body is None or len(body) > max_length
     accepted = rejected = cut = timed = old = 0
     oldest = time.time_ns() - keep_days * _DAY if keep_days else 0
     if defects:
         body = None
     for resource_spans in request.resource_spans:
-        if lengths_matter and resource_spans.resource.ByteSize() > longest:
-            cut += _cut_values(resource_spans.resource.attributes, longest, set())
+        if lengths_matter and resource_spans.resource.ByteSize() > max_length:
+            cut += _cut_values(resource_spans.resource.attributes, max_length, set())
         for scope_spans in resource_spans.scope_spans:
             spans = scope_spans.spans
             nameless = [
@@ -93,29 +93,31 @@ def check(
             timed_here, old_here = set_missing_times(spans, oldest)
             timed, old = timed + timed_here, old + old_here
             if lengths_matter:
-                cut += sum(_cut_span(span, longest) for span in spans if span.ByteSize() > longest)
+                cut += sum(_cut_span(span, max_length) for span in spans if span.ByteSize() > max_length)
     if body is None or rejected or cut or timed:
         body = request.SerializeToString()
-    said = defects.sentences("spans") if defects else []
-    said += _said(rejected, cut, timed, longest)
+    messages = defects.sentences("spans") if defects else []
+    messages += _rejection_lines(rejected, cut, timed, max_length)
     if old:
-        said.append(f"{old} spans are older than the {keep_days} days of [retention] spans_days and are soon deleted")
+        messages.append(
+            f"{old} spans are older than the {keep_days} days of [retention] spans_days and are soon deleted"
+        )
     dropped = defects.dropped if defects else 0
-    return Checked(body, accepted, rejected + dropped, timed, "; ".join(said))
+    return Checked(body, accepted, rejected + dropped, timed, "; ".join(messages))
 
 
-def _cut_span(span: Span, longest: int) -> int:
+def _cut_span(span: Span, max_length: int) -> int:
     names: set[str] = set()
-    cut = _cut_values(span.attributes, longest, names)
+    cut = _cut_values(span.attributes, max_length, names)
     for event in span.events:
-        cut += _cut_values(event.attributes, longest, names)
+        cut += _cut_values(event.attributes, max_length, names)
     for link in span.links:
-        cut += _cut_values(link.attributes, longest, names)
-    if len(span.name) > longest:
-        span.name, cut = span.name[:longest], cut + 1
+        cut += _cut_values(link.attributes, max_length, names)
+    if len(span.name) > max_length:
+        span.name, cut = span.name[:max_length], cut + 1
         names.add("name")
-    if len(span.status.message) > longest:
-        span.status.message, cut = span.status.message[:longest], cut + 1
+    if len(span.status.message) > max_length:
+        span.status.message, cut = span.status.message[:max_length], cut + 1
         names.add("status.message")
     if names:
         mark = span.attributes.add(key=semconv.TRUNCATED).value.array_value
@@ -124,37 +126,37 @@ def _cut_span(span: Span, longest: int) -> int:
     return cut
 
 
-def _cut_values(attributes: Iterable[KeyValue], longest: int, names: set[str]) -> int:
+def _cut_values(attributes: Iterable[KeyValue], max_length: int, names: set[str]) -> int:
     """Cuts the values in place and adds their keys to `names`; returns how many there were."""
     cut = 0
     for attribute in attributes:
-        if attribute.ByteSize() <= longest:
+        if attribute.ByteSize() <= max_length:
             continue
         if len(attribute.key) > 256:
             attribute.key = attribute.key[:256]
         value = attribute.value
         if value.WhichOneof("value") == "string_value":
-            value.string_value = value.string_value.encode()[:longest].decode(errors="ignore")
+            value.string_value = value.string_value.encode()[:max_length].decode(errors="ignore")
         else:
-            value.string_value = f"({value.ByteSize()} bytes of {value.WhichOneof('value')}, longer than {longest})"
+            value.string_value = f"({value.ByteSize()} bytes of {value.WhichOneof('value')}, longer than {max_length})"
         names.add(attribute.key)
         cut += 1
     return cut
 
 
-def _said(rejected: int, cut: int, timed: int, longest: int) -> list[str]:
-    said = []
+def _rejection_lines(rejected: int, cut: int, timed: int, max_length: int) -> list[str]:
+    messages = []
     if rejected:
-        said.append(
+        messages.append(
             f"{rejected} spans rejected: a trace id has 16 bytes and a span id 8, and neither may be missing or all zero"
         )
     if cut:
-        said.append(
-            f"{cut} attributes longer than {longest} bytes were cut; {semconv.TRUNCATED} on the span names them"
+        messages.append(
+            f"{cut} attributes longer than {max_length} bytes were cut; {semconv.TRUNCATED} on the span names them"
         )
     if timed:
-        said.append(
+        messages.append(
             f"{timed} spans without a usable start_time_unix_nano were given their end time, or the time of arrival;"
             f" {semconv.START_TIME_SAID} on the span has what was sent"
         )
-    return said
+    return messages

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
 
 Matrix = npt.NDArray[np.float32]
-LEAST_TEXTS, MOST_TEXTS, MOST_READ = 50, 2_000, 20_000
+MIN_TEXTS, MAX_TEXTS, MAX_READ = 50, 2_000, 20_000
 ROUNDS, STARTS = 50, 10  # one start alone may end with one topic cut in two and two others in one
 
 
@@ -60,9 +60,9 @@ async def learn_topics(texts: Sequence[str], embedder: Embedder, *, count: int =
     Raises UsageError for fewer than 50 different texts.
     """
     texts = list(dict.fromkeys(text for text in texts if text.strip()))
-    if len(texts) < LEAST_TEXTS:
+    if len(texts) < MIN_TEXTS:
         raise UsageError(
-            f"{len(texts)} different inputs are too few to learn topics from; {LEAST_TEXTS} are needed",
+            f"{len(texts)} different inputs are too few to learn topics from; {MIN_TEXTS} are needed",
             hint="take a longer --since",
         )
     vectors = _unit(np.stack(await embedder.embed(texts)))
@@ -76,16 +76,16 @@ def inputs_of(
     store: StoreClient, since_s: int, *, project: str = "default", service: str = "", environment: str = ""
 ) -> list[str]:
     """The inputs of at most 2,000 stored calls of the last `since_s` seconds, evenly over that time."""
-    given = {"project": project, "service": service, "environment": environment, "since_s": since_s, "limit": MOST_READ}
+    given = {"project": project, "service": service, "environment": environment, "since_s": since_s, "limit": MAX_READ}
     rows = catalog.get("answers").run(store, timeout_s=120, **given).dicts()
-    chosen = rows[:: max(1, len(rows) // MOST_TEXTS)][:MOST_TEXTS]
+    chosen = rows[:: max(1, len(rows) // MAX_TEXTS)][:MAX_TEXTS]
     return [passage_text(said) for row in chosen if (said := span_arguments(row)["input"]) is not None]
 
 
 def _clustered(vectors: Matrix, count: int, seed: int) -> Matrix:
     """The centroids nearest to their texts, of some starts of k-means."""
     generator = np.random.default_rng(seed)
-    tries = [_settled(vectors, _spread(vectors, count, generator)) for _ in range(STARTS)]
+    tries = [_converged(vectors, _spread(vectors, count, generator)) for _ in range(STARTS)]
     return max(tries, key=lambda centroids: float((vectors @ centroids.T).max(axis=1).sum()))
 
 
@@ -100,7 +100,7 @@ def _spread(vectors: Matrix, count: int, generator: np.random.Generator) -> Matr
     return vectors[chosen]
 
 
-def _settled(vectors: Matrix, centroids: Matrix) -> Matrix:
+def _converged(vectors: Matrix, centroids: Matrix) -> Matrix:
     for _ in range(ROUNDS):
         nearest = (vectors @ centroids.T).argmax(axis=1)
         members = [vectors[nearest == k] for k in range(len(centroids))]

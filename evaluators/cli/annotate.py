@@ -51,7 +51,7 @@ def annotate(
     store = connect(dsn)
     try:
         if report:
-            click.echo("\n".join(_told(agreement_report(store, metric=metric, project=project))))
+            click.echo("\n".join(_report_lines(agreement_report(store, metric=metric, project=project))))
             return
         if not metric:
             raise UsageError("Say what is labelled: --metric NAME.", hint="The name of the evaluator it calibrates.")
@@ -142,7 +142,7 @@ def _show(call: dict[str, Any], place: int, of: int, scale: Scale) -> None:
     click.echo(click.style(_KEYS[scale] + _MORE, dim=True), err=True)
 
 
-def _told(report: dict[str, Any]) -> list[str]:
+def _report_lines(report: dict[str, Any]) -> list[str]:
     lines = [
         f"{row['metric']} {row['evaluator_version']}, week of {row['window_start']:%Y-%m-%d}: {row['pairs']} calls labelled by "
         f"{row['people']}, agreement {_number(row['agreement'])}, kappa {_number(row['kappa'])}, evaluator minus people "

@@ -69,7 +69,7 @@ def calibrate_command(
             msgspec.json.encode({**msgspec.to_builtins(report), "corrected_rate": corrected}).decode() + "\n"
         )
     else:
-        click.echo("\n".join(_told(report, corrected)))
+        click.echo("\n".join(_report_lines(report, corrected)))
     ctx.exit(EXIT[report.verdict])
 
 
@@ -107,7 +107,7 @@ def _stored_verdict(label: float, verdict: bool | None) -> bool | None:
     return verdict if verdict is not None and label == float(verdict) else None
 
 
-def _told(report: Calibration, corrected: dict[str, Any] | None) -> list[str]:
+def _report_lines(report: Calibration, corrected: dict[str, Any] | None) -> list[str]:
     c = report.confusion
     lines = [
         f"{report.verdict.replace('_', ' ').upper()}: {'; '.join(report.reasons)}.",

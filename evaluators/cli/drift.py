@@ -87,7 +87,7 @@ def drift(
     finally:
         store.close()
     if format_ == "table":
-        click.echo("\n".join(_told(report)))
+        click.echo("\n".join(_report_lines(report)))
     elif format_ == "json":
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     else:
@@ -116,7 +116,7 @@ def _as_rows(report: DriftReport) -> Result:
     )
 
 
-def _told(report: DriftReport) -> list[str]:
+def _report_lines(report: DriftReport) -> list[str]:
     groups = _by_metric(report.moves)
     headline = {
         "drift": f"DRIFT: {', '.join(f'{group[0].metric} {_verb(group[0])}' for group in groups)}",

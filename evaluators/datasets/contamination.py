@@ -18,7 +18,7 @@ from .example import Example
 from .record_file import read_bytes
 from .records import decode_json, is_table, read_records
 
-SHORTEST = 15  # normalised characters; a shorter input occurs in any long text, so only a whole segment counts
+MIN_SUBSTRING = 15  # normalised characters; a shorter input occurs in any long text, so only a whole segment counts
 SPEAKERS = ("q", "question", "user", "human", "customer", "input")
 
 
@@ -91,11 +91,11 @@ def _overlap(example: Example, source: Source, plain: str, whole: set[str], inde
     wanted = normalize(text)
     if not wanted:
         return None
-    if len(wanted) >= SHORTEST and text in source.text:
+    if len(wanted) >= MIN_SUBSTRING and text in source.text:
         return Overlap(example.id, source.name, "exact", 1.0, text[:200])
-    if wanted in whole or (len(wanted) >= SHORTEST and f" {wanted} " in plain):
+    if wanted in whole or (len(wanted) >= MIN_SUBSTRING and f" {wanted} " in plain):
         return Overlap(example.id, source.name, "normalized", 1.0, text[:200])
-    near = index.find(text) if len(wanted) >= SHORTEST else None
+    near = index.find(text) if len(wanted) >= MIN_SUBSTRING else None
     return Overlap(example.id, source.name, "near", round(near[1], 3), near[0][:200]) if near else None
 
 

@@ -17,7 +17,7 @@ from scipy.special import ndtr, stdtr, stdtrit
 from ..statistics import benjamini_hochberg, clustered_standard_error, mcnemar_test, weighted_mean
 from .record import CaseResult, Experiment, Metric
 
-FEWEST_PAIRS = 10
+MIN_PAIRS = 10
 ALPHA = 0.05  # of each one-sided claim
 POWER_QUANTILE = 0.8416  # standard normal, power 80 %
 OVERALL = "pass rate"
@@ -165,7 +165,7 @@ def _measure(metric: str, pairs: list[Pair], margin: float | None, *, higher: bo
         better_cases=better,
         minimum_detectable_effect=detectable,
         cases_needed=needed,
-        conclusion=_place(low, high, margin, len(pairs)),
+        conclusion=_conclusion(low, high, margin, len(pairs)),
         reason="",
     )
 
@@ -205,8 +205,8 @@ def _p_worse(mean: float, error: float, freedom: float, n: int, exact: float | N
     return float(stdtr(freedom, mean / error)) if freedom < 1e6 else float(ndtr(mean / error))
 
 
-def _place(low: float, high: float, margin: float | None, n: int) -> Conclusion:
-    if margin is None or n < FEWEST_PAIRS:
+def _conclusion(low: float, high: float, margin: float | None, n: int) -> Conclusion:
+    if margin is None or n < MIN_PAIRS:
         return "inconclusive"
     if low > 0:
         return "improvement"
@@ -228,8 +228,8 @@ def _conclude(one: Comparison, significant: bool) -> Comparison:
     }
     reason = reasons.get(conclusion, "")
     if conclusion == "inconclusive":
-        if one.n < FEWEST_PAIRS:
-            reason = f"too thin: {sample}, at least {FEWEST_PAIRS} are needed"
+        if one.n < MIN_PAIRS:
+            reason = f"too thin: {sample}, at least {MIN_PAIRS} are needed"
         elif one.margin is None:
             reason = "no margin is known for this scale"
         else:

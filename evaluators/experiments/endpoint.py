@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-LONGEST_ANSWER = 16 * 1024 * 1024  # bytes
+MAX_ANSWER = 16 * 1024 * 1024  # bytes
 TIMEOUT_S = 300  # the run's own limit is shorter; this one frees the thread
 
 
@@ -24,15 +24,15 @@ def post_to(url: str) -> Callable[[dict[str, Any]], Any]:
         )
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
-                body = response.read(LONGEST_ANSWER + 1)
+                body = response.read(MAX_ANSWER + 1)
                 kind = response.headers.get_content_type()
         except urllib.error.HTTPError as error:
             start = error.read(300).decode(errors="replace")
             raise RuntimeError(f"{url} answered {error.code} {error.reason}: {start}") from error
         except urllib.error.URLError as error:
             raise ConnectionError(f"{url} cannot be reached: {error.reason}") from error
-        if len(body) > LONGEST_ANSWER:
-            raise ValueError(f"{url} answered more than {LONGEST_ANSWER} bytes")
+        if len(body) > MAX_ANSWER:
+            raise ValueError(f"{url} answered more than {MAX_ANSWER} bytes")
         return json.loads(body) if kind == "application/json" else body.decode()
 
     return ask

@@ -26,7 +26,7 @@ PAGE = 1000  # spans that are scored between two looks at the store, where scori
 ROUNDS = 8  # and how many rounds of concurrent calls where it is not: what kill -9 may cost
 HEARTBEAT_MS = 30_000
 BUDGET_SPENT = "the budget is spent: its spans wait for the next one"
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
 # A judgement that failed in passing is tried again: so often, and at least so long while nothing else succeeds.
 ATTEMPTS, PATIENCE_S = 5, 3600.0
 RETRIED = (UnscoredCause.TRANSIENT, UnscoredCause.TIMEOUT)
@@ -202,7 +202,7 @@ class RuleWorker:
         return given_up
 
     def _back_off(self, reason: str) -> None:
-        self._pause_s = min(max(2 * self._pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+        self._pause_s = min(max(2 * self._pause_s, FIRST_PAUSE_S), MAX_PAUSE_S)
         if not self.state.retrying:
             _log.warning("rule %r: the judge is away, its spans wait: %s", self.rule.name, reason)
         self.state.retrying = reason

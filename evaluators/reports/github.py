@@ -10,7 +10,7 @@ from ...queries.untrusted_text import visible
 from ..gate.report import GateReport
 from .markdown import markdown
 
-MOST = 10  # annotations that GitHub shows per step and kind
+MAX_ANNOTATIONS = 10  # annotations that GitHub shows per step and kind
 
 
 def in_github() -> bool:
@@ -22,7 +22,7 @@ def workflow_commands(report: GateReport) -> Iterator[str]:
     """Workflow commands, the worst first; the file is the dataset, the line that of the case."""
     lines = _lines_of(report.dataset_path)
     place = _escape_property(_relative(report.dataset_path))
-    for reason in report.reasons[:MOST]:
+    for reason in report.reasons[:MAX_ANNOTATIONS]:
         level = "error" if reason.verdict == "failed" else "warning"
         line = next((lines[one] for one in reason.example_ids if one in lines), 1)
         fix = f" Fix: {reason.hint}" if reason.hint else ""

@@ -8,7 +8,7 @@ from ...queries.untrusted_text import markdown_cell
 from ..gate.report import GateReport, PartitionSummary, Reason
 
 MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠️ inconclusive"}
-LONGEST_CELL = 160
+MAX_CELL = 160
 
 
 def markdown(report: GateReport, *, cases: int = 20) -> str:
@@ -52,7 +52,7 @@ def percent(rate: float | None) -> str:
 
 def cell(text: object) -> str:
     """One line that cannot break a table."""
-    return markdown_cell(text, LONGEST_CELL)
+    return markdown_cell(text, MAX_CELL)
 
 
 def _reason(reason: Reason) -> str:

@@ -6,7 +6,7 @@ from ...queries.untrusted_text import ci_text, one_line
 from ..gate.report import GateReport
 from .markdown import bound_in_words, percent
 
-MOST_CASES = 10
+MAX_CASES = 10
 
 
 def as_text(report: GateReport) -> str:
@@ -50,7 +50,7 @@ def _comparisons(report: GateReport) -> list[str]:
 
 def _cases(report: GateReport) -> list[str]:
     bad = [result for result in report.results if result.status != "passed"]
-    lines = [f"{one.status:<13}{one.example_id}: {one.failure_reason}" for one in bad[:MOST_CASES]]
-    if len(bad) > MOST_CASES:
-        lines.append(f"... and {len(bad) - MOST_CASES} more")
+    lines = [f"{one.status:<13}{one.example_id}: {one.failure_reason}" for one in bad[:MAX_CASES]]
+    if len(bad) > MAX_CASES:
+        lines.append(f"... and {len(bad) - MAX_CASES} more")
     return [*lines, ""] if lines else []

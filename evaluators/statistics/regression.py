@@ -11,7 +11,7 @@ from .comparisons import DifferenceTest, welch_test
 from .power import minimum_detectable_effect
 from .samples import Interval, Values, floats, open_unit, positive
 
-LEAST = 10
+MIN_SCORES = 10
 
 
 class RegressionVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def detect_regression(
     open_unit(2 * alpha, "2 * alpha")
     positive(margin, "margin")
     sizes = {"n_baseline": int(old.size), "n_candidate": int(new.size)}
-    if min(sizes.values()) < LEAST:
+    if min(sizes.values()) < MIN_SCORES:
         return _too_few(old.tolist(), new.tolist(), sizes)
     test = welch_test(new, old)
     spread = math.sqrt((old.var(ddof=1) + new.var(ddof=1)) / 2) if test.standard_error else 0.0
@@ -130,7 +130,7 @@ def _too_few(old: list[float], new: list[float], sizes: dict[str, int]) -> Regre
     return RegressionVerdict(
         conclusion="inconclusive",
         recommendation="collect_more_data",
-        reason=f"insufficient data: {len(old)} and {len(new)} scores, at least {LEAST} on each side are needed",
+        reason=f"insufficient data: {len(old)} and {len(new)} scores, at least {MIN_SCORES} on each side are needed",
         **sizes,
         baseline_mean=means[0],
         candidate_mean=means[1],

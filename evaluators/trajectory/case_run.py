@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..experiments.target import Answer, Target
 
 TURNS, USER = "turns", "user"
-MOST_TURNS = 300
+MAX_TURNS = 300
 
 
 class CaseRun(msgspec.Struct, frozen=True):
@@ -188,9 +188,9 @@ class _Turns:
 
 def _listed(raw: Any, name: str) -> list[str]:
     good = isinstance(raw, list) and raw and all(isinstance(one, str) and one.strip() for one in raw)
-    if not good or len(raw) > MOST_TURNS:
+    if not good or len(raw) > MAX_TURNS:
         raise UsageError(
-            f"example {name!r}: turns must be 1 to {MOST_TURNS} texts", hint='"turns": ["Hello", "And mine?"]'
+            f"example {name!r}: turns must be 1 to {MAX_TURNS} texts", hint='"turns": ["Hello", "And mine?"]'
         )
     return list(raw)
 

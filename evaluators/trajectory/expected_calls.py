@@ -108,7 +108,7 @@ class ToolCalls:
             missing = []
         elif self.order == "superset":
             extra = [call for call in extra if any(call is other for _, other in others)]
-        said = _said(missing, extra, others)
+        said = _difference(missing, extra, others)
         if value < 1 and not said:
             said = "the calls are the expected ones in another order"
         details = {
@@ -259,7 +259,7 @@ def _other_arguments(missing: list[ExpectedCall], extra: list[ToolCall]) -> list
     return found
 
 
-def _said(missing: list[ExpectedCall], extra: list[ToolCall], others: list[tuple[ExpectedCall, ToolCall]]) -> str:
+def _difference(missing: list[ExpectedCall], extra: list[ToolCall], others: list[tuple[ExpectedCall, ToolCall]]) -> str:
     wrong = {id(one) for one, _ in others} | {id(call) for _, call in others}
     said = [f"{call} instead of {one.name}({_arguments_text(one)})" for one, call in others[:5]]
     said += [f"{one.name} was not called" for one in missing[:10] if id(one) not in wrong]

@@ -41,16 +41,16 @@ class _Cutter:
     def __init__(self) -> None:
         self.cut = 0
 
-    def clip(self, text: str, longest: int) -> str:
+    def clip(self, text: str, max_length: int) -> str:
         """The beginning and the end of a text: an agent's result often says at its end what came of it."""
-        if len(text) <= longest:
+        if len(text) <= max_length:
             return text
-        self.cut += len(text) - longest
-        head = longest * 2 // 3
-        return f"{text[:head]} [... {len(text) - longest} characters cut ...] {text[head - longest :]}"
+        self.cut += len(text) - max_length
+        head = max_length * 2 // 3
+        return f"{text[:head]} [... {len(text) - max_length} characters cut ...] {text[head - max_length :]}"
 
 
-def render_trace(trace: Trace, longest: int = MAX_CHARACTERS) -> Rendered:
+def render_trace(trace: Trace, max_length: int = MAX_CHARACTERS) -> Rendered:
     """The question, every step in order with what went in and came out, and the answer."""
     cutter = _Cutter()
     head = f"USER: {cutter.clip(trace.question, _TEXT * 2)}"
@@ -58,12 +58,12 @@ def render_trace(trace: Trace, longest: int = MAX_CHARACTERS) -> Rendered:
     if not trace.complete:
         tail += "\n[the trace is incomplete: its end was not recorded]"
     lines = [_step_line(step, cutter) for step in trace.steps]
-    body, left_out = _fit(lines, longest - len(head) - len(tail) - 200)
+    body, left_out = _fit(lines, max_length - len(head) - len(tail) - 200)
     left_out += trace.spans_left_out
     return Rendered("\n".join([head, *body, tail]), left_out, cutter.cut)
 
 
-def render_conversation(conversation: Conversation, longest: int = MAX_CHARACTERS) -> Rendered:
+def render_conversation(conversation: Conversation, max_length: int = MAX_CHARACTERS) -> Rendered:
     """Every turn: what the user said, the tools that were called, what was answered."""
     cutter = _Cutter()
     blocks = []
@@ -74,7 +74,7 @@ def render_conversation(conversation: Conversation, longest: int = MAX_CHARACTER
             lines.append(f"  TOOL {call.name}({_data(call.arguments, cutter)}) -> {ending}")
         lines.append(f"ASSISTANT: {cutter.clip(turn.answer, _TEXT)}")
         blocks.append("\n".join(lines))
-    body, left_out = _fit(blocks, longest - 200)
+    body, left_out = _fit(blocks, max_length - 200)
     return Rendered("\n".join(body), left_out + conversation.turns_left_out, cutter.cut)
 
 

@@ -18,7 +18,7 @@ from ..judges.fencing import fence, fresh_nonce
 from ..judges.providers import Message, Request
 
 MAX_TURNS = 8
-MOST_TURNS = 50
+MAX_TURNS = 50
 MAX_TOKENS = 200
 DONE, GIVEN_UP = "[DONE]", "[GIVING UP]"
 
@@ -115,8 +115,8 @@ def persona_of(given: Any, where: str) -> Persona:
         raise UsageError(
             f"{where}: the simulated user is not right: {error}", hint='"user": {"goal": "..."}'
         ) from error
-    if not 1 <= persona.max_turns <= MOST_TURNS:
+    if not 1 <= persona.max_turns <= MAX_TURNS:
         raise UsageError(
-            f"{where}: max_turns {persona.max_turns} is not in 1 to {MOST_TURNS}", hint=f"{MAX_TURNS} is usual"
+            f"{where}: max_turns {persona.max_turns} is not in 1 to {MAX_TURNS}", hint=f"{MAX_TURNS} is usual"
         )
     return persona

@@ -256,10 +256,10 @@ def _arguments(span: Span) -> Any:
     return value
 
 
-def _short(value: Any, longest: int = 120) -> str:
+def _short(value: Any, max_length: int = 120) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
     text = " ".join(text.split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"
 
 
 def names_of(calls: Iterable[ToolCall]) -> list[str]:

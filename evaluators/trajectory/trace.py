@@ -249,6 +249,6 @@ def _is_exchange(span: Span) -> bool:
     )
 
 
-def _clip(text: str, longest: int = 60) -> str:
+def _clip(text: str, max_length: int = 60) -> str:
     flat = " ".join(text.split())
-    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+    return flat if len(flat) <= max_length else flat[: max_length - 1] + "…"

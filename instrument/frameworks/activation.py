@@ -117,7 +117,7 @@ class Activation:
             state.imported = True
             try:
                 with self._quietly():
-                    self._switch_on(state)
+                    self._activate(state)
             except Exception as error:  # noqa: BLE001 - whatever it is, the app's import goes on
                 state.note = f"{type(error).__name__}: {error}"
             _report(state)
@@ -130,7 +130,7 @@ class Activation:
         finally:
             self._switching.on = False
 
-    def _switch_on(self, state: State) -> None:
+    def _activate(self, state: State) -> None:
         if _is_disabled(state.framework):
             state.note = f"switched off by {_DISABLED_VARIABLE}"
             return
@@ -304,10 +304,10 @@ def _watch(module: str) -> None:
     _watched.add(module)
     import wrapt
 
-    wrapt.register_post_import_hook(partial(_tell, module), module)
+    wrapt.register_post_import_hook(partial(_report_untraced, module), module)
 
 
-def _tell(module: str, _: Any) -> None:
+def _report_untraced(module: str, _: Any) -> None:
     if _current is not None:
         safe_call(_current.imported, module)
 

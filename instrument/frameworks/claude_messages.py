@@ -40,12 +40,12 @@ class ClaudeCalls:
 
         def parse_message(data: Any, *args: Any, **kwargs: Any) -> Any:
             message = original(data, *args, **kwargs)
-            safe_call(self.heard, message, data)
+            safe_call(self.on_message, message, data)
             return message
 
         return parse_message
 
-    def heard(self, message: Any, data: Any) -> None:
+    def on_message(self, message: Any, data: Any) -> None:
         """Takes in one message."""
         kind = type(message).__name__
         name = str(
@@ -57,7 +57,7 @@ class ClaudeCalls:
         while len(self._sessions) > _STATES:
             self._sessions.pop(next(iter(self._sessions)))
         if kind == "AssistantMessage":
-            self._said(session, message)
+            self._on_assistant_message(session, message)
             return
         total = (message.usage or {}).get("output_tokens") if kind == "ResultMessage" else None
         _end(session, total)
@@ -65,7 +65,7 @@ class ClaudeCalls:
         if kind == "ResultMessage":
             self._sessions.pop(name, None)
 
-    def _said(self, session: _Session, message: Any) -> None:
+    def _on_assistant_message(self, session: _Session, message: Any) -> None:
         tracing = active()
         if tracing is None:
             return

@@ -51,9 +51,9 @@ def instrument(app: App, **options: Any) -> App:
 
 
 def _remember_flask_route() -> None:
-    safe_call(_remember)
+    safe_call(_store_route)
 
 
-def _remember() -> None:
+def _store_route() -> None:
     request = sys.modules["flask"].request
     request.environ[ROUTE] = getattr(request.url_rule, "rule", None)

@@ -17,7 +17,7 @@ from ..safe_call import safe_call
 
 SESSION_HEADERS = ("x-session-id", "x-conversation-id", "mcp-session-id")
 USER_HEADERS = ("x-user-id",)
-_LONGEST_ID = 200
+_MAX_ID = 200
 
 Lookup = Callable[[Mapping[str, str]], "str | None"]
 
@@ -45,7 +45,7 @@ class WebOptions:
             else:
                 value = next((headers[key] for key in _names(source) if headers.get(key)), None)
             if value:
-                found[name] = "".join(char for char in str(value)[:_LONGEST_ID] if char.isprintable())
+                found[name] = "".join(char for char in str(value)[:_MAX_ID] if char.isprintable())
         return found
 
 

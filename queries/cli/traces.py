@@ -50,7 +50,7 @@ def list_(since: str, limit: int, dsn: str | None, format_: str, **filters: Any)
     if not found.rows:
         click.echo(f"no traces in the last {since} in {opened.described}; --since 30d looks further back", err=True)
         return
-    render(_shown(found), "table")
+    render(_with_short_texts(found), "table")
 
 
 @traces.command()
@@ -100,7 +100,7 @@ def _echo_span(node: Row, tree: TraceTree, scores: list[str], messages: bool) ->
     width = max(1, 44 - len(node.rails) - len(row["name"]))
     click.echo(f"{name}{' ' * width}{_bar(row, tree)}  {'  '.join([*facts, *scores])}")
     if messages:
-        for label, text in _said(row):
+        for label, text in _message_texts(row):
             first, *rest = text.strip().splitlines() or [""]
             click.echo(f"{node.below}   {label:<10} {first}")
             for line in rest:
@@ -114,7 +114,7 @@ def _bar(row: Span, tree: TraceTree) -> str:
     return ("·" * left + "█" * length)[:BAR].ljust(BAR, "·")
 
 
-def _said(row: dict[str, Any]) -> list[tuple[str, str]]:
+def _message_texts(row: dict[str, Any]) -> list[tuple[str, str]]:
     lines = []
     for label, content in (("input", row["input"]), ("output", row["output"])):
         lines += _messages(content) or ([(label, content)] if content else [])
@@ -158,7 +158,7 @@ def _dollars(cost: float) -> str:
     return f"${cost:.4f}" if cost >= 0.001 else f"${cost:.6f}"
 
 
-def _shown(found: Result) -> Result:
+def _with_short_texts(found: Result) -> Result:
     rows = []
     for row in found.dicts():
         cost = _dollars(row["cost_usd"]) if row["cost_usd"] else ""

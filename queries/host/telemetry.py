@@ -142,13 +142,13 @@ class Telemetry:
                 for name, values in self._histograms.items()
             }
 
-        def shown(labels: Labels) -> bool:
+        def visible(labels: Labels) -> bool:
             return project is None or dict(labels).get("project") == project
 
         for name, values in sorted(counters.items()):
             family = CounterMetricFamily(PREFIX + name, HELP.get(name, name))
             for key, value in sorted(values.items()):
-                if shown(key):
+                if visible(key):
                     family.samples.append(_sample(name, key, value))
             if family.samples:
                 yield family

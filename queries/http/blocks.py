@@ -16,7 +16,7 @@ from ...errors import QueryError
 
 CANNOT_DECOMPRESS, CHECKSUM_DOES_NOT_MATCH = 271, 40
 LZ4, ZSTD, NONE = 0x82, 0x90, 0x02
-LONGEST_BLOCK = 1 << 20
+MAX_BLOCK = 1 << 20
 
 _HEADER = struct.Struct("<BII")
 _CHECKSUM = struct.Struct("<QQ")
@@ -27,14 +27,14 @@ class BlockCompressor:
 
     def compress(self, data: bytes, /) -> bytes:
         """The blocks of this piece."""
-        return b"".join(_block(data[at : at + LONGEST_BLOCK]) for at in range(0, len(data), LONGEST_BLOCK))
+        return b"".join(_block(data[at : at + MAX_BLOCK]) for at in range(0, len(data), MAX_BLOCK))
 
     def flush(self) -> bytes:
         """Blocks stand for themselves: nothing ends a stream of them."""
         return b""
 
 
-def unblocked(body: bytes, longest: int) -> bytes:
+def unblocked(body: bytes, max_length: int) -> bytes:
     """
     The body as it was before the client made blocks of it.
 
@@ -49,8 +49,8 @@ def unblocked(body: bytes, longest: int) -> bytes:
         method, size, inflated = _HEADER.unpack_from(body, head)
         if size < _HEADER.size or len(body) < head + size:
             raise _broken("a block is cut")
-        if len(plain) + inflated > longest:
-            raise _broken(f"it is longer than {longest} bytes")
+        if len(plain) + inflated > max_length:
+            raise _broken(f"it is longer than {max_length} bytes")
         if body[at:head] != _checksum(body[head : head + size]):
             raise QueryError("Checksum doesn't match: a block of the body is corrupt.", code=CHECKSUM_DOES_NOT_MATCH)
         plain += _inflated(method, body[head + _HEADER.size : head + size], inflated)

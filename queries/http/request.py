@@ -12,17 +12,17 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from ...errors import QueryError
-from ..untrusted.external_tables import MOST_TABLES, ExternalTable, structure_of
+from ..untrusted.external_tables import MAX_TABLES, ExternalTable, structure_of
 from .blocks import CANNOT_DECOMPRESS, unblocked
 from .decompression import DecompressionError, UnknownEncoding, decompress
 
-LONGEST_BODY, LONGEST_EXTERNAL = 1 << 20, 16 << 20
+MAX_BODY, MAX_EXTERNAL_DATA = 1 << 20, 16 << 20
 BAD_ARGUMENTS, SYNTAX_ERROR, AUTHENTICATION_FAILED, UNKNOWN_SESSION, SESSION_TIMEOUT = 36, 62, 516, 372, 374
-LONGEST_SESSION_S = 3600
+MAX_SESSION_S = 3600
 NOT_IMPLEMENTED = 48
 _ENCODINGS = ("identity", "gzip", "deflate", "zstd", "lz4")
 # How much of an answer is waited for before it begins, as in ClickHouse: an error up to there is a plain HTTP error.
-LONGEST_BUFFER = 1 << 20
+MAX_BUFFER = 1 << 20
 
 # Consumed by the protocol itself; everything else in the address is a setting.
 _TRANSPORT = frozenset(
@@ -72,7 +72,7 @@ class Credentials(msgspec.Struct, frozen=True):
     password: str
 
 
-async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> Statement:
+async def read_statement(request: web.Request, max_length: int = MAX_BODY) -> Statement:
     """
     Reads the request.
 
@@ -82,11 +82,13 @@ async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> S
     fields = dict(request.query)
     body, tables = b"", []
     if request.content_type == "multipart/form-data":
-        tables = await _form(request, fields, longest)
+        tables = await _form(request, fields, max_length)
     else:
-        body = _decompressed(await _limited(request, longest), request.headers.get("Content-Encoding", ""), longest)
+        body = _decompressed(
+            await _limited(request, max_length), request.headers.get("Content-Encoding", ""), max_length
+        )
     if fields.get("decompress") == "1":
-        body = unblocked(body, longest)
+        body = unblocked(body, max_length)
     headers = request.headers
     return Statement(
         query=fields.get("query", ""),
@@ -106,13 +108,13 @@ async def read_statement(request: web.Request, longest: int = LONGEST_BODY) -> S
         blocks=fields.get("compress") == "1",
         whole=fields.get("wait_end_of_query") in ("1", "true"),
         progress=fields.get("send_progress_in_http_headers") in ("1", "true"),
-        buffer=_number(fields, "buffer_size", LONGEST_BUFFER),
+        buffer=_number(fields, "buffer_size", MAX_BUFFER),
     )
 
 
-def _decompressed(body: bytes, encoding: str, longest: int) -> bytes:
+def _decompressed(body: bytes, encoding: str, max_length: int) -> bytes:
     try:
-        return decompress(body, encoding if body else "", longest, known=_ENCODINGS)
+        return decompress(body, encoding if body else "", max_length, known=_ENCODINGS)
     except UnknownEncoding as error:
         raise QueryError(f"{error}.", code=NOT_IMPLEMENTED) from error
     except DecompressionError as error:
@@ -161,26 +163,26 @@ def credentials(request: web.Request) -> Credentials:
 
 def _session_timeout(fields: Mapping[str, str]) -> int:
     text = fields.get("session_timeout", "60")
-    if not re.fullmatch(r"\d{1,9}", text) or int(text) > LONGEST_SESSION_S:
+    if not re.fullmatch(r"\d{1,9}", text) or int(text) > MAX_SESSION_S:
         raise QueryError(
-            f"Session timeout {text!r} is not a number of seconds up to {LONGEST_SESSION_S}.", code=SESSION_TIMEOUT
+            f"Session timeout {text!r} is not a number of seconds up to {MAX_SESSION_S}.", code=SESSION_TIMEOUT
         )
     return int(text)
 
 
-async def _limited(request: web.Request, longest: int) -> bytes:
+async def _limited(request: web.Request, max_length: int) -> bytes:
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > longest:
-            raise _too_long(longest)
+        if len(body) > max_length:
+            raise _too_long(max_length)
     return bytes(body)
 
 
-async def _form(request: web.Request, fields: dict[str, str], longest: int) -> list[ExternalTable]:
+async def _form(request: web.Request, fields: dict[str, str], max_length: int) -> list[ExternalTable]:
     """Reads a form: what has a file's name is a table, the rest goes into `fields` as if the address had it."""
     contents: dict[str, bytes] = {}
-    size, limit = 0, max(longest, LONGEST_EXTERNAL)
+    size, limit = 0, max(max_length, MAX_EXTERNAL_DATA)
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
@@ -189,16 +191,16 @@ async def _form(request: web.Request, fields: dict[str, str], longest: int) -> l
             while chunk := await part.read_chunk():
                 content += chunk
                 size += len(chunk)
-                if size > (limit if part.filename else longest):
-                    raise _too_long(limit if part.filename else longest)
+                if size > (limit if part.filename else max_length):
+                    raise _too_long(limit if part.filename else max_length)
             if part.filename:
                 contents[part.name] = bytes(content)
             else:
                 fields[part.name] = content.decode(errors="replace")
     except ValueError as error:
         raise QueryError(f"The form cannot be read: {error}.", code=SYNTAX_ERROR) from error
-    if len(contents) > MOST_TABLES:
-        raise QueryError(f"More than {MOST_TABLES} external tables.", code=SYNTAX_ERROR)
+    if len(contents) > MAX_TABLES:
+        raise QueryError(f"More than {MAX_TABLES} external tables.", code=SYNTAX_ERROR)
     return [
         ExternalTable(
             name=name,
@@ -210,5 +212,5 @@ async def _form(request: web.Request, fields: dict[str, str], longest: int) -> l
     ]
 
 
-def _too_long(longest: int) -> QueryError:
-    return QueryError(f"The request's body is longer than {longest} bytes.", code=SYNTAX_ERROR)
+def _too_long(max_length: int) -> QueryError:
+    return QueryError(f"The request's body is longer than {max_length} bytes.", code=SYNTAX_ERROR)

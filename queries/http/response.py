@@ -15,7 +15,7 @@ from ..untrusted.execution import Reply
 from .blocks import BlockCompressor
 from .compression import Compressor, compressor
 from .native import at_revision
-from .request import LONGEST_BUFFER, Statement
+from .request import MAX_BUFFER, Statement
 
 # A short answer is waited for, so that it is one with a length and a summary, or an HTTP error.
 PATIENCE_S = 0.1
@@ -90,7 +90,7 @@ class _Source:
     async def beginning(self) -> list[bytes]:
         """All of a short answer; of a long one what comes within PATIENCE_S; of one that must be whole, everything."""
         loop = asyncio.get_running_loop()
-        most = min(self._statement.buffer, LONGEST_BUFFER)
+        most = min(self._statement.buffer, MAX_BUFFER)
         chunks, size, until = [], 0, loop.time() + PATIENCE_S
         while (chunk := await self.next()) is not None:
             chunks.append(chunk)

@@ -20,7 +20,7 @@ from ..untrusted.statement_settings import check_settings
 from ..untrusted.syntax_tree import ACCESS_DENIED
 from .access import foreign_request
 from .connection_guard import KEEP_ALIVE_S, ConnectionGuard
-from .request import AUTHENTICATION_FAILED, LONGEST_BODY, Statement, credentials, read_statement
+from .request import AUTHENTICATION_FAILED, MAX_BODY, Statement, credentials, read_statement
 from .response import send
 from .sessions import Session, Sessions, assigned, used
 
@@ -84,7 +84,7 @@ def attach(app: web.Application, host: Host, address: str, sql_port: int, *, por
 class SqlPort:
     """The listening port with its threads; chDB blocks, so each running statement takes one of them."""
 
-    longest_body = LONGEST_BODY
+    longest_body = MAX_BODY
 
     def __init__(self, host: Host) -> None:
         location = host.store.location

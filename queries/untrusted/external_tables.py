@@ -12,7 +12,7 @@ from ...errors import QueryError
 from .syntax_tree import complete_tree, refused
 
 BAD_ARGUMENTS = 36
-MOST_TABLES = 16
+MAX_TABLES = 16
 _NAME = re.compile(r"[A-Za-z_]\w{0,127}")
 # A definition of plain columns and nothing else: no defaults, which are expressions, no engine, no constraints.
 _NODES = {

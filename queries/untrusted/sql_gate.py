@@ -17,7 +17,7 @@ from .statement_size import check_size
 from .syntax_tree import Node, complete_tree, refused
 from .tenancy import CATALOGUE, PREFIX
 
-LONGEST_SQL = 262_144
+MAX_SQL = 262_144
 ENGINE_FUNCTIONS = "SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions"
 
 
@@ -123,8 +123,8 @@ _CATALOGUES = {"information_schema", "INFORMATION_SCHEMA"}
 
 def check_length(sql: str) -> None:
     """Raises QueryError for a statement that is too long to be looked at."""
-    if len(sql) > LONGEST_SQL:
-        raise refused(f"The statement is longer than {LONGEST_SQL} characters.")
+    if len(sql) > MAX_SQL:
+        raise refused(f"The statement is longer than {MAX_SQL} characters.")
 
 
 def examine(sql: str, engine: Callable[[str], str], names: Names) -> Examined:

@@ -42,14 +42,14 @@ PAGES = [
     "/sql",
     "/status",
 ]
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_has_a_json_twin_with_its_sql_and_stays_small(served: Collector, path: str) -> None:
     shown = served.request("GET", path)
     assert shown.status == 200
-    assert len(shown.body) < MOST_BYTES, f"{path} has {len(shown.body)} bytes"
+    assert len(shown.body) < MAX_BYTES, f"{path} has {len(shown.body)} bytes"
     place, _, query = path.partition("?")
     twin = document(served, f"{'/overview' if place == '/' else place}.json?{query}")
     assert twin["queries"], "as SQL is empty"
@@ -145,7 +145,7 @@ def test_a_trace_of_2000_spans_opens_folded_stays_small_and_unfolds(browser_page
     deadline = time.monotonic() + 20
     while (answer := served.request("GET", f"/traces/{trace.hex()}")).status == 404 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert len(answer.body) < MOST_BYTES
+    assert len(answer.body) < MAX_BYTES
     page = browser_page.open(f"/traces/{trace.hex()}")
     expect(page.locator(".facts").first).to_contain_text("2,000 spans")
     shown = page.locator("#waterfall li[data-row]:visible").count()

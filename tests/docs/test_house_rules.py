@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("instrument", "queries", "evaluators", "dashboard", "collector")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 JUNK_DRAWERS = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 SQL = re.compile(r"\bSELECT\b[\s\S]+\bFROM\b|\bINSERT INTO\b|\b(CREATE|ALTER|DROP) (TABLE|VIEW|DATABASE)\b")
 
@@ -67,12 +67,12 @@ def test_files_and_functions_stay_small_enough_to_read(folder: str) -> None:
 
 def check_size(path: Path) -> None:
     lines = path.read_text().count("\n")
-    assert lines <= LONGEST_FILE, f"{label(path)} has {lines} lines; split it by what its parts are for"
+    assert lines <= MAX_FILE_LINES, f"{label(path)} has {lines} lines; split it by what its parts are for"
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             said = (ast.get_docstring(node, clean=False) or "").count("\n")
             size = (node.end_lineno or node.lineno) - node.lineno + 1 - said
-            assert size <= LONGEST_FUNCTION, f"{label(path)}:{node.lineno} {node.name} has {size} lines"
+            assert size <= MAX_FUNCTION_LINES, f"{label(path)}:{node.lineno} {node.name} has {size} lines"
 
 
 def test_there_is_no_junk_drawer() -> None:

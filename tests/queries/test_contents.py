@@ -46,8 +46,8 @@ def test_messages_on_the_span_itself_stay(store: Store) -> None:
 
 
 def test_many_messages_go_in_shares_and_none_is_lost(store: Store, monkeypatch: Any) -> None:
-    monkeypatch.setattr(contents, "MOST_SPANS", 3)
-    monkeypatch.setattr(contents, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(contents, "MAX_SPANS", 3)
+    monkeypatch.setattr(contents, "MAX_BYTES", 1_000)
     project, ids = inserted(store, *({} for _ in range(10)))
     texts = [str(n) * (5_000 if n == 4 else 10) for n in range(10)]
     said = [SpanMessages(*one, input=text, output="", system="") for one, text in zip(ids, texts, strict=True)]

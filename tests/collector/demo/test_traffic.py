@@ -63,8 +63,8 @@ def test_a_resumed_plan_is_the_same_plan() -> None:
 
 def test_the_number_of_requests_follows_the_speed_within_bounds() -> None:
     assert traffic.fits(0.5, 100) == 100
-    assert traffic.fits(60.0, 100) == traffic.FEWEST
-    assert traffic.fits(0.0, 100) == traffic.MOST
+    assert traffic.fits(60.0, 100) == traffic.MIN_QUESTIONS
+    assert traffic.fits(0.0, 100) == traffic.MAX_QUESTIONS
 
 
 def test_the_clock_moves_tagged_spans_and_keeps_their_durations() -> None:
