@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import sysconfig
 import traceback
 from importlib import import_module, util
 from pathlib import Path
@@ -28,10 +29,10 @@ def load_object(reference: str) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             known = [known for known in dir(found) if not known.startswith("_")]
-            raise UsageError(
-                f"{place!r} ({getattr(module, '__file__', 'built in')}) has no {part!r}",
-                hint=f"define it there{or_did_you_mean(part, known)}",
-            )
+            hint = f"define it there{or_did_you_mean(part, known)}"
+            if place in sys.stdlib_module_names and Path(f"{place}.py").is_file():
+                hint = f"{place} is Python's own module; name yours as a file: {place}.py:{name}"
+            raise UsageError(f"{place!r} ({getattr(module, '__file__', 'built in')}) has no {part!r}", hint=hint)
         found = getattr(found, part)
     return found
 
@@ -47,7 +48,7 @@ def load_suite(reference: str) -> list[Evaluator]:
 def _module(place: str, reference: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.insert(_after_the_standard_library(), here)
     try:
         return _file_module(Path(place)) if place.endswith(".py") else import_module(place)
     except ModuleNotFoundError as error:
@@ -69,6 +70,13 @@ def _module(place: str, reference: str) -> ModuleType:
             f"importing {place!r} failed at {last.filename}:{last.lineno}: {type(error).__name__}: {error}",
             hint="the module must import without side effects that fail",
         ) from error
+
+
+def _after_the_standard_library() -> int:
+    """Where the working directory goes on the import path: before what is installed, never before Python's own modules."""
+    standard = Path(sysconfig.get_path("stdlib"))
+    own = [n for n, folder in enumerate(sys.path) if Path(folder) in (standard, standard / "lib-dynload")]
+    return max(own, default=-1) + 1
 
 
 def _file_module(path: Path) -> ModuleType:

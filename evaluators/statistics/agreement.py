@@ -13,13 +13,17 @@ from .samples import Floats, Ratings, Values, floats, same_length
 LEVELS = ("nominal", "ordinal", "interval", "ratio")
 
 
-def cohen_kappa(a: Ratings, b: Ratings, weights: str | None = None) -> float:
+def cohen_kappa(
+    a: Ratings, b: Ratings, weights: str | None = None, *, order: Iterable[Hashable] | None = None
+) -> float:
     """Agreement of two raters on the same items, 1 - observed / expected disagreement; 0 is chance, 1 perfect.
 
     `weights` None counts every disagreement alike; "linear" and "quadratic" by distance: of the values where they are
-    numbers (so a missing middle category keeps its room), else of their sorted positions. Two raters who both gave
-    one and the same value everywhere agree perfectly: 1.0, though nothing shows that they could have differed.
-    Source: Cohen (1960, 1968). Raises ValueError on empty input, NaN, unequal lengths or unknown weights.
+    numbers (so a missing middle category keeps its room), else of their places in `order`, which lists all grades
+    from one end to the other. Two raters who both gave one and the same value everywhere agree perfectly: 1.0, though
+    nothing shows that they could have differed.
+    Source: Cohen (1960, 1968). Raises ValueError on empty input, NaN, unequal lengths, unknown weights, a value that
+    `order` does not list, and on weights over three or more words without `order`: the alphabet ranks no grades.
     """
     left, right = _rated(a, "a"), _rated(b, "b")
     same_length(left, right, "a and b")
@@ -28,7 +32,7 @@ def cohen_kappa(a: Ratings, b: Ratings, weights: str | None = None) -> float:
     categories = _categories([*left, *right])
     table = np.zeros((len(categories), len(categories)))
     np.add.at(table, ([categories.index(v) for v in left], [categories.index(v) for v in right]), 1.0)
-    places = _places(categories)
+    places = _places(categories, order, ranked=weights is not None)
     apart = np.abs(places[:, None] - places[None, :])
     cost = (apart > 0).astype(float) if weights is None else apart ** (1 if weights == "linear" else 2)
     expected = float((cost * np.outer(table.sum(1), table.sum(0))).sum()) / len(left)
@@ -132,9 +136,20 @@ def _categories(values: list[Hashable]) -> list[Any]:
     return sorted(set(values), key=lambda v: (0, v, "") if _is_number(v) else (1, 0, str(v)))
 
 
-def _places(categories: list[Any]) -> Floats:
+def _places(categories: list[Any], order: Iterable[Hashable] | None, *, ranked: bool) -> Floats:
+    """Where each category stands on the scale; without `ranked` any places do, as long as they differ."""
+    if order is not None:
+        scale = list(order)
+        missing = [one for one in categories if one not in scale]
+        if missing or len(set(scale)) < len(scale):
+            raise ValueError(f"order must list every grade once; {missing or scale!r} is not so listed")
+        return np.array([scale.index(one) for one in categories], dtype=np.float64)
     if all(_is_number(category) for category in categories):
         return np.array(categories, dtype=np.float64)
+    if ranked and len(categories) > 2:
+        raise ValueError(
+            f"the order of the grades {categories!r} is not known: pass order=[...] from one end of the scale to the other"
+        )
     return np.arange(len(categories), dtype=np.float64)
 
 

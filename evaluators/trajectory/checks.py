@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ _ADMISSION = re.compile(
 )
 
 
-class TraceCheck:
+class TraceCheck(ABC):
     """What the rules over traces share: they judge a trace, inline, without a model."""
 
     kind = "agent"
@@ -53,9 +54,9 @@ class TraceCheck:
             return Unscored(NO_SPANS)
         return self.check(trace)
 
+    @abstractmethod
     def check(self, trace: Trace) -> Score | Unscored:
         """The score of a trace with spans."""
-        raise NotImplementedError
 
 
 class NoRepeatedCalls(TraceCheck):

@@ -19,16 +19,13 @@ from .render import MAX_CHARACTERS, Rendered, render_conversation, render_trace
 from .trace import Trace
 
 
-class TraceJudge(Judge):
-    """Grades a trace from 1 to 5 by what its agent did, step by step. Settings are those of `Judge`."""
+class TrajectoryJudge(Judge):
+    """What judges of traces and of conversations share: a task, criteria, anchors and a limit to what is rendered."""
 
-    unit: Unit = "trace"
-    task = (
-        "An agent worked on the user's request, with the tools it had. Its steps are listed in order, then its answer."
-    )
-    criteria: tuple[str, ...] = ("the request was carried out", "the steps were sensible")
+    task: str
+    criteria: tuple[str, ...]
     anchors: ClassVar[Mapping[int, str] | None] = None
-    default_name = "trace_judge"
+    default_name: str
     default_threshold: float | None = 3.0
 
     def __init__(self, name: str = "", *, model: str, max_characters: int = MAX_CHARACTERS, **settings: Any) -> None:
@@ -42,18 +39,38 @@ class TraceJudge(Judge):
         super().__init__(name or self.default_name, model=model, **settings)
         self.max_characters = max_characters
 
+    async def _grade(
+        self, rendered: Rendered, *, goal: str | None, span: Any, complete: bool = True, **arguments: Any
+    ) -> Score | Unscored:
+        """The grade of a rendered trajectory, with what of it the judge did not see."""
+        result = await super().evaluate(input=goal, output=rendered.text, span=span, **arguments)
+        return _with_cut(result, rendered, complete=complete)
+
+
+class TraceJudge(TrajectoryJudge):
+    """Grades a trace from 1 to 5 by what its agent did, step by step. Settings are those of `Judge`."""
+
+    unit: Unit = "trace"
+    task = (
+        "An agent worked on the user's request, with the tools it had. Its steps are listed in order, then its answer."
+    )
+    criteria: tuple[str, ...] = ("the request was carried out", "the steps were sensible")
+    default_name = "trace_judge"
+
     async def evaluate(
         self, *, trace: Trace | None = None, expected: Any = None, example: Any = None, **_: Any
     ) -> Score | Unscored:
         """The grade of a trace; Unscored without one, or when no sample gave a valid verdict."""
         if trace is None or not trace.spans:
             return Unscored(NO_SPANS)
-        rendered = render_trace(trace, self.max_characters)
-        goal = _goal(example) or trace.question
-        result = await super().evaluate(
-            input=goal, output=rendered.text, expected=expected, span=representative(trace), example=example
+        return await self._grade(
+            render_trace(trace, self.max_characters),
+            goal=_goal(example) or trace.question,
+            span=representative(trace),
+            complete=trace.complete,
+            expected=expected,
+            example=example,
         )
-        return _with_cut(result, rendered, complete=trace.complete)
 
 
 class TaskCompleted(TraceJudge):
@@ -94,7 +111,7 @@ class PlanSensible(TraceJudge):
     }
 
 
-class ConversationJudge(Judge):
+class ConversationJudge(TrajectoryJudge):
     """Grades a conversation from 1 to 5. Settings are those of `Judge`."""
 
     unit: Unit = "conversation"
@@ -102,20 +119,7 @@ class ConversationJudge(Judge):
         "A user talks with an assistant over several turns. The whole conversation is listed, with the tools it used."
     )
     criteria: tuple[str, ...] = ("the user got what they came for",)
-    anchors: ClassVar[Mapping[int, str] | None] = None
     default_name = "conversation_judge"
-    default_threshold: float | None = 3.0
-
-    def __init__(self, name: str = "", *, model: str, max_characters: int = MAX_CHARACTERS, **settings: Any) -> None:
-        settings = {
-            "task": self.task,
-            "criteria": self.criteria,
-            "anchors": self.anchors,
-            "threshold": self.default_threshold,
-            **settings,
-        }
-        super().__init__(name or self.default_name, model=model, **settings)
-        self.max_characters = max_characters
 
     async def evaluate(
         self, *, conversation: Conversation | None = None, expected: Any = None, example: Any = None, **_: Any
@@ -123,15 +127,13 @@ class ConversationJudge(Judge):
         """The grade of a conversation; Unscored without turns, or when no sample gave a valid verdict."""
         if conversation is None or not conversation.turns:
             return Unscored("no conversation: none of its turns was recorded")
-        rendered = render_conversation(conversation, self.max_characters)
-        result = await super().evaluate(
-            input=_goal(example) or None,
-            output=rendered.text,
-            expected=expected,
+        return await self._grade(
+            render_conversation(conversation, self.max_characters),
+            goal=_goal(example) or None,
             span=last_root(conversation),
+            expected=expected,
             example=example,
         )
-        return _with_cut(result, rendered, complete=True)
 
 
 class ConversationResolved(ConversationJudge):

@@ -4,6 +4,8 @@ import asyncio
 import functools
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -165,6 +167,27 @@ def test_a19_a_suite_is_loaded_from_the_working_directory_and_errors_say_what_is
         with pytest.raises(UsageError, match=message) as caught:
             load_object(reference)
         assert hint in caught.value.hint
+
+
+def test_a_target_named_as_a_module_of_python_replaces_it_for_nobody(tmp_path):
+    (tmp_path / "statistics.py").write_text("import fractions_of_mine\ndef f(given): return fractions_of_mine.ONE\n")
+    (tmp_path / "fractions_of_mine.py").write_text("ONE = 'one'\n")
+    program = (
+        "import sys\n"
+        "from evalspan.evaluators.loading import load_object\n"
+        "from evalspan.errors import UsageError\n"
+        "before = set(sys.modules)\n"
+        "assert load_object('statistics.py:f')({}) == 'one'\n"
+        "assert load_object('./statistics.py:f') is load_object('statistics.py:f')\n"
+        "assert 'statistics' in before or 'statistics' not in sys.modules\n"
+        "import statistics\n"
+        "assert statistics.mean([1, 3]) == 2\n"
+        "try: load_object('statistics:f')\n"
+        "except UsageError as error: assert 'statistics.py:f' in error.hint, error.hint\n"
+        "else: raise AssertionError\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_rows_overwrite_themselves_on_retry_and_carry_dimensions_and_weights():

@@ -140,6 +140,21 @@ def test_kappas_give_holmquist_and_scikit_learn() -> None:
     assert st.cohen_kappa(*_spread_out([[20, 5], [10, 15]])) == pytest.approx(0.40)
 
 
+def test_weighted_kappa_ranks_words_as_told_and_never_by_the_alphabet() -> None:
+    order = ["poor", "fair", "good", "excellent"]
+    a, b = ["poor", "fair", "good", "excellent", "good"], ["fair", "fair", "excellent", "excellent", "poor"]
+    places = [[order.index(one) for one in side] for side in (a, b)]
+    for weights in ("linear", "quadratic"):
+        want = cohen_kappa_score(*places, weights=weights)
+        assert st.cohen_kappa(a, b, weights, order=order) == pytest.approx(want)
+        assert want != pytest.approx(cohen_kappa_score(*[[sorted(order).index(v) for v in s] for s in (a, b)], weights=weights))  # fmt: skip
+        with pytest.raises(ValueError, match="order of the grades"):
+            st.cohen_kappa(a, b, weights)
+    assert st.cohen_kappa(a, b) == pytest.approx(cohen_kappa_score(a, b))
+    with pytest.raises(ValueError, match="'excellent'"):
+        st.cohen_kappa(a, b, "linear", order=order[:3])
+
+
 def test_weighted_kappa_keeps_room_for_a_grade_that_nobody_gave() -> None:
     a, b = [1, 2, 4, 5, 4, 2], [1, 2, 4, 5, 2, 4]
     want = cohen_kappa_score(a, b, weights="quadratic", labels=[1, 2, 3, 4, 5])
