@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..queries.messages import SYSTEM_ROLES
+
 MAX_CHARACTERS = 24_000
 """Characters of one text that a page shows; the `.json` twin has all of it."""
 _IMAGE = re.compile(r"image/(png|jpeg|gif|webp)")
@@ -35,6 +37,20 @@ def plain_text(body: str) -> str:
     if isinstance(value, list) and value and not any(isinstance(item, dict) and "role" in item for item in value):
         return _joined([_part(item) for item in value])
     return "\n".join(_joined(message["parts"]) for message in read(body))
+
+
+def last_question(body: str) -> str:
+    """What the user asked last in an input: earlier turns are in the messages, too."""
+    found = read(body)
+    asked = [message for message in found if message["role"] in {"user", ""}] or found
+    return _joined(asked[-1]["parts"]) if asked else ""
+
+
+def system_text(instructions: str, body: str) -> str:
+    """The system prompt of a call, from its attribute or from the messages of its input."""
+    if instructions:
+        return plain_text(instructions)
+    return "\n".join(_joined(message["parts"]) for message in read(body) if message["role"] in SYSTEM_ROLES)
 
 
 def documents(text: str) -> list[dict[str, Any]]:

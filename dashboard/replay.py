@@ -41,11 +41,7 @@ async def _span(context: PageContext) -> dict[str, Any]:
 
 
 def _system(span: dict[str, Any]) -> str:
-    told = span["attributes"].get("gen_ai.system_instructions", "")
-    if told:
-        return messages.plain_text(told)
-    found = [message for message in messages.read(span["input"]) if message["role"] in {"system", "developer"}]
-    return "\n".join(str(part.get("text", "")) for message in found for part in message["parts"])
+    return messages.system_text(span["attributes"].get("gen_ai.system_instructions", ""), span["input"])
 
 
 def with_system(span: dict[str, Any], system: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ async def _one(context: PageContext) -> dict[str, Any]:
         if score["name"] not in {"review", "queued"}:
             of_trace.setdefault(score["trace_id"], []).append(score)
     for turn in turns:
-        turn["asked"] = _last_question(turn.pop("input"))
+        turn["asked"] = messages.last_question(turn.pop("input"))
         turn["answered"] = output_text(turn.pop("output"))
         turn["scores"] = sorted(of_trace.get(turn["trace_id"], []), key=lambda one: one["passed"] != "fail")
         turn["failed"] = sum(score["passed"] == "fail" for score in turn["scores"])
@@ -90,13 +90,6 @@ def _summary(turns: Rows) -> dict[str, Any]:
         "bad": sum(turn["state"] == "bad" for turn in turns),
         "errors": sum(turn["errors"] > 0 for turn in turns),
     }
-
-
-def _last_question(body: str) -> str:
-    """What the user said in this turn: earlier turns are in the messages, too, and shown above."""
-    read = messages.read(body)
-    asked = [message for message in read if message["role"] in {"user", ""}] or read
-    return "\n".join(str(part.get("text", "")) for part in asked[-1]["parts"]) if asked else ""
 
 
 async def _label(request: web.Request) -> web.StreamResponse:

@@ -78,9 +78,7 @@ def _pair(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[s
 async def _texts(context: PageContext, trace_id: str, laid: Tree) -> tuple[str, str, str]:
     """System instructions, last question and answer of the call that gave a trace's answer."""
     span = await context.first_row("pages/span", trace=trace_id, span=answering_call(laid))
-    chat = messages.read(span["input"])
-    users = [message for message in chat if message["role"] in {"user", ""}] or chat
-    question = "\n".join(str(part.get("text", "")) for part in users[-1]["parts"]) if users else ""
+    question = messages.last_question(span["input"])
     system = messages.plain_text(span["attributes"].get("gen_ai.system_instructions", ""))
     return system, question, output_text(span["output"]) or span["status_message"]
 

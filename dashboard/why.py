@@ -230,15 +230,8 @@ async def texts_of_prompts(context: PageContext, rows: Rows) -> list[str]:
     """The system instructions of one call of each version; empty where they were not captured."""
     ids, spans = [row["newest_trace"] for row in rows], [row["newest_span"] for row in rows]
     found = await context.query("pages/prompt_text", traces=ids, spans=spans)
-    texts = {(row["trace_id"], row["span_id"]): _text(row) for row in found}
+    texts = {(row["trace_id"], row["span_id"]): messages.system_text(row["text"], row["input"]) for row in found}
     return [texts.get(pair, "") for pair in zip(ids, spans, strict=True)]
-
-
-def _text(row: dict[str, Any]) -> str:
-    if row["text"]:
-        return messages.plain_text(row["text"])
-    told = [message for message in messages.read(row["input"]) if message["role"] in {"system", "developer"}]
-    return "\n".join(str(part.get("text", "")) for message in told for part in message["parts"])
 
 
 async def _texts_of(context: PageContext, rows: Rows) -> Rows:
@@ -249,9 +242,7 @@ async def _texts_of(context: PageContext, rows: Rows) -> Rows:
     found = {(span["trace_id"], span["span_id"]): span for span in spans if span}
     for row in rows:
         span = found.get((row["trace_id"], row["span_id"]), {})
-        asked = messages.read(span["input"]) if span else []
-        users = [message for message in asked if message["role"] == "user"] or asked
-        row["asked"] = "\n".join(str(part.get("text", "")) for part in users[-1]["parts"]) if users else ""
+        row["asked"] = messages.last_question(span["input"]) if span else ""
         row["answered"] = output_text(span["output"]) if span else ""
     return rows
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..instrument import semconv
+from ..queries.messages import Message, decode, messages_in, parts_of, text_of
 from ..queries.span_scoring_store import NO_PASSAGES, Passage, Passages
 from .text.passages import passage_text
 
@@ -43,7 +44,7 @@ def _context(row: Mapping[str, Any], passages: Passages) -> list[dict[str, str]]
 def _stated(row: Mapping[str, Any]) -> Iterator[Passage]:
     stated = (row.get("attributes") or {}).get(semconv.CONTEXT)
     if stated:
-        yield Passage(f"attribute {semconv.CONTEXT}", passage_text(_decoded(stated)))
+        yield Passage(f"attribute {semconv.CONTEXT}", passage_text(decode(stated)))
 
 
 def _before_the_answer(row: Mapping[str, Any], passages: Passages) -> Iterator[Passage]:
@@ -51,7 +52,7 @@ def _before_the_answer(row: Mapping[str, Any], passages: Passages) -> Iterator[P
     ended = _ended_ns(row)
     for one in passages:
         if one.span_id != row.get("span_id") and (ended is None or one.ended_ns <= ended):
-            yield one._replace(text=passage_text(_decoded(one.text)))
+            yield one._replace(text=passage_text(decode(one.text)))
 
 
 def _ended_ns(row: Mapping[str, Any]) -> int | None:
@@ -68,15 +69,14 @@ def _ended_ns(row: Mapping[str, Any]) -> int | None:
 
 def _in_messages(raw: Any) -> Iterator[Passage]:
     """Tool results and documents in the messages of a call."""
-    messages = _decoded(raw)
     names: dict[str, str] = {}
-    for part in (part for message in _messages(messages) for part in message["parts"] if isinstance(part, dict)):
+    for part in (part for message in _conversation(decode(raw)) for part in parts_of(message)):
         kind = part.get("type")
         if kind == "tool_call":
             names[str(part.get("id"))] = str(part.get("name") or "")
         elif kind == "tool_call_response":
             name = str(part.get("name") or names.get(str(part.get("id")), ""))
-            yield Passage(f"tool {name}".strip(), passage_text(_decoded(part.get("response", part.get("result")))))
+            yield Passage(f"tool {name}".strip(), passage_text(decode(part.get("response", part.get("result")))))
         elif kind in _DOCUMENT_PARTS:
             title = str(part.get("title") or part.get("filename") or part.get("name") or "")
             yield Passage(f"document {title}".strip(), _document_text(part))
@@ -92,51 +92,32 @@ def _document_text(part: Mapping[str, Any]) -> str:
 
 
 def _asked(raw: Any) -> Any:
-    value = _decoded(raw)
-    if not _is_conversation(value):
+    value = decode(raw)
+    found = _conversation(value)
+    if not found:
         return value
-    spoken = [message for message in value if message.get("role") == "user"] or value[-1:]
+    asked = [message for message in found if message.get("role") == "user"] or found[-1:]
     # In some APIs the results of tools come as the user's messages.
-    texts = [text for message in spoken if (text := _texts(message))]
-    return texts[-1] if texts else _whole(spoken[-1:])
+    texts = [text for message in asked if (text := text_of(message)).strip()]
+    return texts[-1] if texts else _whole(asked[-1])
 
 
 def _answered(raw: Any) -> Any:
-    value = _decoded(raw)
-    if not _is_conversation(value):
+    value = decode(raw)
+    found = _conversation(value)
+    if not found:
         return value
-    spoken = [message for message in value if message.get("role") == "assistant"] or value[-1:]
-    texts = [text for message in spoken if (text := _texts(message))]
-    has_parts = any(message["parts"] for message in spoken)
+    answers = [message for message in found if message.get("role") == "assistant"] or found[-1:]
+    texts = [text for message in answers if (text := text_of(message)).strip()]
+    has_parts = any(parts_of(message) for message in answers)
     return "\n".join(texts) if texts or not has_parts else None
 
 
-def _texts(message: Mapping[str, Any]) -> str:
-    parts = [part for part in message["parts"] if isinstance(part, dict) and part.get("type") == "text"]
-    texts = [part["content"] for part in parts if isinstance(part.get("content"), str) and part["content"].strip()]
-    return "\n".join(texts)
-
-
-def _whole(messages: list[Any]) -> str:
-    parts = [part for message in messages for part in message["parts"] if isinstance(part, dict)]
+def _whole(message: Message) -> str:
+    parts = parts_of(message)
     return msgspec.json.encode(parts).decode() if parts else ""
 
 
-def _decoded(raw: Any) -> Any:
-    """The value of a JSON text, the text itself where it is none."""
-    try:
-        return msgspec.json.decode(raw) if isinstance(raw, str) else raw
-    except (msgspec.DecodeError, RecursionError):
-        return raw
-
-
-def _messages(value: Any) -> list[Any]:
-    return [item for item in value if _is_message(item)] if isinstance(value, list) else []
-
-
-def _is_conversation(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(_is_message(item) for item in value)
-
-
-def _is_message(item: Any) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("parts"), list)
+def _conversation(value: Any) -> list[Message]:
+    """The messages of a model call; none for the arguments of a function, even where one is called `messages`."""
+    return messages_in(value) if isinstance(value, list) else []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from ...evaluators import Constraints, Evaluator, Grounding, Score, Unscored, evaluator, token_f1
+from ...queries.messages import messages_in
+from ...queries.messages import text_of as message_text
 from .knowledge import known_answer
 
 MAX_ANSWER = 40
@@ -22,11 +22,8 @@ _FACTS = re.compile(r"Facts:\s*(.*?)\s*Question:", re.DOTALL)
 
 def text_of(messages: Any) -> str:
     """The text of the last message, from GenAI messages (JSON or parsed) or from plain text."""
-    if isinstance(messages, str) and messages.lstrip().startswith("["):
-        messages = msgspec.json.decode(messages)
-    if isinstance(messages, list) and messages:
-        parts = messages[-1].get("parts") or []
-        return "".join(str(part.get("content") or "") for part in parts if part.get("type") == "text")
+    if found := messages_in(messages):
+        return message_text(found[-1])
     if isinstance(messages, dict):
         return str(messages.get("question", ""))
     return str(messages or "")

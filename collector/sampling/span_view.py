@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ...instrument import semconv
+from ...queries.messages import messages_in, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 _STATUS_ERROR = 2
-_decode = msgspec.json.Decoder().decode
 
 
 def scalar(value: AnyValue) -> str | bool | int | float | None:
@@ -100,17 +98,6 @@ _SHORT = {
 
 
 def _texts(raw: str) -> Iterator[str]:
-    """The user-role texts of GenAI messages JSON; what is not that shape is searched whole."""
-    try:
-        messages = _decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        messages = None
-    if not isinstance(messages, list):
-        yield raw
-        return
-    for message in messages:
-        if isinstance(message, dict) and message.get("role") == "user":
-            parts = message.get("parts")
-            for part in parts if isinstance(parts, list) else ():
-                if isinstance(part, dict) and isinstance(part.get("content"), str):
-                    yield part["content"]
+    """The texts of the user's messages; a text that holds no messages is searched whole."""
+    found = messages_in(raw)
+    yield from [text_of(message) for message in found if message.get("role") == "user"] if found else [raw]

@@ -128,31 +128,6 @@ def label_row(draw: Draw, call: dict[str, Any], *, score: float, passed: bool, n
     )
 
 
-def texts_of(messages: str) -> list[tuple[str, str]]:
-    """(role, text) of GenAI messages JSON; anything else is shown as it is."""
-    try:
-        parsed = msgspec.json.decode(messages)
-        return [
-            (
-                str(message.get("role", "")),
-                "\n".join(_part_text(part) for part in message.get("parts", []) if isinstance(part, dict)),
-            )
-            for message in parsed
-        ]
-    except (msgspec.DecodeError, AttributeError, TypeError):
-        return [("", messages)]
-
-
-def _part_text(part: dict[str, Any]) -> str:
-    """A part as a person reads it: its text, a tool call as `name({"argument": ...})`, else its JSON."""
-    content = part.get("content")
-    if isinstance(content, str):
-        return content
-    if part.get("type") == "tool_call":
-        return f"{part.get('name', '')}({msgspec.json.encode(part.get('arguments')).decode()})"
-    return msgspec.json.encode(part).decode()
-
-
 def agreement_report(
     store: StoreClient,
     *,

@@ -11,8 +11,9 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
+from ...queries.messages import lines_of
 from ...queries.store.client import connect
-from ..calibration.annotation import GOOD_FROM, WEEKLY, Draw, Scale, agreement_report, draw, label_row, texts_of
+from ..calibration.annotation import GOOD_FROM, WEEKLY, Draw, Scale, agreement_report, draw, label_row
 
 _KEYS = {
     "pass-fail": "p pass, f fail",
@@ -137,7 +138,7 @@ def _answer(key: str, scale: Scale) -> tuple[float, bool] | None:
 def _show(call: dict[str, Any], place: int, of: int, scale: Scale) -> None:
     click.echo(f"\n{click.style(f'{place}/{of}', bold=True)}", err=True)
     for column in ("input", "output"):
-        for role, text in texts_of(call[column]):
+        for role, text in lines_of(call[column]):
             click.echo(f"{click.style(role or column, bold=True)}: {text}", err=True)
     click.echo(click.style(_KEYS[scale] + _MORE, dim=True), err=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .messages import decode, messages_in, texts_of
+from ...queries.messages import decode, messages_in, texts_of
 
 
 def evidence_text(value: Any) -> str:

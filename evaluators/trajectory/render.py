@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from ...queries.messages import messages_in, texts_of
 from .conversation import Conversation
-from .messages import messages_in, texts_of
 from .steps import Step
 from .trace import Trace
 

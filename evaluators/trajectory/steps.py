@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ...queries.messages import decode
 from ...queries.trace_tree import Span, TraceTree, begin_ns, role_of
-from .messages import decode
 from .tool_calls import ToolCall, error_of, tool_name
 
 StepKind = Literal["call", "tool", "retrieval", "agent", "workflow", "handoff", "error"]

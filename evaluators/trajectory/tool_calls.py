@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from ...instrument import semconv
+from ...queries.messages import Requested, decode, is_empty, messages_in, requested_in, responses_in
 from ...queries.plain_json import plain_json
 from ...queries.trace_tree import Span, TraceTree, begin_ns, end_ns, role_of
-from .messages import Requested, decode, is_empty, messages_in, requested_in, responses_in
 
 MAX_TOOL_CALLS = 200
 """Tool calls of one case that its record and its recording keep."""

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from ...instrument import semconv
+from ...queries.messages import Message, answer_in, is_empty, messages_in, parts_of, question_in, requested_in, text_of
 from ...queries.trace_tree import Span, TraceTree, begin_ns, end_ns, role_of, trace_tree
 from .evidence import definitions_in, evidence_text
-from .messages import Message, answer_in, is_empty, messages_in, parts_of, question_in, requested_in, text_of
 from .steps import Handoff, Step, agent_name, handoffs_of, steps_of
 from .tool_calls import ToolCall, tool_calls_of
 

@@ -10,6 +10,7 @@ import msgspec
 
 from .. import traces as reading
 from ..durations import format_duration, parse_duration
+from ..messages import lines_of
 from ..plain_json import plain_json
 from ..store.client import connect
 from ..store.result import Result
@@ -115,25 +116,7 @@ def _bar(row: Span, tree: TraceTree) -> str:
 
 
 def _message_texts(row: dict[str, Any]) -> list[tuple[str, str]]:
-    lines = []
-    for label, content in (("input", row["input"]), ("output", row["output"])):
-        lines += _messages(content) or ([(label, content)] if content else [])
-    return lines
-
-
-def _messages(content: str) -> list[tuple[str, str]]:
-    try:
-        found = msgspec.json.decode(content.encode(), type=list[dict[str, Any]])
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return []
-    lines = []
-    for message in found:
-        for part in message.get("parts") or [{"content": message.get("content", "")}]:
-            kind = part.get("type", "text")
-            text = part.get("content") if kind in ("text", "reasoning") else None
-            shown = text if isinstance(text, str) else msgspec.json.encode(part).decode()
-            lines.append((str(message.get("role") or message.get("id") or ""), shown))
-    return lines
+    return [(role or label, text) for label in ("input", "output") for role, text in lines_of(row[label])]
 
 
 def _steps_meant(row: dict[str, Any]) -> list[str]:

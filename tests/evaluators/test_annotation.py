@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from evalspan.errors import UsageError
-from evalspan.evaluators.calibration.annotation import agreement_report, draw, label_row, texts_of, week_of
+from evalspan.evaluators.calibration.annotation import agreement_report, draw, label_row, week_of
 from evalspan.evaluators.cli import annotate as command
 from evalspan.evaluators.cli.calibrate import calibrate_command
 from evalspan.queries.store.client import Store
@@ -138,12 +138,6 @@ def test_weeks_and_counts_that_are_none_are_refused(store: Store, monkeypatch: p
     monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
     refused = CliRunner().invoke(command.annotate, ["--metric", "m", "--project", "nothing-here"])
     assert isinstance(refused.exception, UsageError)
-
-
-def test_any_text_can_be_shown() -> None:
-    assert texts_of('[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]') == [("user", "hi")]
-    for odd in ("plain", "[1]", "{}", ""):
-        assert isinstance(texts_of(odd), list)
 
 
 class _Borrowed:
