@@ -6,13 +6,15 @@ import asyncio
 from typing import Any
 
 from ..errors import UsageError
+from . import messages
 from .explore import Z, wilson
 from .page_context import PageContext, Rows, page
 from .scores import bucket
 from .text_diff import difference
-from .why import MAX_TEXT, texts_of_prompts
 
 POINTS = 60
+MAX_TEXT = 12_000
+"""Characters of a prompt in which an edit is marked."""
 
 
 async def _list(context: PageContext) -> dict[str, Any]:
@@ -44,7 +46,7 @@ async def _one(context: PageContext) -> dict[str, Any]:
     )
     rows = _with_scores(versions, scores)
     chosen = _pair(context, rows)
-    texts = await texts_of_prompts(context, chosen) if chosen else []
+    texts = await _texts_of_prompts(context, chosen) if chosen else []
     times = sorted({row["time"] for row in shares})
     all_of = {time: sum(row["calls"] for row in shares if row["time"] == time) for time in times}
     labels = [row["version"] for row in rows]
@@ -62,6 +64,14 @@ async def _one(context: PageContext) -> dict[str, Any]:
         "captured": any(texts),
         "runs": [row for row in runs if row["prompt_name"] == name],
     }
+
+
+async def _texts_of_prompts(context: PageContext, rows: Rows) -> list[str]:
+    """The system instructions of one call of each version; empty where they were not captured."""
+    ids, spans = [row["newest_trace"] for row in rows], [row["newest_span"] for row in rows]
+    found = await context.query("pages/prompt_text", traces=ids, spans=spans)
+    texts = {(row["trace_id"], row["span_id"]): messages.system_text(row["text"], row["input"]) for row in found}
+    return [texts.get(pair, "") for pair in zip(ids, spans, strict=True)]
 
 
 def _pair(context: PageContext, rows: Rows) -> Rows:

@@ -83,6 +83,7 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
     app[drift.INPUTS] = ResultCache()
     app[review.FOUND] = ResultCache()
     app[findings.FINDINGS] = ResultCache()
+    app[why.EXPLANATIONS] = ResultCache()
     app[VIEWS] = ResultCache()
     app[live.LISTENERS] = set()
     app[guard.GUARD] = guard.Guard(

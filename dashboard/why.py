@@ -11,7 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import UsageError
+from ..evaluators.drift.reference import USAGE
+from ..evaluators.drift.units import format_difference, format_value
 from ..queries.messages import output_text
+from ..queries.plain_json import plain_json
 from . import guard, messages
 from .alert_thresholds import thresholds_for
 from .alerts import SILENCES, shown_number, traces_of
@@ -19,14 +22,12 @@ from .filters import stamp
 from .findings import BACK, IDENTIFIERS
 from .labels import redirect, remember_author
 from .page_context import PageContext, Rows, handle_errors, page, page_context
+from .result_cache import ResultCache
 from .scores import bucket
 from .template_filters import aware
-from .text_diff import difference
 
-USAGE = {"error_rate", "latency", "ttft", "cost", "input_tokens", "output_tokens"}
 MAX_CAUSES, MAX_SEGMENTS = 12, 8
-MAX_TEXT = 12_000
-"""Characters of a prompt in which an edit is marked."""
+EXPLANATIONS: web.AppKey[ResultCache[dict[str, Any]]] = web.AppKey("dashboard_why")
 
 
 async def _alert(context: PageContext) -> dict[str, Any]:
@@ -48,9 +49,12 @@ async def _alert(context: PageContext) -> dict[str, Any]:
     length = max(timedelta(days=3), min(ended - since, timedelta(days=14)))
     start, end = max(since - length, ended - 2 * BACK), min(ended + timedelta(hours=6), now)
     usage = metric in USAGE or given.get("of") == "usage" or rule.get("query") == "usage_trend"
-    body = await _body(context, metric, service, (start, since, end), rules, usage=usage)
+    stored = await context.first_row("pages/alert_finding", alert=alert_id)
+    known = json.loads((stored or {}).get("finding") or "null")
+    body = await _body(context, metric, service, (start, since, end), usage=usage, known=known)
     return {
         **body,
+        "thresholds": thresholds_for(rules, metric),
         "title": alert["name"],
         "alert": {**alert, **shown_number(alert, given), "traces": traces_of(context, alert, given)},
         "rule": rule,
@@ -66,15 +70,17 @@ async def _finding(context: PageContext) -> dict[str, Any]:
     if not metric:
         raise UsageError("Which score?", hint="Write /why?metric=faithfulness, or come from the overview or the drift.")
     service = context.filters.service
-    rules = await context.query("pages/alert_rules")
     end = min(context.filters.end, datetime.now(UTC))
-    start = context.filters.start
-    since = await _since(context, metric, service, start, end)
-    body = await _body(context, metric, service, (start, since, end), rules, usage=False)
+    start, end = (moment.replace(second=0, microsecond=0) for moment in (context.filters.start, end))
     about = f"score:{service}:{metric}"
-    notes = await context.query("pages/alert_notes", about=about)
+    rules, notes, body = await asyncio.gather(
+        context.query("pages/alert_rules"),
+        context.query("pages/alert_notes", about=about),
+        _body(context, metric, service, (start, None, end), usage=False),
+    )
     return {
         **body,
+        "thresholds": thresholds_for(rules, metric),
         "title": f"Why {metric}?",
         "alert": None,
         "rule": {},
@@ -84,154 +90,112 @@ async def _finding(context: PageContext) -> dict[str, Any]:
     }
 
 
-async def _since(context: PageContext, metric: str, service: str, start: datetime, end: datetime) -> datetime:
-    """Where the mean of a score changed most within the range, else the middle of it."""
-    from ..evaluators.drift.change_point import change_point
-
-    size = bucket(end - start, 60)
-    times = {"start": stamp(start), "end": stamp(end), "service": service}
-    rows = [row for row in await context.query("pages/score_trend", name=metric, bucket_s=size, **times) if row["n"]]
-    change = change_point([row["mean"] for row in rows], [float(row["n"]) for row in rows])
-    return aware(rows[change.index]["time"]) if change else start + (end - start) / 2
-
-
 async def _body(
     context: PageContext,
     metric: str,
     service: str,
-    span: tuple[datetime, datetime, datetime],
-    rules: Rows,
+    span: tuple[datetime, datetime | None, datetime],
     *,
     usage: bool,
+    known: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    start, since, end = span
+    """What is shown of a metric; `span` is begin, change (None: to be found) and end, `known` an explanation that is stored."""
+    start, changed, end = span
+    found, missing = (known, "") if known or not metric else await _explained(context, metric, service, span)
+    since = aware(found["since"]) if found else changed or start + (end - start) / 2
+    start = min(start, since - (end - since) / 4)
     times: dict[str, Any] = {"start": stamp(start), "end": stamp(end), "service": service}
+    told = {**_nothing(metric, service, (start, since, end)), **told_of(found), "missing": missing}
     size = bucket(end - start, 48)
     if usage or not metric:
-        trend, changed = await asyncio.gather(
+        trend, changed_costs = await asyncio.gather(
             context.query("pages/overview_trend", **times, bucket_s=size),
             context.query("pages/cost_change", **times, middle=stamp(since)),
         )
-        return {
-            **_nothing(metric, service, span),
-            "usage": True,
-            "trend": [row for row in trend if row["whole"]],
-            "cost_causes": [row for row in changed if row["key"] not in IDENTIFIERS][:MAX_CAUSES],
-        }
-    trend, found, shown = await asyncio.gather(
+        cost_causes = [row for row in changed_costs if row["key"] not in IDENTIFIERS][:MAX_CAUSES]
+        return {**told, "usage": True, "trend": [row for row in trend if row["whole"]], "cost_causes": cost_causes}
+    trend, shown = await asyncio.gather(
         context.query("pages/score_trend", name=metric, **times, bucket_s=size),
-        context.query("pages/score_causes", name=metric, **times, middle=stamp(since)),
         context.query("pages/why_traces", name=metric, **times, middle=stamp(since)),
     )
-    told = explained(found)
-    edit, texts = await asyncio.gather(_prompt_edit(context, told["causes"], times), _texts_of(context, shown))
-    return {
-        **_nothing(metric, service, span),
-        **told,
-        "trend": trend,
-        "thresholds": thresholds_for(rules, metric),
-        "edit": edit,
-        "before_traces": [row for row in texts if not row["late"]],
-        "after_traces": [row for row in texts if row["late"]],
-    }
+    before = [row for row in shown if not row["late"]]
+    after = [dict(row) for row in found["traces"]] if found else [row for row in shown if row["late"]]
+    texts = await _texts_of(context, [*before, *after])
+    return {**told, "trend": trend, "before_traces": texts[: len(before)], "after_traces": texts[len(before) :]}
+
+
+async def _explained(
+    context: PageContext, metric: str, service: str, span: tuple[datetime, datetime | None, datetime]
+) -> tuple[dict[str, Any] | None, str]:
+    """What `evalspan why` says of the metric, as data; without it the reason why nothing can be told."""
+    start, changed, end = span
+    scope = {"project": context.filters.project or "default", "environment": context.filters.environment}
+    key = (metric, service, *scope.values(), start, changed, end)
+
+    def explain() -> dict[str, Any]:
+        from ..evaluators.drift.why import explain_shift  # here: numpy and scipy are 25 MB that few services need
+
+        found = explain_shift(
+            context.host.store, metric, since=end - start, until=end, changed=changed, service=service, **scope
+        )
+        told: dict[str, Any] = plain_json(found)
+        return told
+
+    try:
+        return await context.request.app[EXPLANATIONS].get(key, lambda: asyncio.to_thread(explain)), ""
+    except UsageError as error:
+        return None, f"{error} {error.hint}".strip()
 
 
 def _nothing(metric: str, service: str, span: tuple[datetime, datetime, datetime]) -> dict[str, Any]:
     start, since, end = span
     return {
         "metric": metric, "service": service, "start": start, "since": since, "end": end, "usage": False, "trend": [],
-        "thresholds": [], "causes": [], "segments": [], "edit": None, "before_traces": [], "after_traces": [],
-        "cost_causes": [], "before": None, "after": None, "difference": None, "clipped": since - start < timedelta(hours=6),
+        "thresholds": [], "causes": [], "segments": [], "edit": [], "before_traces": [], "after_traces": [], "parts": None,
+        "cost_causes": [], "before": None, "after": None, "difference": None,
     }  # fmt: skip
 
 
-def explained(found: Rows) -> dict[str, Any]:
-    """The change, what explains it, and the segments in which it is largest.
+def told_of(found: dict[str, Any] | None) -> dict[str, Any]:
+    """An explanation (`evalspan why` as data) in the words of the page, numbers in the metric's unit; nothing without one."""
+    if not found:
+        return {}
 
-    A value explains the part of the change that is gone when its scores since the change are left out: a prompt that
-    came with the fall explains all of it when the other calls score as before.
-    """
-    whole = next((row for row in found if row["key"] == ""), None)
-    if whole is None or not whole["w_before"] or not whole["w_after"]:
-        return {"causes": [], "segments": [], "before": None, "after": None, "difference": None}
-    before, after = whole["y_before"] / whole["w_before"], whole["y_after"] / whole["w_after"]
-    change = after - before
-    rows = [_part(row, whole, before, after) for row in found if row["key"]]
-    candidates = [
-        row
-        for row in rows
-        if row["key"] not in IDENTIFIERS | {"segment"} and row["n_after"] >= 5 and _moved_with(row, change)
-    ]
-    causes = sorted(
-        candidates, key=lambda row: (-round(row["explains"], 2), not row["is_new"], row["key"] != "version")
-    )
-    segments = sorted(
-        (row for row in rows if row["key"] == "segment" and row["n_before"] >= 5 and row["n_after"] >= 5),
-        key=lambda row: row["contribution"] if change < 0 else -row["contribution"],
-    )
+    def value(number: float) -> str:
+        return format_value(found.get("of", ""), found["metric"], number)
+
+    def change(number: float) -> str:
+        return format_difference(found.get("of", ""), found["metric"], number)
+
+    told = {"all": {**found, "effect": found["difference"]}, "mix": found["mix"], "within": found["within"]}
+    parts = {
+        name: dict(zip(("effect", "low", "high"), map(change, (one["effect"], *one["interval"])), strict=True))
+        for name, one in told.items()
+    }
+    segments = next((one for one in found.get("by_dimension", []) if one["dimension"] == "segment"), None)
     return {
-        "causes": causes[:MAX_CAUSES],
-        "segments": segments[:MAX_SEGMENTS],
-        "before": {"mean": before, "n": whole["n_before"]},
-        "after": {"mean": after, "n": whole["n_after"]},
-        "difference": change,
+        "causes": [{**one, "where": _where(one)} for one in found["candidates"]],
+        "segments": segments["within"]["parts"][:MAX_SEGMENTS] if segments else [],
+        "parts": parts,
+        "edit": found["prompt_diff"],
+        "before": {"mean": value(found["before"]), "n": found["n_before"]},
+        "after": {"mean": value(found["after"]), "n": found["n_after"]},
+        "difference": found["difference"],
     }
 
 
-def _part(row: dict[str, Any], whole: dict[str, Any], before: float, after: float) -> dict[str, Any]:
-    """One value with its means, shares, and how much of the whole change is gone without it."""
-    mean = {end: row[f"y_{end}"] / row[f"w_{end}"] if row[f"w_{end}"] else None for end in ("before", "after")}
-    rest = whole["w_after"] - row["w_after"]
-    without = (whole["y_after"] - row["y_after"]) / rest if rest > 1e-9 else before
-    explains = 1 - (without - before) / (after - before) if after != before else 0.0
-    share_after, share_before = row["w_after"] / whole["w_after"], row["w_before"] / whole["w_before"]
-    own = mean["after"] - mean["before"] if mean["after"] is not None and mean["before"] is not None else 0.0
-    return {
-        "key": row["key"],
-        "value": row["value"],
-        "n_before": row["n_before"],
-        "n_after": row["n_after"],
-        "mean_before": mean["before"],
-        "mean_after": mean["after"],
-        "share_before": share_before,
-        "share_after": share_after,
-        "explains": max(-1.0, min(1.0, explains)),
-        "contribution": own * share_after,
-        "is_new": row["n_before"] <= 0.02 * row["n_after"],
-        "first_seen": row["first_seen"],
-    }
+KEYS = {"prompt": "hash", "model": "model", "release": "service.version"}
+"""Kinds of causes as keys of the filters of traces."""
 
 
-def _moved_with(row: dict[str, Any], change: float) -> bool:
-    """Whether a value came, or changed its share or its mean, together with the score."""
-    own = (row["mean_after"] or 0.0) - (row["mean_before"] or 0.0) if row["n_before"] and not row["is_new"] else change
-    gained = abs(row["share_after"] - row["share_before"]) >= 0.1
-    return (row["is_new"] or gained) and own * change >= 0 and row["explains"] > 0.1
-
-
-async def _prompt_edit(context: PageContext, causes: Rows, times: dict[str, Any]) -> dict[str, Any] | None:
-    """What was edited in the prompt that explains most, against the version of the same prompt before it."""
-    cause = next((row for row in causes if row["key"] == "version" and row["is_new"]), None)
-    if cause is None:
-        return None
-    name, _, version = cause["value"].rpartition(" ")
-    rows = await context.query("pages/prompt_versions", **{**times, "service": ""}, name=name)
-    new = next((row for row in rows if row["version"] == version), None)
-    older = [row for row in rows if new and row["version"] != version and row["first"] < new["first"]]
-    if new is None or not older:
-        return None
-    old = max(older, key=lambda row: row["last"])
-    texts = await texts_of_prompts(context, [old, new])
-    before, after = texts[0][:MAX_TEXT], texts[1][:MAX_TEXT]
-    return {"prompt": name, "old": old["version"], "new": version, "pieces": difference(before, after), "known": bool(before or after)}  # fmt: skip
-
-
-async def texts_of_prompts(context: PageContext, rows: Rows) -> list[str]:
-    """The system instructions of one call of each version; empty where they were not captured."""
-    ids, spans = [row["newest_trace"] for row in rows], [row["newest_span"] for row in rows]
-    found = await context.query("pages/prompt_text", traces=ids, spans=spans)
-    texts = {(row["trace_id"], row["span_id"]): messages.system_text(row["text"], row["input"]) for row in found}
-    return [texts.get(pair, "") for pair in zip(ids, spans, strict=True)]
+def _where(cause: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an address that lists the traces that have a cause; none where no filter says it."""
+    kind, value = cause["kind"], cause["value"]
+    if kind in ("segment", "service"):
+        return {kind: value}
+    if kind == "prompt" and (version := cause.get("label") or (value if " " in value else "")):
+        return {"where": f"version={version}"}
+    return {"where": f"{KEYS[kind]}={value}"} if kind in KEYS else {}
 
 
 async def _texts_of(context: PageContext, rows: Rows) -> Rows:

@@ -15,7 +15,8 @@ from ...queries.cli.output import format_option, render
 from ...queries.durations import parse_duration
 from ...queries.store.client import Result, connect
 from ..drift.candidates import Candidate
-from ..drift.why import Effect, Finding, explain_shift
+from ..drift.finding import Effect, Finding
+from ..drift.why import explain_shift
 
 _SHOWN_PARTS = 5
 NO_VALUE = "(none)"

@@ -15,11 +15,15 @@ from ..statistics.decomposition import Contribution, Decomposition
 # The columns of the query shift_calls, and the kind of candidate that each is; the first of two that fit alike leads.
 CONFIGURATION = {
     "prompt": "prompt",
+    "version": "prompt",
     "model": "model",
     "new_documents": "documents",
     "tools": "tool",
     "tool_failed": "tool",
 }
+# Columns that hold one value for each call of the trace, one a line.
+SEVERAL = ("prompt", "version", "model")
+FLAGS = {"new_documents": "documents not retrieved before", "tool_failed": "failing tools"}
 LATER = {"parameters": "parameters", "release": "release"}
 TRAFFIC = ("segment", "topic", "service")
 MIN_CALLS, MIN_SHARE = 10, 0.02
@@ -29,7 +33,10 @@ ALIKE = 0.98
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One possible cause: what it is, which part of the difference it explains, how sure, and what speaks against it."""
+    """One possible cause: what it is, which part of the difference it explains, how sure, and what speaks against it.
+
+    `label` is what people call it: of a prompt's fingerprint the name and version that the application gave it.
+    """
 
     kind: str
     value: str
@@ -39,6 +46,7 @@ class Candidate(msgspec.Struct, frozen=True):
     share_before: float
     share_after: float
     against: str = ""
+    label: str = ""
 
 
 class _Feature(msgspec.Struct, frozen=True):
@@ -75,6 +83,7 @@ def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[
             share_before=feature.before,
             share_after=feature.after,
             against=_against(feature, chosen, pool, effect, parts.difference),
+            label=_version_of(calls, feature) if feature.column == "prompt" else "",
         )
         for feature, effect, p in chosen
         if feature.kind
@@ -87,10 +96,10 @@ def _features(calls: dict[str, np.ndarray], w: np.ndarray, after: np.ndarray) ->
     """The values of the application's settings that are new or took another share, and segments that changed within."""
     found = []
     for column, kind in {**CONFIGURATION, **LATER}.items():
-        flag = column in ("new_documents", "tool_failed")
-        values = ["1"] if flag else [v for v, _ in Counter(calls[column].tolist()).most_common(30) if v]
+        flag = column in FLAGS
+        values = ["1"] if flag else [v for v, _ in _counted(calls, column).most_common(30) if v]
         for value in values:
-            x = calls[column].astype(float) if flag else (calls[column] == value).astype(float)
+            x = calls[column].astype(float) if flag else having(calls, column, value)
             before, share = _shares(x, w, after)
             if x[after == 1].sum() >= MIN_CALLS and share - before >= MIN_SHARE and _share_p(x, after) < P_CHANGED:
                 found.append(_Feature(kind, _named(column, value), column, x, before, share))
@@ -105,8 +114,38 @@ def _features(calls: dict[str, np.ndarray], w: np.ndarray, after: np.ndarray) ->
     return found
 
 
+def having(calls: dict[str, np.ndarray], column: str, value: str) -> np.ndarray:
+    """1.0 for each call with that value, or with it among those of its trace."""
+    values = calls[column].tolist()
+    found = [value in one.split("\n") for one in values] if column in SEVERAL else [one == value for one in values]
+    return np.array(found, dtype=float)
+
+
+def carriers(calls: dict[str, np.ndarray], kind: str, value: str) -> np.ndarray:
+    """Which calls have what a candidate names."""
+    found = np.zeros(len(calls["score"]), dtype=bool)
+    for column, its_kind in {**CONFIGURATION, **LATER, **{name: name for name in TRAFFIC}}.items():
+        if its_kind == kind:
+            flag = column in FLAGS
+            found |= calls[column].astype(bool) & (value == FLAGS[column]) if flag else having(calls, column, value) > 0
+    return found
+
+
+def _counted(calls: dict[str, np.ndarray], column: str) -> Counter[str]:
+    values = calls[column].tolist()
+    return Counter(v for one in values for v in one.split("\n")) if column in SEVERAL else Counter(values)
+
+
+def _version_of(calls: dict[str, np.ndarray], feature: _Feature) -> str:
+    """Name and version that most calls with a prompt have and few others."""
+    inside = feature.calls.astype(bool)
+    told = Counter(v for one in calls["version"][inside].tolist() for v in one.split("\n") if v)
+    best = max(told, key=lambda v: told[v] - (having(calls, "version", v) * ~inside).sum(), default="")
+    return best if told[best] > 0.8 * inside.sum() and (having(calls, "version", best) * ~inside).mean() < 0.05 else ""
+
+
 def _named(column: str, value: str) -> str:
-    return {"new_documents": "documents not retrieved before", "tool_failed": "failing tools"}.get(column, str(value))
+    return FLAGS.get(column, str(value))
 
 
 def _shares(x: np.ndarray, w: np.ndarray, after: np.ndarray) -> tuple[float, float]:
@@ -183,6 +222,7 @@ def _against(
         for other in pool
         if other is not feature
         and other.kind
+        and {other.column, feature.column} != {"prompt", "version"}  # two names of one thing
         and other.column not in TRAFFIC
         and np.corrcoef(other.calls, feature.calls)[0, 1] > ALIKE
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ...queries import catalog, drift_references
+from .change_point import change_point
 
 if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
@@ -71,6 +72,19 @@ def change_begin(
             return begun
     windows = detector_windows(store, metric, of, since=since, until=until, **scope)
     return next((row["since"] for row in windows if row["alarm"]), None)
+
+
+def largest_change(
+    store: StoreClient, metric: str, of: str, *, since: timedelta, until: datetime, **scope: str
+) -> datetime | None:
+    """When the mean changed most within a period, to a sixtieth of it; None for too few scores. For periods without a reference."""
+    asked = {"since_s": int(since.total_seconds()), "window_s": max(60, int(since.total_seconds()) // 60)}
+    query = catalog.get("score_trend")
+    rows = query.run(store, timeout_s=120, metric=metric, of=of, until=until.isoformat(), **asked, **scope).dicts()
+    newest = rows[-1]["evaluator_version"] if rows else ""
+    told = [row for row in rows if row["n"] and row["mean"] is not None and row["evaluator_version"] == newest]
+    found = change_point([row["mean"] for row in told], [float(row["n"]) for row in told])
+    return told[found.index]["window_start"] if found else None
 
 
 def detector_windows(

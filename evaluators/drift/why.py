@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from ...errors import UsageError
 from ...queries import catalog, drift_references
-from ..statistics import Interval
-from ..statistics.decomposition import Contribution, Decomposition, kitagawa
-from .candidates import TRAFFIC, Candidate, rank_candidates
-from .reference import change_begin, metric_table
+from ..statistics.decomposition import Decomposition, kitagawa
+from .candidates import TRAFFIC, Candidate, carriers, having, rank_candidates
+from .finding import Finding, Split, mix_of, within_of
+from .reference import change_begin, largest_change, metric_table
 from .units import format_difference, format_value
 
 if TYPE_CHECKING:
@@ -23,48 +23,9 @@ if TYPE_CHECKING:
 
 REFERENCE_S = 28 * 86400
 MIN_SIDE = 20
+DIMENSIONS = (*TRAFFIC, "model")
 MAX_GROUPS = 60
-
-
-class Part(msgspec.Struct, frozen=True):
-    """What one group adds: the values that make it up, its effect with interval, its shares and means."""
-
-    group: dict[str, str]
-    effect: float
-    interval: Interval
-    share_before: float
-    share_after: float
-    mean_before: float
-    mean_after: float
-
-
-class Effect(msgspec.Struct, frozen=True):
-    """One side of the decomposition, with the groups' parts, the largest first; they add up to the effect."""
-
-    effect: float
-    interval: Interval
-    parts: list[Part]
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a metric moved. Means are in the unit of the stored scores: logarithms of milliseconds for latencies."""
-
-    metric: str
-    since: datetime
-    until: datetime
-    before: float
-    after: float
-    difference: float
-    interval: Interval
-    p: float
-    n_before: int
-    n_after: int
-    mix: Effect
-    within: Effect
-    candidates: list[Candidate]
-    prompt_diff: list[str]
-    traces: list[dict[str, Any]]
-    sentences: list[str]
+TRACES = 3
 
 
 def explain_shift(
@@ -81,7 +42,7 @@ def explain_shift(
     """Compares the calls since a change with those of the 28 days before it, and says what explains the difference.
 
     The change is `changed`, else the one under suspicion, else what the e-detector finds in the last `since`; without
-    any, the whole period is compared.
+    any, the whole period is compared, and where nothing precedes it, what lies on either side of its largest change.
 
     Raises:
         UsageError: there is no such metric, or a side has fewer than 20 scores.
@@ -89,8 +50,12 @@ def explain_shift(
     until = until or datetime.now(UTC)
     scope = {"project": project, "service": service, "environment": environment}
     of = metric_table(store, metric, project, since, until)
-    begun = changed or change_begin(store, metric, of, since=since, until=until, **scope) or until - since
+    period: dict[str, Any] = {"since": since, "until": until}
+    begun = changed or change_begin(store, metric, of, **{**period, **scope}) or until - since
     calls = _calls(store, metric, of, begun, until, scope)
+    if changed is None and (calls["is_after"] == 0).sum() < MIN_SIDE:
+        begun = largest_change(store, metric, of, **{**period, **scope}) or begun
+        calls = _calls(store, metric, of, begun, until, scope)
     after = calls["is_after"].astype(bool)
     if min(after.sum(), (~after).sum()) < MIN_SIDE:
         raise UsageError(
@@ -99,8 +64,10 @@ def explain_shift(
         )
     parts = decompose(calls)
     candidates = rank_candidates(calls, parts)
+    asked = {"of": of, "metric": metric, "since": begun.isoformat(), "until": until.isoformat()}
     return Finding(
         metric=metric,
+        of=of,
         since=begun,
         until=until,
         before=parts.before,
@@ -110,23 +77,20 @@ def explain_shift(
         p=parts.p,
         n_before=int((~after).sum()),
         n_after=int(after.sum()),
-        mix=Effect(parts.mix, parts.mix_interval, [_part(one) for one in parts.mix_parts]),
-        within=Effect(parts.within, parts.within_interval, [_part(one) for one in parts.within_parts]),
+        mix=mix_of(parts),
+        within=within_of(parts),
+        by_dimension=_by_dimension(calls),
         candidates=candidates,
         prompt_diff=_prompt_diff(store, calls, candidates, scope, until),
-        traces=_traces(store, metric, of, begun, until, parts.difference, candidates, scope),
+        traces=_traces(store, {**asked, **scope}, calls, parts.difference < 0, next(iter(candidates), None)),
         sentences=_sentences(metric, of, begun, parts, candidates),
     )
 
 
-def decompose(calls: dict[str, np.ndarray]) -> Decomposition:
-    """The Kitagawa decomposition over segment, topic, service and the models that both sides use, jointly."""
+def decompose(calls: dict[str, np.ndarray], dimensions: Sequence[str] = DIMENSIONS) -> Decomposition:
+    """The Kitagawa decomposition over the dimensions (segment, topic, service, models that both sides use), jointly."""
     after = calls["is_after"].astype(bool)
-    models = set(calls["model"][after].tolist()) & set(calls["model"][~after].tolist())
-    # A model that only one side uses is a change of the application, not of its traffic.
-    model = np.array([value if value in models else "" for value in calls["model"].tolist()], dtype=object)
-    named = {**{name: calls[name] for name in TRAFFIC}, "model": model}
-    used = {name: values for name, values in named.items() if len(set(values.tolist())) > 1}
+    used = {name: values for name, values in _dimensions(calls, dimensions).items() if len(set(values.tolist())) > 1}
     groups: list[Hashable] = [
         tuple((name, str(value)) for name, value in zip(used, row, strict=True))
         for row in zip(*used.values(), strict=True)
@@ -141,9 +105,21 @@ def decompose(calls: dict[str, np.ndarray]) -> Decomposition:
     return kitagawa(y[~after], y[after], old, new, before_weights=w[~after], after_weights=w[after])
 
 
-def _most_common(groups: list[Hashable], count: int) -> list[tuple[Hashable, int]]:
-    from collections import Counter
+def _dimensions(calls: dict[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The columns of the traffic; a model that only one side uses is a change of the application, so it is none."""
+    after = calls["is_after"].astype(bool)
+    models = set(calls["model"][after].tolist()) & set(calls["model"][~after].tolist())
+    model = np.array([value if value in models else "" for value in calls["model"].tolist()], dtype=object)
+    return {name: model if name == "model" else calls[name] for name in names}
 
+
+def _by_dimension(calls: dict[str, np.ndarray]) -> list[Split]:
+    """The decomposition over each dimension that has several values, by itself."""
+    parted = {name: decompose(calls, [name]) for name in DIMENSIONS}
+    return [Split(name, mix_of(one), within_of(one)) for name, one in parted.items() if len(one.mix_parts) > 1]
+
+
+def _most_common(groups: list[Hashable], count: int) -> list[tuple[Hashable, int]]:
     return Counter(groups).most_common(count)
 
 
@@ -172,11 +148,6 @@ def _calls(
     }
 
 
-def _part(one: Contribution) -> Part:
-    group = dict(one.group) if isinstance(one.group, tuple) else {}
-    return Part(group, one.effect, one.interval, one.share_before, one.share_after, one.mean_before, one.mean_after)
-
-
 def _prompt_diff(
     store: StoreClient,
     calls: dict[str, np.ndarray],
@@ -185,57 +156,48 @@ def _prompt_diff(
     until: datetime,
 ) -> list[str]:
     """The old and the new text of the prompt that explains most, as a unified diff of lines."""
-    new = next((one.value for one in candidates if one.kind == "prompt"), "")
-    if not new:
+    edited = next((one for one in candidates if one.kind == "prompt"), None)
+    if edited is None:
         return []
-    after = calls["is_after"].astype(bool)
-    home = set(calls["service"][(calls["prompt"] == new) & after].tolist())
-    old = [
-        prompt
-        for prompt, at_home in zip(calls["prompt"][~after].tolist(), calls["service"][~after].tolist(), strict=True)
-        if prompt and prompt != new and at_home in home
-    ]
-    if not old:
+    column = "prompt" if edited.value in "\n".join(calls["prompt"].tolist()).split("\n") else "version"
+    previous = _replaced(calls, column, edited.value)
+    if not previous:
         return []
-    previous = str(_most_common(list(old), 1)[0][0])
     texts: list[list[str]] = []
-    for prompt in (previous, new):
-        rows = (
-            catalog.get("prompt_text")
-            .run(store, timeout_s=60, system_hash=prompt, until=until.isoformat(), **scope)
-            .dicts()
-        )
+    for prompt in (previous, edited.value):
+        asked = {"system_hash" if column == "prompt" else "version": prompt, "until": until.isoformat()}
+        rows = catalog.get("prompt_text").run(store, timeout_s=60, **asked, **scope).dicts()
         texts.append(str(rows[0]["instructions"]).splitlines() if rows else [])
-    return list(difflib.unified_diff(texts[0], texts[1], previous, new, lineterm="", n=2))
+    return list(difflib.unified_diff(texts[0], texts[1], previous, edited.value, lineterm="", n=2))
+
+
+def _replaced(calls: dict[str, np.ndarray], column: str, new: str) -> str:
+    """The prompt of the same services that lost most of its share of the calls since the change; "" when none did."""
+    after = calls["is_after"].astype(bool)
+    home = set(calls["service"][having(calls, column, new).astype(bool) & after].tolist())
+    at_home = np.array([service in home for service in calls["service"].tolist()])
+    lost: dict[str, float] = {}
+    for side, sign in ((at_home & ~after, 1.0), (at_home & after, -1.0)):
+        counted = Counter(v for one in calls[column][side].tolist() for v in one.split("\n") if v and v != new)
+        for value, count in counted.items():
+            lost[value] = lost.get(value, 0.0) + sign * count / max(side.sum(), 1)
+    best = max(lost, key=lambda value: lost[value], default="")
+    return best if lost.get(best, 0.0) > 0 else ""
 
 
 def _traces(
-    store: StoreClient,
-    metric: str,
-    of: str,
-    begun: datetime,
-    until: datetime,
-    difference: float,
-    candidates: list[Candidate],
-    scope: dict[str, str],
+    store: StoreClient, finding: dict[str, Any], calls: dict[str, np.ndarray], fall: bool, leading: Candidate | None
 ) -> list[dict[str, Any]]:
-    """Three traces to read for the strongest candidate."""
-    only = {"prompt": "system_hash", "segment": "segment"}
-    leading = next((one for one in candidates if one.kind in only), None)
-    narrowed: dict[str, Any] = {only[leading.kind]: leading.value} if leading else {}
-    rows = catalog.get("traces_to_read").run(
-        store,
-        timeout_s=60,
-        of=of,
-        metric=metric,
-        direction="decrease" if difference < 0 else "increase",
-        since=begun.isoformat(),
-        until=until.isoformat(),
-        count=3,
-        **narrowed,
-        **scope,
-    )
-    return rows.dicts()
+    """The traces to read for the strongest candidate: the extreme scores since the change among the calls that have it."""
+    only = calls["is_after"].astype(bool)
+    if leading is not None:
+        only &= carriers(calls, leading.kind, leading.value)
+    at = np.flatnonzero(only)
+    order = at[np.argsort(calls["score"][at] if fall else -calls["score"][at], kind="stable")]
+    traces = list(dict.fromkeys(calls["trace_id"][order].tolist()))[:TRACES]
+    direction = "decrease" if fall else "increase"
+    query = catalog.get("traces_to_read")
+    return query.run(store, timeout_s=60, direction=direction, count=TRACES, traces=traces, **finding).dicts()
 
 
 def _sentences(metric: str, of: str, begun: datetime, parts: Decomposition, candidates: list[Candidate]) -> list[str]:
@@ -254,7 +216,7 @@ def _sentences(metric: str, of: str, begun: datetime, parts: Decomposition, cand
         f"Of this {change(parts.mix)} is a change of mix and {change(parts.within)} a change within the groups.",
     ]
     said += [
-        f"{number}. {one.kind} {one.value}: {one.share:.0%} of the difference (p {one.p:.2g}); {one.share_before:.0%} of "
+        f"{number}. {one.kind} {one.value}{f' ({one.label})' if one.label else ''}: {one.share:.0%} of the difference (p {one.p:.2g}); {one.share_before:.0%} of "
         f"the calls before, {one.share_after:.0%} after" + (f"; against it: {one.against}." if one.against else ".")
         for number, one in enumerate(candidates, start=1)
     ]

@@ -13,7 +13,7 @@ _Z = 1.959963984540054
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """What one group adds to a difference of means; shares are of the weights on either side."""
+    """What one group adds to a difference of means; shares are of the weights on either side, counts of values."""
 
     group: Hashable
     effect: float
@@ -23,6 +23,8 @@ class Contribution(msgspec.Struct, frozen=True):
     share_after: float
     mean_before: float
     mean_after: float
+    n_before: int = 0
+    n_after: int = 0
 
 
 class Decomposition(msgspec.Struct, frozen=True):
@@ -52,7 +54,7 @@ class _Side:
         self.squared_weights = np.bincount(codes, w * w, count) / self.total**2
         residual = w * (y - self.mean[codes])
         self.squares = np.bincount(codes, residual**2, count) / self.total**2
-        n = np.bincount(codes, minlength=count)
+        self.n = n = np.bincount(codes, minlength=count)
         self.squares *= np.where(n > 1, n / np.maximum(n - 1, 1), 1.0)
         self.overall = float((w * y).sum() / self.total)
 
@@ -115,7 +117,10 @@ def _decompose(old: _Side, new: _Side, names: list[Hashable]) -> Decomposition:
     whole = new.variances(m1, new.share) + old.variances(m0, old.share)
     difference = new.overall - old.overall
     mix, within = float((moved * level).sum()), float(within_parts.sum())
-    shares = [(old.share[i], new.share[i], m0[i], m1[i]) for i in range(len(names))]
+    shares = [
+        (float(old.share[i]), float(new.share[i]), float(m0[i]), float(m1[i]), int(old.n[i]), int(new.n[i]))
+        for i in range(len(names))
+    ]
     own_mix = (level - centre) ** 2 * (new.squared_weights + old.squared_weights) + half**2 * (
         _over(new.squares, new.share) + _over(old.squares, old.share)
     )
@@ -141,10 +146,10 @@ def _over(squares: Floats, share: Floats) -> Floats:
 
 
 def _contributions(
-    names: list[Hashable], effects: Floats, variances: Floats, shares: list[tuple[float, float, float, float]]
+    names: list[Hashable], effects: Floats, variances: Floats, shares: list[tuple[float, float, float, float, int, int]]
 ) -> list[Contribution]:
     found = [
-        Contribution(name, float(effect), _around(float(effect), float(v)), _p(float(effect), float(v)), *map(float, s))
+        Contribution(name, float(effect), _around(float(effect), float(v)), _p(float(effect), float(v)), *s)
         for name, effect, v, s in zip(names, effects, variances, shares, strict=True)
     ]
     return sorted(found, key=lambda part: -abs(part.effect))

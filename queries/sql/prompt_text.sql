@@ -4,6 +4,7 @@
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
 -- param system_hash String = '' -- the fingerprint, empty for the newest call's
+-- param version String = '' -- instead of it name and version that the application gave, with a space between
 -- param since_s UInt32 = 5184000 -- calls of this time, in seconds
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- column system_hash -- the fingerprint
@@ -21,6 +22,6 @@ SELECT toString(system_hash) AS system_hash,
 FROM spans
 WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
     AND start_time >= until_time - toIntervalSecond({since_s:UInt32}) AND start_time < until_time
-    AND system_hash != '' AND ({system_hash:String} = '' OR system_hash = {system_hash:String})
+    AND (system_hash != '' OR {version:String} != '') AND ({version:String} = '' OR concat(prompt_name, if(prompt_version = '', '', ' '), prompt_version) = {version:String}) AND ({system_hash:String} = '' OR system_hash = {system_hash:String})
 ORDER BY start_time DESC
 LIMIT 1

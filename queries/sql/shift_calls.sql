@@ -18,8 +18,9 @@
 -- column service -- its service
 -- column segment -- its segment
 -- column topic -- its topic, where `input_topic` names it
--- column model -- requested model
--- column prompt -- fingerprint of its system prompt
+-- column model -- requested models of it and the other calls of its trace, one a line
+-- column prompt -- fingerprints of their system prompts, one a line
+-- column version -- names and versions that the application gave their prompts, one a line
 -- column tools -- fingerprint of the tool definitions it was given
 -- column parameters -- temperature, top_p and the largest number of tokens
 -- column release -- `service.version`
@@ -31,9 +32,10 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     if({changed:String} = '', until_time - toIntervalDay(7), parseDateTime64BestEffort({changed:String}, 3, 'UTC')) AS changed_time,
     changed_time - toIntervalSecond({before_s:UInt32}) AS from_time,
+    ((own, others) -> arrayStringConcat(arraySort(arrayDistinct(arrayFilter(v -> v != '', arrayPushBack(others, own)))), '\n')) AS all_of,
     scored AS
     (
-        SELECT trace_id, span_id, span_time, sample_weight, service, segment, request_model, system_hash, span_time >= changed_time AS is_after, evaluator_version, created_at,
+        SELECT trace_id, span_id, span_time, sample_weight, service, segment, toString(request_model) AS own_model, toString(system_hash) AS own_prompt, trimLeft(concat(prompt_name, if(prompt_version = '', '', ' '), prompt_version)) AS own_version, span_time >= changed_time AS is_after, evaluator_version, created_at,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             count() OVER (PARTITION BY span_time >= changed_time) AS side_n
         FROM {of:Identifier} AS s
@@ -54,7 +56,7 @@ WITH
     ),
     around AS
     (
-        SELECT trace_id, start_time, role, status, output, attributes['gen_ai.tool.definitions'] AS tool_definitions, resource['service.version'] AS release,
+        SELECT trace_id, start_time, role, status, output, toString(request_model) AS model, toString(system_hash) AS prompt, trimLeft(concat(prompt_name, if(prompt_version = '', '', ' '), prompt_version)) AS version, attributes['gen_ai.tool.definitions'] AS tool_definitions, resource['service.version'] AS release,
             attributes['gen_ai.request.temperature'] AS temperature, attributes['gen_ai.request.top_p'] AS top_p, attributes['gen_ai.request.max_tokens'] AS max_tokens
         FROM spans
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
@@ -73,11 +75,11 @@ WITH
     (
         SELECT trace_id, anyIf(hex(sipHash64(tool_definitions)), tool_definitions != '') AS tools, anyIf(release, release != '') AS release,
             anyIf(concat('temperature ', temperature, ', top_p ', top_p, ', max_tokens ', max_tokens), temperature != '' OR top_p != '' OR max_tokens != '') AS parameters,
-            max(role = 'tool' AND status = 'ERROR') AS tool_failed
+            max(role = 'tool' AND status = 'ERROR') AS tool_failed, groupUniqArrayIf(model, model != '') AS models, groupUniqArrayIf(prompt, prompt != '') AS prompts, groupUniqArrayIf(version, version != '') AS versions
         FROM around WHERE trace_id IN (SELECT trace_id FROM drawn) GROUP BY trace_id
     )
 SELECT is_after, y AS score, sample_weight AS weight, span_time, d.trace_id AS trace_id, toString(service) AS service, toString(segment) AS segment, topics.topic AS topic,
-    toString(request_model) AS model, toString(system_hash) AS prompt, lower(traces.tools) AS tools, traces.parameters AS parameters, traces.release AS release,
+    all_of(own_model, traces.models) AS model, all_of(own_prompt, traces.prompts) AS prompt, all_of(own_version, traces.versions) AS version, lower(traces.tools) AS tools, traces.parameters AS parameters, traces.release AS release,
     traces.tool_failed AS tool_failed, d.trace_id IN (SELECT trace_id FROM fresh) AS new_documents
 FROM drawn AS d LEFT JOIN traces ON d.trace_id = traces.trace_id LEFT JOIN topics ON d.trace_id = topics.trace_id
 WHERE evaluator_version = newest

@@ -12,6 +12,7 @@
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param system_hash String = '' -- prompt fingerprint, empty for all
 -- param segment String = '' -- segment, empty for all
+-- param traces Array(String) = [] -- only these traces, empty for all
 -- param count UInt32 = 5 -- how many
 -- column trace_id -- the trace, empty for a conversation
 -- column conversation_id -- the conversation, if any
@@ -36,7 +37,7 @@ WITH
             AND name = {metric:String} AND ({unit:String} = '' OR unit = {unit:String}) AND span_time >= since_time AND span_time < until_time
             AND experiment_id = '' AND source != 'human' AND y IS NOT NULL
             AND ({system_hash:String} = '' OR system_hash = {system_hash:String})
-            AND ({segment:String} = '' OR segment = {segment:String})
+            AND ({segment:String} = '' OR segment = {segment:String}) AND (empty({traces:Array(String)}) OR trace_id IN {traces:Array(String)})
         ORDER BY if({direction:String} = 'increase', -y, y), span_time DESC
         LIMIT 1 BY if(trace_id = '', conversation_id, trace_id)
         LIMIT {count:UInt32}

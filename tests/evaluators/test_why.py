@@ -106,6 +106,7 @@ def world(seed: int, story: str, before: int = 1680, after: int = 420) -> dict[s
         "prompt": prompt,
         "new_documents": grown.astype(float),
         "tool_failed": np.zeros(n),
+        "version": np.array([""] * n, dtype=object),
         **dict.fromkeys(("topic", "model", "tools", "parameters", "release"), empty),
     }
 
