@@ -26,7 +26,7 @@ from .refusal import Refusal, classify
 
 logger = logging.getLogger(__name__)
 
-_MAX_PAUSE_S = 5.0
+_MIN_PAUSE_S, _MAX_PAUSE_S = 0.25, 5.0
 _IDLE_S = 0.2
 
 # Who sends nested values sends them again: so many batches are looked through before the store refuses them.
@@ -142,24 +142,40 @@ class Inserter:
                 try:
                     self._current = self._log.next(_IDLE_S)
                 except queue.Empty:
-                    self._put(self.stage.flush_due())
+                    self._flush_due()
                     continue
                 if self._current is None:
                     self._put(self.stage.shutdown())
                     return
             self._process(self._current)
             self._current = None
-            self._put(self.stage.flush_due())
+            self._flush_due()
+
+    def _flush_due(self) -> None:
+        self._until_the_disk_takes_it(self.stage.flush_due)
+
+    def _until_the_disk_takes_it(self, work: Callable[[], Iterable[Batch]]) -> None:
+        """Inserts what the stage yields; a full disk or too many open files are waited for, as an absent store is."""
+        pause = _MIN_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                self._put(work())
+            except OSError as error:
+                self._report(error, pause)
+                self._stop.wait(pause)
+                pause = min(2 * pause, _MAX_PAUSE_S)
+            else:
+                if pause > _MIN_PAUSE_S:  # it failed before
+                    self.last_error = ""
+                return
 
     def _process(self, path: Path) -> None:
         """Hands a segment to the stage; one that the stage fails on again and again goes in as it is."""
-        try:
-            segment = path.read_bytes()
-        except FileNotFoundError:
-            self._log.lost(path)
+        segment = self._read(path)
+        if segment is None:
             return
         try:
-            self._put(self.stage.process(path.stem, segment))
+            self._until_the_disk_takes_it(lambda: self.stage.process(path.stem, segment))
         except Exception:
             self._stage_tries += 1
             if self._stage_tries < _STAGE_TRIES:
@@ -169,6 +185,19 @@ class Inserter:
             self._telemetry.add("stage_failures_total", 1, log=self._log.name)
             self._put(KeepAll().process(path.stem, segment))
         self._stage_tries = 0
+
+    def _read(self, path: Path) -> bytes | None:
+        """The segment; None when somebody deleted it, or when told to stop before it could be read."""
+        while not self._stop.is_set():
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                self._log.lost(path)
+                return None
+            except OSError as error:  # too many open files
+                self._report(error, _MAX_PAUSE_S)
+                self._stop.wait(_MAX_PAUSE_S)
+        return None
 
     def _put(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
@@ -208,7 +237,7 @@ class Inserter:
 
     def _inserted(self, content: bytes, token: str) -> Exception | None:
         """Inserts, as often as it takes; returns the refusal when it is about the data, None also when told to stop."""
-        pause, tries = 0.25, 0
+        pause, tries = _MIN_PAUSE_S, 0
         while not self._stop.is_set():
             started = time.monotonic()
             try:

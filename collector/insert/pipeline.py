@@ -30,7 +30,8 @@ class Pipeline:
         strict: Strict | None = None,
         store_answers: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.log = DurableLog(directory / name, limits, telemetry, name)
+        supervisor = supervisor or Supervisor(telemetry.add)
+        self.log = DurableLog(directory / name, limits, telemetry, name, supervisor)
         self.quarantine = Quarantine(directory, name, telemetry)
         self.inserter = Inserter(
             self.log,
@@ -38,7 +39,7 @@ class Pipeline:
             telemetry,
             stage,
             self.quarantine,
-            supervisor or Supervisor(telemetry.add),
+            supervisor,
             strict=strict,
             store_answers=store_answers,
         )

@@ -70,7 +70,7 @@ class SpanJoinStage:
         now = time.monotonic()
         for name, held in list(self._held.items()):
             if now >= held.next_attempt_at or self._is_last(held):
-                yield from self._attempt(name, self._segment(name), held)
+                yield from self._attempt_again(name, held)
 
     def shutdown(self) -> Iterator[Batch]:
         """A last attempt, after the spans that came before the stop; what still waits for one stays in the log."""
@@ -78,7 +78,16 @@ class SpanJoinStage:
         while self._held and self._spans.backlog_bytes and time.monotonic() < until:
             time.sleep(0.05)
         for name, held in list(self._held.items()):
-            yield from self._attempt(name, self._segment(name), held)
+            yield from self._attempt_again(name, held)
+
+    def _attempt_again(self, name: str, held: PendingSegment) -> Iterator[Batch]:
+        try:
+            segment = (self._directory / f"{name}{segments.SEALED}").read_bytes()
+        except FileNotFoundError:  # somebody deleted it; the others must not wait behind it
+            del self._held[name]
+            yield Batch(name, b"", (name,))
+        else:
+            yield from self._attempt(name, segment, held)
 
     def _attempt(self, name: str, segment: bytes, held: PendingSegment) -> Iterator[Batch]:
         self._last = self._is_last(held)  # before the attempt: what is inserted during it counts for the next
@@ -97,6 +106,3 @@ class SpanJoinStage:
         if self._spans.ended and not self._spans.backlog_bytes:
             return True
         return self._spans.inserted_until_ms > held.received_ms + 1000 * self._wait_s
-
-    def _segment(self, name: str) -> bytes:
-        return (self._directory / f"{name}{segments.SEALED}").read_bytes()

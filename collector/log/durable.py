@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ...queries.host.supervision import Supervisor
 from ...queries.host.telemetry import Telemetry
 from . import framing, segments
 
@@ -48,9 +49,16 @@ class LogLimits(msgspec.Struct, frozen=True):
 class DurableLog:
     """One directory of segments. `open` first, then `append` from the event loop and `next`/`done` from the inserter."""
 
-    def __init__(self, directory: Path, limits: LogLimits, telemetry: Telemetry, name: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        limits: LogLimits,
+        telemetry: Telemetry,
+        name: str,
+        supervisor: Supervisor | None = None,
+    ) -> None:
         self.directory, self.limits, self.name = directory, limits, name
-        self._telemetry = telemetry
+        self._telemetry, self._supervisor = telemetry, supervisor or Supervisor(telemetry.add)
         self._ready: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
         self._waiting: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
@@ -104,8 +112,11 @@ class DurableLog:
                 self._ready.put(path.rename(path.with_suffix(segments.SEALED)))
             else:
                 path.unlink()
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._commits()), loop.create_task(self._forgets())]
+        loop, keep = asyncio.get_running_loop(), self._supervisor.keep_running
+        self._tasks = [
+            loop.create_task(keep(f"log {self.name}", self._commits)),
+            loop.create_task(keep(f"old segments {self.name}", self._forgets)),
+        ]
 
     def recovered(self) -> Iterator[framing.Record]:
         """The records that wait for their insert: what an earlier process acknowledged last, after `open`."""
@@ -145,10 +156,13 @@ class DurableLog:
                     await self._commit()
                 if self._due():
                     await self._seal()
-            except Exception:  # whatever it is: who waits must hear of it, and the next request gets its try
+            except Exception:
+                # Whatever it is: who waits must hear of it, and the next request gets its try at once, not after a pause.
                 logger.exception("the log %s failed", self.directory)
+                self._telemetry.add("part_restarts_total", 1, part=f"log {self.name}")
                 waiting, self._waiting = self._waiting, []
                 _settle(waiting, LogRefused("the log failed; the collector's own log says how"))
+                await asyncio.sleep(_TICK_S)
 
     def _due(self) -> bool:
         active = self._active
@@ -249,7 +263,8 @@ class DurableLog:
             else:
                 path.unlink()
         except FileNotFoundError:
-            logger.error("%s was deleted by somebody; what was in it is in the store", path)
+            logger.error("%s was deleted by somebody while it was inserted or waited for its spans", path)
+            self._telemetry.add("log_deleted_segments_total", 1, log=self.name)
         finally:
             self._sizes.pop(name, None)
 

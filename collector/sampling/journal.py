@@ -8,6 +8,7 @@ Both stay while the log still has one of those segments in any state: until then
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import NamedTuple
 import msgspec
 
 from ..log.segments import INSERTED, OPEN, SEALED, new_name, sync_directory
+
+logger = logging.getLogger(__name__)
 
 _STATES = (OPEN, SEALED, INSERTED)
 Key = tuple[str, str]  # project, trace id in hexadecimal
@@ -58,25 +61,42 @@ class Journal:
             if not content.with_suffix(".json").exists():
                 content.unlink()
         for path in sorted(self.directory.glob("*.json")):
-            entry = msgspec.json.decode(path.read_bytes(), type=Entry)
-            yield Committed(path.stem, path.with_suffix(".otlp").read_bytes()), entry
+            try:
+                entry = msgspec.json.decode(path.read_bytes(), type=Entry)
+                content = path.with_suffix(".otlp").read_bytes()
+            except (msgspec.MsgspecError, FileNotFoundError) as error:
+                # Its segments are read and decided anew, if they are still there.
+                logger.error("%s cannot be read and is set aside: %s", path, error)
+                path.rename(path.with_suffix(".damaged"))
+                continue
+            yield Committed(path.stem, content), entry
 
     def commit(self, content: bytes, entry: Entry) -> Committed:
-        """Make a batch durable; it is valid when this returns."""
+        """Make a batch durable; it is valid when this returns. Raises OSError, and then nothing of it is left."""
         token = f"tail-{new_name()}"
-        _write(self.directory / f"{token}.otlp", content)
-        _write(self.directory / f"{token}.tmp", msgspec.json.encode(entry))
-        (self.directory / f"{token}.tmp").rename(self.directory / f"{token}.json")
-        sync_directory(self.directory)
+        kept, draft = self.directory / f"{token}.otlp", self.directory / f"{token}.tmp"
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody may have deleted it
+        try:
+            _write(kept, content)
+            _write(draft, msgspec.json.encode(entry))
+            draft.rename(draft.with_suffix(".json"))
+            sync_directory(self.directory)
+        except OSError:
+            for path in (draft.with_suffix(".json"), draft, kept):  # on a full disk each try would leave some
+                path.unlink(missing_ok=True)
+            raise
         return Committed(token, content)
 
     def forget(self) -> None:
         """Remove batches whose segments are all gone from the log."""
         for path in self.directory.glob("*.json"):
-            entry = msgspec.json.decode(path.read_bytes(), type=Entry)
+            try:
+                entry = msgspec.json.decode(path.read_bytes(), type=Entry)
+            except (msgspec.MsgspecError, FileNotFoundError):
+                continue  # the next start sets it aside
             if not any((self._log / f"{name}{state}").exists() for name in entry.taken for state in _STATES):
-                path.unlink()  # first: without it the batch counts as never completed
-                path.with_suffix(".otlp").unlink()
+                path.unlink(missing_ok=True)  # first: without it the batch counts as never completed
+                path.with_suffix(".otlp").unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -78,8 +78,13 @@ class TailStage:
     def process(self, name: str, segment: bytes) -> Iterator[Batch]:
         """Takes the spans of a segment into their traces; yields what that and time have decided."""
         yield from self._again()
+        if name not in self._held:  # else a commit failed after it was taken, and this is the next try
+            yield from self._take(name, segment)
+        yield from self._decided()
+
+    def _take(self, name: str, segment: bytes) -> Iterator[Batch]:
         earlier = self._taken.pop(name, set())
-        self._held[name] = set()
+        found: list[tuple[Key, _Item]] = []  # all of it first: what cannot be read leaves nothing half taken
         for record in framing.records(segment):
             request = ExportTraceServiceRequest.FromString(record.body)
             for group in request.resource_spans:
@@ -89,11 +94,13 @@ class TailStage:
                         key = (record.project, span.trace_id.hex())
                         if key not in earlier:
                             facts = SpanFacts(span, resource)
-                            self._add(name, key, _Item(facts, group, scope, record.received_ms, span.ByteSize()))
-        if not self._held[name]:  # nothing in it is new
-            del self._held[name]
+                            found.append((key, _Item(facts, group, scope, record.received_ms, span.ByteSize())))
+        if not found:  # nothing in it is new
             yield Batch(name, b"", (name,))
-        yield from self._decided()
+            return
+        self._held[name] = set()
+        for key, item in found:
+            self._add(name, key, item)
 
     def flush_due(self) -> Iterator[Batch]:
         """Yields what time alone has decided."""

@@ -61,6 +61,7 @@ HELP = {
     "query_duration_seconds": "How long SQL statements of clients took until their answer began.",
     "alert_evaluation_duration_seconds": "How long alert rules took to be evaluated.",
     "values_repaired_total": "Values that a reader could not take and that were written in another form.",
+    "log_deleted_segments_total": "Segments that somebody deleted while they were inserted or waited for their spans.",
     "log_lost_bytes_total": "Bytes of the log that somebody deleted before their insert.",
     "part_restarts_total": "Restarts of a part of the service after an exception.",
     "stage_failures_total": "Segments that went in unsampled because sampling failed on them.",

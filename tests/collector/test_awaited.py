@@ -138,3 +138,13 @@ def test_the_log_knows_until_when_everything_is_inserted(tmp_path: Path) -> None
         assert await pipeline.stop(10)
 
     asyncio.run(run())
+
+
+def test_a_segment_that_is_deleted_while_it_waits_holds_up_no_other(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.arrive("1", b"a")
+    bench.arrive("2", b"b")
+    (tmp_path / "1.sealed").unlink()
+    bench.stored |= {("p", "a", "s"), ("p", "b", "s")}
+    bench.wait()
+    assert bench.released == ["1", "2"]

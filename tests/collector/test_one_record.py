@@ -107,23 +107,37 @@ async def test_nothing_is_set_aside_while_the_store_is_away(tmp_path: Path, erro
 class Failing(KeepAll):
     """A sampler that raises so many times."""
 
-    def __init__(self, times: int) -> None:
-        self.times = times
+    def __init__(self, times: int, error: Exception) -> None:
+        self.times, self.error = times, error
 
     def process(self, name: str, segment: bytes) -> Iterable[Batch]:
         if self.times > 0:
             self.times -= 1
-            raise OSError(28, "No space left on device")
+            raise self.error
         return super().process(name, segment)
 
 
 @pytest.mark.parametrize("times", [1, 2, 50])
 async def test_a_sampler_that_raises_ends_neither_the_thread_nor_the_segment(tmp_path: Path, times: int) -> None:
-    bench = Bench(tmp_path, stage=Failing(times))
+    bench = Bench(tmp_path, stage=Failing(times, KeyError("odd")))
     await bench.run(b"a", b"b")
     assert sorted(bench.bodies) == [b"a", b"b"]
     assert bench.telemetry.total("part_restarts_total", part="inserter spans") == min(times, 2)
     assert bench.pipeline.inserter.stage_failures == (times > 2)
+
+
+async def test_a_sampler_whose_disk_is_full_is_waited_for_and_decides_afterwards(tmp_path: Path) -> None:
+    stage = Failing(4, OSError(28, "No space left on device"))
+    bench = Bench(tmp_path, stage=stage)
+    bench.pipeline.start()
+    await bench.pipeline.log.append(b"a", "p")
+    await asyncio.sleep(0.7)
+    assert bench.pipeline.inserter.state() == (State.WARNING, "[Errno 28] No space left on device")
+    stage.times = 0
+    assert await bench.pipeline.stop(30)
+    assert bench.bodies == [b"a"]
+    assert bench.pipeline.inserter.stage_failures == 0
+    assert bench.pipeline.inserter.state()[1] != "[Errno 28] No space left on device"
 
 
 def test_a_flipped_byte_costs_the_record_that_it_is_in(tmp_path: Path) -> None:

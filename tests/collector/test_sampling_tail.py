@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evalspan.collector.log import framing
-from evalspan.collector.sampling import Sampler, SamplingConfig, SamplingRule
+from evalspan.collector.sampling import Sampler, SamplingConfig, SamplingRule, journal
 from evalspan.collector.sampling.journal import Journal
 from evalspan.collector.sampling.tail import TailStage
 from evalspan.queries.host.telemetry import Telemetry
@@ -224,3 +225,51 @@ def test_b02_tail_estimates_are_unbiased_and_rare_segments_are_kept(tmp_path):
         assert abs(estimate - truth) <= 4 * math.sqrt(variance) / total + 1e-12
     enterprise = [key for key in weights if by_id[key].tier == "enterprise"]
     assert len(enterprise) >= 30
+
+
+def test_a_commit_that_finds_no_room_is_tried_again_and_doubles_nothing(bench, tmp_path, monkeypatch):
+    one, failing = call(error=True), True
+    written = journal._write
+
+    def full(path: Path, content: bytes) -> None:
+        written(path, content[:1])
+        if failing and path.suffix == ".tmp":
+            raise OSError(28, "No space left on device")
+        written(path, content)
+
+    monkeypatch.setattr(journal, "_write", full)
+    bench.send((one, ROOT), (call(error=True), ROOT))
+    bench.now += 5
+    list(bench.stage.flush_due())
+    bench.now += 1
+    segment = bench.log / f"{bench.segments()[0]}.sealed"
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space"):
+            bench.put(
+                bench.stage.process(segment.stem, segment.read_bytes())
+            )  # as the inserter does, with the same one
+    assert list((tmp_path / "tail").iterdir()) == []
+    failing = False
+    bench.wait(4)
+    assert len(bench.stored()) == 2
+    assert bench.segments() == []
+
+
+@pytest.mark.parametrize("harm", ["entry", "content", "folder"])
+def test_a_damaged_journal_costs_its_decisions_and_not_the_start(bench, tmp_path, harm):
+    name = bench.send((call(error=True), ROOT), (call(), CHILD))
+    bench.wait(4)
+    assert len(bench.stored()) == 1
+    bench.inserted.clear()  # as if the store had lost it, too
+    entry, content = next((tmp_path / "tail").glob("*.json")), next((tmp_path / "tail").glob("*.otlp"))
+    if harm == "entry":
+        entry.write_bytes(b"{")
+    elif harm == "content":
+        content.unlink()
+    else:
+        shutil.rmtree(tmp_path / "tail")
+    bench.wait(12)  # it forgets meanwhile
+    bench.restart()
+    bench.wait(40)
+    assert len(bench.stored()) == 1
+    assert name not in bench.segments()
