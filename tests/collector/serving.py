@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -84,8 +84,9 @@ class Collector:
             time.sleep(0.02)
         raise AssertionError(f"no word of gRPC: {''.join(self.said)}")
 
-    def metrics(self) -> dict[str, float]:
-        text = self.request("GET", "/metrics").body.decode()
+    def metrics(self, key: str = "") -> dict[str, float]:
+        """What a project's key sees; without one all of an open service."""
+        text = self.request("GET", "/metrics", headers={"Authorization": f"Bearer {key}"} if key else {}).body.decode()
         pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name.removeprefix("evalspan_"): float(value) for name, value in pairs}
 
@@ -104,6 +105,14 @@ class Collector:
         code = self.process.wait(60)
         self._listener.join(5)
         return code
+
+
+def until(true: Callable[[], object], seconds: float = 120, pause_s: float = 0.1) -> None:
+    """Waits for something that another process does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"it did not come to pass within {seconds} s"
+        time.sleep(pause_s)
 
 
 @contextlib.contextmanager

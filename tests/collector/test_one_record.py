@@ -31,6 +31,13 @@ from evalspan.queries.host.telemetry import Telemetry
 LIMITS = LogLimits(log_bytes=1 << 20, segment_bytes=1 << 18, flush_s=0.05, sync_s=0.001, keep_s=0)
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalspan.collector.insert.inserter._MIN_PAUSE_S", 0.01)
+    monkeypatch.setattr("evalspan.collector.insert.inserter._MAX_PAUSE_S", 0.1)
+    monkeypatch.setattr("evalspan.queries.host.supervision.MIN_PAUSE_S", 0.01)
+
+
 class Bench:
     """A pipeline whose store takes everything but what `refuse` raises on."""
 
@@ -96,7 +103,7 @@ async def test_nothing_is_set_aside_while_the_store_is_away(tmp_path: Path, erro
     bench = Bench(tmp_path, raising(error, b""), store_answers=lambda: False)
     bench.pipeline.start()
     await bench.pipeline.log.append(b"a", "p")
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.4)
     assert bench.pipeline.inserter.state()[0] == State.WARNING
     bench.refuse = lambda _: None
     assert await bench.pipeline.stop(30)
@@ -189,8 +196,7 @@ async def test_a_complete_segment_that_somebody_deletes_is_counted_as_lost_and_t
     assert {b"first", b"third"} <= set(bench.bodies)
 
 
-async def test_a_part_that_raises_is_started_again_later_each_time_and_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalspan.queries.host.supervision.MIN_PAUSE_S", 0.01)
+async def test_a_part_that_raises_is_started_again_later_each_time_and_seen() -> None:
     telemetry = Telemetry()
     supervisor = Supervisor(telemetry.add)
     begun: list[float] = []

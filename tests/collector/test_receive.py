@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import json
 import math
 import socket
@@ -24,7 +25,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from .serving import JSON, PROTOBUF, Collector, rows_of, serving
+from .serving import JSON, PROTOBUF, Collector, rows_of, serving, until
+from .sql_port import ask
 from .traffic import request_of, span_ids
 
 SETTINGS = """
@@ -35,6 +37,8 @@ header_timeout_s = 1
 body_timeout_s = 2
 flush_ms = 50
 """
+KEY, OPERATOR = "the-key-of-project-number-", "the-key-of-the-operator"
+NUMBERS = {"output_format_json_quote_64bit_integers": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +48,28 @@ def collector(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """Sends bodies to a collector of its own, stops it, and returns what the SQL says."""
+def keyed(tmp_path_factory):
+    """One collector in which each test has a project of its own."""
+    keys = ", ".join(f'"{KEY}{number}" = "p{number}"' for number in range(30))
+    settings = f'{SETTINGS}[auth]\nkeys = {{ {keys} }}\noperator_keys = ["{OPERATOR}"]\n'
+    flags = ("--grpc-port", "0", "--sql-port", "0")
+    with serving(tmp_path_factory.mktemp("stored") / "store", *flags, settings=settings) as running:
+        yield running, itertools.count()
+
+
+@pytest.fixture
+def stored(keyed):
+    """Sends bodies as a project of the test's own, and returns what the SQL says once all of them are in the store."""
 
     def send(*bodies: tuple[bytes, str, str], sql: str, **headers: str):
-        path = tmp_path_factory.mktemp("stored") / "store"
-        with serving(path, settings=SETTINGS) as running:
-            answers = [running.post(body, kind, route, **headers) for body, kind, route in bodies]
-            assert running.stop() == 0
-        return answers, rows_of(path, sql)
+        running, numbers = keyed
+        key = f"{KEY}{next(numbers)}"
+        answers = [
+            running.post(body, kind, route, Authorization=f"Bearer {key}", **headers) for body, kind, route in bodies
+        ]
+        until(lambda: not running.metrics(OPERATOR)["log_backlog_bytes"])
+        found = ask(running.owner["sql"], f"{sql} FORMAT JSONCompact", user="x", password=key, **NUMBERS)
+        return answers, json.loads(found.text)["data"]
 
     return send
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from evalspan.collector.alerts.built_in import BUILT_IN
 
-from ..collector.serving import Collector, rows_of, serving
+from ..collector.serving import Collector, rows_of, serving, until
 from ..collector.traffic import add_span
 from . import simulated_service
 from .simulated_service import set_clock
@@ -123,21 +121,14 @@ def total(collector: Collector, name: str, *labels: str) -> float:
     return sum(v for key, v in counters if key.split("{")[0] == name and all(label in key for label in labels))
 
 
-def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what} did not come to pass"
-        time.sleep(0.3)  # each look at the numbers takes time from the service
-
-
 def pass_windows(collector: Collector, upto: int) -> None:
     """Waits until everything before window `upto` is scored, turns the clock there and waits for the rules' look."""
     sent = upto * N * len(POINTS)
-    until(lambda: total(collector, "online_evaluation_total", 'stage="scored"') >= sent, "scoring")
+    until(lambda: total(collector, "online_evaluation_total", 'stage="scored"') >= sent, pause_s=0.3)
     looks = total(collector, "alert_evaluations_total")
     set_clock(collector.path.parent, START + WINDOW * upto)
     due = 1 + sum((upto - BEFORE) % every == 0 for every in EVERY.values())
-    until(lambda: total(collector, "alert_evaluations_total") >= looks + due, "a look at every rule that is due")
+    until(lambda: total(collector, "alert_evaluations_total") >= looks + due, pause_s=0.3)
 
 
 @pytest.fixture(scope="module")

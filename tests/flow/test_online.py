@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import evalspan
 
-from ..collector.serving import Collector, rows_of, serving
+from ..collector.serving import Collector, rows_of, serving, until
 from ..collector.traffic import request_of
 from ..scripted import scripted_server
 
@@ -63,13 +63,6 @@ def scored(collector: Collector) -> float:
 
 def backlog(collector: Collector) -> float:
     return float(json.loads(collector.request("GET", "/readyz").body)["log_backlog_bytes"])
-
-
-def until(true: Callable[[], bool], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.1)
 
 
 def test_b32_kill_nine_of_the_worker_neither_loses_nor_doubles_an_evaluation(tmp_path):

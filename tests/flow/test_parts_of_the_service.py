@@ -8,13 +8,12 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from evalspan.collector.log import framing
 
-from ..collector.serving import JSON, Collector, rows_of, serving
+from ..collector.serving import JSON, Collector, rows_of, serving, until
 from ..collector.traffic import request_of
 
 PARTS = {
@@ -26,13 +25,6 @@ def readiness(service: Collector) -> tuple[int, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {service.owner['token']}"}
     answer = service.request("GET", "/readyz", headers=headers)
     return answer.status, json.loads(answer.body)
-
-
-def until(found: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_readyz_names_every_part_with_state_and_time_and_a_stranger_sees_no_details(tmp_path: Path) -> None:

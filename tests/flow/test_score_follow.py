@@ -5,12 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from evalspan.queries.store.client import connect
 
-from ..collector.serving import rows_of, serving
+from ..collector.serving import rows_of, serving, until
 from ..collector.traffic import request_of
 
 CHECKS = """
@@ -34,13 +33,6 @@ def following(folder: Path, store: Path, shard: str) -> subprocess.Popen[str]:
     assert "about 15 s after they are stored" in said
     assert "`evalspan score --since` is for earlier ones" in said
     return process
-
-
-def until(true: Callable[[], bool], seconds: float = 180) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.2)
 
 
 def count(store: Path) -> int:
