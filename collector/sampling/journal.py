@@ -57,9 +57,9 @@ class Journal:
 
     def recover(self) -> Iterator[tuple[Committed, Entry]]:
         """Every valid batch, oldest first; batches that were never completed are removed."""
-        for content in sorted(self.directory.glob("*.otlp")):
-            if not content.with_suffix(".json").exists():
-                content.unlink()
+        for kept in sorted(self.directory.glob("*.otlp")):
+            if not kept.with_suffix(".json").exists():
+                kept.unlink()
         for path in sorted(self.directory.glob("*.json")):
             try:
                 entry = msgspec.json.decode(path.read_bytes(), type=Entry)
