@@ -156,9 +156,12 @@ class Service:
             stack.push_async_callback(self._close_store)
             # Spans stop last: scores and messages ask for theirs.
             for pipeline in (self.spans, self.scores, self.messages):
-                pipeline.start()
+                pipeline.open()
                 stack.push_async_callback(self._drain, pipeline)
+            # Before the first insert: what waits in the logs is read where it is.
             self.intake.recall(recent_spans(self.store, _RECALL_S, _RECALL_SPANS))
+            for pipeline in (self.spans, self.scores, self.messages):
+                pipeline.start()
             stack.callback(self.intake.close)
             runner = web.AppRunner(
                 self.app,

@@ -123,9 +123,10 @@ class Inserter:
 
         Returns whether everything went in.
         """
-        self._thread.join(timeout_s)
-        self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # else the start failed before it
+            self._thread.join(timeout_s)
+            self._stop.set()
+            self._thread.join()
         return not self._log.backlog_bytes
 
     def state(self) -> tuple[State, str]:

@@ -32,6 +32,7 @@ class Pipeline:
     ) -> None:
         supervisor = supervisor or Supervisor(telemetry.add)
         self.log = DurableLog(directory / name, limits, telemetry, name, supervisor)
+        self._is_open = False
         self.quarantine = Quarantine(directory, name, telemetry)
         self.inserter = Inserter(
             self.log,
@@ -45,9 +46,15 @@ class Pipeline:
         )
         telemetry.gauge(f"log_backlog_bytes_{name}", lambda: self.log.backlog_bytes)
 
-    def start(self) -> None:
-        """Recovers the log and begins to insert; needs a running event loop."""
+    def open(self) -> None:
+        """Recovers the log, which takes records from now on; needs a running event loop."""
         self.log.open()
+        self._is_open = True
+
+    def start(self) -> None:
+        """Begins to insert; opens the log unless `open` did."""
+        if not self._is_open:
+            self.open()
         self.inserter.start()
 
     async def stop(self, drain_s: float) -> bool:

@@ -119,9 +119,14 @@ class DurableLog:
         ]
 
     def recovered(self) -> Iterator[framing.Record]:
-        """The records that wait for their insert: what an earlier process acknowledged last, after `open`."""
+        """
+        The records that wait for their insert: what an earlier process acknowledged last.
+
+        To be read after `open` and before anything is inserted: inserted segments are gone, or have another name.
+        """
         for path in segments.listed(self.directory, segments.SEALED):
-            yield from framing.records(path.read_bytes())
+            with contextlib.suppress(FileNotFoundError):
+                yield from framing.records(path.read_bytes())
 
     async def append(self, body: bytes, project: str) -> None:
         """Returns when the record is on disk; raises LogRefused when it is not and will not be."""
