@@ -86,6 +86,14 @@ async def _show(context: PageContext) -> dict[str, Any]:
     }
 
 
+def mean_interval(row: dict[str, Any]) -> tuple[float, float]:
+    """The 95 % interval of a weighted mean; of scores that all lie between 0 and 1 it does not leave that scale."""
+    ends = [row["mean"] + side * Z * row["standard_error"] for side in (-1, 1)]
+    if row["lowest"] >= 0 and row["highest"] <= 1:
+        ends = [min(1.0, max(0.0, end)) for end in ends]
+    return ends[0], ends[1]
+
+
 async def _measured(context: PageContext, measure: str, by: str, unit: str, size: int) -> tuple[Rows, Rows]:
     """The rows of the table and the points of the chart."""
     text, given = expression(by, "group_key")
@@ -104,7 +112,7 @@ async def _measured(context: PageContext, measure: str, by: str, unit: str, size
 
 def _with_interval(row: dict[str, Any]) -> None:
     if "mean" in row:
-        row["low"], row["high"] = (row["mean"] + side * Z * row["standard_error"] for side in (-1, 1))
+        row["low"], row["high"] = mean_interval(row)
         return
     row["error_rate"] = row["errors"] / row["calls"] if row["calls"] else 0.0
     row["error_low"], row["error_high"] = wilson(row["error_rate"], row["effective_n"])

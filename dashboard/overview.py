@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from . import guard
-from .explore import Z, wilson
+from .explore import mean_interval, wilson
 from .filters import stamp
 from .findings import findings_of
 from .page_context import PageContext, Rows, handle_errors, page, page_context, render
@@ -78,7 +78,14 @@ def _worst(scores: Rows, service: str) -> dict[str, Any] | None:
     """The score of a service that fell most, else the one that fails most."""
     own = [row for row in scores if row["value"] == service and row["late"]]
     old = {row["name"]: row for row in scores if row["value"] == service and not row["late"]}
-    rated = [{**row, "low": row["mean"] - Z * row["standard_error"], "high": row["mean"] + Z * row["standard_error"], "before": old.get(row["name"], {}).get("mean")} for row in own]  # fmt: skip
+    rated = [
+        {
+            **row,
+            **dict(zip(("low", "high"), mean_interval(row), strict=True)),
+            "before": old.get(row["name"], {}).get("mean"),
+        }
+        for row in own
+    ]
     fallen = [row for row in rated if row["before"] is not None and row["high"] < row["before"]]
     if fallen:
         return min(fallen, key=lambda row: row["mean"] - row["before"])

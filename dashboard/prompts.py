@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 from . import messages
-from .explore import Z, wilson
+from .explore import mean_interval, wilson
 from .page_context import PageContext, Rows, page
 from .scores import bucket
 from .text_diff import difference
@@ -90,7 +90,7 @@ def _pair(context: PageContext, rows: Rows) -> Rows:
 def _with_scores(versions: Rows, scores: Rows) -> Rows:
     of: dict[tuple[str, str], Rows] = {}
     for row in scores:
-        row["low"], row["high"] = (row["mean"] + side * Z * row["standard_error"] for side in (-1, 1))
+        row["low"], row["high"] = mean_interval(row)
         of.setdefault((row["prompt"], row["version"]), []).append(row)
     for row in versions:
         row["scores"] = of.get((row["prompt"], row["version"]), [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -225,6 +226,7 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Me
     total = sum(row["effective_n"] for row in after)
     mean = sum(row["effective_n"] * row["mean"] for row in after) / total
     error = sum((row["effective_n"] * row["standard_error"]) ** 2 for row in after) ** 0.5 / total
+    lowest, highest = (0.0, 1.0) if alarmed["on_unit"] else (-math.inf, math.inf)
     return MetricShift(
         metric=alarmed["metric"],
         evaluator_version=alarmed["evaluator_version"],
@@ -232,8 +234,8 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Me
         direction=alarmed["alarm"],
         mean_before=alarmed["mean_before"],
         mean_after=mean,
-        low=mean - 1.96 * error,
-        high=mean + 1.96 * error,
+        low=max(lowest, mean - 1.96 * error),
+        high=min(highest, mean + 1.96 * error),
         n_before=int(alarmed["baseline_n"]),
         n_after=sum(int(row["n"]) for row in after),
         since=alarmed["since"],

@@ -14,7 +14,8 @@ from typing import Literal
 import msgspec
 from scipy.special import ndtr, stdtr, stdtrit
 
-from ..statistics import benjamini_hochberg, clustered_standard_error, mcnemar_test, weighted_mean
+from ..statistics import Interval, benjamini_hochberg, clustered_standard_error, mcnemar_test, weighted_mean
+from ..statistics.samples import on_unit_scale
 from .record import CaseResult, Experiment, Metric
 
 MIN_PAIRS = 10
@@ -114,7 +115,7 @@ def _compare_metric(
         return outcome.value if outcome else None
 
     pairs = _pairs(_by_case(baseline, value), _by_case(candidate, value), candidate)
-    unit = all(0 <= number <= 1 for pair in pairs for number in (pair.baseline, pair.candidate))
+    unit = on_unit_scale(side for pair in pairs for side in (pair.baseline, pair.candidate))
     default = MARGINS["unit"] if unit else MARGINS["judge"] if metric.kind == "judge" else None
     return _measure(metric.name, pairs, margins.get(metric.name, default), higher=metric.direction != "lower")
 
@@ -145,7 +146,8 @@ def _measure(metric: str, pairs: list[Pair], margin: float | None, *, higher: bo
     binary = all(value in (0.0, 1.0) for pair in pairs for value in (pair.baseline, pair.candidate))
     mean, error, freedom = _estimate(pairs, drops, binary=binary)
     half = float(stdtrit(freedom, 1 - ALPHA)) * error
-    low, high = mean - half, mean + half
+    bound = 1.0 if on_unit_scale(side for pair in pairs for side in (pair.baseline, pair.candidate)) else math.inf
+    low, high = Interval(mean - half, mean + half).within(-bound, bound)
     worse = [pair.example_id for pair, drop in zip(pairs, drops, strict=True) if drop < 0]
     better = [pair.example_id for pair, drop in zip(pairs, drops, strict=True) if drop > 0]
     test = mcnemar_test(len(better), len(worse)) if binary else None

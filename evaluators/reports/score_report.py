@@ -122,8 +122,13 @@ def _summary(name: str, version: str, group: Sequence[Scored]) -> Summary:
 def _mean(valued: Sequence[Scored]) -> tuple[float | None, float | None, float | None]:
     if not valued:
         return None, None, None
+    from ..statistics.samples import Interval, on_unit_scale
+
     values = [float(one.outcome.value or 0.0) for one in valued]
-    return mean_interval(values, [one.weight for one in valued], [one.cluster for one in valued])
+    mean, low, high = mean_interval(values, [one.weight for one in valued], [one.cluster for one in valued])
+    if on_unit_scale(values):
+        low, high = Interval(low, high).within(0, 1)
+    return mean, low, high
 
 
 def _pass_rate(judged: Sequence[Scored]) -> tuple[float | None, float | None, float | None]:

@@ -80,13 +80,14 @@ async def score_spans(
 def compare_versions(store: StoreClient, evaluator: Evaluator, *, since: timedelta, project: str = "default") -> str:
     """How the current version scores against the one before it on the same spans, in one line."""
     from ..statistics import paired_difference
+    from ..statistics.samples import on_unit_scale
 
     pairs = both_versions(store, evaluator.name, evaluator.version, int(since.total_seconds()), project)
     if len(pairs) < 2:
         return f"{evaluator.name}: {len(pairs)} spans have a score of both versions: too few to compare"
     old, new = [float(pair["old"]) for pair in pairs], [float(pair["new"]) for pair in pairs]
     result = paired_difference(new, old)
-    low, high = result.interval
+    low, high = result.interval.within(-1, 1) if on_unit_scale(old, new) else result.interval
     versions = f"{pairs[0]['old_version']} -> {evaluator.version}"
     return (
         f"{evaluator.name} {versions} on the same {len(pairs)} spans: mean {sum(old) / len(old):.3f} -> "

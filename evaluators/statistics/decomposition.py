@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 import numpy as np
 
-from .samples import Floats, Interval, Values, floats, same_length
+from .samples import Floats, Interval, Values, floats, on_unit_scale, same_length
 
 _Z = 1.959963984540054
 
@@ -97,7 +97,8 @@ def kitagawa(
         _Side(y, w, np.array([code[g] for g in groups]), len(names))
         for y, w, groups in ((y0, w0, before_groups), (y1, w1, after_groups))
     ]
-    return _decompose(sides[0], sides[1], names)
+    parts = _decompose(sides[0], sides[1], names)
+    return _within_unit(parts) if on_unit_scale(y0, y1) else parts
 
 
 def _decompose(old: _Side, new: _Side, names: list[Hashable]) -> Decomposition:
@@ -137,6 +138,22 @@ def _decompose(old: _Side, new: _Side, names: list[Hashable]) -> Decomposition:
         _around(within, float(within_variance.sum())),
         _contributions(names, mix_parts, own_mix, shares),
         _contributions(names, within_parts, own_within, shares),
+    )
+
+
+def _within_unit(found: Decomposition) -> Decomposition:
+    """Of scores between 0 and 1, nothing moves a mean by more than 1."""
+
+    def cut(parts: list[Contribution]) -> list[Contribution]:
+        return [msgspec.structs.replace(part, interval=part.interval.within(-1, 1)) for part in parts]
+
+    return msgspec.structs.replace(
+        found,
+        interval=found.interval.within(-1, 1),
+        mix_interval=found.mix_interval.within(-1, 1),
+        within_interval=found.within_interval.within(-1, 1),
+        mix_parts=cut(found.mix_parts),
+        within_parts=cut(found.within_parts),
     )
 
 

@@ -21,6 +21,15 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def within(self, low: float, high: float) -> Interval:
+        """The part of it that can be true of something that lies between `low` and `high`: no coverage is lost."""
+        return Interval(min(max(self.low, low), high), max(min(self.high, high), low))
+
+
+def on_unit_scale(*samples: Iterable[float]) -> bool:
+    """Whether all values lie between 0 and 1, as verdicts, shares and most scores do: means of them lie there, too."""
+    return all(0 <= value <= 1 for sample in samples for value in sample)
+
 
 def floats(values: Values, name: str, *, least: int = 1) -> Floats:
     """The values as a one-dimensional float array; an iterator is read once.

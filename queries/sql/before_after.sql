@@ -38,6 +38,8 @@
 -- method: Welch's test on weighted means with Kish's effective sizes; claims tested one-sided against the margin.
 -- source: Welch (1947); Schuirmann (1987); evaluators/statistics/regression.py is its oracle.
 WITH
+    -- means of scores between 0 and 1 differ by 1 at most
+    ((x, on_unit) -> if(on_unit, greatest(-1, least(1, x)), x)) AS cut,
     -- P(T > x) of Student's t with nu degrees of freedom, by Simpson's rule on tan(angle) = x / sqrt(nu)
     ((x, nu) -> atan(abs(x) / sqrt(nu))) AS angle,
     ((x, nu) -> if(nu < 400, pi() / 2, atan((abs(x) + 12) / sqrt(nu)))) AS last,
@@ -102,7 +104,7 @@ WITH
     ),
     spread_out AS
     (
-        SELECT *, arraySum(x -> pow(x.2 * (x.1 - mean_after), 2), new) * n_after / greatest(n_after - 1, 1) / pow(total_after, 2) AS after_error,
+        SELECT *, least(arrayMin(new.1), arrayMin(old.1)) >= 0 AND greatest(arrayMax(new.1), arrayMax(old.1)) <= 1 AS on_unit, arraySum(x -> pow(x.2 * (x.1 - mean_after), 2), new) * n_after / greatest(n_after - 1, 1) / pow(total_after, 2) AS after_error,
             arraySum(x -> pow(x.2 * (x.1 - mean_before), 2), old) * n_before / greatest(n_before - 1, 1) / pow(total_before, 2) AS before_error,
             arraySum(x -> x.2 * pow(x.1 - mean_after, 2), new) / total_after * n_after / greatest(n_after - 1, 1) AS after_variance,
             arraySum(x -> x.2 * pow(x.1 - mean_before, 2), old) / total_before * n_before / greatest(n_before - 1, 1) AS before_variance
@@ -110,7 +112,7 @@ WITH
     ),
     compared AS
     (
-        SELECT name.1 AS metric, name.2 AS unit, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after, rank_p, superiority,
+        SELECT name.1 AS metric, name.2 AS unit, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after, rank_p, superiority, on_unit,
             mean_after - mean_before AS difference, sqrt(after_error + before_error) AS standard_error,
             if(standard_error = 0, toFloat64(n_before + n_after - 2), pow(after_error + before_error, 2)
                 / (pow(after_error, 2) / greatest(effective_n_after - 1, 1) + pow(before_error, 2) / greatest(effective_n_before - 1, 1))) AS df,
@@ -133,7 +135,7 @@ WITH
         FROM compared
     )
 SELECT metric, unit, evaluator_version, n_before, n_after, effective_n_before, effective_n_after, mean_before, mean_after,
-    difference, standard_error, difference - half AS low, difference + half AS high,
+    difference, standard_error, cut(difference - half, on_unit) AS low, cut(difference + half, on_unit) AS high,
     if(standard_error = 0, NULL, difference / standard_error) AS t, df, p, rank_p, superiority,
     (normal_quantile(level / 2) + normal_quantile(0.2)) * spread * sqrt(1 / effective_n_before + 1 / effective_n_after) AS minimum_detectable_effect,
     conclusion,

@@ -25,6 +25,8 @@
 -- method: asymptotic confidence sequence on Kish's effective n.
 -- source: Waudby-Smith et al. (2021); evaluators/statistics/sequential.py is its oracle.
 WITH
+    -- means of scores between 0 and 1 lie there, too
+    ((x, on_unit) -> if(on_unit, greatest(0, least(1, x)), x)) AS cut,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     judged AS
     (
@@ -56,7 +58,7 @@ WITH
     running AS
     (
         SELECT name, any(evaluator_version) AS version_used, window, any(centre) AS middle,
-            sum(count()) OVER until_here AS n, sum(sum(w)) OVER until_here AS total, sum(sum(w * w)) OVER until_here AS squared_weights,
+            sum(count()) OVER until_here AS n, sum(sum(w)) OVER until_here AS total, sum(sum(w * w)) OVER until_here AS squared_weights, min(min(y)) OVER until_here >= 0 AND max(max(y)) OVER until_here <= 1 AS on_unit,
             sum(sum(w * (y - centre))) OVER until_here / total AS shift,
             sum(sum(w * pow(y - centre, 2))) OVER until_here / total AS second
         FROM centred GROUP BY name, window
@@ -64,7 +66,7 @@ WITH
     )
 SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, window AS window_start, n, pow(total, 2) / squared_weights AS effective_n,
     middle + shift AS mean, sqrt(greatest(0, second - shift * shift) * n / greatest(n - 1, 1)) AS sd,
-    mean - radius AS low, mean + radius AS high
+    cut(mean - radius, on_unit) AS low, cut(mean + radius, on_unit) AS high
 FROM
 (
     SELECT *, pow(total, 2) / squared_weights AS worth, pow({rho:Float64}, 2) AS r,

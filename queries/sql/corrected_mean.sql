@@ -23,6 +23,8 @@
 --   call are averaged.
 -- source: Angelopoulos, Duchi, Zrnic (2023); evaluators/statistics/estimates.py is its oracle where weights are equal.
 WITH
+    -- means of scores between 0 and 1 lie there, too
+    ((x, on_unit) -> if(on_unit, greatest(0, least(1, x)), x)) AS cut,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     judged AS
@@ -55,7 +57,7 @@ WITH
             sumIf(v * label, labelled) / sumIf(v, labelled) AS y_labelled,
             groupArrayIf((label, f, v), labelled) AS pairs, groupArrayIf((f, v), NOT labelled) AS others,
             arraySum(x -> x.3 * (x.1 - y_labelled) * (x.2 - f_labelled), pairs) / sumIf(v, labelled) * labels / (labels - 1) AS covariance,
-            varSampStable(f) AS spread,
+            varSampStable(f) AS spread, least(min(f), minIf(label, labelled)) >= 0 AND greatest(max(f), maxIf(label, labelled)) <= 1 AS on_unit,
             if(spread > 0, greatest(0, least(1, covariance / ((1 + n / many) * spread))), 0) AS tuning,
             y_labelled - tuning * f_labelled AS rectifier,
             arraySum(x -> x.3 * pow(x.1 - tuning * x.2 - rectifier, 2), pairs) / sumIf(v, labelled) * labels / (labels - 1) AS rectifier_variance,
@@ -64,6 +66,6 @@ WITH
     )
 SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, labels, unlabelled, f_unlabelled AS evaluator_mean, tuning,
     tuning * f_unlabelled + rectifier AS mean, sqrt(tuning * tuning * unlabelled_variance / many + rectifier_variance / n) AS standard_error,
-    mean - 1.959963984540054 * standard_error AS low, mean + 1.959963984540054 * standard_error AS high
+    cut(mean - 1.959963984540054 * standard_error, on_unit) AS low, cut(mean + 1.959963984540054 * standard_error, on_unit) AS high
 FROM tuned
 ORDER BY metric, unit

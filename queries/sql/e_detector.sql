@@ -49,6 +49,9 @@
 -- column difference_low -- lower end of its 95 % interval
 -- column difference_high -- upper end
 -- column shift_unit -- the shift that a bet of 1 is on: the standard error of a typical window
+-- column low -- lower end of the 95 % interval of the window's mean
+-- column high -- upper end
+-- column on_unit -- 1 if every score lies between 0 and 1: intervals are cut there
 -- column skew_decrease -- third central moment of the window's mean, with half a score at the lowest value seen
 -- column skew_increase -- the same with half a score at the highest value seen
 -- column baseline_skew_decrease -- the same of the reference's mean
@@ -58,6 +61,8 @@
 --   Wilson and Hilferty's cube root; threshold calibrated for the horizon (benchmarks/detection).
 -- source: Shin, Ramdas, Rinaldo, E-detectors (2022); Wilson and Hilferty (1931); evaluators/statistics/sequential.py is its oracle.
 WITH
+    -- means of scores between 0 and 1 lie there, too, and differ by 1 at most
+    ((x, on_unit, least_possible) -> if(on_unit, greatest(least_possible, least(1, x)), x)) AS cut,
     [0.25, 0.5, 1, 2] AS bets,
     200 AS reach,
     {horizon:UInt32} / {alpha:Float64} * exp(-greatest(0.5, 2 - 0.25 * log({horizon:UInt32})) * if({alpha:Float64} <= 0.05, 1, 0.7)) AS limit,
@@ -128,7 +133,7 @@ WITH
     ),
     centred AS
     (
-        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, n, lowest, highest, w1, w2, w3, w1y, w2y, w2yy, w3y, w3yy, w3yyy,
+        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, n, lowest, highest, lowest >= 0 AND highest <= 1 AS on_unit, w1, w2, w3, w1y, w2y, w2yy, w3y, w3yy, w3yyy,
             w1y - all1y / all1 * w1 AS left_over, toFloat64(0) AS e, toFloat64(0) AS e_error,
             greatest(0, all2yy - 2 * all1y / all1 * all2y + pow(all1y / all1, 2) * all2) / all2 AS variance,
             {same_hour:UInt8} = 1 OR dateDiff('hour', begun, ended) >= 13 * 24 AS long_enough
@@ -192,7 +197,7 @@ WITH
     windowed AS
     (
         SELECT name, evaluator_version, watched, window, max(held) AS held, sum(n) AS count, sum(w1) AS total, sum(w2) AS squared_weights, sum(w3) AS cubed_weights,
-            min(lowest - e) AS low, max(highest - e) AS high, sum(w1y - e * w1) AS y1, sum(w2y - e * w2) AS y2, sum(w2yy - 2 * e * w2y + e * e * w2) AS yy2,
+            min(on_unit) AS unit_window, min(lowest - e) AS low, max(highest - e) AS high, sum(w1y - e * w1) AS y1, sum(w2y - e * w2) AS y2, sum(w2yy - 2 * e * w2y + e * e * w2) AS yy2,
             sum(w3y - e * w3) AS y3, sum(w3yy - 2 * e * w3y + e * e * w3) AS yy3, sum(w3yyy - 3 * e * w3yy + 3 * e * e * w3y - e * e * e * w3) AS yyy3, sum(w1 * e_error) AS error1
         FROM mix_out GROUP BY name, evaluator_version, watched, window HAVING count >= {min_n:UInt32}
     ),
@@ -203,7 +208,7 @@ WITH
     averaged AS
     (
         -- variance and third moment of a score, from those of the weighted scores
-        SELECT name, evaluator_version, watched, window, held, count, total, squared_weights, cubed_weights, low, high, mean, effective_n, effect_error,
+        SELECT name, evaluator_version, watched, window, held, count, total, squared_weights, cubed_weights, unit_window, low, high, mean, effective_n, effect_error,
             if(varies, greatest(0, yy2 - 2 * mean * y2 + mean * mean * squared_weights) / squared_weights * count / (count - 1), 0) AS variance,
             if(varies, (yyy3 - 3 * mean * yy3 + 3 * mean * mean * y3 - pow(mean, 3) * cubed_weights) / cubed_weights * if(count > 2, count / (count - 2), 1), 0) AS moment,
             if(count < 2, 0, greatest(effective_n - 1, 0)) AS freedom
@@ -219,7 +224,7 @@ WITH
     referred AS
     (
         SELECT name, max(held) AS held, any(evaluator_version) AS version_used, any(base) AS base_mean, countIf(NOT watched) AS k, sumIf(count, NOT watched) AS base_n,
-            minIf(low, NOT watched) AS base_low, maxIf(high, NOT watched) AS base_high,
+            min(unit_window) AS on_unit, minIf(low, NOT watched) AS base_low, maxIf(high, NOT watched) AS base_high,
             sumIf(effective_n, NOT watched) AS worth, sumIf(pow(effective_n, 2), NOT watched) AS squared_worth,
             sumIf(effective_n * pow(mean - base, 2), NOT watched) AS between_squares, sumIf(freedom, NOT watched) AS own_freedom, sumIf(freedom * variance, NOT watched) AS own_squares,
             sumIf(freedom * moment, NOT watched) AS base_cubes,
@@ -312,12 +317,12 @@ WITH
     )
 SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
     s[position].4 AS mean, errors[position] AS standard_error, base_n AS baseline_n, k AS baseline_windows, base_mean AS baseline_mean, base_error AS baseline_error,
-    base_mean - 1.959963984540054 * base_error AS baseline_low, base_mean + 1.959963984540054 * base_error AS baseline_high,
+    cut(base_mean - 1.959963984540054 * base_error, on_unit, 0) AS baseline_low, cut(base_mean + 1.959963984540054 * base_error, on_unit, 0) AS baseline_high,
     position, falls[position] AS decrease, rises[position] AS increase, statistics[position] AS statistic, limit AS threshold,
     if(position >= first_alarm, found, '') AS alarm, over,
     if(alarm != '', s[change].1, NULL) AS since, if(alarm != '', before, NULL) AS mean_before, if(alarm != '', after, NULL) AS mean_since,
     if(alarm != '', arraySum(arraySlice(s.2, change, first_alarm - change + 1)), NULL) AS n_since, mean_since - mean_before AS difference,
-    difference - 1.959963984540054 * change_error AS difference_low, difference + 1.959963984540054 * change_error AS difference_high,
-    size AS shift_unit, skew_down[position] AS skew_decrease, skew_up[position] AS skew_increase, base_skew_down AS baseline_skew_decrease, base_skew_up AS baseline_skew_increase
+    cut(difference - 1.959963984540054 * change_error, on_unit, -1) AS difference_low, cut(difference + 1.959963984540054 * change_error, on_unit, -1) AS difference_high,
+    size AS shift_unit, cut(mean - 1.959963984540054 * standard_error, on_unit, 0) AS low, cut(mean + 1.959963984540054 * standard_error, on_unit, 0) AS high, on_unit, skew_down[position] AS skew_decrease, skew_up[position] AS skew_increase, base_skew_down AS baseline_skew_decrease, base_skew_up AS baseline_skew_increase
 FROM summed ARRAY JOIN arrayEnumerate(s) AS position
 ORDER BY metric, unit, window_start

@@ -27,6 +27,8 @@
 -- method: the last user message is the input, case and spaces aside; unweighted over inputs.
 -- source: Student (1908); McNemar (1947); evaluators/statistics/comparisons.py is its oracle.
 WITH
+    -- means of scores between 0 and 1 differ by 1 at most
+    ((x, on_unit) -> if(on_unit, greatest(-1, least(1, x)), x)) AS cut,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     asked AS
     (
@@ -64,13 +66,13 @@ WITH
     ),
     summed AS
     (
-        SELECT name, count() AS pairs, avg(old) AS mean_before, avg(new) AS mean_after, avg(d) AS difference,
+        SELECT name, count() AS pairs, least(min(old), min(new)) >= 0 AND greatest(max(old), max(new)) <= 1 AS on_unit, avg(old) AS mean_before, avg(new) AS mean_after, avg(d) AS difference,
             if(pairs < 2, NULL, if(min(d) = max(d), 0, stddevSampStable(d) / sqrt(pairs))) AS standard_error,
             countIf(d < 0) AS worse, countIf(d > 0) AS better
         FROM paired GROUP BY name
     )
 SELECT name.1 AS metric, name.2 AS unit, pairs, mean_before, mean_after, difference, standard_error,
-    difference - 1.959963984540054 * standard_error AS low, difference + 1.959963984540054 * standard_error AS high,
+    cut(difference - 1.959963984540054 * standard_error, on_unit) AS low, cut(difference + 1.959963984540054 * standard_error, on_unit) AS high,
     multiIf(standard_error IS NULL, NULL, difference = 0, 1, standard_error = 0, pow(2, 1 - toFloat64(pairs)), erfc(abs(difference) / standard_error / sqrt(2))) AS p,
     worse, better,
     least(1, 2 * arraySum(k -> exp(lgamma(worse + better + 1) - lgamma(k + 1) - lgamma(worse + better - k + 1) - (worse + better) * log(2)), range(least(worse, better) + 1))) AS sign_p

@@ -38,6 +38,8 @@
 WITH
     1.959963984540054 AS z,
     pow(z, 2) AS zz,
+    -- means of scores between 0 and 1 lie there, too
+    ((x, on_unit) -> if(on_unit, greatest(0, least(1, x)), x)) AS cut,
     -- Of numbers with their conversations (0 for none): the sum of the squares of each conversation's sum, and how many there are.
     ((xs, cs) -> arraySum(x -> x * x, arrayFilter((x, c) -> c = 0, xs, cs)) + if(arrayMax(cs) = 0, 0, arraySum(x -> x * x,
         arrayReduce('sumMap', arrayMap(c -> [c], arrayFilter(c -> c != 0, cs)), arrayMap(x -> [x], arrayFilter((x, c) -> c != 0, xs, cs))).2))) AS squared_sums,
@@ -66,7 +68,7 @@ WITH
         SELECT name, evaluator_version, value, window, count() AS evaluations, countIf(scored) AS n,
             groupArrayIf(y, scored) AS ys, groupArrayIf(w, scored) AS ws, groupArrayIf(cluster, scored) AS cs, sumIf(w, scored) AS total,
             pow(total, 2) / squared_sums(ws, cs) AS kish, cluster_count(cs) AS groups,
-            if(minIf(y, scored) = maxIf(y, scored), minIf(y, scored), sumIf(w * y, scored) / total) AS average,
+            minIf(y, scored) >= 0 AND maxIf(y, scored) <= 1 AS on_unit, if(minIf(y, scored) = maxIf(y, scored), minIf(y, scored), sumIf(w * y, scored) / total) AS average,
             squared_sums(arrayMap((a, b) -> b * (a - average), ys, ws), cs) AS squares,
             arraySum((a, b) -> (1 - 1 / greatest(b, 1)) * pow(b * (a - average), 2), ys, ws) AS drawn_squares,
             countIf(passed != 'unknown') AS pass_n, sumIf(w, passed != 'unknown') AS pass_total,
@@ -79,7 +81,7 @@ WITH
 SELECT name.1 AS metric, name.2 AS unit, evaluator_version, value, window AS window_start, n, if(n = 0, 0, kish) AS effective_n,
     if(n = 0, NULL, average) AS mean,
     if(groups < 2, NULL, sqrt(squares * groups / (groups - 1)) / total) AS standard_error,
-    mean - z * standard_error AS low, mean + z * standard_error AS high,
+    cut(mean - z * standard_error, on_unit) AS low, cut(mean + z * standard_error, on_unit) AS high,
     if(n = 0 OR (n = 1 AND total > 1), NULL, sqrt(drawn_squares) / total) AS sampling_error,
     if(n = 0, NULL, ordered[arrayFirstIndex(x -> x >= 0.1 * total * (1 - 1e-12), arrayCumSum(pair -> pair.2, ordered))].1) AS p10,
     pass_n, if(pass_n = 0, NULL, rate) AS pass_rate,

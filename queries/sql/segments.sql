@@ -35,6 +35,8 @@
 -- method: normal test of two weighted means (own standard errors, small-sample factor n / (n - 1)); Benjamini-Hochberg.
 -- source: Benjamini and Hochberg (1995); evaluators/statistics/comparisons.py is its oracle.
 WITH
+    -- means of scores between 0 and 1 lie there, too
+    ((x, on_unit) -> if(on_unit, greatest(0, least(1, x)), x)) AS cut,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
@@ -81,21 +83,21 @@ WITH
     ),
     errors AS
     (
-        SELECT name, evaluator_version, watched, value, n, pow(total, 2) / squared_weights AS effective_n, total / all_total AS share, mean,
+        SELECT name, evaluator_version, watched, value, n, pow(total, 2) / squared_weights AS effective_n, total / all_total AS share, mean, lowest, highest,
             squares * n / greatest(n - 1, 1) / pow(total, 2) AS squared_error, all_n, all_mean,
             sum(all_squares) OVER (PARTITION BY name, watched) * all_n / greatest(all_n - 1, 1) / pow(all_total, 2) AS all_squared_error
         FROM moments
     ),
     sides AS
     (
-        SELECT name, evaluator_version, value, maxIf(tuple(n, effective_n, share, mean, squared_error), watched) AS a,
+        SELECT name, evaluator_version, value, maxIf(tuple(n, effective_n, share, mean, squared_error, lowest, highest), watched) AS a,
             maxIf(tuple(n, mean, squared_error), NOT watched) AS own,
             max(maxIf(tuple(all_n, all_mean, all_squared_error), NOT watched)) OVER (PARTITION BY name) AS whole
         FROM errors GROUP BY name, evaluator_version, value
     ),
     compared AS
     (
-        SELECT name.1 AS metric, name.2 AS unit, evaluator_version, value, own.1 < {min_n:UInt32} AS is_new, a.1 AS n, a.2 AS effective_n, a.3 AS share, a.4 AS mean, sqrt(a.5) AS own_error,
+        SELECT name.1 AS metric, name.2 AS unit, evaluator_version, value, own.1 < {min_n:UInt32} AS is_new, a.1 AS n, a.2 AS effective_n, a.3 AS share, a.4 AS mean, sqrt(a.5) AS own_error, a.6 >= 0 AND a.7 <= 1 AS on_unit,
             if(is_new, whole, own) AS b, b.1 AS n_before, b.2 AS mean_before, mean - mean_before AS difference, sqrt(a.5 + b.3) AS standard_error,
             multiIf(n_before < {min_n:UInt32} OR difference = 0, 1, standard_error = 0, 0, erfc(abs(difference) / standard_error / sqrt(2))) AS p
         FROM sides WHERE a.1 >= {min_n:UInt32}
@@ -106,7 +108,7 @@ WITH
         FROM (SELECT *, row_number() OVER (ORDER BY p) AS place, count() OVER () AS tests FROM compared)
     )
 SELECT metric, unit, evaluator_version, value, is_new, n, effective_n, share, mean,
-    mean - 1.959963984540054 * own_error AS low, mean + 1.959963984540054 * own_error AS high,
+    cut(mean - 1.959963984540054 * own_error, on_unit) AS low, cut(mean + 1.959963984540054 * own_error, on_unit) AS high,
     n_before, mean_before, difference, standard_error, p, p_adjusted, p_adjusted <= {q:Float64} AS moved
 FROM adjusted
 ORDER BY metric, unit, p, value

@@ -26,6 +26,8 @@
 -- method: paired difference over calls, weighted means are of no use here: the calls are the same.
 -- source: Student (1908); evaluators/statistics/comparisons.py is its oracle.
 WITH
+    -- means of scores between 0 and 1 differ by 1 at most
+    ((x, on_unit) -> if(on_unit, greatest(-1, least(1, x)), x)) AS cut,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     scored AS
     (
@@ -44,14 +46,14 @@ WITH
     ),
     summed AS
     (
-        SELECT unit, count() AS n, avg(a) AS mean_a, avg(b) AS mean_b, if(n < 2, NULL, if(min(b - a) = max(b - a), 0, stddevSampStable(b - a) / sqrt(n))) AS error,
+        SELECT unit, count() AS n, least(min(a), min(b)) >= 0 AND greatest(max(a), max(b)) <= 1 AS on_unit, avg(a) AS mean_a, avg(b) AS mean_b, if(n < 2, NULL, if(min(b - a) = max(b - a), 0, stddevSampStable(b - a) / sqrt(n))) AS error,
             if(min(a) = max(a) OR min(b) = max(b), NULL, corrStable(a, b)) AS together,
             countIf(va != 'unknown' AND vb != 'unknown') AS verdicts, countIf(va = vb AND va != 'unknown') AS same,
             countIf(va = 'pass' AND vb = 'fail') AS lost, countIf(va = 'fail' AND vb = 'pass') AS won
         FROM both GROUP BY unit
     )
 SELECT {metric:String} AS metric, unit, n AS calls, mean_a AS mean_old, mean_b AS mean_new, mean_b - mean_a AS difference, error AS standard_error,
-    difference - 1.959963984540054 * error AS low, difference + 1.959963984540054 * error AS high, together AS correlation,
+    cut(difference - 1.959963984540054 * error, on_unit) AS low, cut(difference + 1.959963984540054 * error, on_unit) AS high, together AS correlation,
     if(verdicts = 0, NULL, same / verdicts) AS same_verdict, lost AS only_old_passed, won AS only_new_passed
 FROM summed WHERE n > 0
 ORDER BY unit

@@ -12,6 +12,8 @@
 -- column whole -- 1 for the row of the whole range, 0 for a point
 -- column mean -- weighted mean
 -- column standard_error -- of the mean
+-- column lowest -- smallest score
+-- column highest -- largest score
 -- column n -- scores
 -- column effective_n -- what they are worth (Kish)
 -- column failed -- weighted share that failed
@@ -47,7 +49,7 @@ WITH
 SELECT if(has(frequent, scored.value), scored.value, '(others)') AS label, toStartOfInterval(span_time, toIntervalSecond({bucket_s:UInt32})) AS bucket,
     grouping(bucket) = 1 AS whole, label AS value, bucket AS time,
     count() AS n, uniqExact(trace_id) AS traces, sum(w) AS calls, pow(calls, 2) / sum(pow(w, 2)) AS effective_n, sum(w * y) / calls AS mean,
-    sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / calls AS standard_error,
+    sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / calls AS standard_error, min(y) AS lowest, max(y) AS highest,
     sumIf(w, passed = 'fail') / calls AS failed
 FROM scored
 GROUP BY GROUPING SETS ((label), (label, bucket))

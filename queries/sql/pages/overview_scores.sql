@@ -12,10 +12,12 @@
 -- column late -- 1 for the range, 0 for what it is compared with
 -- column mean -- weighted mean
 -- column standard_error -- of the mean
+-- column lowest -- smallest score
+-- column highest -- largest score
 -- column failed -- weighted share that failed
 -- method: Hajek means, linearised standard errors; the newest version of each evaluator only.
 SELECT toString(service) AS value, name, late, count() AS n, sum(w) AS total, sum(w * y) / total AS mean, sumIf(w, passed = 'fail') / total AS failed,
-    sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / total AS standard_error
+    sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / total AS standard_error, min(y) AS lowest, max(y) AS highest
 FROM
 (
     SELECT service, name, span_time >= {start:DateTime64(3)} AS late, sample_weight AS w, passed, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y

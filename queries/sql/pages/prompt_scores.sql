@@ -9,9 +9,11 @@
 -- column prompt -- the prompt's name
 -- column version -- its version
 -- column metric -- the evaluation
+-- column lowest -- smallest score
+-- column highest -- largest score
 -- method: Hajek means, linearised standard errors.
 SELECT toString(prompt_name) AS prompt, toString(prompt_version) AS version, name AS metric, count() AS n, sum(w) AS total, sum(w * y) / total AS mean,
-    sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / total AS standard_error
+    sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / total AS standard_error, min(y) AS lowest, max(y) AS highest
 FROM
 (
     SELECT name, prompt_name, prompt_version, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y

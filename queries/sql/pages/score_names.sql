@@ -18,8 +18,8 @@ SELECT name, evaluator_version, source, n, unscored, effective_n, mean,
     -- 95 %: Wilson's score interval on the effective size for pass and fail, else the linearised normal one
     (mean + 1.9207 / effective_n) / (1 + 3.8415 / effective_n) AS wilson_middle,
     1.96 / (1 + 3.8415 / effective_n) * sqrt(mean * (1 - mean) / effective_n + 0.9604 / pow(effective_n, 2)) AS wilson_half,
-    if(n < 2, NULL, if(two_valued, wilson_middle - wilson_half, mean - 1.96 * standard_error)) AS low,
-    if(n < 2, NULL, if(two_valued, wilson_middle + wilson_half, mean + 1.96 * standard_error)) AS high,
+    if(n < 2, NULL, multiIf(two_valued, greatest(0, wilson_middle - wilson_half), on_unit, greatest(0, mean - 1.96 * standard_error), mean - 1.96 * standard_error)) AS low,
+    if(n < 2, NULL, multiIf(two_valued, least(1, wilson_middle + wilson_half), on_unit, least(1, mean + 1.96 * standard_error), mean + 1.96 * standard_error)) AS high,
     p10, failed, judged, cost_usd, first, last, judge_model, versions
 FROM
 (
@@ -27,7 +27,7 @@ FROM
         count(y) AS n, countIf(y IS NULL) AS unscored, sumIf(w, y IS NOT NULL) AS total, pow(total, 2) / sumIf(w * w, y IS NOT NULL) AS effective_n,
         sum(w * y) / total AS mean,
         sqrt(greatest(0, sum(w * w * y * y) - 2 * mean * sum(w * w * y) + mean * mean * sumIf(w * w, y IS NOT NULL)) * n / greatest(n - 1, 1)) / total AS standard_error,
-        min(y IN (0, 1)) AS two_valued,
+        min(y IN (0, 1)) AS two_valued, min(y) >= 0 AND max(y) <= 1 AS on_unit,
         quantileTDigestWeighted(0.1)(assumeNotNull(y), toUInt64(if(y IS NULL, 0, round(w * 100)))) AS p10,
         sumIf(w, passed = 'fail') / sumIf(w, passed != 'unknown') AS failed, countIf(passed != 'unknown') AS judged,
         sum(judge_cost_usd) AS cost_usd, min(span_time) AS first, max(span_time) AS last, any(judge_model) AS judge_model

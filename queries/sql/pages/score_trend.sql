@@ -20,8 +20,8 @@ SELECT time, n, unscored, effective_n, if(n = 0, NULL, mean) AS mean,
     -- 95 %: Wilson's score interval on the effective size for pass and fail, else the linearised normal one
     (mean + 1.9207 / effective_n) / (1 + 3.8415 / effective_n) AS wilson_middle,
     1.96 / (1 + 3.8415 / effective_n) * sqrt(mean * (1 - mean) / effective_n + 0.9604 / pow(effective_n, 2)) AS wilson_half,
-    if(n < 2, NULL, if(two_valued, wilson_middle - wilson_half, mean - 1.96 * standard_error)) AS low,
-    if(n < 2, NULL, if(two_valued, wilson_middle + wilson_half, mean + 1.96 * standard_error)) AS high,
+    if(n < 2, NULL, multiIf(two_valued, greatest(0, wilson_middle - wilson_half), on_unit, greatest(0, mean - 1.96 * standard_error), mean - 1.96 * standard_error)) AS low,
+    if(n < 2, NULL, multiIf(two_valued, least(1, wilson_middle + wilson_half), on_unit, least(1, mean + 1.96 * standard_error), mean + 1.96 * standard_error)) AS high,
     versions
 FROM
 (
@@ -29,7 +29,7 @@ FROM
         count(y) AS n, countIf(y IS NULL) AS unscored, sumIf(w, y IS NOT NULL) AS total, pow(total, 2) / sumIf(w * w, y IS NOT NULL) AS effective_n,
         sum(w * y) / total AS mean,
         sqrt(greatest(0, sum(w * w * y * y) - 2 * mean * sum(w * w * y) + mean * mean * sumIf(w * w, y IS NOT NULL)) * n / greatest(n - 1, 1)) / total AS standard_error,
-        min(y IN (0, 1)) AS two_valued
+        min(y IN (0, 1)) AS two_valued, min(y) >= 0 AND max(y) <= 1 AS on_unit
     FROM (SELECT *, sample_weight AS w, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y FROM evaluations
         WHERE name = {name:String} AND unit = (SELECT argMax(unit, (source IN ('code', 'llm_judge'), span_time)) FROM evaluations WHERE name = {name:String}) AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
