@@ -130,6 +130,9 @@ def named_arguments(
         named["args"] = list(args)
     else:
         named = dict(signature.bind_partial(*args, **kwargs).arguments)
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD and name in named:
+                named = {**named.pop(name), **named}
     named.pop("self", None)
     named.pop("cls", None)
     return named

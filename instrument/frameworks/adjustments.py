@@ -16,6 +16,7 @@ from ..decorators import observe
 from ..safe_call import safe_call
 from .claude_messages import ClaudeCalls
 from .embedding_calls import async_embeddings_hook, embeddings_hook
+from .gemini_calls import trace_requests
 from .patches import Patches
 from .policy import set_content
 
@@ -172,9 +173,15 @@ def _haystack_tool(original: Any) -> Any:
     return invoke
 
 
+def google_genai(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001
+    """OpenInference has one span for all requests of an automatic function call."""
+    trace_requests(patches)
+
+
 ADJUSTMENTS: dict[str, Adjustment] = {
     "litellm": litellm,
     "mistral": mistral,
+    "google-genai": google_genai,
     "openai-agents": openai_agents,
     "smolagents": smolagents,
     "llama-index": llama_index,

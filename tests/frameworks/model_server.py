@@ -83,6 +83,9 @@ def example_of(schema: dict[str, Any], root: dict[str, Any] | None = None, name:
     return plain[kind] if kind in plain else {"city": "Lisbon", "answer": ANSWER}.get(name, name or "Lisbon")
 
 
+_PARAMETERS = ("parameters", "parametersJsonSchema", "parameters_json_schema")
+
+
 def tools_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The offered tools, by name, in any API's spelling."""
     found = {}
@@ -93,7 +96,7 @@ def tools_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
     ]:
         if "functionDeclarations" in tool:
             for one in tool["functionDeclarations"]:
-                found[one["name"]] = one.get("parameters") or one.get("parametersJsonSchema") or {}
+                found[one["name"]] = next((one[key] for key in _PARAMETERS if one.get(key)), {})
         elif "function" in tool:
             found[tool["function"]["name"]] = tool["function"].get("parameters") or {}
         elif "toolSpec" in tool:

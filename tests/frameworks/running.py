@@ -24,7 +24,12 @@ def run_javascript(name: str, address: str, runs: Runs) -> Recording:
     """One recipe of JavaScript; npm installs what package.json names on first use."""
     folder = Path(__file__).with_name("javascript")
     if not (folder / "node_modules").exists():
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=600)
+        subprocess.run(
+            ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
+            cwd=folder,
+            check=True,
+            timeout=600,
+        )
     run_name = f"{name}.one"
     done = subprocess.run(
         ["node", f"{name}.mjs"],

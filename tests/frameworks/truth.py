@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from typing import Any
@@ -64,6 +65,13 @@ def faults(stored: Stored) -> list[str]:
         for row in stored.of("tool")
         if not row["input"] and not row["output"] and row["scope_name"] != "mcp-python-sdk"
     ]
+    found += [
+        f"tool {row['tool_name']} has the input {row['input'][:80]}, not its argument `city`"
+        for row in stored.of("tool")
+        if row["tool_name"] in ("get_weather", "broken")
+        and row["scope_name"] != "mcp-python-sdk"
+        and not _names_city(row["input"])
+    ]
     ids = {row["conversation_id"] for row in stored.rows}
     found += [f"conversation {one} is missing" for one in case.conversations if one not in ids]
     for step in recording.steps:
@@ -78,6 +86,14 @@ def faults(stored: Stored) -> list[str]:
         if plain and plain.get(step["step"]) != (step["how"], step["result"])
     ]
     return found
+
+
+def _names_city(text: str) -> bool:
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(given, dict) and "city" in given
 
 
 def _calls(stored: Stored, case: Case) -> list[str]:

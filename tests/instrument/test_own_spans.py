@@ -46,6 +46,15 @@ def test_a_tool_records_its_arguments_and_result(spans: Spans) -> None:
     assert value(spans, semconv.TOOL_RESULT) == {"city": "Lisbon", "days": 3}
 
 
+def test_what_a_tool_takes_by_any_name_is_an_argument_of_its_own(spans: Spans) -> None:
+    @evalspan.observe(kind="tool")
+    def any_tool(first: int, **more: Any) -> None:
+        return None
+
+    any_tool(1, city="Lisbon")
+    assert value(spans, semconv.TOOL_ARGUMENTS) == {"first": 1, "city": "Lisbon"}
+
+
 def test_a_retriever_records_its_query_and_documents(spans: Spans) -> None:
     @evalspan.observe("docs", kind="retriever")
     def search(query: str, top_k: int) -> list[Any]:
