@@ -43,7 +43,6 @@ async def _show(context: PageContext) -> dict[str, Any]:
                 ("duplicates", "duplicate_requests_total"),
                 ("insert_failures", "insert_failures_total"),
                 ("inserted", "insert_segments_total"),
-                ("insert_seconds", "insert_seconds_total"),
             )
         },
         "backlog_bytes": context.host.telemetry.value("log_backlog_bytes") if everything else 0,

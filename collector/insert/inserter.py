@@ -253,7 +253,6 @@ class Inserter:
                 pause = min(2 * pause, _MAX_PAUSE_S)
             else:
                 self.last_error = ""
-                self._telemetry.add("insert_seconds_total", time.monotonic() - started, log=self._log.name)
                 self._telemetry.observe("insert_duration_seconds", time.monotonic() - started, log=self._log.name)
                 self._telemetry.add("insert_segments_total", 1, log=self._log.name)
                 return None

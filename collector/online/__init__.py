@@ -56,7 +56,8 @@ def attach(app: web.Application, host: Host, config: Config) -> None:
     async def run(_: web.Application) -> AsyncIterator[None]:
         shard, shards = evaluation.share
         stopped = threading.Event()
-        follower = Follower(host.store, ready, evaluation, shard=shard, shards=shards, count=host.telemetry.add)
+        counts, durations = host.telemetry.add, host.telemetry.observe
+        follower = Follower(host.store, ready, evaluation, shard=shard, shards=shards, count=counts, observe=durations)
         thread = threading.Thread(
             target=host.supervisor.keep_running_thread,
             args=("online_evaluation", follower.run, stopped),

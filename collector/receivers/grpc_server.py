@@ -87,6 +87,10 @@ class GrpcReceiver:
 
     def _export(self, signal: str, accept: Accept) -> Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]:
         async def export(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+            with self._telemetry.timed("request_duration_seconds", signal=signal, transport="grpc"):
+                return await answer(messages, context)
+
+        async def answer(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             try:
                 access = self._access(context)
                 body = await self._read(messages)

@@ -48,7 +48,7 @@ class HttpReceiver:
 
     def _route(self, signal: str, accept: Accept) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def export(request: web.Request) -> web.Response:
-            with self._telemetry.timed("request_duration_seconds", signal=signal):
+            with self._telemetry.timed("request_duration_seconds", signal=signal, transport="http"):
                 return await answer(request)
 
         async def answer(request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from ...errors import EvalspanError, QueryError
 from ...queries.rule_tables import RuleProblem
 from ...queries.span_scoring_store import SpanScoringStore
 from .config import EvaluationConfig, ReadyRule
-from .worker import Count, RuleWorker
+from .worker import Meter, RuleWorker
 
 if TYPE_CHECKING:
     from ...queries.store.protocol import StoreClient
@@ -49,12 +49,15 @@ class Follower:
         *,
         shard: int = 0,
         shards: int = 1,
-        count: Count = lambda *_, **__: None,
+        count: Meter = lambda *_, **__: None,
+        observe: Meter = lambda *_, **__: None,
     ) -> None:
         self.config = config or EvaluationConfig()
         queue = SpanScoringStore(store)
         self.workers = [
-            RuleWorker(ready, queue, earlier=list(rules[:index]), shard=shard, shards=shards, count=count)
+            RuleWorker(
+                ready, queue, earlier=list(rules[:index]), shard=shard, shards=shards, count=count, observe=observe
+            )
             for index, ready in enumerate(rules)
         ]
         self._stop = threading.Event()

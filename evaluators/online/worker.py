@@ -30,7 +30,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
 # A judgement that failed in passing is tried again: so often, and at least so long while nothing else succeeds.
 ATTEMPTS, PATIENCE_S = 5, 3600.0
 RETRIED = (UnscoredCause.TRANSIENT, UnscoredCause.TIMEOUT)
-Count = Callable[..., None]
+Meter = Callable[..., None]
 Judged = tuple[Item, list[EvaluationResult]]
 
 
@@ -45,7 +45,8 @@ class RuleWorker:
         earlier: list[ReadyRule] | None = None,
         shard: int = 0,
         shards: int = 1,
-        count: Count = lambda *_, **__: None,
+        count: Meter = lambda *_, **__: None,
+        observe: Meter = lambda *_, **__: None,
     ) -> None:
         rule = ready.rule
         self.rule, self.suite, self.queue = rule, ready.suite, queue
@@ -54,7 +55,7 @@ class RuleWorker:
         self.consumer = f"online/{rule.name}/{shard}-{shards}"
         self.state = State(rule.name, f"{shard}/{shards}", rule.stream, [one.name for one in self.suite])
         self.position = -1
-        self._count = count
+        self._count, self._observe = count, observe
         self._pause_s = 0.0
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._first_failed = 0.0
@@ -186,7 +187,11 @@ class RuleWorker:
         if item.refused:
             return [EvaluationResult(one.name, one.version, unscored=item.refused) for one in self.suite]
         async with self._slots:
-            return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **item.arguments())
+            began = time.perf_counter()
+            try:
+                return await run_suite(self.suite, timeout_s=self.rule.timeout_s, **item.arguments())
+            finally:
+                self._observe("evaluation_duration_seconds", time.perf_counter() - began, rule=self.rule.name)
 
     def _give_up(self, away: list[Judged]) -> list[Judged]:
         """Units whose judgement failed too often: written as unscored, with the reason, so that they are counted."""

@@ -38,7 +38,7 @@ body_timeout_s = 2
 flush_ms = 50
 """
 KEY, OPERATOR = "the-key-of-project-number-", "the-key-of-the-operator"
-NUMBERS = {"output_format_json_quote_64bit_integers": "0"}
+NUMBERS: dict[str, Any] = {"output_format_json_quote_64bit_integers": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -427,6 +427,7 @@ def test_grpc_answers_like_http_with_its_own_codes(collector: Collector) -> None
         with pytest.raises(grpc.RpcError) as large:
             export(bytes(5_000_000), timeout=20)
         assert large.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert collector.metrics()['request_duration_seconds_count{signal="traces",transport="grpc"}'] >= 3
 
 
 def test_more_grpc_calls_at_once_than_are_read_at_once_wait_and_are_all_accepted(collector: Collector) -> None:

@@ -160,6 +160,7 @@ def test_a_rule_that_cannot_run_is_named_at_start_and_in_sql_and_the_service_run
         assert collector.post(request_of(5).SerializeToString()).status == 200
         until(lambda: scored(collector) == 5)
         assert collector.metrics()["online_rules_off"] == 1
+        assert collector.metrics()['evaluation_duration_seconds_count{rule="watch"}'] == 5
         assert collector.stop() == 0
         said = "".join(collector.said)
     assert f"{tmp_path / 'store.toml'}:14: rule 'bad' is off: no module 'nowhere_at_all'" in said
