@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("evaluators.cli.why:why", "Why a metric moved: mix or within, and which changes fit."),
     "alert": ("collector.cli.alert:alert", "List, test and silence alerts."),
     "annotate": ("evaluators.cli.annotate:annotate", "Label sampled spans by hand, blind, by hot-key."),
-    "calibrate": ("evaluators.cli.calibrate:calibrate_command", "Hold an evaluator against human labels."),
+    "calibrate": ("evaluators.cli.calibrate:calibrate_command", "Calibrate an evaluator against human labels."),
     "config": ("collector.cli.config:config", "Show and check the settings."),
     "migrate": ("queries.cli.migrate:migrate", "Bring the store's schema up to date."),
     "backup": ("queries.cli.backup:backup", "Write all rows of the store into a folder, also while it is in use."),

@@ -32,7 +32,7 @@ EXIT = {"may_gate": 0, "may_not_gate": 3, "too_few_labels": 4}
 @click.option("--direction", type=click.Choice(["higher", "lower"]), default="higher", show_default=True)
 @click.option("--target-precision", type=click.FloatRange(0, 1, min_open=True), help="Choose the threshold for this.")
 @click.option("--at-least", type=click.FloatRange(0, 1), default=0.6, show_default=True, help="For the verdict.")
-@click.option("--least-labels", "min_labels", type=click.IntRange(1), default=MIN_LABELS, show_default=True)
+@click.option("--min-labels", type=click.IntRange(1), default=MIN_LABELS, show_default=True)
 @project_option
 @store_option
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)

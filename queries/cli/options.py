@@ -15,7 +15,11 @@ store_option = click.option(
     help="chdb:///PATH or http(s)://user:password@host:port/db.  [EVALSPAN_STORE, [store] dsn, the user's data directory]",
 )
 project_option = click.option(
-    "--project", default="default", show_default=True, envvar="EVALSPAN_PROJECT", help="Whose rows.  [EVALSPAN_PROJECT]"
+    "--project",
+    default="default",
+    show_default=True,
+    envvar="EVALSPAN_PROJECT",
+    help="The project.  [EVALSPAN_PROJECT]",
 )
 
 

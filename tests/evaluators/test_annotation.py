@@ -99,7 +99,7 @@ def test_p03_three_stakeholders_rate_the_same_twenty_calls_and_their_ratings_cal
     for author, keys in ratings.items():
         done = CliRunner().invoke(command.annotate, [*same, "--author", author], input=keys)
         assert "20 labels kept" in done.output
-    options = ["--metric", "m", "--project", "walk", "--good-from", "4", "--least-labels", "20", "--format", "json"]
+    options = ["--metric", "m", "--project", "walk", "--good-from", "4", "--min-labels", "20", "--format", "json"]
     done = CliRunner().invoke(calibrate_command, options)
     report = json.loads(done.output)
     assert (done.exit_code, report["verdict"]) == (3, "may_not_gate")  # the evaluator failed all, people half

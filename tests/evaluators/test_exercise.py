@@ -36,7 +36,7 @@ def score(input_name, suite, output, *more, **environment):
 
 
 def calibrate(path, least):
-    command = [sys.executable, "-m", "evalspan", "calibrate", "--labels", str(path), "--least-labels", str(least)]
+    command = [sys.executable, "-m", "evalspan", "calibrate", "--labels", str(path), "--min-labels", str(least)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
