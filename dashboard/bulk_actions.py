@@ -9,11 +9,12 @@ from urllib.parse import quote
 from aiohttp import web
 
 from ..errors import UsageError
+from ..evaluators.calibration.annotation import LABEL_VERSION
 from ..evaluators.evaluation_rows import evaluation_row
 from ..evaluators.runner import EvaluationResult
 from ..queries.examples import add_examples
 from . import guard
-from .labels import NAME, OVERALL, VERSION, example_of, redirect, remember_author
+from .labels import NAME, OVERALL, example_of, redirect, remember_author
 from .page_context import PageContext, handle_errors, page_context, render
 from .trace import HEX
 
@@ -63,7 +64,7 @@ async def _to_queue(request: web.Request) -> web.StreamResponse:
     spans = await _picked(context, [str(value) for value in form.getall("trace", [])])
     rows = [
         evaluation_row(
-            EvaluationResult(QUEUED, VERSION, label=name),
+            EvaluationResult(QUEUED, LABEL_VERSION, label=name),
             project=span["project"],
             source="human",
             # One pick a criterion: the author is part of the row's identity.

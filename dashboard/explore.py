@@ -9,7 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import UsageError
-from ..queries.span_conditions import COLUMNS, NUMBERS, Filter, expression, trace_filter
+from ..queries.span_conditions import COLUMNS, NUMBERS, OF_SCORES, Filter, conversation_filter, expression, trace_filter
+from ..queries.span_conditions import UNITS as UNITS_OF_SCORES
 from . import guard
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .scores import bucket
@@ -40,6 +41,11 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def of_unit(name: str, unit: str) -> str:
+    """How a score is named where those of several units stand together: `tone`, and `tone@trace` of whole traces."""
+    return name if unit == "span" else f"{name}@{unit}"
+
+
 def unit_of(context: PageContext, by: str) -> str:
     """What is counted: of the address, else what has the column by which is grouped."""
     chosen = context.params.get("of", "")
@@ -48,6 +54,14 @@ def unit_of(context: PageContext, by: str) -> str:
     if chosen:
         raise UsageError(f"{chosen!r} cannot be counted.", hint=f"of is one of {', '.join(UNITS)}.")
     return "tools" if by == "tool" else "calls" if by in OF_CALLS else "traces"
+
+
+def score_of(measure: str) -> tuple[str, str]:
+    """Name and unit of a measure that is a score, such as `score.tone` or `score.tone@trace`; empty of any other."""
+    if not measure.startswith(SCORE):
+        return "", ""
+    name, _, unit = measure.removeprefix(SCORE).rpartition("@")
+    return (name, unit) if name and unit in UNITS_OF_SCORES else (measure.removeprefix(SCORE), "span")
 
 
 def unit_parameters(unit: str) -> dict[str, int]:
@@ -70,14 +84,30 @@ async def _show(context: PageContext) -> dict[str, Any]:
         context.query("pages/evaluation_names"), _measured(context, measure, by, unit, size)
     )
     labels = [row["value"] for row in rows]
+    score, judged = score_of(measure)
     return {
         "measure": measure,
-        "measures": {**MEASURES, **{f"{SCORE}{name}": f"Score: {name}" for name in sorted({r["name"] for r in names})}},
+        "measures": {
+            **MEASURES,
+            **{
+                f"{SCORE}{name}": f"Score: {name}"
+                for name in sorted({of_unit(row["name"], row["unit"]) for row in names})
+            },
+        },
         "by": by,
         "unit": unit,
         "units": UNITS,
         "groups": [*COLUMNS],
-        "rows": [{**row, "open": _open(context, by, row["value"])} for row in rows],
+        "rows": [
+            {
+                **row,
+                "open": _open_scores(context, score, judged, by, row["value"])
+                if score
+                else _open(context, by, row["value"]),
+            }
+            for row in rows
+        ],
+        "counted": "conversations" if judged == "conversation" else "traces",
         "labels": labels,
         "series": _table(series, labels, measure),
         "chips": [{"text": chip.text, "without": removed(context, chip)} for chip in chips(context)],
@@ -97,13 +127,21 @@ def mean_interval(row: dict[str, Any]) -> tuple[float, float]:
 async def _measured(context: PageContext, measure: str, by: str, unit: str, size: int) -> tuple[Rows, Rows]:
     """The rows of the table and the points of the chart."""
     text, given = expression(by, "group_key")
-    filtered = trace_filter(conditions(context))
+    score, judged = score_of(measure)
+    slots, parameters = {"group": f"            {text}"}, dict[str, Any](unit_parameters(unit))
+    if score:
+        own = OF_SCORES.get(by, "")
+        slots["own"] = f"            toString({own}) AS value," if own else ""
+        joined = {
+            "by_span": int(not own and judged != "conversation"),
+            "by_turn": int(not own and judged == "conversation"),
+        }
+        parameters = {"name": score, "unit": judged, **joined}
+    of_conversations = judged == "conversation"
+    filtered = (conversation_filter if of_conversations else trace_filter)(conditions(context))
     both = Filter(filtered.text, {**filtered.parameters, **given})
-    if measure.startswith(SCORE):
-        query, parameters = "pages/explore_scores", {"name": measure.removeprefix(SCORE), "top": TOP}
-    else:
-        query, parameters = "pages/explore", {**unit_parameters(unit), "top": TOP}
-    found = await context.query(query, both, {"group": f"            {text}"}, **parameters, bucket_s=size)
+    query = "pages/explore_scores" if score else "pages/explore"
+    found = await context.query(query, both, slots, **parameters, top=TOP, bucket_s=size)
     for row in found:
         _with_interval(row)
     rows, points = [row for row in found if row["whole"]], [row for row in found if not row["whole"]]
@@ -137,6 +175,18 @@ def _open(context: PageContext, by: str, value: str) -> str:
     return added(context, "/traces", f"{by}={value}")
 
 
+def _open_scores(context: PageContext, name: str, unit: str, by: str, value: str) -> str:
+    """The address of what was judged with that value: by a column of the scores themselves, else by one of a span."""
+    if value == "(others)":
+        return ""
+    place = "/sessions" if unit == "conversation" else "/traces"
+    if by in OF_SCORES:
+        return added(context, place, f"{SCORE}{name}@{unit}@{by}={value}")
+    params = kept(context)
+    wanted = [*params.get(WHERE, []), f"{by}={value}", f"{SCORE}{name}@{unit}=any"]
+    return context.filters.url(place, **{**params, WHERE: wanted})
+
+
 async def _words(request: web.Request) -> web.StreamResponse:
     """Completions of a filter that is being written: keys, then values of the written key."""
     context = page_context(request, since="24h")
@@ -164,4 +214,4 @@ def same_page(context: PageContext, **changes: str) -> str:
 
 explore = page("/explore", "explore.html", "Explore")(_show)
 routes = [*explore.routes(), web.get("/explore/words", guard.protect(handle_errors(_words)))]
-__all__ = ["WHERE", "explore", "routes", "same_page", "unit_of", "unit_parameters", "wilson"]
+__all__ = ["WHERE", "explore", "of_unit", "routes", "same_page", "unit_of", "unit_parameters", "wilson"]

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from ..errors import UsageError
+from ..evaluators.calibration.annotation import LABEL_VERSION
 from ..evaluators.contract import Unit
 from ..evaluators.datasets import Example
 from ..evaluators.evaluation_rows import evaluation_row
@@ -20,8 +21,6 @@ from .trace import ALWAYS, span_parts
 
 LABELS = {"good": True, "bad": False, "unsure": None}
 """The labels of the annotate bar and whether each is a pass."""
-VERSION = "1"
-"""Of the guidelines by which people judge; part of a label's identity, as an evaluator's version is of a score's."""
 OVERALL = "overall"
 NAME = re.compile(r"[A-Za-z0-9._\-]{1,80}")
 AUTHOR_SECONDS = 365 * 86400
@@ -50,7 +49,7 @@ async def label_span(
         raise UsageError("A label needs its author.", hint="Write your name beside it; the browser remembers it.")
     passed = LABELS[label]
     value = None if passed is None else float(passed)
-    outcome = EvaluationResult(name, VERSION, value=value, label=label, passed=passed, explanation=note or None)
+    outcome = EvaluationResult(name, LABEL_VERSION, value=value, label=label, passed=passed, explanation=note or None)
     row = evaluation_row(
         outcome,
         project=span["project"],
@@ -63,10 +62,12 @@ async def label_span(
     await context.insert("evaluations", [row])
 
 
-async def withdraw_label(context: PageContext, span: dict[str, Any], *, name: str, author: str) -> None:
-    """Takes one person's label of a span back; the row stays deleted until it is labelled again."""
-    outcome = EvaluationResult(name, VERSION)
-    row = evaluation_row(outcome, project=span["project"], source="human", author=author.strip(), span=span)
+async def withdraw_label(
+    context: PageContext, span: dict[str, Any], *, name: str, author: str, unit: Unit | None = None
+) -> None:
+    """Takes one person's label of a span, its trace or its conversation back; deleted until it is labelled again."""
+    outcome = EvaluationResult(name, LABEL_VERSION)
+    row = evaluation_row(outcome, project=span["project"], source="human", author=author.strip(), span=span, unit=unit)
     await context.insert("evaluations", [{**row, "is_deleted": 1}])
 
 

@@ -77,12 +77,12 @@ def _services(services: Rows, scores: Rows, trend: Rows, days: float) -> list[di
 def _worst(scores: Rows, service: str) -> dict[str, Any] | None:
     """The score of a service that fell most, else the one that fails most."""
     own = [row for row in scores if row["value"] == service and row["late"]]
-    old = {row["name"]: row for row in scores if row["value"] == service and not row["late"]}
+    old = {(row["name"], row["unit"]): row for row in scores if row["value"] == service and not row["late"]}
     rated = [
         {
             **row,
             **dict(zip(("low", "high"), mean_interval(row), strict=True)),
-            "before": old.get(row["name"], {}).get("mean"),
+            "before": old.get((row["name"], row["unit"]), {}).get("mean"),
         }
         for row in own
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 from . import messages
-from .explore import mean_interval, wilson
+from .explore import mean_interval, of_unit, wilson
 from .page_context import PageContext, Rows, page
 from .scores import bucket
 from .text_diff import difference
@@ -91,6 +91,7 @@ def _with_scores(versions: Rows, scores: Rows) -> Rows:
     of: dict[tuple[str, str], Rows] = {}
     for row in scores:
         row["low"], row["high"] = mean_interval(row)
+        row["metric"] = of_unit(row["metric"], row["unit"])
         of.setdefault((row["prompt"], row["version"]), []).append(row)
     for row in versions:
         row["scores"] = of.get((row["prompt"], row["version"]), [])

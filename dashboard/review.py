@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import UsageError
+from ..evaluators.calibration.annotation import LABEL_VERSION
 from ..evaluators.datasets import Example
 from ..evaluators.datasets.review import accept
 from ..evaluators.evaluation_rows import evaluation_row
@@ -18,7 +19,7 @@ from ..queries.failures.selection import find_failures
 from ..queries.messages import question_of
 from ..queries.span_conditions import trace_filter
 from . import guard
-from .labels import NAME, VERSION, redirect, remember_author
+from .labels import NAME, redirect, remember_author
 from .page_context import PageContext, Rows, handle_errors, page, page_context, render
 from .result_cache import ResultCache
 from .trace_filters import chips, conditions, kept, removed
@@ -173,7 +174,7 @@ async def _keep(context: PageContext, case: dict[str, Any], text: dict[str, str]
 async def _store_label(context: PageContext, case: dict[str, Any], label: str, author: str, project: str) -> None:
     trace_id = case["metadata"]["source_trace_id"]
     span = await context.first_row("pages/span", trace=trace_id, span=case["metadata"]["source_span_id"])
-    outcome = EvaluationResult("review", VERSION, label=label)
+    outcome = EvaluationResult("review", LABEL_VERSION, label=label)
     row = evaluation_row(
         outcome,
         project=project,

@@ -27,39 +27,54 @@ async def _show(context: PageContext) -> dict[str, Any]:
     )
     chosen = _chosen(context, names)
     detail = await _detail(context, chosen, rules) if chosen else {}
-    return {"names": names, "coverage": coverage, "chosen": chosen, **detail}
+    mixed = {row["name"] for row in names if len({one["unit"] for one in names if one["name"] == row["name"]}) > 1}
+    for row in names:
+        row["open"] = context.filters.url(
+            "/scores", name=row["name"], source=row["source"], unit=row["unit"] if row["name"] in mixed else ""
+        )
+    return {"names": names, "coverage": coverage, "chosen": chosen, "mixed": mixed, **detail}
+
+
+async def unit_of_metric(context: PageContext, name: str, times: dict[str, Any]) -> str:
+    """What a metric of that name judges most in the range: span, trace or conversation."""
+    rows = [row for row in await context.query("pages/evaluation_names", **times) if row["name"] == name]
+    return max(rows, key=lambda row: row["n"], default={"unit": "span"})["unit"]
 
 
 def _chosen(context: PageContext, names: Rows) -> dict[str, Any] | None:
     """The evaluator in the URL, else the one that fails most."""
-    name, source = context.params.get("name", ""), context.params.get("source", "")
-    found = [row for row in names if row["name"] == name and source in {"", row["source"]}]
+    name, source, unit = (context.params.get(key, "") for key in ("name", "source", "unit"))
+    found = [
+        row for row in names if row["name"] == name and source in {"", row["source"]} and unit in {"", row["unit"]}
+    ]
     if found:
         return found[0]
     return max(names, key=lambda row: (row["source"] != "human", row["failed"] or 0), default=None)
 
 
 async def _detail(context: PageContext, chosen: dict[str, Any], rules: Rows) -> dict[str, Any]:
-    name, source = chosen["name"], chosen["source"]
+    name, source, unit = chosen["name"], chosen["source"], chosen["unit"]
     span = context.filters.end - context.filters.start
     project = context.filters.project or "default"
     alerts = asyncio.ensure_future(context.query("pages/alerts"))
     trend, slices, histogram, marks, human, weeks = await asyncio.gather(
-        context.query("pages/score_trend", name=name, source=source, bucket_s=bucket(span)),
-        context.query("pages/score_slices", name=name, source=source),
-        context.query("pages/score_histogram", name=name, source=source),
-        context.query("pages/score_marks", name=name),
-        context.first_row("pages/judge_human", name=name),
-        context.query("judge_agreement", metric=name, project=project),
+        context.query("pages/score_trend", name=name, source=source, unit=unit, bucket_s=bucket(span)),
+        context.query("pages/score_slices", name=name, source=source, unit=unit),
+        context.query("pages/score_histogram", name=name, source=source, unit=unit),
+        context.query("pages/score_marks", name=name, unit=unit),
+        context.first_row("pages/judge_human", name=name, unit=unit),
+        context.query("judge_agreement", metric=name, unit=unit, project=project),
     )
-    key = f"{LABEL if source == 'human' else SCORE}{name}"
+    key = f"{LABEL if source == 'human' else SCORE}{name}@{unit}"
+    place = "/sessions" if unit == "conversation" else "/traces"
     for row in slices:
-        row["open"] = _traces(context, f"{key}@{SLICES[row['dimension']]}={row['value']}")
+        row["open"] = _judged(context, place, f"{key}@{SLICES[row['dimension']]}={row['value']}")
     for row in histogram:
-        row["open"] = _traces(context, f"{key}={row['low']:.6g}..{row['high']:.6g}")
+        row["open"] = _judged(context, place, f"{key}={row['low']:.6g}..{row['high']:.6g}")
     return {
         "firing": [row for row in await alerts if row["state"] == "firing" and row["labels"].get("metric") == name],
-        "failures": context.filters.url("/traces", failed=name),
+        "counted": "conversations" if unit == "conversation" else "traces",
+        "failures": _judged(context, place, f"{key}=fail"),
         "weeks": weeks,
         "limits": thresholds_for(rules, name),
         "trend": trend,
@@ -82,8 +97,8 @@ SLICES = {
 """The dimensions of pages/score_slices as what a filter calls them."""
 
 
-def _traces(context: PageContext, text: str) -> str:
-    return context.filters.url("/traces", where=text)
+def _judged(context: PageContext, place: str, text: str) -> str:
+    return context.filters.url(place, where=text)
 
 
 def _scale(slices: Rows) -> tuple[float, float]:

@@ -9,11 +9,12 @@ from aiohttp import web
 
 from ..errors import UsageError
 from ..queries.messages import output_text
+from ..queries.span_conditions import conversation_filter
 from . import guard, messages
 from .labels import OVERALL, label_span, redirect, remember_author
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .trace import ALWAYS
-from .trace_filters import all_params
+from .trace_filters import all_params, chips, conditions, kept, removed
 
 SORTS = {
     "last": "Newest first",
@@ -34,13 +35,17 @@ async def _list(context: PageContext) -> dict[str, Any]:
     rows = context.config.rows
     skip = min(int(params["skip"]), 1_000_000) if params.get("skip", "").isdecimal() else 0
     chosen = {f"by_{sort}": 1, **({only: 1} if only else {})}
-    found = await context.query("pages/sessions", q=q, rows=rows, skip=skip, **chosen)
+    # `q` is the search of this page itself: the beginning of an id.
+    filtered = conversation_filter(conditions(context, without="q"))
+    found = await context.query("pages/sessions", filtered, q=q, rows=rows, skip=skip, **chosen)
     texts = await _texts(context, [row["conversation_id"] for row in found])
     total = found[0]["total"] if found else 0
     here = all_params(context)
     return {
         "sessions": [{**row, **texts.get(row["conversation_id"], {})} for row in found],
         "q": q,
+        "chips": [{"text": one.text, "without": removed(context, one)} for one in chips(context) if one.name != "q"],
+        "kept": {name: value for name, value in kept(context).items() if name != "q"},
         "sort": sort,
         "sorts": SORTS,
         "show": only,

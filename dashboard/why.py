@@ -23,7 +23,7 @@ from .findings import BACK, IDENTIFIERS
 from .labels import redirect, remember_author
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .result_cache import ResultCache
-from .scores import bucket
+from .scores import bucket, unit_of_metric
 from .template_filters import aware
 
 MAX_CAUSES, MAX_SEGMENTS = 12, 8
@@ -114,8 +114,9 @@ async def _body(
         )
         cost_causes = [row for row in changed_costs if row["key"] not in IDENTIFIERS][:MAX_CAUSES]
         return {**told, "usage": True, "trend": [row for row in trend if row["whole"]], "cost_causes": cost_causes}
+    unit = await unit_of_metric(context, metric, times)
     trend, shown = await asyncio.gather(
-        context.query("pages/score_trend", name=metric, **times, bucket_s=size),
+        context.query("pages/score_trend", name=metric, unit=unit, **times, bucket_s=size),
         context.query("pages/why_traces", name=metric, **times, middle=stamp(since)),
     )
     before = [row for row in shown if not row["late"]]

@@ -67,6 +67,8 @@ OF_SCORES: Mapping[str, str] = {
     "source": "toString(source)",
 }
 """What a score itself carries: `score.tone@model=gpt-5` are scores of calls of that model, whatever else the trace called."""
+UNITS = ("span", "trace", "conversation")
+"""What a score judges, where one name has scores of several: `score.tone@trace<0.5`, `score.tone@trace@model=gpt-5`."""
 _WRITTEN = re.compile(r"([^=!<>~]+?)\s*(!=|!~|>=|<=|=|~|>|<)\s*(.*)", re.DOTALL)
 _RANGE = re.compile(r"(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?)")
 _SAID = (
@@ -153,6 +155,23 @@ def trace_filter(conditions: Iterable[Condition]) -> Filter:
     return Filter("\n".join(text), parameters)
 
 
+def conversation_filter(conditions: Iterable[Condition]) -> Filter:
+    """The conditions as they hold for a conversation: by its own scores, else by one of its traces; none where negated."""
+    text, parameters = list[str](), dict[str, Any]()
+    for number, condition in enumerate(_limited(conditions)):
+        no = "NOT " if condition.negated else ""
+        positive = Condition(condition.key, {"!=": "=", "!~": "~"}.get(condition.op, condition.op), condition.value)
+        if condition.key.startswith((SCORE, LABEL)) and "conversation" in condition.key.split("@")[1:]:
+            made, given = _of_scores(positive, number, judged="conversation_id")
+            text.append(f"    AND {made.replace(' IN', f' {no}IN', 1)}")
+        else:
+            made, given = _trace_condition(positive, number)
+            where = f"{_SPAN_RANGE}        AND conversation_id != '' AND {made}"
+            text.append(f"    AND conversation_id {no}IN (\n        SELECT conversation_id FROM spans WHERE {where})")
+        parameters |= given
+    return Filter("\n".join(text), parameters)
+
+
 def _limited(conditions: Iterable[Condition]) -> Sequence[Condition]:
     found = list(conditions)
     if len(found) > MAX_CONDITIONS:
@@ -219,7 +238,7 @@ def _search(text: str, number: int) -> tuple[str, dict[str, Any]]:
     return f"({' OR '.join(parts)})", given
 
 
-def _of_scores(condition: Condition, number: int) -> tuple[str, dict[str, Any]]:
+def _of_scores(condition: Condition, number: int, judged: str = "trace_id") -> tuple[str, dict[str, Any]]:
     """A condition on the scores of a trace: failed by an evaluator, a score in a range, a label, a segment."""
     key, value, place = condition.key, condition.value, f"w{number}"
     given: dict[str, Any] = {}
@@ -230,18 +249,22 @@ def _of_scores(condition: Condition, number: int) -> tuple[str, dict[str, Any]]:
     else:
         people = key.startswith(LABEL)
         inner = f"name = {{{place}_name:String}} AND source {'=' if people else '!='} 'human'"
-        name, _, column = key.removeprefix(LABEL if people else SCORE).partition("@")
+        name, *about = key.removeprefix(LABEL if people else SCORE).split("@")
         given = {f"{place}_name": name}
+        units = [one for one in about if one in UNITS]
+        column = next((one for one in about if one not in UNITS), "")
+        if units:
+            inner, given = f"{inner} AND unit = {{{place}_unit:String}}", {**given, f"{place}_unit": units[0]}
         if column:
             if column not in OF_SCORES:
-                raise UsageError(f"A score has no {column!r}.", hint=f"One of {', '.join(OF_SCORES)}.")
+                raise UsageError(f"A score has no {column!r}.", hint=f"One of {', '.join((*OF_SCORES, *UNITS))}.")
             more, values = f"{OF_SCORES[column]} = {{{place}:String}} AND {_VALUE} IS NOT NULL", {place: value}
         else:
             more, values = _score_value(condition, place)
         inner, given = f"{inner} AND {more}", {**given, **values}
     no = "NOT " if condition.negated else ""
     where = f"WHERE {_SCORE_RANGE}        AND experiment_id = '' AND sample_weight > 0 AND {inner})"
-    return f"trace_id {no}IN (\n        SELECT trace_id FROM evaluations FINAL\n        {where}", given
+    return f"{judged} {no}IN (\n        SELECT {judged} FROM evaluations FINAL\n        {where}", given
 
 
 def _score_value(condition: Condition, place: str) -> tuple[str, dict[str, Any]]:

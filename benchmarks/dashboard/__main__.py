@@ -1,10 +1,11 @@
 """Times the pages of a running service over 1 M spans, and a trace of 2,000 spans in a browser; prints a markdown table.
 
-    python -m benchmarks.dashboard [--rows 1000000] [--store DIRECTORY] [--no-browser]
+    python -m benchmarks.dashboard [--rows 1000000] [--store DIRECTORY] [--against CHECKOUT] [--no-browser]
 
-Every figure is of the whole answer: routing, queries, drawing, bytes on the loopback. `warm` is the median of nine
+Every figure is of the whole answer: routing, queries, drawing, bytes on the loopback. `warm` is the median of seven
 requests after two, CPU the processor time of the service for one of them over all its threads, which a busy machine
-does not stretch. Ranges end where the generated traffic ends.
+does not stretch. `first` is the first answer after a restart of the service. With `--against` another checkout, with
+an environment in its .venv, serves the same traffic from a store of its own, and both answer in turns.
 """
 
 from __future__ import annotations
@@ -15,79 +16,141 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from benchmarks.queries.__main__ import fill
+from benchmarks.dashboard.pages import PAGES, Asked
+from benchmarks.queries.__main__ import HERE as GENERATORS
 from evalspan.collector.demo.service import serving
 
 CHROMIUM = "/usr/bin/chromium"
-DAY = "from=2026-11-12T00:00&to=2026-11-13T00:00"
-DAYS = "from=2026-11-01T00:00&to=2026-11-13T00:00"
-PAGES: dict[str, tuple[str, int | None]] = {
-    "traces, one day": (f"/traces?{DAY}", 100),
-    "traces, twelve days": (f"/traces?{DAYS}", 100),
-    "traces as JSON, twelve days": (f"/traces.json?{DAYS}", 100),
-    "traces of one evaluator's failures, one day": (f"/traces?{DAY}&failed=faithfulness", None),
-    "facets and outliers, one day (after the page stands)": (f"/traces/facets?{DAY}", None),
-    "scores, twelve days": (f"/scores?{DAYS}", None),
-    "status, twelve days": (f"/status?{DAYS}", None),
-    "review, one day": (f"/review?{DAY}", None),
-}
-WARMED, MEASURED = 2, 9
+WARMED, MEASURED = 2, 7
 BIG = 2000
 TICKS = os.sysconf("SC_CLK_TCK")
+SETTINGS = "[retention]\nspans_days = 0\n[alerts]\nenabled = false\n"
+"""The generated traffic may be older than the usual retention."""
+
+
+class Served(NamedTuple):
+    """One running service: its address and its process."""
+
+    url: str
+    process: int
+
+
+class Timing(NamedTuple):
+    """Milliseconds of wall and processor for one answer, and its size in bytes."""
+
+    wall: float
+    processor: float
+    size: int
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--store", type=Path, help="keep the data in this directory and use it again")
+    options.add_argument("--against", type=Path, help="a checkout of another commit, with its .venv, to compare with")
+    options.add_argument("--only", default="", help="only pages whose name contains this")
     options.add_argument("--no-browser", action="store_true", help="leave chromium out")
     chosen = options.parse_args()
     base = chosen.store or Path(tempfile.mkdtemp(prefix="evalspan-dashboard-"))
-    folder = base / str(chosen.rows)
+    pages = [page for page in PAGES if chosen.only in page.name]
     try:
-        if not (folder / "store").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            fill(folder / "store", chosen.rows)
-        config = folder / "evalspan.toml"
-        # The generated traffic is older than the usual retention.
-        config.write_text("[retention]\nspans_days = 0\n[alerts]\nenabled = false\n")
-        with serving(folder, config) as url:
-            process = json.loads((folder / "store" / "service.json").read_text())["pid"]
-            rows = [timed(url, process, name, path, most) for name, (path, most) in PAGES.items()]
-            trace = send_big_trace(url)
-            rows.append(timed(url, process, f"a trace of {BIG:,} spans", f"/traces/{trace}", None))
-            report(rows, chosen.rows)
-            if not chosen.no_browser and Path(CHROMIUM).exists():
-                in_browser(url, f"/traces/{trace}")
+        ours = prepared(base / "new" / str(chosen.rows), Path(sys.executable), chosen.rows)
+        if chosen.against:
+            python = chosen.against / ".venv" / "bin" / "python"
+            theirs = prepared(base / "old" / str(chosen.rows), python, chosen.rows)
+            with served(ours, Path(sys.executable)) as new, served(theirs, python) as old:
+                compare(new, old, pages, chosen.rows)
+            return
+        measure(ours, pages, chosen)
     finally:
         if not chosen.store:
             shutil.rmtree(base, ignore_errors=True)
 
 
-def timed(url: str, process: int, name: str, path: str, most: int | None) -> tuple[str, float, float, int, int | None]:
-    """Name, median milliseconds, milliseconds of processor, bytes, and what is to be reached."""
-    for _ in range(WARMED):
-        size = len(fetched(url + path))
-    walls = []
-    before = processor_seconds(process)
-    for _ in range(MEASURED):
-        began = time.perf_counter()
-        fetched(url + path)
-        walls.append((time.perf_counter() - began) * 1e3)
-    spent = (processor_seconds(process) - before) / MEASURED * 1e3
-    print(f"{statistics.median(walls):8.1f} {spent:8.1f} {size:9,}  {name}", file=sys.stderr)
-    return name, statistics.median(walls), spent, size, most
+def measure(folder: Path, pages: list[Asked], chosen: argparse.Namespace) -> None:
+    """Each page after a restart, then warm."""
+    with served(folder, Path(sys.executable)) as service:
+        first = (time.perf_counter(), fetched(service.url + pages[0].path), time.perf_counter())
+        rows = [(page, timed(service, page.path)) for page in pages]
+        trace = send_big_trace(service.url)
+        rows.append((Asked(f"a trace of {BIG:,} spans", "", None), timed(service, f"/traces/{trace}")))
+        report(rows, chosen.rows)
+        print(f"\nThe first page after a restart came after {(first[2] - first[0]) * 1e3:.0f} ms.")
+        if not chosen.no_browser and Path(CHROMIUM).exists():
+            in_browser(service.url, f"/traces/{trace}")
+
+
+def prepared(folder: Path, python: Path, rows: int) -> Path:
+    """The folder with a store that the commit of this interpreter filled, made now when it is not there."""
+    if not (folder / "store").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [python, str(GENERATORS / "fill.py"), str(folder / "store"), str(rows), str(GENERATORS)], check=True
+        )
+    (folder / "evalspan.toml").write_text(SETTINGS)
+    return folder
+
+
+@contextmanager
+def served(folder: Path, python: Path) -> Iterator[Served]:
+    """The service of the commit to which the interpreter belongs, over the store of the folder."""
+    with serving(folder, folder / "evalspan.toml", python=str(python)) as url:
+        yield Served(url, json.loads((folder / "store" / "service.json").read_text())["pid"])
+
+
+def timed(service: Served, path: str) -> Timing:
+    """One address, warm."""
+    found = [once(service, path, turn) for turn in range(WARMED + MEASURED)][WARMED:]
+    return summed_up(found)
+
+
+def summed_up(found: list[Timing]) -> Timing:
+    """Median of the walls, mean of the processor time, which is counted in hundredths of a second."""
+    mean = statistics.mean(one.processor for one in found)
+    return Timing(statistics.median(one.wall for one in found), mean, found[-1].size)
+
+
+def once(service: Served, path: str, turn: int) -> Timing:
+    """One request; an address with a range of its own for each turn gets it."""
+    before, began = processor_seconds(service.process), time.perf_counter()
+    size = len(fetched(service.url + path.format(minute=turn % 12 * 5, hour=turn // 12 % 24)))
+    wall = time.perf_counter() - began
+    return Timing(wall * 1e3, (processor_seconds(service.process) - before) * 1e3, size)
+
+
+def compare(new: Served, old: Served, pages: list[Asked], spans: int) -> None:
+    """Both services answer in turns; processor time is compared, which load does not stretch."""
+    print(f"\n{spans:,} spans; {platform.machine()}, {platform.system()}, Python {platform.python_version()}\n")
+    print("| page | before, CPU ms | now, CPU ms | ratio | to reach | before, ms | now, ms |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for page in pages:
+        if page.before is None:
+            continue
+        turns: tuple[list[Timing], list[Timing]] = ([], [])
+        for turn in range(WARMED + MEASURED):
+            turns[0].append(once(old, page.before or page.path, turn))
+            turns[1].append(once(new, page.path, turn))
+        then, now = (summed_up(found[WARMED:]) for found in turns)
+        ratio = now.processor / max(then.processor, 0.1)
+        print(
+            f"| {page.name} | {then.processor:.0f} | {now.processor:.0f} | {ratio:.2f} | {page.ratio or ''} | {then.wall:.0f} | {now.wall:.0f} |",
+            flush=True,
+        )
 
 
 def fetched(url: str) -> bytes:
@@ -164,11 +227,13 @@ def in_browser(url: str, path: str) -> None:
     print(f"| unfolds spans that were left out | {statistics.median(unfolded):.0f} | |")
 
 
-def report(rows: list[tuple[str, float, float, int, int | None]], spans: int) -> None:
+def report(rows: list[tuple[Asked, Timing]], spans: int) -> None:
     print(f"\n{spans:,} spans; {platform.machine()}, {platform.system()}, Python {platform.python_version()}\n")
     print("| page | warm, ms | CPU, ms | KB | to reach, ms |\n| --- | ---: | ---: | ---: | ---: |")
-    for name, wall, spent, size, most in rows:
-        print(f"| {name} | {wall:.0f} | {spent:.0f} | {size / 1e3:.0f} | {most or ''} |")
+    for page, found in rows:
+        print(
+            f"| {page.name} | {found.wall:.0f} | {found.processor:.0f} | {found.size / 1e3:.0f} | {page.goal or ''} |"
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import random
 import shutil
 import statistics
 import sys
@@ -19,12 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.queries.fill import main as fill
 from evalspan.queries import catalog
 from evalspan.queries.store.client import Store, open_store
 
 Times = tuple[float, float, float]  # milliseconds: first run, warm, processor time of a warm run
 HERE = Path(__file__).parent
-WORDS = "the order refund policy thirty days return shoes size customer please help price plan invoice cancel account".split()
 DAY = "start_time >= '2026-11-12' AND start_time < '2026-11-13'"
 
 QUERIES: dict[str, tuple[str, int | None]] = {
@@ -87,29 +86,12 @@ def main() -> None:
         for size in sizes:
             directory = base / str(size)
             if not directory.exists():
-                fill(directory, size)
+                fill(str(directory), size, HERE)
             measured[size] = measure(directory)
     finally:
         if not chosen.store:
             shutil.rmtree(base, ignore_errors=True)
     report(measured, sizes)
-
-
-def fill(directory: Path, rows: int) -> None:
-    started = time.perf_counter()
-    with open_store(f"chdb://{directory}") as store:
-        step = 100_000
-        text = " ".join(random.Random(7).choices(WORDS, k=9_000))
-        for begin in range(0, rows, step):
-            given = {"rows": rows, "from": begin, "count": min(step, rows - begin), "text": text}
-            store.command(statement("generate.sql"), given)
-            print(f"{begin + given['count']:>9} spans {time.perf_counter() - started:6.1f} s", file=sys.stderr)
-        store.command(statement("generate_evaluations.sql"))
-    print(f"{rows:>9} evaluations {time.perf_counter() - started:6.1f} s", file=sys.stderr)
-
-
-def statement(name: str) -> str:
-    return "\n".join(line for line in (HERE / name).read_text().splitlines() if not line.startswith("--"))
 
 
 def measure(directory: Path) -> dict[str, Times]:

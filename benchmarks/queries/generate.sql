@@ -1,4 +1,4 @@
--- {rows} spans of {traces} traces over 12 days, about 3 KB of messages each, and one evaluation a span.
+-- {rows} spans of {traces} traces over 30 days, about 3 KB of messages each, and one evaluation a span.
 INSERT INTO spans
     (project, trace_id, span_id, parent_span_id, start_time, duration_ns, name, kind, status, service, environment,
      operation, provider, request_model, response_model, prompt_name, prompt_version, system_hash, conversation_id,
@@ -8,7 +8,7 @@ SELECT
     lower(hex(sipHash128(intDiv(number, 5)))) AS trace_id,
     leftPad(lower(hex(sipHash64(number))), 16, '0') AS span_id,
     if(number % 5 = 0, '', leftPad(lower(hex(sipHash64(intDiv(number, 5) * 5))), 16, '0')) AS parent_span_id,
-    toDateTime64('2026-11-01 00:00:00', 9, 'UTC') + toIntervalMillisecond(intDiv(number * 1036800000, {rows:UInt64})) AS start_time,
+    toDateTime64('2026-11-01 00:00:00', 9, 'UTC') + toIntervalMillisecond(intDiv(number * 2592000000, {rows:UInt64})) AS start_time,
     toUInt64(5e7 + 2e9 * pow(randCanonical(number), 3)) AS duration_ns,
     ['answer', 'retrieve', 'chat', 'execute_tool', 'chat'][number % 5 + 1] AS name,
     if(number % 5 = 0, 'SERVER', 'CLIENT') AS kind,

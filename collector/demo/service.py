@@ -19,8 +19,10 @@ _STOPS_WITHIN_S = 30
 
 
 @contextmanager
-def serving(folder: Path, config: Path) -> Iterator[str]:
+def serving(folder: Path, config: Path, python: str = sys.executable) -> Iterator[str]:
     """The collector on free local ports with its embedded store in `folder`, for as long as the block runs.
+
+    `python` is the interpreter that runs it: another one for another commit.
 
     Yields:
         Its URL, which takes OTLP and shows the dashboard.
@@ -30,7 +32,7 @@ def serving(folder: Path, config: Path) -> Iterator[str]:
     """
     log = folder / "serve.log"
     store = (folder / "store").resolve()
-    command = [sys.executable, "-m", "evalspan", "serve", "--store", f"chdb://{store}", "--config", str(config)]
+    command = [python, "-m", "evalspan", "serve", "--store", f"chdb://{store}", "--config", str(config)]
     command += ["--port", "0", "--grpc-port", "0", "--sql-port", "0"]
     with log.open("ab") as out:
         # A session of its own: Ctrl-C reaches us first, and we let it drain.

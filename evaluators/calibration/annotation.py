@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WEEKLY = 20
 PPI_LABELS = 40
 GOOD_FROM = 4
+LABEL_VERSION = "human"
+"""The evaluator version of labels, wherever they are given: by page or command, one person's label is one row."""
 Scale = Literal["pass-fail", "1-5"]
 
 
@@ -115,7 +117,9 @@ def draw(
 def label_row(draw: Draw, call: dict[str, Any], *, score: float, passed: bool, note: str = "") -> dict[str, Any]:
     """A label as a row of `evaluations`; labelling again overwrites one's own label, never another's."""
     probability = float(call["probability"])
-    outcome = EvaluationResult(name=draw.metric, version="human", value=score, passed=passed, explanation=note or None)
+    outcome = EvaluationResult(
+        name=draw.metric, version=LABEL_VERSION, value=score, passed=passed, explanation=note or None
+    )
     return evaluation_row(
         outcome,
         project=draw.project,

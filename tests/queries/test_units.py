@@ -11,7 +11,7 @@ import pytest
 
 from evalspan.errors import QueryError
 from evalspan.evaluators.statistics import clustered_standard_error
-from evalspan.queries import catalog
+from evalspan.queries import catalog, span_conditions
 from evalspan.queries.store.client import Store
 from evalspan.queries.untrusted.statement_size import check_size
 from evalspan.queries.untrusted.syntax_tree import complete_tree
@@ -213,22 +213,126 @@ def test_tables_that_name_each_other_twice_are_too_large_and_a_long_chain_is_not
         sized(f"WITH t0 AS (SELECT 1 AS a), {doubling} SELECT * FROM t11")
 
 
-@pytest.mark.parametrize("name", ["score_trend", "score_slices", "score_histogram"])
-def test_a_page_of_a_metric_shows_the_unit_that_its_evaluator_judges(store: Store, name: str) -> None:
+@pytest.fixture(scope="module")
+def mixed(store: Store) -> tuple[str, str]:
+    """A project where one name has scores of calls (1.0, five), of traces (0.0, three) and of conversations (0.5, two)."""
     project, metric = uuid.uuid4().hex, f"paged-{uuid.uuid4().hex}"
-    about = {"project": project, "name": metric, "service": "shop", "span_time": UNTIL, "trace_id": "t"}
-    rows = [
-        {**about, "unit": "trace", "source": "code", "score": 0.0, "evaluation_id": str(uuid.uuid4())} for _ in range(3)
-    ]
-    rows += [{**about, "unit": "span", "span_id": "s", "source": "user_feedback", "score": 1.0, "evaluation_id": str(uuid.uuid4())} for _ in range(5)]  # fmt: skip
+    about = {
+        "project": project,
+        "name": metric,
+        "service": "shop",
+        "source": "code",
+        "prompt_name": "answer",
+        "prompt_version": "v1",
+    }
+    rows: list[dict[str, Any]] = []
+    for unit, score, n in (("span", 1.0, 5), ("trace", 0.0, 5), ("conversation", 0.5, 5)):
+        for at in range(n):
+            trace, conversation = f"{at:032x}", f"c-{at}"
+            ids = {
+                "span": {"trace_id": trace, "span_id": f"{at:016x}"},
+                "trace": {"trace_id": trace},
+                "conversation": {"conversation_id": conversation},
+            }
+            rows.append(
+                {
+                    **about,
+                    **ids[unit],
+                    "unit": unit,
+                    "score": score,
+                    "span_time": UNTIL,
+                    "evaluation_id": str(uuid.uuid4()),
+                }
+            )
     store.insert("evaluations", rows)
-    found = _page(store, name, metric, project)
-    assert found
-    if name == "score_histogram":
-        assert [row["n"] for row in found if row["n"]] == [3]
-    else:
-        assert {(row["n"], row["mean"]) for row in found} == {(3, 0)}
+    spans = [
+        {
+            "project": project,
+            "trace_id": f"{at:032x}",
+            "span_id": f"{at:016x}",
+            "start_time": UNTIL,
+            "conversation_id": f"c-{at}",
+            "service": "shop",
+            "attributes": {"region": "eu"},
+            "role": "call",
+            "prompt_name": "answer",
+            "prompt_version": "v1",
+        }
+        for at in range(5)
+    ]
+    store.insert("spans", spans)
+    return project, metric
 
 
-def _page(store: Store, name: str, metric: str, project: str) -> list[dict[str, Any]]:
-    return catalog.get(f"pages/{name}").run(store, name=metric, project=project).dicts()
+@pytest.mark.parametrize(
+    "name",
+    [
+        "score_trend",
+        "score_slices",
+        "score_histogram",
+        "score_names",
+        "overview_scores",
+        "prompt_scores",
+        "explore_scores",
+    ],
+)
+def test_no_page_mixes_calls_traces_and_conversations_in_one_mean(
+    store: Store, mixed: tuple[str, str], name: str
+) -> None:
+    project, metric = mixed
+    means = {"span": 1.0, "trace": 0.0, "conversation": 0.5}
+    period = {"project": project, "start": "2000-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
+    if name in {"score_names", "overview_scores", "prompt_scores"}:
+        found = catalog.get(f"pages/{name}").run(store, **period).dicts()
+        assert {(row["unit"], row["n"], row["mean"]) for row in found if row.get("late", 1)} == {
+            (unit, 5, mean) for unit, mean in means.items()
+        }
+        return
+    for unit, mean in means.items():
+        if name == "score_histogram":
+            bins = [row for row in _page(store, name, metric, unit, project) if row["n"]]
+            assert [(row["n"], row["traces"]) for row in bins] == [(5, 5)]
+            assert bins[0]["low"] <= mean <= bins[0]["high"]
+        elif name == "explore_scores":
+            query = catalog.get(f"pages/{name}")
+            bound = query.bound(
+                {
+                    "name": metric,
+                    "unit": unit,
+                    "project": project,
+                    "by_span": int(unit != "conversation"),
+                    "by_turn": int(unit == "conversation"),
+                }
+            )
+            found = store.query(query.statement(bound, {"group": "attributes['region']"}), bound).dicts()
+            assert {(row["value"], row["n"], row["mean"], row["traces"]) for row in found if row["whole"]} == {
+                ("eu", 5, mean, 5)
+            }
+        else:
+            assert {(row["n"], row["mean"]) for row in _page(store, name, metric, unit, project)} == {(5, mean)}
+
+
+@pytest.mark.parametrize(
+    ("text", "traces", "conversations"),
+    [
+        ("score.{}@span=1", 5, 5), ("score.{}@span=0", 0, 0), ("score.{}@trace<0.5", 5, 5), ("score.{}@conversation=0.4..0.6", 0, 5),
+        ("score.{}@trace@version=answer v1", 5, 5), ("score.{}@conversation=1", 0, 0), ("score.{}@conversation!=0.5", 5, 0), ("region=eu", 5, 5), ("region!=eu", 0, 0),
+    ],
+)  # fmt: skip
+def test_a_filter_of_one_unit_finds_what_that_unit_judged(
+    store: Store, mixed: tuple[str, str], text: str, traces: int, conversations: int
+) -> None:
+    project, metric = mixed
+    condition = [span_conditions.parse(text.format(metric))]
+    times = {"project": project, "start": "2000-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
+    for query, filtered, expected in (
+        ("trace_count", span_conditions.trace_filter(condition), traces), ("sessions", span_conditions.conversation_filter(condition), conversations),
+    ):  # fmt: skip
+        named = catalog.get(f"pages/{query}")
+        bound = {**named.bound(times), **filtered.parameters}
+        found = store.query(named.statement(bound, {"conditions": filtered.text}), bound).dicts()
+        assert (found[0]["n"] if query == "trace_count" else len(found)) == expected
+
+
+def _page(store: Store, name: str, metric: str, unit: str, project: str) -> list[dict[str, Any]]:
+    return catalog.get(f"pages/{name}").run(store, name=metric, unit=unit, project=project).dicts()

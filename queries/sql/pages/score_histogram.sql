@@ -6,15 +6,16 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param name String = '' -- an evaluator
+-- param unit String = 'span' -- span, trace or conversation: what was judged
 -- param source String = '' -- code, llm_judge, human, user_feedback or sdk, '' for all but human
 -- column low -- start of the bin
 -- column high -- its end
 -- column n -- scores in it
--- column traces -- stored traces with such a score
+-- column traces -- stored traces (conversations, when these were judged) with such a score
 -- column share -- weighted share of the scores
 WITH
-    scored AS (SELECT trace_id, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
-        WHERE name = {name:String} AND unit = (SELECT argMax(unit, (source IN ('code', 'llm_judge'), span_time)) FROM evaluations WHERE name = {name:String}) AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+    scored AS (SELECT if(unit = 'conversation', conversation_id, trace_id) AS judged, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
+        WHERE name = {name:String} AND unit = {unit:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
@@ -25,6 +26,6 @@ WITH
 SELECT bounds.1 + bin * width AS low, bounds.1 + (bin + 1) * width AS high, n, traces, ifNull(weight / bounds.3, 0) AS share
 FROM
 (
-    SELECT toUInt8(least(19, floor((y - bounds.1) / width))) AS bin, count() AS n, uniqExact(trace_id) AS traces, sum(w) AS weight
+    SELECT toUInt8(least(19, floor((y - bounds.1) / width))) AS bin, count() AS n, uniqExact(judged) AS traces, sum(w) AS weight
     FROM scored GROUP BY bin ORDER BY bin WITH FILL FROM 0 TO 20
 )

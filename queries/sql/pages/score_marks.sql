@@ -6,6 +6,7 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param name String = '' -- an evaluator
+-- param unit String = 'span' -- span, trace or conversation: what was judged
 -- column kind -- prompt, system, model or evaluator
 -- column value -- what was new
 -- column time -- when it was first seen
@@ -14,7 +15,7 @@ FROM
 (
     SELECT pair.1 AS kind, pair.2 AS value, min(start_time) AS seen, count() AS n
     FROM (SELECT span_time AS start_time, arrayJoin([('prompt', if(prompt_version = '', '', trim(concat(prompt_name, ' ', prompt_version)))), ('system', substring(system_hash, 1, 8)), ('model', toString(request_model))]) AS pair
-        FROM evaluations WHERE name = {name:String} AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        FROM evaluations WHERE name = {name:String} AND unit = {unit:String} AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
@@ -22,7 +23,7 @@ FROM
     WHERE pair.2 != '' GROUP BY kind, value
     UNION ALL
     SELECT 'evaluator', concat(name, ' version ', evaluator_version), min(span_time), count()
-    FROM evaluations WHERE name = {name:String} AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+    FROM evaluations WHERE name = {name:String} AND unit = {unit:String} AND source != 'human' AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service

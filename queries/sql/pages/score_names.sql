@@ -5,6 +5,7 @@
 -- param project String = '' -- one project, '' for all
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
+-- column unit -- what was judged: span, trace or conversation; means never mix them
 -- column n -- scores
 -- column unscored -- evaluations that gave none
 -- column effective_n -- what the scores are worth (Kish)
@@ -14,7 +15,7 @@
 -- column p10 -- weighted tenth percentile
 -- column failed -- weighted share of failed among those judged
 -- method: Hajek mean with weights 1/probability; interval linearised, for pass and fail Wilson's on Kish's effective size.
-SELECT name, evaluator_version, source, n, unscored, effective_n, mean,
+SELECT name, unit, evaluator_version, source, n, unscored, effective_n, mean,
     -- 95 %: Wilson's score interval on the effective size for pass and fail, else the linearised normal one
     (mean + 1.9207 / effective_n) / (1 + 3.8415 / effective_n) AS wilson_middle,
     1.96 / (1 + 3.8415 / effective_n) * sqrt(mean * (1 - mean) / effective_n + 0.9604 / pow(effective_n, 2)) AS wilson_half,
@@ -23,7 +24,7 @@ SELECT name, evaluator_version, source, n, unscored, effective_n, mean,
     p10, failed, judged, cost_usd, first, last, judge_model, versions
 FROM
 (
-    SELECT name, source, argMax(version_, span_time) AS evaluator_version, count(DISTINCT version_) AS versions,
+    SELECT name, unit, source, argMax(version_, span_time) AS evaluator_version, count(DISTINCT version_) AS versions,
         count(y) AS n, countIf(y IS NULL) AS unscored, sumIf(w, y IS NOT NULL) AS total, pow(total, 2) / sumIf(w * w, y IS NOT NULL) AS effective_n,
         sum(w * y) / total AS mean,
         sqrt(greatest(0, sum(w * w * y * y) - 2 * mean * sum(w * w * y) + mean * mean * sumIf(w * w, y IS NOT NULL)) * n / greatest(n - 1, 1)) / total AS standard_error,
@@ -33,7 +34,7 @@ FROM
         sum(judge_cost_usd) AS cost_usd, min(span_time) AS first, max(span_time) AS last, any(judge_model) AS judge_model
     FROM
     (
-        SELECT name, toString(source) AS source, evaluator_version AS version_, span_time, sample_weight AS w, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y,
+        SELECT name, toString(unit) AS unit, toString(source) AS source, evaluator_version AS version_, span_time, sample_weight AS w, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y,
             toString(passed) AS passed, judge_cost_usd, judge_model
         FROM evaluations
         WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
@@ -42,6 +43,6 @@ FROM
         AND service = {service:String} -- if service
         AND experiment_id = '' AND sample_weight > 0
     )
-    GROUP BY name, source
+    GROUP BY name, source, unit
 )
-ORDER BY source = 'human', name, source
+ORDER BY source = 'human', name, source, unit = 'conversation', unit = 'trace'

@@ -6,6 +6,7 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param name String = '' -- an evaluator
+-- param unit String = 'span' -- span, trace or conversation: what was judged
 -- param source String = '' -- code, llm_judge, human, user_feedback or sdk, '' for all but human
 -- column dimension -- what is sliced by
 -- column value -- the slice
@@ -16,7 +17,7 @@
 -- column mean -- weighted mean
 -- column low -- 95 % interval, lower end
 -- column high -- 95 % interval, upper end
--- method: of the unit (span, trace or conversation) that the metric's evaluator judges; Hajek mean with weights 1/probability; interval linearised, for pass and fail Wilson's on Kish's effective size.
+-- method: Hajek mean with weights 1/probability; interval linearised, for pass and fail Wilson's on Kish's effective size.
 SELECT dimension, value, n, traces, unscored, effective_n, mean,
     -- 95 %: Wilson's score interval on the effective size for pass and fail, else the linearised normal one
     (mean + 1.9207 / effective_n) / (1 + 3.8415 / effective_n) AS wilson_middle,
@@ -25,14 +26,14 @@ SELECT dimension, value, n, traces, unscored, effective_n, mean,
     if(n < 2, NULL, multiIf(two_valued, least(1, wilson_middle + wilson_half), on_unit, least(1, mean + 1.96 * standard_error), mean + 1.96 * standard_error)) AS high
 FROM
 (
-    SELECT pair.1 AS dimension, pair.2 AS value, count(y) AS n, uniqExactIf(trace_id, y IS NOT NULL) AS traces, countIf(y IS NULL) AS unscored, sumIf(w, y IS NOT NULL) AS total, pow(total, 2) / sumIf(w * w, y IS NOT NULL) AS effective_n,
+    SELECT pair.1 AS dimension, pair.2 AS value, count(y) AS n, uniqExactIf(judged, y IS NOT NULL) AS traces, countIf(y IS NULL) AS unscored, sumIf(w, y IS NOT NULL) AS total, pow(total, 2) / sumIf(w * w, y IS NOT NULL) AS effective_n,
         sum(w * y) / total AS mean,
         sqrt(greatest(0, sum(w * w * y * y) - 2 * mean * sum(w * w * y) + mean * mean * sumIf(w * w, y IS NOT NULL)) * n / greatest(n - 1, 1)) / total AS standard_error,
         min(y IN (0, 1)) AS two_valued, min(y) >= 0 AND max(y) <= 1 AS on_unit
-    FROM (SELECT trace_id, sample_weight AS w, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, arrayJoin([('prompt', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('model', toString(request_model)),
+    FROM (SELECT if(unit = 'conversation', conversation_id, trace_id) AS judged, sample_weight AS w, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, arrayJoin([('prompt', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('model', toString(request_model)),
             ('segment', toString(segment)), ('service', toString(service)), ('environment', toString(environment)), ('evaluator version', toString(evaluator_version))]) AS pair
         FROM evaluations
-        WHERE name = {name:String} AND unit = (SELECT argMax(unit, (source IN ('code', 'llm_judge'), span_time)) FROM evaluations WHERE name = {name:String}) AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+        WHERE name = {name:String} AND unit = {unit:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service

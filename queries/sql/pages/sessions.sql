@@ -24,6 +24,7 @@
 -- column failures -- failed scores
 -- column thumbs_down -- feedback of users that was bad
 -- column total -- conversations that match
+-- method: counts of stored spans. Slot: conditions on the conversation.
 WITH
     turns AS
     (
@@ -37,6 +38,7 @@ WITH
         AND service = {service:String} -- if service
         AND conversation_id != ''
         AND (startsWith(conversation_id, {q:String}) OR startsWith(user_id, {q:String})) -- if q
+-- slot conditions
         GROUP BY conversation_id, trace_id
     ),
     scores AS
