@@ -281,7 +281,7 @@ def test_no_page_mixes_calls_traces_and_conversations_in_one_mean(
 ) -> None:
     project, metric = mixed
     means = {"span": 1.0, "trace": 0.0, "conversation": 0.5}
-    period = {"project": project, "start": "2000-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
+    period: dict[str, Any] = {"project": project, "start": "2000-01-01 00:00:00", "end": "2100-01-01 00:00:00"}
     if name in {"score_names", "overview_scores", "prompt_scores"}:
         found = catalog.get(f"pages/{name}").run(store, **period).dicts()
         assert {(row["unit"], row["n"], row["mean"]) for row in found if row.get("late", 1)} == {
