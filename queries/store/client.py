@@ -16,6 +16,7 @@ import msgspec
 from ...errors import StoreLocked, StoreUnreachable
 from ..literals import literal
 from ..shares import Shares
+from ..untrusted.pushdown import table_filters
 from ..untrusted.reader import UntrustedReader
 from ..untrusted.sql_gate import Limits, Names, examine
 from ..untrusted.tenancy import TenantViews, confine
@@ -155,9 +156,15 @@ class Store:
                 client = self._tenant_client(names.tenant)  # noqa: PLW2901 - the reader is held as its place
                 texts = {name: str(value) for name, value in (parameters or {}).items()}
                 sql = confine(sql, texts, names.own, names.tenant)
-            examine(sql, lambda text: client.raw_query(text, parameters=bound, fmt="TSVRaw").decode(), names)
-            analyzer = {"enable_analyzer": 1} if project is not None else {}
-            yield client, sql, {"parameters": bound, "settings": {**limits.settings(), **analyzer, "readonly": 1}}
+
+            def engine(text: str) -> str:
+                return client.raw_query(text, parameters=bound, fmt="TSVRaw").decode()
+
+            found = examine(sql, engine, names)
+            confined: dict[str, Any] = {"enable_analyzer": 1} if project is not None else {}
+            if project is not None and (filters := table_filters(sql, found.tree, names.own, engine)):
+                confined["additional_table_filters"] = filters
+            yield client, sql, {"parameters": bound, "settings": {**limits.settings(), **confined, "readonly": 1}}
 
     def _execute(self, statement: str) -> str:
         with self._rows_lock:

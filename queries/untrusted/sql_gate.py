@@ -84,6 +84,7 @@ class Examined(msgspec.Struct, frozen=True):
     """Whether it is a SELECT, which can be streamed."""
     about_settings: bool
     """Whether it reads system.settings alone, which drivers ask what they may set."""
+    tree: list[Node]
 
 
 _STATEMENTS = {
@@ -162,6 +163,7 @@ def examine(sql: str, engine: Callable[[str], str], names: Names) -> Examined:
         output_format=_output_format(tree),
         selects=tree[0].kind.startswith("Select"),
         about_settings=tables == {"system.settings"} and not any(node.kind == "Function" for node in tree),
+        tree=tree,
     )
 
 

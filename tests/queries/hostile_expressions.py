@@ -32,6 +32,8 @@ EXPRESSIONS = (
 )
 PLACES = (
     "SELECT count() FROM {t} WHERE {e}",
+    "SELECT count() FROM {t} WHERE {k} IN ('{p}-1', '{p}-2') AND {e}",
+    "SELECT {e} FROM {t} WHERE {k} >= '{p}' AND {e}",
     "SELECT count() FROM {t} PREWHERE {e}",
     "SELECT count() FROM {t} PREWHERE {e} WHERE {e}",
     "SELECT count() FROM {t} FINAL WHERE {e}",
@@ -85,4 +87,4 @@ def statements(project: str, count: int, seed: int) -> Iterator[tuple[str, str]]
     for expression, place, table in combinations[:count]:
         text, key = TABLES[table]
         filled = expression.format(p=project, c=text, k=key)
-        yield place.format(t=order.choice(SPELLINGS).format(t=table), e=f"({filled})"), table
+        yield place.format(k=key, p=project, t=order.choice(SPELLINGS).format(t=table), e=f"({filled})"), table
