@@ -93,10 +93,12 @@ def _of_table(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build(item: object, place: str) -> Example:
+    if isinstance(item, Mapping) and isinstance(item.get("input"), str):
+        raise DatasetError(
+            f"{place}: example {item.get('id')!r}: input must be an object, not a text",
+            hint='write "input": {"question": "..."}; in a table, map the column: --map input.question=COLUMN',
+        )
     try:
         return Example.from_json(item)
     except DatasetError as error:
-        hint = error.hint
-        if isinstance(item, Mapping) and isinstance(item.get("input"), str) and "input must be" in str(error):
-            hint += "; in a table, map the column: --map input.question=COLUMN; or write JSONL"
-        raise DatasetError(f"{place}: {error}", hint=hint) from error
+        raise DatasetError(f"{place}: {error}", hint=error.hint) from error

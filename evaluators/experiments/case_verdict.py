@@ -17,17 +17,6 @@ Status = Literal["passed", "failed", "inconclusive"]
 
 KINDS = ("constraints", "hallucination", "similarity", "judge")
 
-# The golden bar is higher than an evaluator's own threshold (never lower).
-GOLDEN_FLOOR = {"similarity": 0.88, "judge": 4.0}
-CLASS_KINDS = {
-    "Constraints": "constraints",
-    "Hallucination": "hallucination",
-    "Grounding": "hallucination",
-    "SemanticSimilarity": "similarity",
-    "Judge": "judge",
-    "PairwiseJudge": "judge",
-}
-
 
 class CaseCause(enum.Enum):
     """What decided a case that did not pass."""
@@ -53,13 +42,10 @@ class CaseVerdict(msgspec.Struct, frozen=True):
 
 
 def kind_of(evaluator: object) -> str:
-    """Which of the four kinds an evaluator is: its own `kind`, else by its class, else by its source."""
+    """Which of the four kinds an evaluator is: its own `kind`, else by its source and name."""
     own = getattr(evaluator, "kind", None)
     if own in KINDS:
         return str(own)
-    for cls in type(evaluator).__mro__:
-        if cls.__name__ in CLASS_KINDS:
-            return CLASS_KINDS[cls.__name__]
     if getattr(evaluator, "source", "code") == "llm_judge":
         return "judge"
     name = str(getattr(evaluator, "name", "")).lower()
@@ -73,12 +59,10 @@ def in_order(suite: Sequence[Evaluator]) -> list[Evaluator]:
 
 
 def golden_bar(evaluator: Evaluator) -> float | None:
-    """What a golden answer must reach under a similarity or an absolute judge; None where there is no such bar."""
-    # Only for the classes that have this scale, not for user code that is merely ranked beside them.
-    cls = next((one.__name__ for one in type(evaluator).__mro__ if one.__name__ in ("SemanticSimilarity", "Judge")), "")
-    if not cls or evaluator.direction != "higher":
+    """What a golden answer must reach, never less than the evaluator's threshold; None without `golden_threshold`."""
+    own = getattr(evaluator, "golden_threshold", None)
+    if own is None or evaluator.direction != "higher":
         return None
-    own = getattr(evaluator, "golden_threshold", GOLDEN_FLOOR[CLASS_KINDS[cls]])
     return max(float(own), evaluator.threshold or 0.0)
 
 

@@ -77,6 +77,8 @@ class Judge:
     """
 
     kind = "judge"
+    golden_threshold = 4.0
+    """What a golden answer must reach in the gate."""
     source = "llm_judge"
     direction: Direction = "higher"
     timeout_s = 300.0
@@ -130,7 +132,7 @@ class Judge:
 
     @property
     def calibrated(self) -> bool:
-        """Whether it was held against human labels, as `calibration` says."""
+        """Whether it was checked against human labels, as `calibration` says."""
         return self.calibration is not None
 
     @property

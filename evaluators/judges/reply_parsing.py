@@ -47,8 +47,10 @@ def _fitting(text: str, kind: type[T], read: Any) -> tuple[list[T], str]:
             continue  # inside an object that fits
         try:
             value, stop = read(text, start)
-        except (ValueError, RecursionError, MemoryError, SyntaxError) as error:
-            problem = str(error) if "twice" in str(error) else problem
+        except _RepeatedKey as error:
+            problem = str(error)
+            continue
+        except (ValueError, RecursionError, MemoryError, SyntaxError):
             continue
         try:
             found.append((start, stop, msgspec.convert(_adapted(value, kind), kind)))
@@ -85,12 +87,16 @@ def _statement(value: msgspec.Struct) -> bytes:
     return msgspec.json.encode(fields, order="sorted")
 
 
+class _RepeatedKey(ValueError):
+    """An object that says two things under one key."""
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} occurs twice")
+        raise _RepeatedKey(f"the key {twice!r} occurs twice")
     return found
 
 

@@ -16,7 +16,9 @@ from click.testing import CliRunner, Result
 
 from evalspan.__main__ import cli
 from evalspan.errors import EvalspanError
+from evalspan.evaluators.builtin.similarity import GOLDEN_THRESHOLD
 from evalspan.evaluators.datasets import Dataset, Example
+from evalspan.evaluators.judges.judge import Judge
 
 BOT = """
 import asyncio, sys
@@ -469,20 +471,21 @@ def test_a_dataset_without_cases_or_without_form_never_passes(content: str) -> N
 @pytest.mark.parametrize(
     ("kind", "value", "golden", "regression"),
     [
-        ("Judge", 3.5, 3, 0),
-        ("Judge", 4.0, 0, 0),
-        ("SemanticSimilarity", 0.86, 3, 0),
-        ("SemanticSimilarity", 0.88, 0, 0),
+        ("judge", 3.5, 3, 0),
+        ("judge", 4.0, 0, 0),
+        ("similarity", 0.86, 3, 0),
+        ("similarity", 0.88, 0, 0),
     ],
 )
 def test_g06_the_bar_is_higher_on_golden_cases(kind: str, value: float, golden: int, regression: int) -> None:
-    threshold = 3.0 if kind == "Judge" else 0.85
+    threshold, bar = (3.0, Judge.golden_threshold) if kind == "judge" else (0.85, GOLDEN_THRESHOLD)
     Path("bars.py").write_text(
         f"from evalspan.evaluators import Score\n"
-        f"class {kind}:\n"
-        f"    name, version, direction, threshold, source = 'bar', '1', 'higher', {threshold}, 'llm_judge'\n"
+        f"class Bar:\n"
+        f"    name, version, direction, source = 'bar', '1', 'higher', 'llm_judge'\n"
+        f"    kind, threshold, golden_threshold = {kind!r}, {threshold}, {bar}\n"
         f"    async def evaluate(self, **arguments): return Score({value})\n"
-        f"suite = [{kind}()]\n"
+        f"suite = [Bar()]\n"
     )
     assert report(save(case(1, "golden")), suite="bars:suite")[0] == golden
     code, said = report(save(case(1)), suite="bars:suite")
