@@ -1,12 +1,14 @@
-"""Takes records from the quarantine back into the log, after an upgrade that can read them: POST /api/v1/replay."""
+"""What was set aside goes into the log again, and calls without a cost get one: POST /api/v1/replay, /api/v1/reprice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 
+from ..errors import EvalspanError
 from ..queries.host.auth import KeyRing
 from .log.durable import DurableLog, LogRefused
 from .log.quarantine import forget, set_aside_records
@@ -33,3 +35,21 @@ def add_replay_route(app: web.Application, directory: Path, logs: Mapping[str, D
         return web.json_response({"replayed": replayed})
 
     app.router.add_post("/api/v1/replay", replay)
+
+
+def add_reprice_route(app: web.Application, reprice: Callable[[int], int], keys: KeyRing) -> None:
+    """Adds the route; it is for the owner's token only. `reprice` takes how many seconds back and says how many calls."""
+
+    async def price_again(request: web.Request) -> web.Response:
+        if not keys.is_service(request.headers.get("Authorization")):
+            return web.json_response({"message": "calls are priced with the token of service.json"}, status=403)
+        seconds = request.query.get("seconds", "")
+        if not seconds.isdecimal():
+            return web.json_response({"message": "seconds is a whole number"}, status=400)
+        try:
+            count = await asyncio.to_thread(reprice, int(seconds))
+        except EvalspanError as error:
+            return web.json_response({"message": str(error)}, status=503)
+        return web.json_response({"repriced": count})
+
+    app.router.add_post("/api/v1/reprice", price_again)

@@ -54,7 +54,7 @@ from .receivers.rows import add_rows_route
 from .receivers.tls import certificate_of
 from .receivers.tls import follow as follow_certificate
 from .receivers.tls import load as load_certificate
-from .replay import add_replay_route
+from .replay import add_replay_route, add_reprice_route
 from .sampling import build_sampler
 from .sampling.head import HeadStage
 from .sampling.journal import Journal
@@ -104,7 +104,7 @@ class Service:
             public_url=config.dashboard.public_url,
             tls=load_certificate(self._certificate) if self._certificate else None,
         )
-        changes = RoleChanges(self.store, self._pricing.insert, self.telemetry)
+        changes = RoleChanges(self.store, self._pricing.insert, self.telemetry, self._pricing.reprice)
         self.spans = self._pipeline("spans", changes.insert, self._stage(), strict=StrictSpans())
         write_scores = partial(insert_scores, self.store, self._quarantine("scores"))
         self.scores = self._joined("scores", write_scores, scores.WAIT_S, scores.AGAIN_S)
@@ -292,6 +292,7 @@ class Service:
         add_rows_route(app, self.store, self.keys)
         by_signal = {pipeline.log.name: pipeline.log for pipeline in (self.spans, self.scores, self.messages)}
         add_replay_route(app, self._log_directory(), by_signal, self.keys)
+        add_reprice_route(app, self._pricing.reprice, self.keys)
         self._attach_parts(app)
         return app
 

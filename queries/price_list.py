@@ -42,9 +42,7 @@ _OWN_MACHINES = frozenset(
     {"ollama", "vllm", "hosted_vllm", "llamafile", "llama.cpp", "llama_cpp", "lmstudio", "lm_studio", "local", "sglang", "tgi", "xinference"}
 )  # fmt: skip
 # Whose models are sold under one name and price, so that a model's name alone says what it costs.
-_MAKERS = frozenset(
-    {"openai", "anthropic", "google", "x-ai", "cohere", "perplexity", "deepseek", "mistral", "moonshotai"}
-)
+_MAKERS = ("openai", "anthropic", "google", "x-ai", "cohere", "perplexity", "deepseek", "mistral", "moonshotai")
 _FALLBACK = {  # where the data has no rate of its own: the one that it is a part of
     "cached_usd": "input_usd",
     "cache_write_usd": "input_usd",
@@ -121,6 +119,8 @@ def _candidates(provider: str, model: str) -> Iterator[tuple[str, str]]:
         yield _PROVIDERS.get(maker.lower(), maker.lower()), bare
     yield provider, bare
     yield "", bare
+    for maker in _MAKERS:
+        yield maker, bare
 
 
 def _rates(provider: Provider, model: ModelInfo, tier: str) -> Iterator[list[float]]:

@@ -86,10 +86,11 @@ WHERE trace_id IN {trace_ids:Array(String)} AND span_id IN {span_ids:Array(Strin
 # so that it can become a call again; its cost waits there, too.
 _CHANGE = """
 INSERT INTO spans
-SELECT s.* EXCEPT (own_operation) REPLACE (
+SELECT s.* EXCEPT (own_operation, sent_input, apart) REPLACE (
     c.role AS role,
     if(counts, own_operation, '') AS operation,
-    if(counts, toUInt32OrNull(s.attributes['gen_ai.usage.input_tokens']), NULL) AS input_tokens,
+    -- More cached than there is: the total leaves out what was cached.
+    if(counts, if(apart > sent_input, sent_input + apart, sent_input), NULL) AS input_tokens,
     if(counts, toUInt32OrNull(s.attributes['gen_ai.usage.output_tokens']), NULL) AS output_tokens,
     if(counts AND input_tokens IS NOT NULL, ifNull(toUInt32OrNull(s.attributes['gen_ai.usage.cache_read.input_tokens']), 0), NULL) AS cached_tokens,
     if(counts AND output_tokens IS NOT NULL, ifNull(toUInt32OrNull(s.attributes['gen_ai.usage.reasoning.output_tokens']), 0), NULL) AS reasoning_tokens,
@@ -102,7 +103,12 @@ SELECT s.* EXCEPT (own_operation) REPLACE (
         'Map(LowCardinality(String), String)')) AS attributes,
     now64(3) AS inserted_at)
 FROM (
-    SELECT *, if(operation != '', operation, attributes['evalspan.nested_operation']) AS own_operation FROM spans FINAL
+    SELECT *, if(operation != '', operation, attributes['evalspan.nested_operation']) AS own_operation,
+        toUInt32OrNull(attributes['gen_ai.usage.input_tokens']) AS sent_input,
+        ifNull(toUInt32OrNull(attributes['gen_ai.usage.cache_read.input_tokens']), 0) + greatest(
+            ifNull(toUInt32OrNull(attributes['gen_ai.usage.cache_write.input_tokens']), 0),
+            ifNull(toUInt32OrNull(attributes['gen_ai.usage.cache_creation.input_tokens']), 0)) AS apart
+    FROM spans FINAL
     WHERE trace_id IN ({trace_ids}) AND span_id IN ({span_ids})
 ) AS s
 INNER JOIN (SELECT *, role = 'call' AS counts FROM {rows}) AS c ON c.project = s.project AND c.trace_id = s.trace_id AND c.span_id = s.span_id

@@ -67,6 +67,8 @@ def _say_unpriced(unpriced: Result) -> None:
     for reason, provider, model, calls in unpriced.rows:
         named = " ".join(part for part in (provider, model) if part) or "no provider, no model"
         click.echo(f"  {calls:,} of {_inert(named)}: {_inert(reason)}", err=True)
+    if unpriced.rows:
+        click.echo("  once a price is known, `evalspan replay --unpriced` gives them their cost", err=True)
 
 
 def _say(owner: Owner | None, store: str, counted: list[tuple[str, str, float]]) -> None:

@@ -16,6 +16,7 @@ from ...queries.prices import NAMES, ModelKey, ResolvedPrice, key_of, remember_p
 from ...queries.store.client import Store
 from ..log import framing
 from .price_settings import PriceSetting, own_price
+from .repricing import reprice
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class Pricing:
         self._store, self._settings = store, settings
         self._resolved: set[ModelKey] = set()
         self._announced: set[ModelKey] = set()
+        self._owed: set[ModelKey] = set()  # prices that could not be written: calls were stored without them
+        self._owed_since = 0.0
         self._lock = threading.Lock()
         self._began_ms = time.time_ns() // 1_000_000
 
@@ -49,6 +52,22 @@ class Pricing:
             named |= models_in(segment)
         self._resolve(named)
         self._store.insert_otlp(segment, token=token)
+        if not self._owed.isdisjoint(self._resolved):
+            self._pay()
+
+    def _pay(self) -> None:
+        """The calls that were stored while their price could not be written get it."""
+        known, seconds = self._owed & self._resolved, int(time.monotonic() - self._owed_since) + 60
+        self._owed -= known
+        try:
+            self.reprice(seconds, known)
+        except EvalspanError as error:
+            self._owed |= known
+            logger.warning("calls of %d models stay without a cost for now: %s", len(known), error)
+
+    def reprice(self, seconds: int, only: Iterable[ModelKey] | None = None) -> int:
+        """Prices the calls that were stored in the last `seconds` without a cost; how many. Raises what the store raises."""
+        return reprice(self._store, self.insert, self.price_of, seconds, only)
 
     def _has_to_be_read(self, segment: bytes) -> bool:
         """Whether nobody announced the models: what an earlier process received, and what costs nothing to read."""
@@ -65,6 +84,8 @@ class Pricing:
             remember_prices(self._store, [self.price_of(key) for key in missing])
         except EvalspanError as error:
             logger.warning("prices are not stored for now, %d models stay without: %s", len(missing), error)
+            self._owed_since = self._owed_since if self._owed else time.monotonic()
+            self._owed |= missing
             return
         if len(self._resolved) > _REMEMBERED:  # names without end cannot be models
             self._resolved.clear()

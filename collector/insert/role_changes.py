@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from ...instrument import semconv
 from ...queries.host.telemetry import Telemetry
-from ...queries.roles import ROLES, RoleChange, change_roles
+from ...queries.roles import CALL, ROLES, RoleChange, change_roles
 from ...queries.store.client import Store
 from ..dialects.nested_calls import set_role
 from ..log import framing
@@ -20,13 +20,21 @@ from ..log import framing
 _MARK = semconv.REPLACES.encode()
 _WAIT_S = 300.0  # a span may be parsed later than the one after it, or wait in the tail sampler
 _AGAIN_S = 2.0
+_JUST_NOW_S = 60
 
 
 class RoleChanges:
     """Stands around `insert`, in the inserter's thread: a segment without such spans costs one search for bytes."""
 
-    def __init__(self, store: Store, insert: Callable[[bytes, str], None], telemetry: Telemetry) -> None:
-        self._store, self._insert, self._telemetry = store, insert, telemetry
+    def __init__(
+        self,
+        store: Store,
+        insert: Callable[[bytes, str], None],
+        telemetry: Telemetry,
+        reprice: Callable[[int], int],
+    ) -> None:
+        """`reprice` prices the calls without a cost that were stored in so many last seconds."""
+        self._store, self._insert, self._telemetry, self._reprice = store, insert, telemetry, reprice
         self._waiting: dict[Key, RoleChange] = {}  # those whose span has not come yet
         self._until: dict[Key, float] = {}  # how long each waits, monotonic seconds
         self._next = 0.0
@@ -59,6 +67,8 @@ class RoleChanges:
     def _change(self, changes: set[RoleChange]) -> set[RoleChange]:
         missing = change_roles(self._store, sorted(changes, key=lambda one: one.key)) if changes else set()
         self._telemetry.add("role_changes_total", len(changes) - len(missing))
+        if any(one.role == CALL for one in changes - missing):
+            self._reprice(_JUST_NOW_S)  # what was stored as no call has no cost
         return missing
 
 

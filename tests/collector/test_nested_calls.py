@@ -22,6 +22,7 @@ GPT = {"gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
 USAGE = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
 CHAT = {"gen_ai.operation.name": "chat", **GPT, **USAGE}
 WITHOUT = {"gen_ai.operation.name": "chat", **GPT}
+EXCLUSIVE = {**CHAT, "gen_ai.usage.input_tokens": 100, "gen_ai.usage.cache_read.input_tokens": 900}
 EMBEDDINGS = {
     "gen_ai.operation.name": "embeddings",
     "gen_ai.request.model": "text-embedding-3-small",
@@ -71,6 +72,8 @@ SHAPES: dict[str, tuple[list[tuple[Any, ...]], set[int]]] = {
     "a failed try inside one that succeeded": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, WITHOUT, ERROR), one(3, 1, OURS, CHAT)], {2, 3}),
     "a failed try, then another client": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, WITHOUT, ERROR)], {1, 2}),
     "a stream without usage and one with": ([one(1, 0, THEIRS, CHAT), one(2, 1, OURS, WITHOUT), one(3, 1, OURS, CHAT)], {2, 3}),
+    "two inside ours, the one that knows less a call again": ([one(1, 0, OURS, CHAT), one(2, 1, THEIRS, EXCLUSIVE), one(3, 1, OURS, CHAT)], {2, 3}),
+    "exclusive totals around ours": ([one(1, 0, THEIRS, EXCLUSIVE), one(2, 1, OURS, EXCLUSIVE)], {2}),
     "siblings": ([one(1, 9, OURS, CHAT), one(2, 9, OURS, CHAT)], {1, 2}),
     "each other's parents": ([one(1, 2, OURS, CHAT), one(2, 1, OURS, CHAT)], {1, 2}),
     "its own parent": ([one(1, 1, OURS, CHAT)], {1}),
@@ -90,7 +93,8 @@ class Way:
         for row in recent_spans(self.store, 3600, 10_000):
             if row["project"] == self.project:
                 self.nested.remember(row)
-        self.inserting = RoleChanges(self.store, Pricing(self.store).insert, Telemetry())
+        pricing = Pricing(self.store)
+        self.inserting = RoleChanges(self.store, pricing.insert, Telemetry(), pricing.reprice)
 
     def receive(self, spans: list[tuple[Any, ...]], trace: int) -> bytes:
         request = ExportTraceServiceRequest()
@@ -132,14 +136,20 @@ def check(store: Any, project: str, traces: dict[int, str]) -> None:
         for span_id, role, operation, tokens, cost in rows:
             attributes = sent[int(span_id, 16)]
             if role == "call":
-                assert tokens == attributes.get(
-                    "gen_ai.usage.input_tokens", attributes.get("llm.token_count.prompt")
-                ), name
+                assert (tokens, cost) == tokens_and_cost(attributes), name
             else:
                 assert (tokens, cost) == (None, None), name
                 assert operation not in ("chat", "embeddings"), name
-        priced = sum(1 for row in rows if row[4] is not None and row[1] == "call" and row[3] == 1000)
-        assert sum(row[4] or 0 for row in rows if row[3] == 1000) == pytest.approx(0.0035 * priced), name
+
+
+def tokens_and_cost(attributes: dict[str, Any]) -> tuple[Any, Any]:
+    """What a call has whatever it was before: its tokens with the cached ones, and their price."""
+    tokens = attributes.get("gen_ai.usage.input_tokens", attributes.get("llm.token_count.prompt"))
+    if tokens is None:
+        return None, None
+    if attributes is EXCLUSIVE:
+        return 1000, pytest.approx(100 * 2.5e-6 + 900 * 1.25e-6 + 100 * 1e-5)
+    return tokens, pytest.approx(0.0035 if tokens == 1000 else 7 * 2e-8)
 
 
 def orders(count: int) -> list[tuple[int, ...]]:

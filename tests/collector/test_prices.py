@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from evalspan.collector.insert import prices
 from evalspan.collector.insert.price_settings import PriceSetting
@@ -103,8 +104,62 @@ def test_a_store_that_takes_no_prices_still_takes_the_spans(store) -> None:
 
     request = request_of(1, attributes={"gen_ai.response.model": "gpt-4.1-2025-04-14"})
     refusing: Any = Refusing()
-    Pricing(refusing).insert(segment(request, "prices-refused"), "prices-refused")
+    pricing = Pricing(refusing)
+    pricing.insert(segment(request, "prices-refused"), "prices-refused")
     assert store.query("SELECT count() FROM spans WHERE project = 'prices-refused'").rows == [(1,)]
+    del Refusing.insert  # the store takes prices again, and a call of the model arrives
+    later = request_of(1, attributes={"gen_ai.response.model": "gpt-4.1-2025-04-14"})
+    pricing.insert(segment(later, "prices-refused"), "prices-refused-later")
+    sql = "SELECT count(), countIf(cost_usd > 0), countIf(unpriced_reason = '') FROM spans WHERE project = 'prices-refused'"
+    assert store.query(sql).rows == [(2, 2, 2)]
+
+
+def test_a_price_that_comes_later_changes_the_cost_of_stored_calls_and_nothing_else_of_them(store) -> None:
+    """Whatever a call carries: bodies under any name, events, links, weights, nested and lost roles, times."""
+    project, ours = "prices-later", {"gen_ai.request.model": "not-priced-yet", "gen_ai.response.model": ""}
+    bare = Pricing(store)
+    requests = {
+        "plain": request_of(2, attributes=ours),
+        "sampled": request_of(1, attributes={**ours, "evalspan.sample_weight": "4", "evalspan.sample_rule": "slow"}),
+        "exclusive": request_of(1, attributes={**ours, "gen_ai.usage.cache_read.input_tokens": "500"}),
+        "other bodies": request_of(1, attributes={**ours, "evalspan.input": "asked", "evalspan.output": "said"}),
+        "lost its role and has it again": request_of(
+            1,
+            attributes={**ours, "gen_ai.operation.name": "", "evalspan.role": "call", "evalspan.nested_operation": ""},
+        ),
+        "two bodies": request_of(1, attributes={**ours, "evalspan.input": "asked"}),
+        "system": request_of(1, attributes={**ours, "gen_ai.system_instructions": '[{"content": "be kind"}]'}),
+        "failed": request_of(1, attributes={**ours, "error.type": "Timeout"}),
+        "an agent": request_of(1, attributes={**ours, "gen_ai.operation.name": "invoke_agent"}),
+        "another model": request_of(1, attributes={"gen_ai.request.model": "never-priced"}),
+    }
+    for name, request in requests.items():
+        span = request.resource_spans[0].scope_spans[0].spans[0]
+        request.resource_spans[0].scope_spans[0].scope.name = name
+        span.parent_span_id, span.trace_state = b"\1" * 8, "vendor=1"
+        span.events.add(name="note", time_unix_nano=span.start_time_unix_nano + 5).attributes.add(
+            key="k"
+        ).value.string_value = "v"
+        span.links.add(trace_id=b"\2" * 16, span_id=b"\3" * 8)
+        if name == "other bodies":
+            kept = [one for one in span.attributes if not one.key.endswith("messages")]
+            del span.attributes[:]
+            span.attributes.extend(kept)
+        if name == "failed":
+            span.status.MergeFrom(Status(code=Status.STATUS_CODE_ERROR, message="too slow"))
+        bare.insert(segment(request, project), f"later {name}")
+    changing = "cost_usd, computed_cost_usd, unpriced_reason, inserted_at"
+    unchanged = f"SELECT * EXCEPT ({changing}) FROM spans WHERE project = '{project}' ORDER BY trace_id"
+    costs = f"SELECT scope_name, cost_usd FROM spans WHERE project = '{project}' ORDER BY trace_id"
+    before = store.query(unchanged).rows
+    assert all(cost is None for _, cost in store.query(costs).rows)
+    priced = Pricing(store, [PriceSetting("not-priced-yet", 1e-6, 1e-6)])
+    assert priced.reprice(3600) == 9
+    assert store.query(unchanged).rows == before
+    for name, cost in store.query(costs).rows:
+        tokens = {"exclusive": 512 + 34, "an agent": None, "another model": None}.get(name, 12 + 34)
+        assert cost == (None if tokens is None else pytest.approx(tokens * 1e-6)), name
+    assert priced.reprice(3600) == 0
 
 
 @pytest.mark.parametrize(
@@ -119,6 +174,8 @@ def test_a_store_that_takes_no_prices_still_takes_the_spans(store) -> None:
         ("strands-agents", "gpt-4.1-mini", 4e-7),
         ("langchain", "gpt-4o", 2.5e-6),
         ("", "models/gemini-2.5-flash", 3e-7),
+        ("", "text-embedding-3-small", 2e-8),
+        ("some-gateway", "sonar-pro", 3e-6),
         ("gcp.gen_ai", "gemini-2.5-flash", 3e-7),
         ("x_ai", "grok-4", 3e-6),
         ("azure.ai.inference", "gpt-4o", 2.5e-6),

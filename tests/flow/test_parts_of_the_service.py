@@ -83,9 +83,24 @@ def test_a_message_event_that_nobody_can_read_holds_up_no_other_and_is_replayed(
         assert (done.returncode, done.stdout) == (0, "1 records of spans are in the log again\n"), done.stderr
         assert not list(folder.iterdir())
         time.sleep(3)
+        assert _price_again(command, store, tmp_path) == "no call without a cost has a known price\n"
         assert service.stop() == 0
     assert rows_of(store, "SELECT count() FROM spans WHERE project = 'replayed'") == [[3]]
+    (tmp_path / "evalspan.toml").write_text('[[prices]]\nmodel = "test-model"\ninput_usd = 1e-6\n')
+    assert _price_again(command, store, tmp_path) == "3 calls are priced\n"
+    assert rows_of(store, "SELECT round(sum(cost_usd), 9) FROM spans WHERE project = 'replayed'") == [[3.6e-05]]
     assert "behind it" in rows_of(store, f"SELECT input FROM spans WHERE trace_id = '{trace}'")[0][0]
+
+
+def _price_again(command: list[str], store: Path, folder: Path) -> str:
+    done = subprocess.run(
+        [*command, "replay", "--unpriced", "--store", f"chdb://{store}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    return done.stdout
 
 
 def test_a_damaged_side_table_costs_its_feature_and_not_the_service(tmp_path: Path) -> None:

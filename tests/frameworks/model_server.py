@@ -88,7 +88,7 @@ _PARAMETERS = ("parameters", "parametersJsonSchema", "parameters_json_schema")
 
 def tools_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The offered tools, by name, in any API's spelling."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     configured = body.get("toolConfig")
     for tool in [
         *(body.get("tools") or []),
