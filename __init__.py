@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import evaluators as evaluators
+    from . import notebook as notebook
     from . import web as web
     from .instrument.context import context as context
     from .instrument.decorators import observe as observe
@@ -25,6 +26,7 @@ __all__ = [
     "evaluators",
     "flush_after",
     "init",
+    "notebook",
     "observe",
     "score",
     "span",
@@ -33,7 +35,7 @@ __all__ = [
     "web",
 ]
 
-_MODULES = ("evaluators", "web")
+_MODULES = ("evaluators", "notebook", "web")
 _HOMES = {
     "context": "instrument.context",
     "current_ids": "instrument.feedback",

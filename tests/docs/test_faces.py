@@ -135,7 +135,13 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it() -> None:
 
 
 def test_the_root_holds_only_the_faces_and_the_errors_as_python_files() -> None:
-    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py", "errors.py", "web.py"}
+    assert {path.name for path in ROOT.glob("*.py")} == {
+        "__init__.py",
+        "__main__.py",
+        "errors.py",
+        "notebook.py",
+        "web.py",
+    }
 
 
 def test_the_documentation_links_only_to_pages_that_exist() -> None:
