@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from .import_hooks import when_imported
 from .safe_call import safe_call
 
 # How long a server that has stopped serving waits for what it sends.
@@ -115,9 +116,7 @@ def hook_uvicorn() -> None:
     if "uvicorn.server" in _hooked:
         return
     _hooked.add("uvicorn.server")
-    import wrapt
-
-    wrapt.register_post_import_hook(lambda module: safe_call(flush_after_shutdown, module.Server), "uvicorn.server")
+    when_imported("uvicorn.server", lambda module: flush_after_shutdown(module.Server))
 
 
 def flush_after_shutdown(server: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from .import_hooks import when_imported
 from .replayable import is_model_request, is_usable_answer
 
 # Headers that say who asks, when or through which software, and not what is asked.
@@ -129,10 +130,8 @@ def _install() -> None:
     global _installed
     if not _installed:
         _installed = True
-        import wrapt
-
         for client in ("httpx", "httpx2"):
-            wrapt.register_post_import_hook(_hook_transports, client)
+            when_imported(client, _hook_transports)
 
 
 def _hook_transports(httpx: Any) -> None:

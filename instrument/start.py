@@ -18,7 +18,6 @@ from .content import ContentPolicy
 from .exit_hooks import close_at_exit, forget
 from .foreign_spans import ForeignContent
 from .frameworks.activation import Activation, activate, deactivate, loader_begins
-from .frameworks.coverage import LibraryCoverage, coverage
 from .frameworks.selection import FrameworksOption, select
 from .libraries.coexistence import switched_on
 from .libraries.hooks import HOOKS
@@ -30,6 +29,7 @@ from .well_formed import well_formed_resource
 
 if TYPE_CHECKING:
     from .events import Events
+    from .frameworks.coverage import LibraryCoverage
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Handle:
 
     def coverage(self) -> dict[str, LibraryCoverage]:
         """Every LLM library that is installed here, by name: its release, who traces it, whether a call was seen."""
+        from .frameworks.coverage import coverage
+
         ours = {name: switched_on(name) for name, hooks in HOOKS.items() if hooks.tracing is not None}
         return coverage(self.activation, ours)
 

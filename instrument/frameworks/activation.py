@@ -13,11 +13,10 @@ from importlib import import_module
 from typing import Any
 
 from ..config import InstrumentConfig
+from ..import_hooks import when_imported
 from ..safe_call import safe_call
-from .adjustments import ADJUSTMENTS
 from .content_setting import ContentSetting
 from .installed import Installed, installed_for, version_of
-from .native import SWITCHES
 from .patches import Patches
 from .table import Framework
 
@@ -140,6 +139,8 @@ class Activation:
                 self._traced(state, candidate, f"{candidate}, switched on by the app")
                 return
         if state.framework.native:
+            from .native import SWITCHES
+
             state.note = SWITCHES[state.framework.name](self._provider, self._content.mode) or ""
             state.traced_by = None if state.note else ITSELF
             state.scopes = (state.framework.scope,)
@@ -175,6 +176,9 @@ class Activation:
         return True
 
     def _adjust(self, state: State, instrumentor: Any) -> None:
+        # Loaded with all that single frameworks need, so not before the first of them is imported.
+        from .adjustments import ADJUSTMENTS
+
         if (adjustment := ADJUSTMENTS.get(state.framework.name)) is not None:
             safe_call(adjustment, instrumentor, state.patches)
 
@@ -298,13 +302,11 @@ def deactivate() -> None:
 
 
 def _watch(module: str) -> None:
-    # wrapt calls back at once for a module that is there, even in the middle of its import.
+    # A module that is there, even in the middle of its import, would be called back for at once.
     if module in _watched or module in sys.modules:
         return
     _watched.add(module)
-    import wrapt
-
-    wrapt.register_post_import_hook(partial(_report_untraced, module), module)
+    when_imported(module, partial(_report_untraced, module))
 
 
 def _report_untraced(module: str, _: Any) -> None:

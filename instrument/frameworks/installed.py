@@ -6,8 +6,6 @@ import sys
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from typing import Any, NamedTuple
 
-from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
-
 from .table import Framework, Instrumentor
 
 GROUP = "opentelemetry_instrumentor"
@@ -30,6 +28,9 @@ class Installed(NamedTuple):
 
     def refuses(self) -> str:
         """The installed release that its metadata says it cannot trace, empty when it can; imports nothing of it."""
+        # Only here, because it takes as long to import as all of switching on.
+        from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
+
         package = _distribution(self.instrumentor.package)
         found = getattr(get_dist_dependency_conflicts(package) if package is not None else None, "found", None)
         return str(found or "")

@@ -15,6 +15,7 @@ from typing import Any
 from opentelemetry.context import get_value
 
 from ..current_context import reset
+from ..import_hooks import when_imported
 from ..safe_call import safe_call
 from ..tracing import Tracing
 from .anthropic import calls as anthropic
@@ -42,13 +43,7 @@ class Hooks:
         self.tracing = tracing
         if not self._placed and not self._awaited:
             self._awaited = True
-            if (module := sys.modules.get(self.library.NAME)) is not None:
-                self._imported(module)
-                return
-            # Takes a third of the time that all of switching on takes, so only where it is needed.
-            import wrapt
-
-            wrapt.register_post_import_hook(self._imported, self.library.NAME)
+            when_imported(self.library.NAME, self._imported)
 
     def deactivate(self) -> None:
         """Restores every function that still has our wrapper on the outside; others' wrappers are left alone."""

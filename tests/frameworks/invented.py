@@ -100,5 +100,5 @@ def invented(folder: Path) -> Iterator[Invented]:
         for name in list(sys.modules):
             if any(name == module or name.startswith(f"{module}.") for module in made.modules):
                 del sys.modules[name]
-        # A hook of wrapt's runs once; what was imported here is watched anew by the next test.
+        # An import is called back for once; what was imported here is watched anew by the next test.
         activation._watched.intersection_update(watched - made.modules)

@@ -252,7 +252,6 @@ def test_nothing_of_a_framework_is_looked_for_before_it_is_imported():
     code = (
         "import time, importlib.metadata as m, evalspan\n"
         "from evalspan.instrument.frameworks import activation, table\n"
-        "import wrapt\n"
         "def no(*a, **k): raise AssertionError('metadata was read')\n"
         "m.distribution = m.entry_points = activation.installed_for = no\n"
         "started = time.process_time()\n"

@@ -1,85 +1,28 @@
-"""Which calls of the anthropic SDK become spans, and how to read their requests and responses."""
+"""Which calls of the anthropic SDK become spans, and who answers them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ... import semconv
-from ...tracing import Attributes
-from ..parts import each, field, fields, listed, message
-from ..surface import Accumulator, Surface
-from .messages import content_parts, input_message, system_parts, tool_definition
-from .stream import MessageStream
+from ..surface import Surface
 
 NAME = "anthropic"
 
-_PARAMETERS = {
-    "max_tokens": semconv.REQUEST_MAX_TOKENS,
-    "temperature": semconv.REQUEST_TEMPERATURE,
-    "top_p": semconv.REQUEST_TOP_P,
-    "top_k": semconv.REQUEST_TOP_K,
-    "stop_sequences": semconv.REQUEST_STOP_SEQUENCES,
-}
-# The API's stop reasons under the names of the message schemas.
-FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_call",
-    "refusal": "content_filter",
-    "compaction": "compaction",
-}
-
-
-class Messages:
-    """`/v1/messages`, beta or not, also on Bedrock and Vertex."""
-
-    operation = semconv.OPERATION_CHAT
-
-    def request(self, body: dict[str, Any]) -> Attributes:
-        """Parameters, system prompt, messages and tools of a request."""
-        found: Attributes = {}
-        for name, value in body.items():
-            attribute = _PARAMETERS.get(name)
-            if attribute is not None:
-                found[attribute] = value
-        config = fields(body.get("output_config"))
-        if (effort := config.get("effort")) is not None:
-            found[semconv.REQUEST_REASONING_LEVEL] = effort
-        if "output_format" in body or config.get("format") is not None:
-            found[semconv.OUTPUT_TYPE] = "json"
-        if system := system_parts(body.get("system")):
-            found[semconv.SYSTEM_INSTRUCTIONS] = system
-        if tools := listed(body, "tools"):
-            found[semconv.TOOL_DEFINITIONS] = each(tool_definition, tools)
-        found[semconv.INPUT_MESSAGES] = each(input_message, listed(body, "messages"))
-        return found
-
-    def response(self, response: Any) -> Attributes:
-        """Identity, usage and content of a message."""
-        given = fields(response)
-        found = identity(given)
-        found.update(usage(given.get("usage")))
-        reason = given.get("stop_reason")
-        found[semconv.FINISH_REASONS] = [reason or "error"]
-        parts = content_parts(listed(given, "content"))
-        found[semconv.OUTPUT_MESSAGES] = [
-            message("assistant", parts, finish_reason=FINISH_REASONS.get(reason or "", reason))
-        ]
-        return found
-
-    def accumulator(self) -> Accumulator:
-        """Follows a streamed message."""
-        return MessageStream(self)
-
-
-SURFACES: dict[str, Surface] = {"/v1/messages": Messages(), "/v1/messages?beta=true": Messages()}
+_PATHS = ("/v1/messages", "/v1/messages?beta=true")
+_loaded: list[Surface] = []
 
 
 def surface(method: str, url: str) -> Surface | None:
     """The surface of a request, None for one that is passed through untouched."""
-    return SURFACES.get(url) if method != "get" else None
+    if url not in _PATHS or method == "get":
+        return None
+    if not _loaded:
+        # At the first call: an app that never makes one does without.
+        from .message_call import Messages
+
+        _loaded.append(Messages())
+    return _loaded[0]
 
 
 def provider(client: Any, host: str) -> str:  # noqa: ARG001 - the same question for both SDKs
@@ -90,50 +33,3 @@ def provider(client: Any, host: str) -> str:  # noqa: ARG001 - the same question
         if "Vertex" in kind.__name__:
             return semconv.PROVIDER_VERTEX
     return semconv.PROVIDER_ANTHROPIC
-
-
-def identity(response: dict[str, Any]) -> Attributes:
-    """Which message it is and which model gave it, from its fields."""
-    found: Attributes = {}
-    for name, attribute in (("id", semconv.RESPONSE_ID), ("model", semconv.RESPONSE_MODEL)):
-        if isinstance(value := response.get(name), str) and value:
-            found[attribute] = value
-    return found
-
-
-def usage(reported: Any) -> Attributes:
-    """Token counts; the API reports cached input apart, the conventions count it among the input."""
-    found: Attributes = {}
-    given = fields(reported)
-    read, written = given.get("cache_read_input_tokens"), given.get("cache_creation_input_tokens")
-    if isinstance(fresh := given.get("input_tokens"), int):
-        found[semconv.INPUT_TOKENS] = fresh + (read or 0) + (written or 0)
-    if isinstance(count := given.get("output_tokens"), int):
-        found[semconv.OUTPUT_TOKENS] = count
-    if read is not None:
-        found[semconv.CACHED_TOKENS] = read
-    if written is not None:
-        found[semconv.CACHE_WRITE_TOKENS] = written
-    details = given.get("output_tokens_details")
-    if details is not None and isinstance(thinking := field(details, "thinking_tokens"), int):
-        found[semconv.REASONING_TOKENS] = thinking
-    found.update(charges(given))
-    return found
-
-
-def charges(reported: dict[str, Any]) -> Attributes:
-    """What else the price depends on: how long the cache keeps, the provider's tools, the tier, speed and place."""
-    found: Attributes = {}
-    creation = reported.get("cache_creation")
-    if creation is not None and isinstance(hour := field(creation, "ephemeral_1h_input_tokens"), int) and hour:
-        found[semconv.CACHE_WRITE_1H_TOKENS] = hour
-    for name, count in fields(reported.get("server_tool_use")).items():
-        if isinstance(count, int) and count:
-            tool = name.removesuffix("_requests")
-            found[semconv.WEB_SEARCHES if tool == "web_search" else f"{semconv.SERVER_TOOL_PREFIX}{tool}"] = count
-    tier = "fast" if reported.get("speed") == "fast" else reported.get("service_tier")
-    if isinstance(tier, str) and tier:
-        found[semconv.SERVICE_TIER] = tier
-    if isinstance(place := reported.get("inference_geo"), str) and place and place != "not_available":
-        found[semconv.INFERENCE_GEO] = place
-    return found

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from ... import semconv
 from ..surface import Surface
-from .chat import Chat, Completion
-from .media import Embeddings, Images, Moderations, Speech, Transcriptions
-from .responses import FetchResponse, Responses
 
 NAME = "openai"
 
-SURFACES: dict[str, Surface] = {
-    "/chat/completions": Chat(),
-    "/completions": Completion(),
-    "/responses": Responses(),
-    "/embeddings": Embeddings(),
-    "/images/generations": Images(),
-    "/images/edits": Images(),
-    "/images/variations": Images(),
-    "/audio/transcriptions": Transcriptions(),
-    "/audio/translations": Transcriptions(),
-    "/audio/speech": Speech(),
-    "/moderations": Moderations(),
+_FETCH = "/responses/{id}"
+# The module beside this one and the class that read a path: loaded at its first call, because few apps call them all.
+_SURFACES = {
+    "/chat/completions": ("chat", "Chat"),
+    "/completions": ("chat", "Completion"),
+    "/responses": ("responses", "Responses"),
+    _FETCH: ("responses", "FetchResponse"),
+    "/embeddings": ("media", "Embeddings"),
+    "/images/generations": ("media", "Images"),
+    "/images/edits": ("media", "Images"),
+    "/images/variations": ("media", "Images"),
+    "/audio/transcriptions": ("media", "Transcriptions"),
+    "/audio/translations": ("media", "Transcriptions"),
+    "/audio/speech": ("media", "Speech"),
+    "/moderations": ("media", "Moderations"),
 }
-_FETCH = FetchResponse()
+_loaded: dict[str, Surface] = {}
 
 # Many providers speak this API; the host says whose it is.
 _HOSTS = {
@@ -50,14 +51,15 @@ _SUFFIXES = (
 
 def surface(method: str, url: str) -> Surface | None:
     """The surface of a request, None for one that is passed through untouched."""
-    found = SURFACES.get(url)
-    if found is not None:
-        return found if method != "get" else None
-    path = url.partition("?")[0]
-    if method != "get":
-        return SURFACES.get(path)
-    # `/responses/{id}`, and nothing below it.
-    return _FETCH if path.startswith("/responses/") and path.count("/") == 2 else None
+    path = url.partition("?")[0] if "?" in url else url
+    if method == "get":
+        # `/responses/{id}`, and nothing below it.
+        path = _FETCH if path.startswith("/responses/") and path.count("/") == 2 else ""
+    found = _loaded.get(path)
+    if found is None and path in _SURFACES:
+        module, name = _SURFACES[path]
+        found = _loaded[path] = getattr(import_module(f".{module}", __package__), name)()
+    return found
 
 
 def provider(client: Any, host: str) -> str:
