@@ -134,11 +134,11 @@ async def test_a_sampler_that_raises_ends_neither_the_thread_nor_the_segment(tmp
 
 
 async def test_a_sampler_whose_disk_is_full_is_waited_for_and_decides_afterwards(tmp_path: Path) -> None:
-    stage = Failing(4, OSError(28, "No space left on device"))
+    stage = Failing(1_000_000, OSError(28, "No space left on device"))
     bench = Bench(tmp_path, stage=stage)
     bench.pipeline.start()
     await bench.pipeline.log.append(b"a", "p")
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(0.3)
     assert bench.pipeline.inserter.state() == (State.WARNING, "[Errno 28] No space left on device")
     stage.times = 0
     assert await bench.pipeline.stop(30)
