@@ -15,7 +15,7 @@ import msgspec
 from ..contract import Direction, Score, Unscored, fingerprint
 from ..text.context import NAME, Context, clauses, read_context
 from ..text.facts import Fact, facts
-from ..text.passages import content_stems, is_negated, passage_text, source_of_evidence
+from ..text.passages import content_stems, passage_text, source_of_evidence
 from ..text.tokens import stem, unicode_tokens
 
 _NOT_CHECKABLE = re.compile(
@@ -34,14 +34,6 @@ _LISTING = re.compile(
 _ITEM_END = re.compile(
     r",|\band\b|\bor\b|\bas well as\b|\bplus\b|\balong with\b|\bfor (?:all|every|your)\b|\b(?:so )?that\b"
 )
-# Clauses that hold at different times, or only for some, do not contradict each other by a negation.
-_SCOPES = (
-    re.compile(r"\b(?:after|beyond|past|later|once|following)\b", re.IGNORECASE),
-    re.compile(r"\b(?:within|before|until|during|up to|prior)\b", re.IGNORECASE),
-    re.compile(r"\b(?:only|except|unless|exclusively|solely|if)\b", re.IGNORECASE),
-)
-_ONLY = re.compile(r"\b(?:only|exclusively|solely)\b", re.IGNORECASE)
-_SAME_SUBJECT = 0.6  # share of a clause's words (by rarity) that a passage must hold to speak of the same thing
 _SAME_FIGURE = 0.45  # the same, where the passage states another figure of the same kind
 _NEAR_BEST = 0.85  # passages this close to the best one count as speaking of the same thing too
 
@@ -74,7 +66,7 @@ class Grounding:
     def __init__(self, name: str = "grounding", *, coverage: float = 0.4) -> None:
         self.name = name
         self.coverage = coverage
-        self.version = fingerprint("grounding-2", str(coverage))
+        self.version = fingerprint("grounding-3", str(coverage))
 
     async def evaluate(
         self,
@@ -125,11 +117,9 @@ class Grounding:
             *_number_findings(clause, known, overlaps),
             *_name_findings(clause, known, asked),
             *_feature_findings(clause, known),
-            *negation_findings(clause, known, overlaps),
         ]
-        denied = known.denials.against(clause)
-        if denied is not None and not any(one.kind in ("negation", "scope") for one in findings):
-            findings.append(Finding(denied[0], clause, denied[1]))
+        told = {(one.kind, one.text) for one in findings}
+        findings += [Finding(*one) for one in known.support.against(clause) if (one.kind, one.text) not in told]
         findings += _day_findings(clause, known, overlaps)
         covered = known.coverage(stems)
         if not findings and len(stems) >= 3 and covered < self.coverage:
@@ -241,38 +231,7 @@ def _feature_findings(clause: str, known: Context) -> list[Finding]:
     return findings
 
 
-def negation_findings(clause: str, known: Context, overlaps: list[float]) -> list[Finding]:
-    """Whether the context says of the same subject the opposite, or the same only of others."""
-    best = max(overlaps, default=0.0)
-    if best < _SAME_SUBJECT:
-        return []
-    near = [one for one, overlap in zip(known.clauses, overlaps, strict=True) if overlap >= _NEAR_BEST * best]
-    negated = is_negated(clause)
-    if all(_reserved_for_others(clause, one.text) for one in near) and not negated:
-        return [Finding("scope", clause, near[0].text)]
-    if any(one.negated == negated or _scope(one.text) != _scope(clause) for one in near):
-        return []
-    return [Finding("negation", clause, near[0].text)]
-
-
 def contradicts(statement: str, passage: str) -> bool:
     """Whether a clause of the statement is denied, or denies, what the passage says of the same subject."""
     known = read_context(passage)
-    return any(negation_findings(one, known, known.overlaps(content_stems(one))) for one in clauses(statement))
-
-
-def _reserved_for_others(clause: str, passage: str) -> bool:
-    """Whether the passage says "only" of named things, and the clause says the same of other named things."""
-    if not _ONLY.search(passage):
-        return False
-    named, reserved = (set(NAME.findall(text)[_starts_plain(text) :]) for text in (clause, passage))
-    return bool(named - reserved) and not any(name in clause for name in reserved if not name.isupper())
-
-
-def _starts_plain(text: str) -> int:
-    first = NAME.match(text)
-    return int(first is not None and not first.group().isupper())
-
-
-def _scope(text: str) -> tuple[bool, ...]:
-    return tuple(pattern.search(text) is not None for pattern in _SCOPES)
+    return any(one.kind == "negation" for clause in clauses(statement) for one in known.support.against(clause))

@@ -9,12 +9,12 @@ from functools import lru_cache
 
 import msgspec
 
-from .denials import Denials
 from .facts import Fact, facts
-from .passages import content_stems, is_negated
+from .passages import content_stems
+from .support import read_support
 from .tokens import sentences, stem, unicode_tokens
 
-_MARKUP = re.compile(r"[*_`#]+|(?<!\S)\d{1,2}[.)]\s+(?=[A-Z])")
+_MARKUP = re.compile(r"[*_`#]+|(?:^|(?<=[.!?:;]\s))\d{1,2}[.)]\s+(?=[A-Z])", re.MULTILINE)
 NAME = re.compile(r"\b(?:[A-Z]{2,}[A-Za-z0-9]*|[A-Z][a-z]+[A-Z]\w*|[A-Z][\w-]*[a-z\d])")
 _CLAUSE_END = re.compile(r";|,?\s+\b(?:but|whereas|however|although|though)\b,?", re.IGNORECASE)
 
@@ -25,7 +25,6 @@ class Clause(msgspec.Struct, frozen=True):
     text: str
     stems: frozenset[str]
     facts: tuple[Fact, ...]
-    negated: bool
 
 
 class Context:
@@ -33,10 +32,9 @@ class Context:
 
     def __init__(self, text: str) -> None:
         self.clauses = [
-            Clause(one, frozenset(content_stems(one)), facts(one, bare_words=True), is_negated(one))
-            for one in clauses(text)
+            Clause(one, frozenset(content_stems(one)), facts(one, bare_words=True)) for one in clauses(text)
         ]
-        self.denials = Denials([one.text for one in self.clauses], NAME)
+        self.support = read_support(_MARKUP.sub("", text))
         self.words = frozenset(unicode_tokens(text))
         self.stems = frozenset(content_stems(text))
         self.facts = tuple(fact for clause in self.clauses for fact in clause.facts)

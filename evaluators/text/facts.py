@@ -108,15 +108,26 @@ _QUANTITY = regex.compile(
     r"(?:\s?(?:/|per|an?|each|every)\s?(?:user|seat|member|person)?\s?(?:/|per|an?)?\s?(?P<per>month|mo|year|yr|annum|week|day|hour)\b|\s(?P<ly>monthly|yearly|annually))?",
     regex.IGNORECASE,
 )
-_NAMED_VALUES = {
-    "noon": "12:00",
-    "midday": "12:00",
-    "midnight": "0:00",
-    "half": "50 percent of",
-    "a quarter": "25 percent of",
-    "a third": "33 percent of",
-}
-_NAMED = regex.compile(r"\b(?:noon|midday|midnight)\b|\b(?:half|a quarter|a third) of\b", regex.IGNORECASE)
+_NAMED = tuple(
+    (regex.compile(pattern, regex.IGNORECASE), value)
+    for pattern, value in (
+        (r"\b(?:noon|midday)\b", "12:00"),
+        (r"\bmidnight\b", "0:00"),
+        (r"\b(?:an|one) hour and a half\b|\bone and a half hours\b", "90 minutes"),
+        (r"\bhalf an hour\b|\bhalf[- ]hour\b", "30 minutes"),
+        (r"\b(?:a )?quarter of an hour\b", "15 minutes"),
+        (r"\bhalf a year\b", "6 months"),
+        (r"\b(?:a )?fortnight\b", "14 days"),
+        (r"(?<=\b(?:for|after|within|lasts|takes|than|every) )an? (?=(?:hour|day|week|month|year)\b)", "1 "),
+        (r"\b(?:one )?half of(?= )|(?<=\b(?:of|by) )(?:one |a )?half\b", "50 percent"),
+        (r"\b(?:a|one) third of(?= )|(?<=\b(?:of|by) )(?:a|one) third\b", "33 percent"),
+        (r"\btwo[- ]thirds(?: of)?\b", "67 percent"),
+        (r"\b(?:a|one) quarter of(?= )|(?<=\b(?:of|by) )(?:a|one) quarter\b", "25 percent"),
+        (r"\bthree[- ]quarters(?: of)?\b", "75 percent"),
+        (r"\b(?:a|one) fifth of(?= )|(?<=\b(?:of|by) )(?:a|one) fifth\b", "20 percent"),
+        (r"\b(?:a|one) tenth of(?= )|(?<=\b(?:of|by) )(?:a|one) tenth\b", "10 percent"),
+    )
+)
 _PERIODS = {"mo": "month", "yr": "year", "annum": "year", "monthly": "month", "yearly": "year", "annually": "year"}
 _AT_LEAST = r"at least|no (?:less|fewer) than|not less than|more than|over|above|minimum(?: of)?|from|mindestens|über|au moins|plus de|al menos|más de|como mínimo|almeno|più di|pelo menos|mais de|minstens|meer dan|minst|mere end|co najmniej|ponad|en az|minimal|не менее|[>≥]=?"
 _AT_MOST = r"at most|no more than|not more than|no later than|less than|fewer than|under|below|up to|maximum(?: of)?|within|höchstens|maximal|bis zu|weniger als|unter|au plus|moins de|jusqu'à|como máximo|menos de|hasta|al massimo|meno di|fino a|no máximo|até|hoogstens|minder dan|högst|mindre än|højst|co najwyżej|mniej niż|en fazla|paling banyak|не более|[<≤]=?"
@@ -148,7 +159,9 @@ def unread_amounts(text: str) -> list[str]:
 
 def _scan(text: str, *, bare_words: bool) -> tuple[tuple[Fact, ...], str]:
     """The facts, and the text with blanks in their places."""
-    text = _in_digits(_NAMED.sub(lambda match: _NAMED_VALUES[match.group().lower().split(" of")[0].strip()], text))
+    for pattern, value in _NAMED:
+        text = pattern.sub(value, text)
+    text = _in_digits(text)
     found: list[Fact] = []
     for pattern, read in ((_DATE, _date), (_VERSION, _version), (_CLOCK, _clock)):
         found += [read(match) for match in pattern.finditer(text)]

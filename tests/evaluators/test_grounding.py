@@ -122,7 +122,7 @@ def test_facts_agree_whatever_way_they_are_written(one, other, same):
 PAGES = json.loads((Path(__file__).parent / "grounding_pages.json").read_text())
 
 
-@pytest.mark.parametrize(("split", "least", "most"), [("dev", 0.85, 0.0), ("unseen", 0.75, 0.2)])
+@pytest.mark.parametrize(("split", "least", "most"), [("dev", 0.92, 0.0), ("unseen", 0.85, 0.1)])
 def test_wrong_answers_on_pages_of_other_domains_are_caught_and_right_ones_pass(split, least, most):
     """The published figures: rules were written on `dev` alone; `unseen` was only measured."""
     grounding = Grounding()
@@ -133,6 +133,46 @@ def test_wrong_answers_on_pages_of_other_domains_are_caught_and_right_ones_pass(
     ]
     assert sum(caught) / len(caught) >= least
     assert sum(alarms) / len(alarms) <= most
+
+
+RULES_PAGE = (
+    "Small has 5 GB and costs 8 euros, Large has unlimited data and costs 25 euros. 5G is available in Large, not in Small. "
+    "The sauna is for members only. Meals are served on flights longer than four hours. Parking is free; charging costs 3 euros. "
+    "A bag costs 35 euros online and 55 euros at the counter. A guest may come once a month. Results come after three days and are "
+    "never sent by e-mail. We do not carry birds or reptiles. You pay a fifth of every bill. Tours last ninety minutes. "
+    "The desk accepts only cards. Pro includes everything in Small and chat support. Children travel only with an adult."
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("Large has unlimited data.", "Small has unlimited data."),
+        ("Small costs 8 euros.", "Large costs 8 euros."),
+        ("5G is available in Large.", "5G is available in all plans."),
+        ("5G isn't available in Small.", "5G is available in Large and Small."),
+        ("Only members can use the sauna.", "All visitors can use the sauna."),
+        ("Meals are served on flights of more than four hours.", "Meals are served on all flights."),
+        ("Parking is free.", "Charging is free."),
+        ("A bag costs 55 euros at the counter.", "A bag costs 35 euros at the counter."),
+        ("One guest may come per month.", "Two guests may come per month."),
+        ("Results come after three days.", "Results are sent by e-mail."),
+        ("Birds are not carried.", "We carry birds."),
+        ("You pay 20 percent of every bill.", "You pay a tenth of every bill."),
+        ("Tours last one and a half hours.", "Tours last half an hour."),
+        ("The desk accepts cards.", "The desk accepts cards and cash."),
+        ("Pro includes 5 GB and chat support.", "Small includes chat support."),
+        ("Children travel only with an adult.", "Children may travel without an adult."),
+    ],
+)
+def test_a_figure_a_limit_or_an_item_of_another_thing_is_found_and_the_right_one_passes(right, wrong):
+    assert Grounding()(right, RULES_PAGE).passed is True, Grounding()(right, RULES_PAGE).explanation
+    assert Grounding()(wrong, RULES_PAGE).passed is False
+
+
+def test_what_a_story_tells_in_several_sentences_may_be_joined():
+    story = "Police said the van was robbed in Glasgow. Three men took the cash. The car was found near a college on Monday."
+    assert Grounding()("A van was robbed by three men and the car was found near a college.", story).passed is True
 
 
 def test_an_invented_item_among_true_ones_and_what_others_have_are_found():
