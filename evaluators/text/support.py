@@ -102,7 +102,10 @@ class Support:
         return found
 
     def _weight(self, keys: frozenset[str]) -> float:
-        return sum(self._rarity.get(key, self._unseen) * (_WEAK if key in PREDICATES else _LIGHT if key in _LOOSE else 1.0) for key in keys)
+        return sum(
+            self._rarity.get(key, self._unseen) * (_WEAK if key in PREDICATES else _LIGHT if key in _LOOSE else 1.0)
+            for key in keys
+        )
 
     def _share(self, statement: frozenset[str], other: frozenset[str]) -> float:
         return self._weight(statement & other) / (self._weight(statement) or 1.0)
