@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -86,9 +87,16 @@ class Filters:
 
     def url(self, path: str, **changes: Any) -> str:
         """A link that keeps the global parameters; an empty change removes one, a list repeats its parameter."""
+        if not changes:
+            return f"{path}?{self._carried}" if self._carried else path
         kept = {**self.explicit, **changes}
         query = urlencode({name.rstrip("_"): value for name, value in kept.items() if value}, doseq=True)
         return f"{path}?{query}" if query else path
+
+    @cached_property
+    def _carried(self) -> str:
+        """What a link without parameters of its own carries along; a list has hundreds of them."""
+        return urlencode(self.explicit)
 
 
 def stamp(moment: datetime) -> str:

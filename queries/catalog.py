@@ -119,14 +119,14 @@ def page_names() -> list[str]:
 
 def get(name: str) -> Query:
     """The query of that name. Raises UsageError when there is none."""
-    known = page_names() if name.startswith("pages/") else names()
-    if name not in known:
-        raise UsageError(f"There is no query named {name!r}.", hint=did_you_mean(name, known))
     return _read(name)
 
 
 @cache
 def _read(name: str) -> Query:
+    known = page_names() if name.startswith("pages/") else names()
+    if name not in known:
+        raise UsageError(f"There is no query named {name!r}.", hint=did_you_mean(name, known))
     return parse(name, (FOLDER / f"{name}.sql").read_text())
 
 

@@ -6,7 +6,7 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param name String = '' -- the evaluation
--- param unit String = 'span' -- span, trace or conversation: what was judged
+-- param unit String = span -- span, trace or conversation: what was judged
 -- param by_span UInt8 = 1 -- 1 groups the scores of calls and traces by a value of their spans
 -- param by_turn UInt8 = 0 -- 1 groups the scores of conversations by a value of their spans
 -- param bucket_s UInt32 = 3600 -- seconds of one point

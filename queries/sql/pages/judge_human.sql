@@ -6,7 +6,7 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param name String = '' -- an evaluator
--- param unit String = 'span' -- span, trace or conversation: what was judged
+-- param unit String = span -- span, trace or conversation: what was judged
 -- column both_fail -- both failed it
 -- column only_judge -- only the evaluator failed it
 -- column only_human -- only the person failed it

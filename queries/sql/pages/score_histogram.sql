@@ -6,7 +6,7 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param name String = '' -- an evaluator
--- param unit String = 'span' -- span, trace or conversation: what was judged
+-- param unit String = span -- span, trace or conversation: what was judged
 -- param source String = '' -- code, llm_judge, human, user_feedback or sdk, '' for all but human
 -- column low -- start of the bin
 -- column high -- its end

@@ -6,7 +6,7 @@
 -- param environment String = '' -- one environment, '' for all
 -- param service String = '' -- one service, '' for all
 -- param name String = '' -- an evaluator
--- param unit String = 'span' -- span, trace or conversation: what was judged
+-- param unit String = span -- span, trace or conversation: what was judged
 -- column kind -- prompt, system, model or evaluator
 -- column value -- what was new
 -- column time -- when it was first seen
