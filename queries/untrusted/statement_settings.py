@@ -25,6 +25,8 @@ _ALLOWED_SETTING = re.compile(
 )
 # A setting that a limit caps, with the limit.
 _CAPPED = {"max_execution_time": "time_s", "max_result_rows": "result_rows", "max_threads": "threads"}
+# The engine looks whether to stop between blocks of rows, and not inside a function's call.
+MAX_BLOCK_ROWS, MAX_RANGE_ELEMENTS = 65_536, 10_000_000
 _SETTINGS = re.compile(
     r"\bSETTINGS\s+(\w+\s*=\s*(?:[\w.]+|'[\w ./-]*')(?:\s*,\s*\w+\s*=\s*(?:[\w.]+|'[\w ./-]*'))*)\s*((?:FORMAT\s+\w+)?)\s*;?\s*$",
     re.IGNORECASE,
@@ -66,6 +68,9 @@ def assignments(settings: dict[str, str], limits: Limits, *, confined: bool) -> 
     capped = {
         name: _smaller(settings[name], getattr(limits, field)) for name, field in _CAPPED.items() if name in settings
     }
+    if "max_block_size" in settings:
+        capped["max_block_size"] = _smaller(settings["max_block_size"], MAX_BLOCK_ROWS)
+    capped["function_range_max_elements_in_block"] = str(MAX_RANGE_ELEMENTS)
     if "result_overflow_mode" in settings:
         capped["result_overflow_mode"] = settings["result_overflow_mode"]  # less than the limit, or an error
     every = {**TIMES, **{k: str(v) for k, v in READER_SETTINGS.items()}, **settings, **limits.settings(), **capped}
