@@ -1,29 +1,31 @@
 """Brings spans of other instrumentors to the conventions' names, after the parse and before the durable log.
 
-It is done here and not in SQL because it must cost our own spans nothing: a scope of ours is skipped by its name, any
-other span pays one look at its keys (about 4 µs), and only a span in a foreign dialect is rewritten. In the
-materialized view every span would pay for the search of every dialect's keys.
+It is done here and not in SQL because it must cost ordinary spans nothing: every span pays one look at its keys, and only
+a span in a foreign dialect is rewritten. In the materialized view every span would pay for the search of every
+dialect's keys.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ...instrument import semconv
 from . import adk, langfuse, logfire, mlflow, openinference, openllmetry, pydantic_ai, vercel
-from .attributes import STATUS_ERROR, SpanAttributes, any_value, as_json, parsed
+from .attributes import SpanAttributes, any_value, as_json, parsed
 from .messages import messages
-from .nested_calls import OURS, NestedCalls
+from .nested_calls import OURS, READ, NestedCalls
 from .providers import canonical
+from .span_outline import Reader, is_text, text_of
 from .vocabulary import put_error, put_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 _log = logging.getLogger(__name__)
 _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] = (
@@ -59,7 +61,6 @@ _STRUCTURED = (
     semconv.TOOL_DEFINITIONS,
     semconv.RETRIEVAL_DOCUMENTS,
 )
-_ORDINARY, _STRUCTURE, _PROVIDER, _DIALECT = range(4)
 _CHOICE = "gen_ai.choice"
 _TOLD = {"gen_ai.content.prompt": "gen_ai.prompt", "gen_ai.content.completion": "gen_ai.completion"}
 _ROLES = {
@@ -71,69 +72,65 @@ _ROLES = {
 _MESSAGE_EVENTS = frozenset({*_ROLES, *_TOLD, _CHOICE, semconv.CONTENT_EVENT})
 
 
-def normalise(request: ExportTraceServiceRequest, nested: NestedCalls | None = None, project: str = "") -> bool:
+def normalise(
+    request: ExportTraceServiceRequest,
+    nested: NestedCalls | None = None,
+    project: str = "",
+    *,
+    body: bytes | None = None,
+) -> bool:
     """Rewrite foreign spans of a request in place; whether any was, so that the caller serialises it again.
 
     A span that a dialect cannot read stays as it came: nothing here may cost a span. With `nested`, calls inside calls
-    of earlier requests are found, too; without it those of this one.
+    of earlier requests are found, too; without it those of this one. `body` is the request's encoding, when it is known.
     """
-    changed = foreign = False
-    for group in request.resource_spans:
-        for scope in group.scope_spans:
-            if not scope.scope.name.startswith(OURS):
-                foreign = True
-                changed |= _normalise_scope(scope)
-    if nested is not None:
-        changed |= nested.settle(request, project)
-    elif foreign:
-        changed |= NestedCalls().settle(request, project)
-    return changed
-
-
-def _normalise_scope(scope: ScopeSpans) -> bool:
+    outlines = list(_READER.read(request.SerializeToString() if body is None else body))
+    foreign = [one for one in outlines if not one.scope.startswith(OURS)]
     changed = False
-    for span in scope.spans:
-        if not _may_be_foreign(span):
-            continue
-        attributes = SpanAttributes(span, scope.scope.name)
-        try:
-            _rewrite(attributes)
-        except Exception:  # noqa: BLE001 - whatever a client sends under these names, the span is stored as it came
-            _log.warning("left a span of scope %r as it came", scope.scope.name, exc_info=True)
-        else:
-            changed |= attributes.commit()
+    for one in foreign:
+        if one.suspect:
+            changed |= _normalise_span(one.of(request), one.scope)
+    if changed:
+        outlines = list(_READER.read(request.SerializeToString()))
+    if nested is not None:
+        changed |= nested.settle(outlines, request, project)
+    elif foreign:
+        changed |= NestedCalls().settle(outlines, request, project)
     return changed
 
 
-def _may_be_foreign(span: Span) -> bool:
-    """Whether anything below could change the span: its cost is paid by every span that is not ours."""
-    for pair in span.attributes:
-        kind = _kinds[pair.key]
-        if kind and _matters(kind, pair.value):
-            return True
-    return bool(span.events) or span.status.code == STATUS_ERROR
+def remember(body: bytes, nested: NestedCalls, project: str) -> None:
+    """Adds the spans of a request that an earlier process settled and made durable."""
+    nested.settle(list(_READER.read(body)), ExportTraceServiceRequest.FromString(body), project)
 
 
-def _matters(kind: int, value: AnyValue) -> bool:
-    if kind == _PROVIDER:
-        return canonical(value.string_value) != value.string_value
-    return kind == _DIALECT or value.WhichOneof("value") != "string_value"
+def _normalise_span(span: Span, scope: str) -> bool:
+    attributes = SpanAttributes(span, scope)
+    try:
+        _rewrite(attributes)
+    except Exception:  # noqa: BLE001 - whatever a client sends under these names, the span is stored as it came
+        _log.warning("left a span of scope %r as it came", scope, exc_info=True)
+        return False
+    return attributes.commit()
 
 
-class _Kinds(dict[str, int]):
-    """What a key may mean, remembered: a look-up here is most of what an ordinary span costs."""
-
-    def __missing__(self, key: str) -> int:
-        if any(key.startswith(prefixes) for prefixes, _ in _DIALECTS):
-            kind = _DIALECT
-        else:
-            kind = _STRUCTURE if key in _STRUCTURED else _PROVIDER if key == semconv.PROVIDER else _ORDINARY
-        if len(self) < 4096:  # somebody's keys may be numbered without end
-            self[key] = kind
-        return kind
+def _suspicious(key: str) -> Callable[[bytes], bool] | None:
+    """What tells whether an attribute of that name is one that something below changes; None for nearly all names."""
+    if any(key.startswith(prefixes) for prefixes, _ in _DIALECTS):
+        return lambda _: True
+    if key in _STRUCTURED:
+        return lambda raw: not is_text(raw)
+    if key == semconv.PROVIDER:
+        return _is_no_canonical_name
+    return None
 
 
-_kinds = _Kinds()
+@lru_cache(maxsize=4096)
+def _is_no_canonical_name(provider: bytes) -> bool:
+    return canonical(text_of(provider)) != text_of(provider)
+
+
+_READER = Reader(READ, OURS, _suspicious)
 
 
 def _rewrite(attributes: SpanAttributes) -> None:

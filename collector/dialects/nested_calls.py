@@ -10,16 +10,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ...instrument import semconv
 from ...queries.prices import NAMES, ModelKey, key_of
 from ...queries.roles import CALL, OTHER, role_of
-from .attributes import STATUS_ERROR, SpanAttributes, any_value
+from .attributes import SpanAttributes, any_value
+from .span_outline import is_plain_count, text_of, value_of
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from .span_outline import SpanOutline
 
 OURS = "evalspan"
 NATIVE = ("com.anthropic.sdk.python", "com.anthropic.sdk.typescript")
@@ -30,7 +34,15 @@ _MAX_NAMES = 4_096
 _NAMES = tuple(NAMES)
 _MAX_STEPS = 1_000  # upwards from a call to the call around it
 _FETCH = semconv.OPERATION_FETCH
-_READ = NAMES | frozenset(
+_FAMILIES = {"": "", "embeddings": "embeddings", "moderate": "moderate", _FETCH: ""}
+_SAID = (
+    semconv.OPERATION,
+    semconv.REQUEST_MODEL,
+    semconv.RESPONSE_MODEL,
+    semconv.RESPONSE_STATUS,
+    semconv.ROLE,
+)
+READ = NAMES | frozenset(
     {
         semconv.OPERATION,
         semconv.ROLE,
@@ -44,6 +56,7 @@ _READ = NAMES | frozenset(
         semconv.OUTPUT_MESSAGES,
     }
 )
+"""Attributes that say which span is the call."""
 
 
 class Node:
@@ -72,7 +85,7 @@ class NestedCalls:
         self._runs: OrderedDict[tuple[str, str], tuple[bytes, bytes]] = OrderedDict()
         self._spans, self._max_spans = 0, max_spans
         self._named: set[ModelKey] = set()
-        self._keys: dict[tuple[str, ...], ModelKey | None] = {}
+        self._keys: dict[tuple[bytes | None, ...], ModelKey | None] = {}
         self._lock = threading.Lock()
 
     def take_named(self) -> set[ModelKey]:
@@ -99,47 +112,55 @@ class NestedCalls:
             failed=bool(row["failed"]),
         )
         node.has_lost = bool(row["has_lost"])
-        self._trace(key)[bytes.fromhex(row["span_id"])] = node
-        self._spans += 1
+        self._put(key, bytes.fromhex(row["span_id"]), node)
 
-    def settle(self, request: ExportTraceServiceRequest, project: str) -> bool:
+    def settle(self, spans: list[SpanOutline], request: ExportTraceServiceRequest, project: str) -> bool:
         """
         Writes on the request's spans who is no call, and which spans of earlier requests are none any more; whether it
         wrote anything. The rows of the latter change when the span that says so is inserted.
         """
         with self._lock:
-            return self._settle(request, project)
+            return self._settle(spans, request, project)
 
-    def _settle(self, request: ExportTraceServiceRequest, project: str) -> bool:
-        arrived: dict[Key, dict[bytes, Span]] = defaultdict(dict)
+    def _settle(self, spans: list[SpanOutline], request: ExportTraceServiceRequest, project: str) -> bool:
+        arrived: dict[Key, dict[bytes, SpanOutline]] = {}
         changed = False
-        for group in request.resource_spans:
-            for scope in group.scope_spans:
-                name = scope.scope.name
-                for span in scope.spans:
-                    key = (project, span.trace_id)
-                    facts = {pair.key: pair.value for pair in span.attributes if pair.key in _READ}
-                    node = _node(span, facts, name)
-                    trace = self._trace(key)
-                    self._spans += span.span_id not in trace
-                    trace[span.span_id] = node
-                    arrived[key][span.span_id] = span
-                    if node.role == CALL:
-                        self._name(facts)
-                        if semconv.RESPONSE_ID in facts:
-                            changed |= self._count_run_once(span, facts, project)
-        for key, spans in arrived.items():
-            changed |= self._settle_trace(key, spans)
+        for span in spans:
+            key = (project, span.trace_id)
+            node = _node(span)
+            if node.role == CALL:
+                self._name(span.facts)
+                if semconv.RESPONSE_ID in span.facts:
+                    changed |= self._count_run_once(span, node, request, project)
+            self._put(key, span.span_id, node)
+            there = arrived.get(key)
+            if there is None:
+                arrived[key] = {span.span_id: span}
+            else:
+                there[span.span_id] = span
+        for key, new in arrived.items():
+            trace = self._traces.get(key)
+            if trace is not None and len(trace) > 1:
+                changed |= self._settle_trace(key, trace, new, request)
         self._forget()
         return changed
 
-    def _name(self, facts: dict[str, Any]) -> None:
-        names = tuple([facts[name].string_value if name in facts else "" for name in _NAMES])
-        key = self._keys.get(names, "")
+    def _put(self, key: Key, span_id: bytes, node: Node) -> None:
+        """Remembers a span that can be a call around or inside another, or lie between two; no other one is needed."""
+        if node.role == CALL or (node.role == OTHER and node.parent):
+            trace = self._trace(key)
+            self._spans += span_id not in trace
+            trace[span_id] = node
+        elif key in self._traces:
+            self._spans -= self._traces[key].pop(span_id, None) is not None
+
+    def _name(self, facts: dict[str, bytes]) -> None:
+        encoded = tuple(map(facts.get, _NAMES))
+        key = self._keys.get(encoded, "")
         if key == "":
             if len(self._keys) > _MAX_NAMES:
                 self._keys.clear()
-            key = self._keys[names] = key_of(dict(zip(_NAMES, names, strict=True)))
+            key = self._keys[encoded] = key_of(dict(zip(_NAMES, map(text_of, encoded), strict=True)))
         if isinstance(key, ModelKey):
             self._named.add(key)
 
@@ -155,8 +176,9 @@ class NestedCalls:
         while self._spans > self._max_spans and len(self._traces) > 1:
             self._spans -= len(self._traces.popitem(last=False)[1])
 
-    def _settle_trace(self, key: Key, arrived: dict[bytes, Span]) -> bool:
-        trace = self._traces[key]
+    def _settle_trace(
+        self, key: Key, trace: Trace, arrived: dict[bytes, SpanOutline], request: ExportTraceServiceRequest
+    ) -> bool:
         calls = {span_id: node for span_id, node in trace.items() if node.role == CALL}
         around: dict[bytes, bytes] = {}
         nested = {span_id for span_id in arrived if span_id in calls}
@@ -176,44 +198,53 @@ class NestedCalls:
         for span_id in _related(nested, around, inner):
             node, loses = calls[span_id], span_id in losers
             if span_id in arrived:
-                changed |= loses and set_role(arrived[span_id], OTHER)
+                changed |= loses and set_role(arrived[span_id].of(request), OTHER)
             elif loses or node.has_lost:
                 changes.append(f"{key[1].hex()}/{span_id.hex()}={OTHER if loses else CALL}")
             node.has_lost |= loses
         if changes:
-            changed |= _set(next(iter(arrived.values())), semconv.REPLACES, " ".join(sorted(changes)))
+            changed |= _set(next(iter(arrived.values())).of(request), semconv.REPLACES, " ".join(sorted(changes)))
         return changed
 
-    def _count_run_once(self, span: Span, facts: dict[str, Any], project: str) -> bool:
+    def _count_run_once(self, span: SpanOutline, node: Node, request: ExportTraceServiceRequest, project: str) -> bool:
         """A run whose answer is fetched again, here or in another process, is the call of whoever learnt its tokens first."""
-        run = (project, facts[semconv.RESPONSE_ID].string_value)
+        run = (project, text_of(span.facts[semconv.RESPONSE_ID]))
         first = self._runs.setdefault(run, (span.trace_id, span.span_id))
         if len(self._runs) > _MAX_RUNS:
             self._runs.popitem(last=False)
-        operation = facts.get(semconv.OPERATION)
-        if first == (span.trace_id, span.span_id) or operation is None or operation.string_value != _FETCH:
+        if first == (span.trace_id, span.span_id) or text_of(span.facts.get(semconv.OPERATION)) != _FETCH:
             return False
-        self._traces[project, span.trace_id][span.span_id].role = OTHER
-        return set_role(span, OTHER)
+        node.role = OTHER
+        return set_role(span.of(request), OTHER)
 
 
-def _node(span: Span, facts: dict[str, Any], scope: str) -> Node:
-    def text(name: str) -> str:
-        return facts[name].string_value if name in facts else ""
-
-    operation = text(semconv.OPERATION)
+def _node(span: SpanOutline) -> Node:
+    facts = span.facts
     has_usage = _is_count(facts.get(semconv.INPUT_TOKENS)) or _is_count(facts.get(semconv.OUTPUT_TOKENS))
-    failed = span.status.code == STATUS_ERROR
-    role = role_of(
-        operation,
-        model=text(semconv.RESPONSE_MODEL) or text(semconv.REQUEST_MODEL),
-        has_usage=has_usage,
-        failed=failed,
-        status=text(semconv.RESPONSE_STATUS),
-        stated=text(semconv.ROLE),
-    )
+    role, operation = _role(*map(facts.get, _SAID), has_usage, span.failed)
     content = semconv.INPUT_MESSAGES in facts or semconv.OUTPUT_MESSAGES in facts
-    return node_of(span.parent_span_id, role, operation, scope, has_usage=has_usage, has_content=content, failed=failed)
+    return node_of(
+        span.parent, role, operation, span.scope, has_usage=has_usage, has_content=content, failed=span.failed
+    )
+
+
+@lru_cache(maxsize=4096)
+def _role(
+    operation: bytes | None,
+    request_model: bytes | None,
+    response_model: bytes | None,
+    status: bytes | None,
+    stated: bytes | None,
+    has_usage: bool,
+    failed: bool,
+) -> tuple[str, str]:
+    """Role and operation by the encoded attributes _SAID."""
+    name = text_of(operation)
+    model = text_of(response_model) or text_of(request_model)
+    role = role_of(
+        name, model=model, has_usage=has_usage, failed=failed, status=text_of(status), stated=text_of(stated)
+    )
+    return role, name
 
 
 def node_of(
@@ -221,16 +252,16 @@ def node_of(
 ) -> Node:
     """A node; who knows the tokens knows most, then evalspan's own spans, then whoever has more than metadata."""
     rank = 8 * has_usage + 4 * scope.startswith(OURS) + 2 * (not scope.startswith(NATIVE)) + has_content
-    family = {"": "", "embeddings": "embeddings", "moderate": "moderate", _FETCH: ""}.get(operation, "text")
+    family = _FAMILIES.get(operation, "text")
     return Node(parent, role, family, rank, failed=failed)
 
 
-def _is_count(value: Any) -> bool:
-    if value is None:
+def _is_count(raw: bytes | None) -> bool:
+    if raw is None:
         return False
-    if value.int_value > 0:  # nearly always
+    if is_plain_count(raw):  # nearly always
         return True
-    number = any_value(value)
+    number = any_value(value_of(raw))
     if isinstance(number, str):
         return number.strip().isdigit()
     return isinstance(number, int | float) and number >= 0

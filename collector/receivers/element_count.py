@@ -1,8 +1,8 @@
 """How many elements a body has, counted before it is parsed: two bytes of a body can become 200 in memory, and a loop's turn.
 
-Long parts of a protobuf body are walked through here, up to the limit and no further; short ones, such as most spans, are
-counted by the C parser through small message types of our own, in which what they hold is plain bytes and no objects.
-JSON is counted by its brackets and commas, texts left out.
+Long parts of a protobuf body are walked through here, up to the limit and no further; runs of short ones, such as spans,
+are counted by the C parser through small message types of our own, whose encoding without all else is as long as there
+are elements. JSON is counted by its brackets and commas, texts left out.
 """
 
 from __future__ import annotations
@@ -47,16 +47,17 @@ class TooManyElements(ValueError):
 
 def count_protobuf(body: bytes, signal: str) -> int:
     """
-    An upper bound of the elements in an export request of `signal`, traces, logs or metrics.
+    An upper bound of the elements in an export request of `signal`, traces, logs or metrics, but for one element of a list
+    in each span.
 
     Raises:
         TooManyElements: there are more than MAX_ELEMENTS.
         DecodeError: it is no protobuf.
     """
     try:
-        return _count(body, _LAYOUTS[signal], 0, exact=False)
+        return _estimate(body, _LAYOUTS[signal], 0)
     except TooManyElements:  # long texts in lists count for more than they are at first
-        return _count(body, _LAYOUTS[signal], 0, exact=True)
+        return _count(body, _LAYOUTS[signal], 0)
 
 
 def count_json(body: bytes) -> int:
@@ -89,11 +90,56 @@ class _Layout:
         self.values = values
         self.attributes = tuple(values)
         self.parts = _message_type(dict.fromkeys(fields, ""))
-        self.nested = _message_type(values) if values else None
+        inner = self.children
+        # Two encodings of the same: elements alone, and elements with the lists and tables in their values.
+        self.slim = _message_type({n: inner[n].slim.DESCRIPTOR.name if n in inner else "Nothing" for n in fields})
+        self.nested = _message_type(
+            {n: values.get(n) or (inner[n].nested.DESCRIPTOR.name if n in inner else "Nothing") for n in fields}
+        )
+        self.values_here = _message_type(values) if values else None
 
 
-def _count(body: bytes, layout: _Layout, total: int, *, exact: bool) -> int:
-    """`total` plus the elements of this part."""
+def _estimate(body: bytes, layout: _Layout, total: int) -> int:
+    """`total` plus what this part has at most."""
+    for run, of in _runs(body, layout, MAX_ELEMENTS):
+        if of is layout:
+            # An element is two bytes, its value two more; what is left are lists and tables.
+            elements, with_values = _size(of.slim, run), _size(of.nested, run)
+            total += max(elements, with_values - elements) // 2
+        else:
+            total = _estimate(run, of, total)
+        if total > MAX_ELEMENTS:
+            raise TooManyElements(f"the body has more than {MAX_ELEMENTS} spans, attributes, events and values")
+    return total
+
+
+def _size(kind: Any, run: bytes) -> int:
+    message = kind.FromString(run)
+    message.DiscardUnknownFields()
+    return int(message.ByteSize())
+
+
+def _runs(body: bytes, layout: _Layout, room: int) -> Iterator[tuple[bytes, _Layout]]:
+    """The message in pieces, each a message of the same kind that the C parser may take, or a long part of its own kind."""
+    if len(body) <= SMALL_BODY:
+        yield body, layout
+        return
+    begun = behind = 0
+    for number, begin, end in _fields(body, room):
+        child = layout.children.get(number)
+        if child is not None and end - begin > SMALL_BODY:
+            yield body[begun:behind], layout
+            yield body[begin:end], child
+            begun = end
+        elif end - begun > SMALL_BODY:
+            yield body[begun:behind], layout
+            begun = behind
+        behind = end
+    yield body[begun:behind], layout
+
+
+def _count(body: bytes, layout: _Layout, total: int) -> int:
+    """`total` plus the elements of this part, without those of long texts."""
     attributes = 0
     for number, found in _parts(body, layout, MAX_ELEMENTS - total):
         total += len(found)
@@ -104,9 +150,9 @@ def _count(body: bytes, layout: _Layout, total: int, *, exact: bool) -> int:
         if child is not None:
             for part in found:
                 if part:
-                    total = _count(part, child, total, exact=exact)
-    if layout.nested is not None and attributes:
-        total += _nested(body, layout, attributes, MAX_ELEMENTS - total, exact=exact)
+                    total = _count(part, child, total)
+    if layout.values_here is not None and attributes:
+        total += _nested(body, layout, attributes, MAX_ELEMENTS - total)
         if total > MAX_ELEMENTS:
             raise TooManyElements(f"the body has more than {MAX_ELEMENTS} values in attributes")
     return total
@@ -125,14 +171,11 @@ def _parts(body: bytes, layout: _Layout, room: int) -> Iterator[tuple[int, Seque
     yield from found.items()
 
 
-def _nested(body: bytes, layout: _Layout, attributes: int, room: int, *, exact: bool) -> int:
+def _nested(body: bytes, layout: _Layout, attributes: int, room: int) -> int:
     """The elements in lists and tables that are values of attributes."""
-    assert layout.nested is not None
-    values = layout.nested.FromString(body)
-    values.DiscardUnknownFields()  # only lists and tables are left, and what holds them
-    most = max(0, int(values.ByteSize()) - 4 * attributes) // 2
-    if not exact or not most:
-        return most
+    # Only lists and tables are left, and what holds them: mostly there are none to walk through.
+    if _size(layout.values_here, body) <= 4 * attributes:
+        return 0
     total = 0
     for number, begin, end in _fields(body, MAX_ELEMENTS):
         if number in layout.attributes:
@@ -206,6 +249,7 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
 
 
 _POOL = descriptor_pool.DescriptorPool()
+_FILES = dict.fromkeys(("AnyValue", "KeyValue", "Nothing"), "count_values.proto")
 _made = 0
 
 
@@ -214,25 +258,26 @@ def _message_type(fields: dict[int, str]) -> Any:
     global _made
     _made += 1
     file = descriptor_pb2.FileDescriptorProto(name=f"count{_made}.proto", package="evalspan.count", syntax="proto3")
-    if any(fields.values()):
-        file.dependency.append("count_values.proto")
+    file.dependency.extend(sorted({_FILES[kind] for kind in fields.values() if kind}))
     message = file.message_type.add(name=f"Level{_made}")
     for number, kind in fields.items():
         field = message.field.add(name=f"f{number}", number=number, label=_REPEATED, type=_MESSAGE if kind else _BYTES)
         if kind:
             field.type_name = f".evalspan.count.{kind}"
     _POOL.Add(file)
+    _FILES[message.name] = file.name
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"evalspan.count.Level{_made}"))
 
 
 def _add_values() -> None:
-    """KeyValue and AnyValue with nothing but what can hold further values."""
+    """KeyValue and AnyValue with nothing but what can hold further values, and what is only counted."""
     file = descriptor_pb2.FileDescriptorProto(name="count_values.proto", package="evalspan.count", syntax="proto3")
     value = file.message_type.add(name="AnyValue")
     value.field.add(name="array", number=5, label=_REPEATED, type=_BYTES)
     value.field.add(name="table", number=6, label=_REPEATED, type=_BYTES)
     pair = file.message_type.add(name="KeyValue")
     pair.field.add(name="value", number=2, label=_REPEATED, type=_MESSAGE, type_name=".evalspan.count.AnyValue")
+    file.message_type.add(name="Nothing")
     _POOL.Add(file)
 
 

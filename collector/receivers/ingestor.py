@@ -24,7 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from ...queries.host.telemetry import Telemetry
 from ...queries.prices import ModelKey
-from ..dialects import normalise
+from ..dialects import normalise, remember
 from ..dialects.nested_calls import NestedCalls
 from ..log.durable import DurableLog, LogRefused
 from . import logs, metrics, spans
@@ -68,7 +68,7 @@ class Ingestor:
             for record in log.recovered():
                 self._recent.remember(self._recent.key(record.body, record.project))
                 if log is self._spans:
-                    self.nested.settle(ExportTraceServiceRequest.FromString(record.body), record.project)
+                    remember(record.body, self.nested, record.project)
 
     async def traces(self, body: bytes, project: str, *, json: bool, reservation: Reservation) -> Message:
         """ExportTraceServiceResponse once every accepted span is on disk."""
@@ -76,9 +76,10 @@ class Ingestor:
 
         def parse() -> spans.Checked:
             request = from_json(body, ExportTraceServiceRequest, defects) if json else spans.parse(body, defects)
-            rewritten = normalise(request, self.nested, project)
+            kept = None if json or defects else body
+            rewritten = normalise(request, self.nested, project, body=kept)
             self._announce(self.nested.take_named())  # before the spans are in the log: no insert overtakes it
-            kept = None if json or rewritten else body
+            kept = None if rewritten else kept
             return spans.check(request, kept, self._longest, defects, keep_days=self._keep_days)
 
         checked = await self._parser.run(body, "traces", reservation, parse, json=json)
