@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] = (
     (("ai.operationId",), vercel.rewrite),
+    (("ai.settings.context.", "ai.values", "ai.usage.outputTokenDetails."), vercel.complete),
     (
         ("pydantic_ai.", "all_messages_events", "final_result", "tool_arguments", "tool_response", "agent_name"),
         pydantic_ai.rewrite,
@@ -90,6 +91,8 @@ def normalise(
     for one in foreign:
         if one.suspect:
             changed |= _normalise_span(one.of(request), one.scope)
+    if runs := [one.of(request) for one in foreign if one.scope in vercel.SCOPES]:
+        changed |= vercel.inherit(runs)
     if changed:
         outlines = list(_READER.read(request.SerializeToString()))
     if nested is not None:

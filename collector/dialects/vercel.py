@@ -1,17 +1,24 @@
-"""The Vercel AI SDK 4 to 6 (`experimental_telemetry`): `ai.operationId` and everything under `ai.`; 7 writes the conventions."""
+"""The Vercel AI SDK: 4 to 6 write `ai.operationId` and everything under `ai.`, 7 the conventions and what they lack under `ai.`"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ...instrument import semconv
 from .attributes import SpanAttributes, as_json, parsed
 from .messages import messages, request_messages
-from .vocabulary import put_messages, put_name
+from .vocabulary import MODEL_OPERATIONS, put_messages, put_name
 
-_METADATA = "ai.telemetry.metadata."
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+SCOPES = ("ai", "gen_ai")
+_METADATA, _SETTINGS = "ai.telemetry.metadata.", "ai.settings.context."
 _SESSION = ("sessionId", "session_id", "conversationId", "threadId", "chatId")
 _USER = ("userId", "user_id")
+_OF_A_RUN = frozenset({semconv.CONVERSATION_ID, semconv.USER_ID})
+_MAX_STEPS = 100  # upwards from a span to the run around it
 _OUTER = frozenset({"ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject"})
 _COUNTS = {
     semconv.INPUT_TOKENS: ("ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens"),
@@ -49,7 +56,40 @@ def rewrite(span: SpanAttributes) -> None:
     waited = take("ai.response.msToFirstChunk")
     if isinstance(waited, int | float):
         span.put(semconv.TIME_TO_FIRST_CHUNK, max(waited / 1e3, 0.0))
-    _context(span)
+    _context(span, _METADATA)
+
+
+def complete(span: SpanAttributes) -> None:
+    """Rename what version 7 writes beside the conventions, where the app switched it on."""
+    details = span.take("ai.usage.outputTokenDetails.reasoningTokens")
+    if span.get(semconv.OPERATION) in MODEL_OPERATIONS:
+        span.put_count(semconv.REASONING_TOKENS, details)
+    if span.get(semconv.OPERATION) == semconv.OPERATION_EMBEDDINGS:
+        _content(span, semconv.OPERATION_EMBEDDINGS)
+    _context(span, _SETTINGS)
+
+
+def inherit(spans: Sequence[Span]) -> bool:
+    """Gives spans the conversation and user of the run around them, which alone says it; whether any."""
+    own = {(span.trace_id, span.span_id): (span.parent_span_id, _said(span)) for span in spans}
+    changed = False
+    if not any(said for _, said in own.values()):
+        return False
+    for span in spans:
+        place, steps = span.parent_span_id, 0
+        missing = _OF_A_RUN - own[span.trace_id, span.span_id][1].keys()
+        while missing and (span.trace_id, place) in own and steps < _MAX_STEPS:
+            place, said = own[span.trace_id, place]
+            steps += 1
+            for name in missing & said.keys():
+                span.attributes.add(key=name).value.string_value = said[name]
+                changed = True
+            missing -= said.keys()
+    return changed
+
+
+def _said(span: Span) -> dict[str, str]:
+    return {pair.key: pair.value.string_value for pair in span.attributes if pair.key in _OF_A_RUN}
 
 
 def _operation(operation_id: str) -> str:
@@ -87,11 +127,11 @@ def _content(span: SpanAttributes, operation: str) -> None:
         span.put(semconv.TOOL_DEFINITIONS, as_json([parsed(one) for one in listed]))
 
 
-def _context(span: SpanAttributes) -> None:
+def _context(span: SpanAttributes, prefix: str) -> None:
     tags: dict[str, Any] = {}
     for key in list(span.keys()):
-        if key.startswith(_METADATA):
-            name, value = key.removeprefix(_METADATA), span.take(key)
+        if key.startswith(prefix):
+            name, value = key.removeprefix(prefix), span.take(key)
             if name in _SESSION:
                 span.put(semconv.CONVERSATION_ID, as_json(value))
             elif name in _USER:

@@ -39,7 +39,10 @@ class Case(NamedTuple):
 
 # Programs of tests/frameworks/javascript: their own telemetry alone, over plain OTLP.
 JAVASCRIPT: dict[str, Case] = {
-    "vercel_ai": Case((), "", "ai", tools=1, conversations=("sess-1",)),
+    "vercel_ai_4": Case((), "", "ai4", tools=2, agents=7, conversations=("sess-1",)),
+    "vercel_ai_5": Case((), "", "ai5", tools=2, agents=7, conversations=("sess-1",)),
+    "vercel_ai": Case((), "", "ai", tools=2, agents=7, conversations=("sess-1",)),
+    "vercel_ai_7": Case((), "", "ai7", tools=2, agents=6, conversations=("sess-1",), note="with @ai-sdk/otel 1.0.173"),
     "openinference_js": Case(
         (),
         "",

@@ -48,7 +48,7 @@ def row(stored: Stored) -> str:
     kept = sum((one["input_tokens"] or 0) + (one["output_tokens"] or 0) for one in calls)
     by = recording.traced_by.get(recording.framework.replace("_", "-"), [None])[0]
     cells = [
-        f"{case.version_of} {recording.version}",
+        f"{case.version_of.rstrip('0123456789')} {recording.version}",
         f"`evalspan[{case.extra}]`" if case.extra else "npm",
         ("plain OTLP" if recording.framework in JAVASCRIPT else str(by or "evalspan"))
         .replace("opentelemetry-instrumentation-", "")

@@ -23,13 +23,16 @@ def interpreter(name: str) -> Path:
 def run_javascript(name: str, address: str, runs: Runs) -> Recording:
     """One recipe of JavaScript; npm installs what package.json names on first use."""
     folder = Path(__file__).with_name("javascript")
-    if not (folder / "node_modules").exists():
+    stamp = folder / "node_modules" / ".package.json"
+    wanted = (folder / "package.json").read_bytes()
+    if not stamp.exists() or stamp.read_bytes() != wanted:
         subprocess.run(
-            ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
+            ["npm", "install", "--legacy-peer-deps", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
             cwd=folder,
             check=True,
             timeout=600,
         )
+        stamp.write_bytes(wanted)
     run_name = f"{name}.one"
     done = subprocess.run(
         ["node", f"{name}.mjs"],

@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from typing import Any
 
+from genai_prices import Usage, calc_price
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evalspan.collector.dialects import normalise
+from evalspan.collector.insert.prices import Pricing
 from evalspan.collector.log import framing
 from evalspan.queries.store.client import Store
 
@@ -20,10 +22,13 @@ from .recording import Recording
 _RUNS = re.compile(r"agent|rag|crew|team|react|handoff|graph|tool_that_calls|session|retries")
 _RECEIVED_MS = 1_790_000_000_000
 _SQL = """
-SELECT trace_id, span_id, parent_span_id, name, scope_name, role, operation, status, error_type, input_tokens, output_tokens,
+SELECT trace_id, span_id, parent_span_id, name, scope_name, role, operation, status, error_type, input_tokens, output_tokens, cached_tokens,
     conversation_id, agent_name, tool_name, input, output, toUnixTimestamp64Nano(start_time) AS start_ns, cost_usd, provider, request_model
 FROM spans WHERE project = {project:String} ORDER BY start_time
 """
+
+
+_SOLD_BY = {"gpt": "openai", "text": "openai", "claude": "anthropic", "gemini": "google", "mistral": "mistral"}
 
 
 class Stored:
@@ -32,11 +37,12 @@ class Stored:
     def __init__(self, recording: Recording, store: Store) -> None:
         self.recording = recording
         project = f"framework-{recording.framework}-{recording.mode}"
+        pricing = Pricing(store)
         for index, body in enumerate(recording.bodies):
             request = ExportTraceServiceRequest.FromString(body)
             normalise(request)
             record = b"".join(framing.frame(request.SerializeToString(), project, _RECEIVED_MS))
-            store.insert_otlp(record, token=f"{project}-{index}")
+            pricing.insert(record, f"{project}-{index}")
         self.rows: list[dict[str, Any]] = store.query(_SQL, {"project": project}).dicts()
 
     def of(self, role: str) -> list[dict[str, Any]]:
@@ -116,7 +122,24 @@ def _calls(stored: Stored, case: Case) -> list[str]:
     )
     if not (case.lost or case.estimated or case.untold) and stored_total != total:
         found.append(f"{stored_total} tokens stored, {total} counted by the server")
+    found += _dollars(calls)
     failed = [one for one in stored.recording.requests if one["status"] != 200]
     if failed and not case.silent_errors and not [row for row in stored.of("call") if row["status"] == "ERROR"]:
         found.append("no call of the failed requests is an error")
+    return found
+
+
+def _dollars(calls: list[dict[str, Any]]) -> list[str]:
+    """Each call costs what its tokens cost at the list price of the model that the server was asked for."""
+    found = []
+    for row in calls:
+        if row["input_tokens"] is None:
+            continue
+        reference = row["request_model"].rpartition("/")[2]
+        seller = _SOLD_BY.get(reference.partition("-")[0], "aws")
+        tokens = {"input": row["input_tokens"], "cache_read": row["cached_tokens"], "output": row["output_tokens"] or 0}
+        usage = Usage(**{f"{name}_tokens": count for name, count in tokens.items()})
+        wanted = float(calc_price(usage, model_ref=reference, provider_id=seller).total_price)
+        if row["cost_usd"] is None or abs(row["cost_usd"] - wanted) > 1e-9:
+            found.append(f"{row['name']} of {row['request_model']} costs {row['cost_usd']}, {wanted} at the list price")
     return found

@@ -59,6 +59,18 @@ SPANS: dict[str, tuple[str, dict[str, Any], list[tuple[str, dict[str, Any]]], di
         [],
         {"operation": "embeddings", "role": "call", "provider": "openai", "input_tokens": 3, "input": ASKED, "output": ""},
     ),
+    "AI SDK 7, an embedding with what the conventions lack": (
+        "gen_ai",
+        {"gen_ai.operation.name": "embeddings", "gen_ai.provider.name": "openai", "gen_ai.request.model": "text-embedding-3-small", "gen_ai.usage.input_tokens": 3, "ai.values": ['"weather?"'], "ai.embeddings": ["[0.1]"], "ai.settings.context.sessionId": "s-1", "ai.settings.context.userId": "u-1", "ai.settings.context.plan": "gold"},
+        [],
+        {"role": "call", "input": ASKED, "output": "", "conversation_id": "s-1", "user_id": "u-1", "tags": {"plan": "gold"}, "input_tokens": 3},
+    ),
+    "AI SDK 7, reasoning": (
+        "gen_ai",
+        {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "ai.usage.outputTokenDetails.reasoningTokens": 7, **GPT},
+        [],
+        {"role": "call", "reasoning_tokens": 7},
+    ),
     "messages in the event of the conventions": (
         "strands.telemetry.tracer",
         {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "strands-agents", **GPT},
@@ -247,3 +259,26 @@ def test_a_provider_has_one_name(name: str, wanted: str) -> None:
 )  # fmt: skip
 def test_blocks_without_a_type_are_read_by_their_key(sent: Any, wanted: Any) -> None:
     assert messages(sent)[0]["parts"] == wanted
+
+
+def test_the_spans_of_a_run_have_its_conversation_and_user_whatever_their_order() -> None:
+    """The AI SDK 7 says them on the run; a circle of parents ends, and what a span says itself stays."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    scope.scope.name = "gen_ai"
+    parents = {5: 4, 4: 3, 3: 1, 2: 1, 1: 0, 6: 7, 7: 6, 8: 1}
+    own = {1: {"sessionId": "s-1", "userId": "u-1"}, 8: {"sessionId": "s-8"}}
+    for number, parent in parents.items():
+        span = scope.spans.add(span_id=number.to_bytes(8, "big"), parent_span_id=parent.to_bytes(8, "big"))
+        for name, value in own.get(number, {}).items():
+            span.attributes.add(key=f"ai.settings.context.{name}").value.string_value = value
+    normalise(request)
+    found = {
+        int.from_bytes(span.span_id, "big"): tuple(
+            next((pair.value.string_value for pair in span.attributes if pair.key == key), None)
+            for key in ("gen_ai.conversation.id", "user.id")
+        )
+        for span in scope.spans
+    }
+    of_the_run = ("s-1", "u-1")
+    assert found == {**dict.fromkeys((1, 2, 3, 4, 5), of_the_run), 6: (None, None), 7: (None, None), 8: ("s-8", "u-1")}
