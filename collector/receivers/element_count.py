@@ -92,8 +92,8 @@ class _Layout:
         self.parts = _message_type(dict.fromkeys(fields, ""))
         inner = self.children
         # Two encodings of the same: elements alone, and elements with the lists and tables in their values.
-        self.slim = _message_type({n: inner[n].slim.DESCRIPTOR.name if n in inner else "Nothing" for n in fields})
-        self.nested = _message_type(
+        self.slim: Any = _message_type({n: inner[n].slim.DESCRIPTOR.name if n in inner else "Nothing" for n in fields})
+        self.nested: Any = _message_type(
             {n: values.get(n) or (inner[n].nested.DESCRIPTOR.name if n in inner else "Nothing") for n in fields}
         )
         self.values_here = _message_type(values) if values else None

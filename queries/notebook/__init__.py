@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import catalog
 from .. import traces as reading
@@ -47,7 +47,7 @@ def score_trend(
     """
     from .trend_display import ScoreTrendDisplay
 
-    asked = {
+    asked: dict[str, Any] = {
         "metric": metric,
         "project": project,
         "by": by,

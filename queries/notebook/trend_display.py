@@ -83,7 +83,8 @@ class _Scale:
         self.first = min(row["window_start"] for row in rows)
         self.last = max(row["window_start"] for row in rows)
         ends = [row[name] for row in rows for name in ("low", "mean", "high") if row[name] is not None]
-        self.low, self.high = min(ends), max(ends)
+        self.low: float = min(ends)
+        self.high: float = max(ends)
         if self.low == self.high:
             self.low, self.high = self.low - 0.05, self.high + 0.05
 
