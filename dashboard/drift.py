@@ -122,7 +122,7 @@ def _windows(context: PageContext, report: DriftReport, period: dict[str, Any]) 
     settings = {
         "window_s": report.window_s,
         "horizon": -(-period["since_s"] // report.window_s),
-        "alpha": ALPHA / 2 / max(enough, 1),
+        "alpha": ALPHA / 4 / max(enough, 1),
         "min_n": 5,
     }
     query = catalog.get("e_detector")

@@ -118,6 +118,8 @@ def _dimensions(span: Mapping[str, Any], span_time: datetime | None, segment: st
     copied: dict[str, Any] = {name: str(span[name]) for name in _DIMENSIONS if span.get(name) is not None}
     if segment:
         copied["segment"] = segment
+    if span.get("input"):
+        copied["input_size"] = min(255, len(str(span["input"])).bit_length())
     time = span_time or span.get("start_time")
     return copied if time is None else {**copied, "span_time": time}
 

@@ -21,6 +21,16 @@ BUILT_IN = (
         message="{metric} fell from " + _CHANGE + ", since about {since}",
     ),
     AlertRule(
+        name="mix_degradation",
+        query="e_detector",
+        parameters={"direction": "decrease", "adjust": 0, **_WINDOWS},
+        condition="alarm != ''",
+        by=("metric",),
+        severity="low",
+        every_s=300,
+        message="the mean of {metric}, changes of mix included, fell from " + _CHANGE + ", since about {since}",
+    ),
+    AlertRule(
         name="segment_degradation",
         query="segments",
         parameters={"by": "segment", "baseline_s": 2419200, "q": 0.001},
@@ -33,7 +43,7 @@ BUILT_IN = (
     AlertRule(
         name="operations_degradation",
         query="e_detector",
-        parameters={"of": "usage", "direction": "increase", **_WINDOWS},
+        parameters={"of": "usage", "direction": "increase", "adjust": 0, **_WINDOWS},
         condition="metric IN ('error_rate', 'latency', 'ttft', 'cost') AND alarm != ''",
         by=("metric",),
         severity="medium",

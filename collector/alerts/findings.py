@@ -111,7 +111,8 @@ def describe(finding: dict[str, Any] | None) -> list[str]:
 
 def track_reference(store: Store, rule: AlertRule, transition: Transition, row: dict[str, Any], now: datetime) -> None:
     """Keeps scores under suspicion out of the reference while a detector's alert fires, and takes them back after."""
-    if rule.query != "e_detector" or "metric" not in rule.by:
+    of_mix = not rule.parameters.get("adjust", 1) and rule.parameters.get("of") != "usage"
+    if rule.query != "e_detector" or "metric" not in rule.by or of_mix:  # a change of mix leaves the levels within
         return
     metric = transition.key[rule.by.index("metric")]
     scope = {"project": rule.project, **{name: str(rule.parameters.get(name, "")) for name in _SCOPE}}

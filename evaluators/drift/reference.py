@@ -70,8 +70,13 @@ def change_begin(
         if all(row[name] == scope[name] for name in ("service", "environment")) and row["held_since"] > _NEVER:
             begun: datetime = row["held_since"]
             return begun
-    windows = detector_windows(store, metric, of, since=since, until=until, **scope)
-    return next((row["since"] for row in windows if row["alarm"]), None)
+    for adjust in (0,) if of == "usage" else (1, 0):  # within the groups of the traffic, else a change of their mix
+        windows = detector_windows(store, metric, of, adjust, since=since, until=until, **scope)
+        for row in windows:
+            if row["alarm"]:
+                found: datetime = row["since"]
+                return found
+    return None
 
 
 def largest_change(
@@ -88,7 +93,7 @@ def largest_change(
 
 
 def detector_windows(
-    store: StoreClient, metric: str, of: str, *, since: timedelta, until: datetime, **scope: str
+    store: StoreClient, metric: str, of: str, adjust: int, *, since: timedelta, until: datetime, **scope: str
 ) -> list[dict[str, Any]]:
     """The e-detector's windows of one metric, a twenty-eighth of the period each, an hour at least."""
     since_s = int(since.total_seconds())
@@ -100,6 +105,7 @@ def detector_windows(
             timeout_s=120,
             metric=metric,
             of=of,
+            adjust=adjust,
             since_s=since_s,
             until=until.isoformat(),
             window_s=window_s,

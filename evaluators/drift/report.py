@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DIMENSIONS = ("system_hash", "prompt_version", "request_model", "segment", "service", "environment", "prompt_name")
 MIN_SCORES = 10
+MIX_ALONE = "the mix of segments, services, models, topics or lengths moved, not the quality within them"
 REFERENCE_S, WEEK_S = 28 * 86400, 7 * 86400
 # A window should hold about this many scores for the detector's normal approximation.
 WINDOW_SCORES = 20
@@ -210,9 +211,27 @@ def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
 
 
 def _found_by_detector(store: StoreClient, period: _Period, window_s: int, alpha: float, of: str) -> list[MetricShift]:
+    """What moved within the groups of the traffic, and what moved only because their mix did; half of `alpha` each.
+
+    What calls cost has no mix to be taken out: dearer models and longer inputs are what is looked for.
+    """
+    if of == "usage":
+        return _alarming(store, period, window_s, alpha, of, adjust=0)
+    within = _alarming(store, period, window_s, alpha / 2, of, adjust=1)
+    told = {(move.metric, move.direction) for move in within}
+    return within + [
+        msgspec.structs.replace(move, found_by="mix", certainty=f"{move.certainty}; {MIX_ALONE}")
+        for move in _alarming(store, period, window_s, alpha / 2, of, adjust=0)
+        if (move.metric, move.direction) not in told
+    ]
+
+
+def _alarming(
+    store: StoreClient, period: _Period, window_s: int, alpha: float, of: str, *, adjust: int
+) -> list[MetricShift]:
     horizon = -(-period.since_s // window_s)
     asked = {"metric": period.metric, "window_s": window_s, "alpha": alpha, "horizon": horizon, "min_n": 5}
-    rows = _rows(store, "e_detector", period, of=of, **asked)
+    rows = _rows(store, "e_detector", period, of=of, adjust=adjust, **asked)
     return [
         _move_of_windows([row for row in rows if row["metric"] == name], alpha, of)
         for name in dict.fromkeys(row["metric"] for row in rows if row["alarm"])

@@ -18,7 +18,7 @@
 -- param direction String = both -- decrease, increase or both
 -- param same_hour UInt8 = 0 -- 1 takes the hour of day out, however short the reference is
 -- param season UInt8 = 1 -- 1 takes hour of day and day of week out where a reference of at least 14 days shows them; 0 never
--- param adjust UInt8 = 0 -- 1 takes out what segment, service and model explain, so that a change of mix alone raises nothing
+-- param adjust UInt8 = 1 -- 1 takes out what segment, service, model, topic and length of the input explain, so that a change of mix alone raises nothing; 0 watches the plain mean
 -- param references UInt8 = 1 -- 1 keeps to accepted and held references (`evalspan drift accept`); 0 to the dates alone
 -- column metric -- evaluation name
 -- column unit -- what the scores judge: span, trace or conversation
@@ -56,7 +56,7 @@
 -- column skew_increase -- the same with half a score at the highest value seen
 -- column baseline_skew_decrease -- the same of the reference's mean
 -- column baseline_skew_increase -- the same of the reference's mean
--- method: Shiryaev-Roberts mixture over change points and Gaussian bets 0.25, 0.5, 1 and 2; the reference's unknown mean is
+-- method: hour, day, segment, service, model, topic (`input_topic`) and length are taken out in turn, each effect shrunk by how sure it is; Shiryaev-Roberts mixture over change points and Gaussian bets 0.25, 0.5, 1 and 2; the reference's unknown mean is
 --   eliminated by comparing the windows since a change point with reference and windows before it; skewness removed by
 --   Wilson and Hilferty's cube root; threshold calibrated for the horizon (benchmarks/detection).
 -- source: Shin, Ramdas, Rinaldo, E-detectors (2022); Wilson and Hilferty (1931); evaluators/statistics/sequential.py is its oracle.
@@ -81,6 +81,11 @@ WITH
             AND accepted_at < until_time AND held_since < until_time
     ) AS kept,
     arrayMin(arrayConcat([since_time], arrayFilter(t -> toUnixTimestamp(t) > 0, arrayMap(r -> r.3, mapValues(kept))))) - toIntervalSecond(reference_s) AS from_time,
+    topics AS
+    (
+        SELECT trace_id, any(label) AS topic FROM evaluations
+        WHERE {adjust:UInt8} = 1 AND project = {project:String} AND name = 'input_topic' AND label != '' AND span_time >= from_time AND span_time < until_time GROUP BY trace_id
+    ),
     read AS
     (
         SELECT (s.name, toString(s.unit)) AS name, conversation_id AS conversation, evaluator_version, span_time, created_at, sample_weight AS w,
@@ -89,8 +94,9 @@ WITH
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             if({same_hour:UInt8} = 1 OR {season:UInt8} = 1, toHour(span_time), 0) AS hour,
             if({season:UInt8} = 1 AND {same_hour:UInt8} = 0, toDayOfWeek(span_time), 0) AS day,
-            if({adjust:UInt8} = 1, sipHash64(segment, service, request_model), 0) AS stratum
-        FROM {of:Identifier} AS s
+            if({adjust:UInt8} = 1, toString(segment), '') AS one_segment, if({adjust:UInt8} = 1, toString(service), '') AS one_service, if({adjust:UInt8} = 1, toString(request_model), '') AS one_model,
+            if({adjust:UInt8} = 1, topics.topic, '') AS one_topic, if({adjust:UInt8} = 1, input_size, 0) AS one_size
+        FROM {of:Identifier} AS s LEFT ANY JOIN topics ON s.trace_id = topics.trace_id
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= from_time AND span_time < until_time
@@ -100,7 +106,7 @@ WITH
     -- the period begins where suspicion begins, or where a level was accepted
     divided AS
     (
-        SELECT *, greatest(if(toUnixTimestamp(reference.3) > 0, least(since_time, reference.3), since_time), reference.2) AS split, toUnixTimestamp(reference.3) > 0 AS held FROM read
+        SELECT *, toUnixTimestamp(reference.3) > 0 AS held, greatest(if(toUnixTimestamp(reference.3) > 0, least(since_time, reference.3), since_time), reference.2) AS split FROM read
     ),
     scored AS
     (
@@ -111,95 +117,49 @@ WITH
     -- sums of powers: everything that follows is computed from them, the scores are read once
     gathered AS
     (
-        SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest
-        FROM
-        (
-            SELECT name, evaluator_version, watched, window, hour, day, stratum, (max(span_time), max(created_at)) AS last, min(span_time) AS first,
-                -- Scores of one conversation move together: their weighted mean counts once, with all their weight.
-                sumMapIf([sipHash64(conversation)], [w], [w * y], conversation != '') AS talks, talks.2 AS tw, talks.3 AS twy,
-                countIf(conversation = '') + length(tw) AS n, max(held) AS held, min(y) AS lowest, max(y) AS highest, sum(w) AS w1, sum(w * y) AS w1y,
-                sumIf(w * w, conversation = '') + arraySum(a -> a * a, tw) AS w2, sumIf(w * w * w, conversation = '') + arraySum(a -> a * a * a, tw) AS w3,
-                sumIf(w * w * y, conversation = '') + arraySum((a, b) -> a * b, tw, twy) AS w2y, sumIf(w * w * y * y, conversation = '') + arraySum(b -> b * b, twy) AS w2yy,
-                sumIf(w * w * w * y, conversation = '') + arraySum((a, b) -> a * a * b, tw, twy) AS w3y, sumIf(w * w * w * y * y, conversation = '') + arraySum((a, b) -> a * b * b, tw, twy) AS w3yy,
-                sumIf(w * w * w * y * y * y, conversation = '') + arraySum(b -> b * b * b, twy) AS w3yyy
-            FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, stratum
-        )
+        SELECT name, evaluator_version, watched, window, max(held) AS is_held, (max(span_time), max(created_at)) AS last, min(span_time) AS first,
+            [toUInt64(hour), toUInt64(day), sipHash64(one_segment), sipHash64(one_service), sipHash64(one_model), sipHash64(one_topic), toUInt64(one_size)] AS cells,
+            -- Scores of one conversation move together: their weighted mean counts once, with all their weight.
+            sumMapIf([sipHash64(conversation)], [w], [w * y], conversation != '') AS talks, talks.2 AS tw, talks.3 AS twy,
+            countIf(conversation = '') + length(tw) AS n, min(y) AS lowest, max(y) AS highest, sum(w) AS w1, sum(w * y) AS w1y,
+            sumIf(w * w, conversation = '') + arraySum(a -> a * a, tw) AS w2, sumIf(w * w * w, conversation = '') + arraySum(a -> a * a * a, tw) AS w3,
+            sumIf(w * w * y, conversation = '') + arraySum((a, b) -> a * b, tw, twy) AS w2y, sumIf(w * w * y * y, conversation = '') + arraySum(b -> b * b, twy) AS w2yy,
+            sumIf(w * w * w * y, conversation = '') + arraySum((a, b) -> a * a * b, tw, twy) AS w3y, sumIf(w * w * w * y * y, conversation = '') + arraySum((a, b) -> a * b * b, tw, twy) AS w3yy,
+            sumIf(w * w * w * y * y * y, conversation = '') + arraySum(b -> b * b * b, twy) AS w3yyy
+        FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, one_segment, one_service, one_model, one_topic, one_size
     ),
-    totals AS
+    -- of each metric the rows of its newest version, as arrays
+    whole AS
     (
-        SELECT *, sumIf(w1, NOT watched) OVER whole AS all1, sumIf(w2, NOT watched) OVER whole AS all2, sumIf(w1y, NOT watched) OVER whole AS all1y, sumIf(w2y, NOT watched) OVER whole AS all2y,
-            sumIf(w2yy, NOT watched) OVER whole AS all2yy, minIf(first, NOT watched) OVER whole AS begun, maxIf(last.1, NOT watched) OVER whole AS ended
-        FROM gathered WHERE evaluator_version = newest WINDOW whole AS (PARTITION BY name)
+        SELECT name, evaluator_version, max(last) AS newest, groupArray((watched, window, n, lowest, highest, w2, w3, w1y, w2y, w2yy, w3y, w3yy, w3yyy, is_held)) AS r,
+            groupArray(NOT watched) AS base, groupArray(w1) AS weights, groupArray(w2) AS squares, groupArray(cells) AS places, groupArray(w1y) AS sums,
+            sumIf(w1, NOT watched) AS all1, sumIf(w2, NOT watched) AS all2, sumIf(w1y, NOT watched) / all1 AS average, sumIf(w2y, NOT watched) AS all2y,
+            greatest(0, sumIf(w2yy, NOT watched) - 2 * average * all2y + average * average * all2) / all2 AS variance,
+            {same_hour:UInt8} = 1 OR dateDiff('hour', minIf(first, NOT watched), maxIf(last.1, NOT watched)) >= 13 * 24 AS long_enough
+        FROM gathered GROUP BY name, evaluator_version ORDER BY newest DESC LIMIT 1 BY name
     ),
-    centred AS
+    -- hour, day and mix in turn: the effect of a cell is its mean's distance from the reference's after the effects before
+    -- it, shrunk by how sure it is, 0 where no more spread is seen than by chance; (what is left, effects, their variances)
+    adjusted AS
     (
-        SELECT name, evaluator_version, watched, held, window, hour, day, stratum, n, lowest, highest, lowest >= 0 AND highest <= 1 AS on_unit, w1, w2, w3, w1y, w2y, w2yy, w3y, w3yy, w3yyy,
-            w1y - all1y / all1 * w1 AS left_over, toFloat64(0) AS e, toFloat64(0) AS e_error,
-            greatest(0, all2yy - 2 * all1y / all1 * all2y + pow(all1y / all1, 2) * all2) / all2 AS variance,
-            {same_hour:UInt8} = 1 OR dateDiff('hour', begun, ended) >= 13 * 24 AS long_enough
-        FROM totals
-    ),
-    -- the effect of an hour, a day, a stratum: its mean's distance from the reference's, shrunk by how sure it is, 0 where no more spread is seen than by chance
-    hour_means AS
-    (
-        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, sumIf(w2, NOT watched) OVER cell AS cell2, sumIf(left_over, NOT watched) OVER cell AS cell_y
-        FROM centred WINDOW cell AS (PARTITION BY name, hour)
-    ),
-    hour_raw AS (SELECT *, if(cell1 > 0, cell1 * cell1 / cell2, 0) AS cell_n, if(cell1 > 0, cell_y / cell1, 0) AS raw, if(cell1 > 0, w1 / cell1 * cell1 * cell1 / cell2, 0) AS row_n FROM hour_means),
-    hour_squares AS
-    (
-        SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(hour, NOT watched) OVER whole AS cells
-        FROM hour_raw WINDOW whole AS (PARTITION BY name)
-    ),
-    hour_excess AS (SELECT *, if(cells > 1, if(long_enough, raw_squares / (cells - 1) - variance, 0), 0) AS excess FROM hour_squares),
-    hour_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)), if(cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0), 0) AS trust FROM hour_excess),
-    hour_out AS
-    (
-        SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
-        FROM hour_real
-    ),
-    day_means AS
-    (
-        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, sumIf(w2, NOT watched) OVER cell AS cell2, sumIf(left_over, NOT watched) OVER cell AS cell_y
-        FROM hour_out WINDOW cell AS (PARTITION BY name, day)
-    ),
-    day_raw AS (SELECT *, if(cell1 > 0, cell1 * cell1 / cell2, 0) AS cell_n, if(cell1 > 0, cell_y / cell1, 0) AS raw, if(cell1 > 0, w1 / cell1 * cell1 * cell1 / cell2, 0) AS row_n FROM day_means),
-    day_squares AS
-    (
-        SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(day, NOT watched) OVER whole AS cells
-        FROM day_raw WINDOW whole AS (PARTITION BY name)
-    ),
-    day_excess AS (SELECT *, if(cells > 1, if(long_enough, raw_squares / (cells - 1) - variance, 0), 0) AS excess FROM day_squares),
-    day_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)), if(cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0), 0) AS trust FROM day_excess),
-    day_out AS
-    (
-        SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
-        FROM day_real
-    ),
-    mix_means AS
-    (
-        SELECT *, sumIf(w1, NOT watched) OVER cell AS cell1, sumIf(w2, NOT watched) OVER cell AS cell2, sumIf(left_over, NOT watched) OVER cell AS cell_y
-        FROM day_out WINDOW cell AS (PARTITION BY name, stratum)
-    ),
-    mix_raw AS (SELECT *, if(cell1 > 0, cell1 * cell1 / cell2, 0) AS cell_n, if(cell1 > 0, cell_y / cell1, 0) AS raw, if(cell1 > 0, w1 / cell1 * cell1 * cell1 / cell2, 0) AS row_n FROM mix_means),
-    mix_squares AS
-    (
-        SELECT *, sumIf(row_n * raw * raw, NOT watched) OVER whole AS raw_squares, sumIf(row_n, NOT watched) OVER whole AS all_n, uniqExactIf(stratum, NOT watched) OVER whole AS cells
-        FROM mix_raw WINDOW whole AS (PARTITION BY name)
-    ),
-    mix_excess AS (SELECT *, if(cells > 1, raw_squares / (cells - 1) - variance, 0) AS excess FROM mix_squares),
-    mix_real AS (SELECT *, if(excess > variance * sqrt(2 / greatest(cells - 1, 1)), if(cell_n > 0, 1 / (1 + variance * all_n / (cell_n * excess * cells)), 0), 0) AS trust FROM mix_excess),
-    mix_out AS
-    (
-        SELECT * EXCEPT (cell1, cell2, cell_y, cell_n, raw, row_n, raw_squares, all_n, cells, excess, trust) REPLACE (left_over - raw * trust * w1 AS left_over, e + raw * trust AS e, e_error + if(cell_n > 0, variance / cell_n * trust, 0) AS e_error)
-        FROM mix_real
+        SELECT name, evaluator_version, r, weights, arrayFold((left, step) -> arrayMap(cell -> arrayMap(told -> (
+                    arrayMap((x, w, k) -> x - told.1[k] * w, left.1, weights, step.1), arrayMap((x, k) -> x + told.1[k], left.2, step.1), arrayMap((x, k) -> x + told.2[k], left.3, step.1)),
+                arrayMap(excess -> arrayMap(trust -> (mapFromArrays(cell.1, arrayMap((t, y, a) -> y / a * t, trust, cell.4, cell.2)), mapFromArrays(cell.1, arrayMap((t, a, b) -> variance * b / (a * a) * t, trust, cell.2, cell.3))),
+                    [arrayMap((a, b) -> if(step.2 AND length(cell.1) > 1 AND excess > variance * sqrt(2 / greatest(length(cell.1) - 1, 1)),
+                        1 / (1 + variance * arraySum((a, b) -> a * a / b, cell.2, cell.3) / (a * a / b * excess * length(cell.1))), 0), cell.2, cell.3)])[1],
+                    [arraySum((a, b, y) -> y * y / b, cell.2, cell.3, cell.4) / greatest(length(cell.1) - 1, 1) - variance]))[1],
+                [arrayReduce('sumMapIf', arrayMap(k -> [k], step.1), arrayMap(x -> [x], weights), arrayMap(x -> [x], squares), arrayMap(x -> [x], left.1), base)])[1],
+            arrayMap(i -> (arrayMap(c -> c[i], places), i > 2 OR long_enough), if({adjust:UInt8} = 1, [1, 2, 3, 4, 5, 6, 7], [1, 2])),
+            (arrayMap((y, w) -> y - average * w, sums, weights), arrayMap(w -> toFloat64(0), weights), arrayMap(w -> toFloat64(0), weights))) AS effects
+        FROM whole WHERE all1 > 0
     ),
     windowed AS
     (
-        SELECT name, evaluator_version, watched, window, max(held) AS held, sum(n) AS count, sum(w1) AS total, sum(w2) AS squared_weights, sum(w3) AS cubed_weights,
-            min(on_unit) AS unit_window, min(lowest - e) AS low, max(highest - e) AS high, sum(w1y - e * w1) AS y1, sum(w2y - e * w2) AS y2, sum(w2yy - 2 * e * w2y + e * e * w2) AS yy2,
-            sum(w3y - e * w3) AS y3, sum(w3yy - 2 * e * w3y + e * e * w3) AS yy3, sum(w3yyy - 3 * e * w3yy + 3 * e * e * w3y - e * e * e * w3) AS yyy3, sum(w1 * e_error) AS error1
-        FROM mix_out GROUP BY name, evaluator_version, watched, window HAVING count >= {min_n:UInt32}
+        SELECT name, evaluator_version, one.1 AS watched, one.2 AS window, max(one.14) AS held, sum(one.3) AS count, sum(w1) AS total, sum(one.6) AS squared_weights, sum(one.7) AS cubed_weights,
+            min(one.4 >= 0 AND one.5 <= 1) AS unit_window, min(one.4 - e) AS low, max(one.5 - e) AS high, sum(one.8 - e * w1) AS y1, sum(one.9 - e * one.6) AS y2, sum(one.10 - 2 * e * one.9 + e * e * one.6) AS yy2,
+            sum(one.11 - e * one.7) AS y3, sum(one.12 - 2 * e * one.11 + e * e * one.7) AS yy3, sum(one.13 - 3 * e * one.12 + 3 * e * e * one.11 - e * e * e * one.7) AS yyy3, sum(w1 * e_error) AS error1
+        FROM adjusted ARRAY JOIN r AS one, weights AS w1, effects.2 AS e, effects.3 AS e_error
+        GROUP BY name, evaluator_version, watched, window HAVING count >= {min_n:UInt32}
     ),
     meant AS
     (

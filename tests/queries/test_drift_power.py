@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evalspan.evaluators.drift.report import find_drift
 from evalspan.queries import catalog, drift_references
 from evalspan.queries.store.client import Store
 
@@ -160,3 +161,48 @@ def test_a_held_change_stays_out_of_the_reference_until_it_is_accepted(store: St
     assert alarms(store, "held", 28, **week_of)
     drift_references.accept(store, "m", UNTIL - timedelta(days=38), project="held", now=UNTIL - timedelta(days=3))
     assert alarms(store, "held", 28, **week_of) == {}
+
+
+def traffic(store: Store, project: str, *, grown: bool, fall: float) -> None:
+    """Scores that depend on segment, topic and length of the input; since day 30 of 44 their mix, or quality within, moves."""
+    rng = np.random.default_rng(31)
+    rows, topics = [], []
+    for day in range(44):
+        late = day >= 30
+        for i in range(40):
+            hard = rng.random() < (0.5 if late and grown else 0.2)
+            long = rng.random() < (0.6 if late and grown else 0.3)
+            new = rng.random() < (0.5 if late and grown else 0.25)
+            trace = f"{project}{day:03d}{i:03d}"
+            at = UNTIL - timedelta(days=44 - day - (i + 0.5) / 40)
+            common = {
+                "project": project,
+                "trace_id": trace,
+                "span_time": at,
+                "source": "code",
+                "evaluator_version": "1",
+            }
+            score = 4 - 1.5 * hard - 1.2 * long - 1.0 * new - fall * late + rng.normal(0, 0.3)
+            told = {"name": "quality", "segment": "reseller" if hard else "private", "input_size": 13 if long else 8}
+            rows.append({**common, **told, "evaluation_id": str(uuid.UUID(int=day * 1000 + i)), "score": score})
+            topic = {"name": "input_topic", "label": "returns" if new else "prices", "passed": "unknown"}
+            topics.append({**common, **topic, "evaluation_id": str(uuid.UUID(int=(1 << 40) + day * 1000 + i))})
+    store.insert("evaluations", [*rows, *topics])
+
+
+def test_a_change_of_mix_is_told_from_a_change_within_and_a_small_one_within_is_found_sooner(store: Store) -> None:
+    given = {"since_s": 14 * 86400, "horizon": 14, "metric": "quality"}
+    found = {}
+    for project, grown, fall in (("mix-only", True, 0.0), ("within-only", False, 0.2)):
+        traffic(store, project, grown=grown, fall=fall)
+        found[project] = [alarms(store, project, 28, adjust=adjust, **given).get("quality") for adjust in (0, 1)]
+    plain, adjusted = found["mix-only"]
+    assert plain is not None
+    assert adjusted is None
+    plain, adjusted = found["within-only"]
+    assert adjusted is not None
+    assert plain is None or adjusted < plain
+    report = find_drift(store, project="mix-only", metric="quality", since=timedelta(days=14), until=UNTIL)
+    assert [move.found_by for move in report.moves if move.found_by in ("mix", "e-detector")] == ["mix"]
+    report = find_drift(store, project="within-only", metric="quality", since=timedelta(days=14), until=UNTIL)
+    assert "e-detector" in [move.found_by for move in report.moves]

@@ -95,6 +95,12 @@ def cursor(project: str, **state: Any) -> Rows:
 
 INCIDENTS: dict[str, Any] = {
     "quality_degradation": lambda p: {"evaluations": judged(p, (13.9, 7)) + judged(p, (5, 0.1), mean=2.5)},
+    "mix_degradation": lambda p: {
+        "evaluations": judged(p, (13.9, 7), 320, segment="easy")
+        + judged(p, (13.9, 7), 80, mean=2.5, segment="hard")
+        + judged(p, (5, 0.1), 80, segment="easy")
+        + judged(p, (5, 0.1), 320, mean=2.5, segment="hard")
+    },
     "segment_degradation": lambda p: {
         "evaluations": judged(p, (27, 7), 900, segment="good")
         + judged(p, (27, 7), 90, segment="bad")
@@ -148,6 +154,14 @@ async def test_b17_b18_a_built_in_rule_keeps_quiet_while_nothing_changes(store: 
     store.insert("evaluations", judged(project, (13.9, 0.01), 800, passed="pass"))
     store.insert("evaluations", labelled(project, human="with", days=(6, 1)))
     rule, sink = of_project(name, project), Told()
+    await Watcher(store, [rule], [sink], Telemetry()).evaluate(rule, NOW)
+    assert sink.notices == []
+
+
+async def test_a_change_of_mix_alone_is_no_degradation_of_quality(store: Store) -> None:
+    for table, rows in INCIDENTS["mix_degradation"]("mix alone").items():
+        store.insert(table, rows)
+    rule, sink = of_project("quality_degradation", "mix alone"), Told()
     await Watcher(store, [rule], [sink], Telemetry()).evaluate(rule, NOW)
     assert sink.notices == []
 
