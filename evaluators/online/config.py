@@ -94,7 +94,10 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         if self.interval is not None and not self.interval > 0:
             raise ValueError(f"interval = {self.interval} must be above 0")
         if self.unit not in (None, "span") or self.stream != "uniform":
-            raise ValueError('probability = "auto" is for uniform rules over spans')
+            raise ValueError(
+                'probability = "auto" is for uniform rules over spans: strata are known when a span ends, those of a trace or '
+                "conversation only when it is complete; give this rule a fixed probability"
+            )
 
     @property
     def share(self) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
+from scipy import stats
 
 from .estimates import Z95
 from .samples import Interval, Values, floats, same_length
@@ -121,14 +122,46 @@ def assisted_mean(
     return AssistedMean(mean, error, Interval(mean - Z95 * error, mean + Z95 * error), len(y))
 
 
-def stratum_means(values: Sequence[float], probabilities: Sequence[float], strata: Sequence[str]) -> dict[str, float]:
-    """The weighted mean of each stratum: the predictions of post-stratification."""
-    made = {}
-    for name in dict.fromkeys(strata):
-        chosen = [n for n, one in enumerate(strata) if one == name]
-        weights = np.array([1 / probabilities[n] for n in chosen])
-        made[name] = float(np.average([values[n] for n in chosen], weights=weights))
-    return made
+def post_stratified_mean(
+    values: Values, probabilities: Values, strata: Sequence[str], sizes: Mapping[str, float]
+) -> AssistedMean:
+    """The mean of everything from scores by stratum, where the size of each stratum is known.
+
+    The mean of a stratum is weighted; its variance has n - 1 degrees of freedom and is shrunk towards the pooled one as
+    in `allocate`, so that a few equal scores of a rare stratum do not count as certainty. The interval uses Student's t
+    with Satterthwaite's degrees of freedom. A stratum without a score counts with the mean of the others, and with
+    the largest variance, undrawn.
+
+    Source: Sarndal, Swensson and Wretman (1992), section 7.6; Satterthwaite, Biometrics Bulletin 2 (1946).
+
+    Raises:
+        ValueError: no value, lengths that differ, or a score of a stratum that has no size.
+    """
+    y, p = floats(values, "values"), floats(probabilities, "probabilities")
+    same_length(y, p, "values and probabilities")
+    same_length(y, strata, "values and strata")
+    codes = {name: n for n, name in enumerate(sizes)}
+    if missing := set(strata) - codes.keys():
+        raise ValueError(f"no size is given for the stratum {min(missing)!r}")
+    place = np.array([codes[name] for name in strata])
+    size = np.array(list(sizes.values()), dtype=np.float64)
+    n, weights = np.bincount(place, minlength=len(size)), 1 / p
+    worth = np.bincount(place, weights, len(size))
+    worth[n == 0] = 1.0
+    means = np.bincount(place, weights * y, len(size)) / worth
+    squared = np.bincount(place, (y - means[place]) ** 2, len(size))
+    within = float(squared.sum()) / max(1, len(y) - int((n > 0).sum()))
+    variance = (squared + SHRINK_BY * within) / np.maximum(n - 1 + SHRINK_BY, 1)
+    means[n == 0] = float((means * size)[n > 0].sum() / size[n > 0].sum())
+    # What of a stratum was not drawn is what its mean is uncertain about; one without a score counts as one.
+    drawn = np.bincount(place, weights * (weights - 1), len(size)) / worth**2
+    drawn[n == 0] = 1.0
+    parts = (size / size.sum()) ** 2 * variance * drawn
+    error = math.sqrt(float(parts.sum()))
+    mean = float((size * means).sum() / size.sum())
+    freedom = float(parts.sum()) ** 2 / max(float((parts**2 / np.maximum(n - 1 + SHRINK_BY, 1)).sum()), 1e-300)
+    half = error * (float(stats.t.ppf(0.975, freedom)) if error else 0.0)
+    return AssistedMean(mean, error, Interval(mean - half, mean + half), len(y))
 
 
 def _smallest(holds: object, highest: float) -> float:

@@ -19,8 +19,9 @@
 -- column calls_saved -- the difference; negative where the allocation cost more than it told
 -- column share_of_uniform -- calls / uniform_calls
 -- column judge_cost_usd -- what the scored calls cost
--- method: post-stratified (regression-assisted) mean under Poisson sampling with known probabilities; the uniform sample
---   size for its interval with finite population correction.
+-- method: post-stratified (regression-assisted) mean under Poisson sampling with known probabilities, variances shrunk
+--   towards the pooled one with the weight of 20 scores; the uniform sample size for its interval with finite population
+--   correction.
 -- source: Neyman (1934); Sarndal, Swensson and Wretman, Model Assisted Survey Sampling (1992), sections 3.5, 7.6.
 WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
@@ -37,16 +38,21 @@ WITH
     per_stratum AS
     (
         SELECT rule, metric, evaluator_version, stratum, count() AS n, sum(weight) AS size, sum(weight * value) / size AS average,
-            greatest(0, sum(weight * value * value) / size - average * average) * if(n > 1, n / (n - 1), 1) AS spread,
+            greatest(0, sum(weight * value * value) / size - average * average) * n AS squared,
             sum(weight * (weight - 1)) AS sampling, sum(cost) AS spent
         FROM scored GROUP BY rule, metric, evaluator_version, stratum
+    ),
+    shrunk AS
+    (
+        SELECT *, (squared + 20 * sum(squared) OVER whole / greatest(1, sum(n - 1) OVER whole)) / (n + 19) AS spread
+        FROM per_stratum WINDOW whole AS (PARTITION BY rule, metric, evaluator_version)
     ),
     per_rule AS
     (
         SELECT rule, metric, evaluator_version, sum(n) AS calls, sum(size) AS stands_for, count() AS strata, sum(size * average) / stands_for AS mean,
             sqrt(sum(spread * sampling)) / stands_for AS error,
             greatest(0, sum(size * (spread + average * average)) / stands_for - mean * mean) AS total_variance, sum(spent) AS judge_cost_usd
-        FROM per_stratum GROUP BY rule, metric, evaluator_version
+        FROM shrunk GROUP BY rule, metric, evaluator_version
     )
 SELECT rule, metric, evaluator_version, calls, stands_for, strata, mean, 1.959963984540054 * error AS half_width,
     if(error > 0 AND total_variance > 0, 1 / (error * error / total_variance + 1 / stands_for), calls) AS uniform_calls,
