@@ -86,7 +86,9 @@ class ContentPolicy:
 
     def name(self, name: str) -> str:
         """The name of a span: masked."""
-        return well_formed(name if self.redactor is None else self.redactor.text(name))
+        if self.redactor is not None:
+            name = self.redactor.text(name)
+        return name if name.isascii() else well_formed(name)
 
     def text(self, text: str) -> str:
         """A short text that the application gives: masked and at most 1,000 characters."""

@@ -7,18 +7,19 @@ from contextlib import contextmanager
 
 from opentelemetry import baggage
 from opentelemetry.context import Context, create_key, get_current, set_value
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import Span
 
 from ..errors import UsageError
 from . import semconv
 from .current_context import ContextScope, live_context
 from .safe_call import safe_call
+from .span_attributes import read
 from .well_formed import well_formed, well_formed_value
 
 _KEY = create_key("evalspan.attributes")
-# What `context(..., baggage=True)` sends along; nothing else is ever read from a caller's baggage.
 # Names under which spans have been started in this process: `coverage` says by them whether a call was seen.
 scopes_seen: set[str] = set()
+# What `context(..., baggage=True)` sends along; nothing else is ever read from a caller's baggage.
 _CARRIED = (semconv.CONVERSATION_ID, semconv.USER_ID, semconv.PROMPT_NAME, semconv.PROMPT_VERSION)
 
 
@@ -107,27 +108,9 @@ def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | boo
     return ctx
 
 
-def add_context_attributes(span: Span, parent_context: Context | None) -> None:
+def add_context_attributes(span: Span, ctx: Context) -> None:
     """Adds the context's attributes to a span that has just started, where it has not set them itself."""
-    scope = span.instrumentation_scope
-    if scope is not None:
-        scopes_seen.add(scope.name)
-    found = current_attributes(parent_context)
-    if not found:
-        return
-    if scope is not None and (scope.name == "evalspan" or scope.name.startswith("evalspan.")):
-        return
-    if span.is_recording():
-        own = span.attributes or {}
+    found = current_attributes(ctx)
+    if found and span.is_recording():
+        own = read(span)
         span.set_attributes({name: value for name, value in found.items() if name not in own})
-
-
-class ContextAttributes(SpanProcessor):
-    """Gives the context's attributes to the spans of other instrumentations too."""
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Adds what the span has not set itself; a fault in here would reach whoever started the span."""
-        safe_call(add_context_attributes, span, parent_context)
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Nothing to do at the end."""

@@ -1,8 +1,8 @@
 """Sends what waits when a process ends, also where Python's own exit hooks do not run.
 
-A child of multiprocessing leaves by `os._exit`: it runs the finalizers of its library and nothing else, and a pool
-that is left ends its workers with SIGTERM. A worker of billiard, on which Celery runs, does not even run those.
-uvicorn ends its process with the signal that stopped it.
+SIGTERM ends Python on the spot, and so do pools that are left end their workers. A child of multiprocessing leaves by
+`os._exit`: it runs the finalizers of its library and nothing else. A worker of billiard, on which Celery runs, does not
+even run those. uvicorn ends its process with the signal that stopped it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from .safe_call import safe_call
 
 # How long a server that has stopped serving waits for what it sends.
 _FLUSH_SECONDS = 2.0
+# How long a process that SIGTERM ends waits for it.
+_CLOSE_SECONDS = 2.5
 # Modules with finalizers of their own, which a child runs before it leaves.
 _LIBRARIES = ("multiprocessing.util", "billiard.util")
 # After the finalizers of the app, and after the children of the child were waited for.
@@ -57,7 +59,7 @@ def close_at_exit(close: Callable[[], Any], flush: Callable[[float], Any]) -> No
             os.register_at_fork(before=lambda: safe_call(hook_libraries))
     safe_call(hook_libraries)
     safe_call(hook_uvicorn)
-    safe_call(close_on_sigterm_in_child)
+    safe_call(close_on_sigterm)
 
 
 def forget(close: Callable[[], Any], flush: Callable[[float], Any]) -> None:
@@ -66,10 +68,18 @@ def forget(close: Callable[[], Any], flush: Callable[[float], Any]) -> None:
         _closers.remove(close)
     if flush in _flushers:
         _flushers.remove(flush)
+    if not _closers:
+        safe_call(leave_sigterm_alone)
 
 
 def close_all() -> None:
     """Sends what waits, in this process; a SIGTERM that comes meanwhile ends the process when that is done."""
+    _close_all()
+    if _signal_meanwhile is not None:
+        end_by(_signal_meanwhile)
+
+
+def _close_all() -> None:
     global _closing
     _closing = True
     try:
@@ -77,8 +87,6 @@ def close_all() -> None:
             safe_call(close)
     finally:
         _closing = False
-    if _signal_meanwhile is not None:
-        end_by(_signal_meanwhile)
 
 
 def flush_all() -> None:
@@ -138,29 +146,39 @@ def in_child_of(library: Any) -> Callable[[Any], None]:
 
     def begin(child: Any) -> None:  # noqa: ARG001 - the library hands over what it was given
         safe_call(library.Finalize, None, close_all, (), None, _LAST)
-        safe_call(close_on_sigterm_in_child)
+        safe_call(close_on_sigterm)
 
     return begin
 
 
-def close_on_sigterm_in_child() -> None:
-    """Has a child of multiprocessing close on SIGTERM, unless the app handles that signal itself."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None:
-        return
+def close_on_sigterm() -> None:
+    """Has the process close on SIGTERM, unless the app handles that signal itself or does so later."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, on_sigterm)
 
 
+def leave_sigterm_alone() -> None:
+    """Takes that back, where nobody has put another handler in its place."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is on_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def on_sigterm(number: int, frame: Any) -> None:  # noqa: ARG001 - as Python calls it
-    """Closes, and ends the process by the same signal as if we had not been there."""
+    """Closes in bounded time, and ends the process by the same signal as if we had not been there."""
     global _signal_meanwhile
     if _closing:
         # A pool sends its workers home and the signal right after: what they are sending is still sent.
         _signal_meanwhile = number
         return
-    close_all()
+    safe_call(_close_in_time)
     end_by(number)
+
+
+def _close_in_time() -> None:
+    # In a thread: the signal may have come while this one holds a lock that closing needs.
+    closing = threading.Thread(target=_close_all, name="evalspan-exit", daemon=True)
+    closing.start()
+    closing.join(_CLOSE_SECONDS)
 
 
 def end_by(number: int) -> None:

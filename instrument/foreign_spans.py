@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import Status, get_current_span
+from opentelemetry.trace import Status
 
 from . import semconv
 from .content import CONTENT_ATTRIBUTES, ContentPolicy, shorten, to_json
+from .context import add_context_attributes, scopes_seen
+from .current_context import SPAN_KEY
 from .safe_call import safe_call
+from .span_attributes import read
+from .tracing import is_ours
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +93,16 @@ _STRUCTURE = re.compile(
 )
 
 
+# Modules that know of a conversation although no span around does.
+_GENAI_CONVERSATION, _LANGCHAIN_CONFIG = (
+    "opentelemetry.util.genai._conversation_context",
+    "langchain_core.runnables.config",
+)
+_KNOW_CONVERSATIONS = frozenset((_GENAI_CONVERSATION, _LANGCHAIN_CONFIG))
+# A character of UTF-8 has at most so many.
+_MOST_BYTES = 4
+
+
 def is_content(name: str) -> bool:
     """Whether an attribute of this name holds inputs, outputs, instructions, documents or definitions, in any dialect."""
     return name in _CONTENT or name.startswith(_CONTENT_BELOW)
@@ -102,15 +116,16 @@ class ForeignContent(SpanProcessor):
         self.active = True
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Gives the span the conversation and user of the span around it: frameworks know them, calls inside do not."""
+        """Gives the span what is known around it: frameworks know conversation and user, calls inside do not."""
         if self.active:
-            safe_call(_inherit, span, parent_context)
+            safe_call(_started, span, parent_context)
 
     def _on_ending(self, span: Span) -> None:
         if not self.active:
             return
         try:
-            self._apply(span)
+            if not is_ours(span) and not self._is_fine(span):
+                self._apply(span)
         except Exception:
             # What could not be masked does not leave.
             log.debug("the content of a span could not be masked; it is withheld", exc_info=True)
@@ -119,10 +134,21 @@ class ForeignContent(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing is left to do."""
 
+    def _is_fine(self, span: Any) -> bool:
+        """Whether the span may leave as it is, as nearly all may where all content may and nothing is masked."""
+        policy = self._policy
+        if not policy.on_span or policy.redactor is not None or span.events or span.status.description:
+            return False
+        attributes = read(span)
+        if semconv.CONVERSATION_ID in attributes and not _is_conversation(attributes[semconv.CONVERSATION_ID]):
+            return False
+        longest = policy.max_bytes // _MOST_BYTES
+        for value in attributes.values():  # noqa: SIM110 - a generator costs twice as much
+            if value.__class__ is str and len(value) > longest:
+                return False
+        return True
+
     def _apply(self, span: Any) -> None:
-        scope = span.instrumentation_scope
-        if scope is not None and (scope.name == "evalspan" or scope.name.startswith("evalspan.")):
-            return
         attributes = span._attributes  # noqa: SLF001 - ended spans can be changed in no public way
         genai = any(name.startswith(_GENAI) for name in attributes)
         cleaned = self._cleaned(attributes, genai=genai)
@@ -184,7 +210,8 @@ class ForeignContent(SpanProcessor):
         """One text masked and bounded, and whether it was cut; JSON stays JSON."""
         redactor = self._policy.redactor if masked and not _STRUCTURE.search(name) else None
         too_long = (
-            len(text) * 4 > self._policy.max_bytes and len(text.encode(errors="replace")) > self._policy.max_bytes
+            len(text) * _MOST_BYTES > self._policy.max_bytes
+            and len(text.encode(errors="replace")) > self._policy.max_bytes
         )
         if redactor is None and not too_long:
             return text, False
@@ -198,13 +225,22 @@ class ForeignContent(SpanProcessor):
         return to_json(allowed, self._policy.max_bytes)
 
 
-def _inherit(span: Span, parent_context: Context | None) -> None:
-    if not span.is_recording():
-        return
-    own = span.attributes or {}
-    around = getattr(get_current_span(parent_context), "attributes", None) or {}
-    if not own.keys() & {semconv.CONVERSATION_ID, semconv.SESSION_ID}:
-        conversation = around.get(semconv.CONVERSATION_ID) or around.get(semconv.SESSION_ID) or _ambient(parent_context)
+def _started(span: Span, parent_context: Context | None) -> None:
+    context = get_current() if parent_context is None else parent_context
+    scope = span.instrumentation_scope
+    if scope is not None:
+        scopes_seen.add(scope.name)
+    if context and not is_ours(span):
+        # Spans of ours get them as they start, so that samplers see them.
+        add_context_attributes(span, context)
+    if SPAN_KEY in context or not sys.modules.keys().isdisjoint(_KNOW_CONVERSATIONS):
+        _inherit(span, context)
+
+
+def _inherit(span: Span, context: Context) -> None:
+    own, around = read(span), read(context.get(SPAN_KEY))
+    if semconv.CONVERSATION_ID not in own and semconv.SESSION_ID not in own:
+        conversation = around.get(semconv.CONVERSATION_ID) or around.get(semconv.SESSION_ID) or _ambient(context)
         if _is_conversation(conversation):
             span.set_attribute(semconv.CONVERSATION_ID, str(conversation))
     user = around.get(semconv.USER_ID)
@@ -212,13 +248,13 @@ def _inherit(span: Span, parent_context: Context | None) -> None:
         span.set_attribute(semconv.USER_ID, user)
 
 
-def _ambient(context: Context | None) -> Any:
+def _ambient(context: Context) -> Any:
     """The conversation where only the framework's own context has it: official instrumentors', LangGraph's thread."""
-    if (module := sys.modules.get("opentelemetry.util.genai._conversation_context")) is not None:
+    if (module := sys.modules.get(_GENAI_CONVERSATION)) is not None:
         found = module.get_ambient_conversation_id(context)
         if found:
             return found
-    if (module := sys.modules.get("langchain_core.runnables.config")) is not None:
+    if (module := sys.modules.get(_LANGCHAIN_CONFIG)) is not None:
         config = module.var_child_runnable_config.get() or {}
         return (config.get("configurable") or {}).get("thread_id")
     return None

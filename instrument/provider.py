@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
 
 from . import semconv
 from .config import InstrumentConfig
-from .context import ContextAttributes, add_context_attributes
 from .exporters import span_exporter
 from .safe_call import safe_call
 from .well_formed import well_formed_resource, well_formed_span
@@ -29,10 +27,7 @@ _ATTRIBUTES_PER_SPAN = 1024
 
 
 class BoundedProcessor(BatchSpanProcessor):
-    """A batch processor that drops the newest span of a full queue, counts it, says so once, and leaves in time.
-
-    It also gives the context's attributes to the spans of others: one processor costs a call less than two.
-    """
+    """A batch processor that drops the newest span of a full queue, counts it, says so once, and leaves in time."""
 
     def __init__(self, exporter: SplittingExporter) -> None:
         super().__init__(exporter)
@@ -52,11 +47,6 @@ class BoundedProcessor(BatchSpanProcessor):
     def failing(self) -> bool:
         """Whether the last batch did not arrive."""
         return self._exporter.failing
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Adds the context's attributes to a span that is not ours; a fault would reach whoever started it."""
-        if not self.closed:
-            safe_call(add_context_attributes, span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queues the span; never waits, never raises."""
@@ -174,7 +164,6 @@ def find_or_make(
         return provider, None
     wanted = given is None or config.endpoint is not None or _endpoint_in_environment()
     if not wanted or _exports_there_already(provider, config):
-        provider.add_span_processor(ContextAttributes())
         return provider, None
     return provider, _export_from(provider, config)
 
@@ -193,7 +182,7 @@ def _export_from(provider: Any, config: InstrumentConfig) -> BoundedProcessor | 
         provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter()))
     if "none" not in kinds and ("otlp" in kinds or config.endpoint is not None):
         processor = BoundedProcessor(SplittingExporter(lambda: span_exporter(config)))
-    provider.add_span_processor(processor or ContextAttributes())
+        provider.add_span_processor(processor)
     return processor
 
 

@@ -53,6 +53,12 @@ def set_active(tracing: Tracing | None) -> None:
     _active = tracing
 
 
+def is_ours(span: Any) -> bool:
+    """Whether a span of the SDK's was made by evalspan."""
+    scope = getattr(span, "instrumentation_scope", None)
+    return scope is not None and (scope.name == "evalspan" or scope.name.startswith("evalspan."))
+
+
 def error_name(error: BaseException) -> str:
     """A low-cardinality name for `error.type`: the exception's class, the same for both SDKs."""
     return type(error).__qualname__

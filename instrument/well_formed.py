@@ -27,7 +27,7 @@ def is_well_formed(text: str) -> bool:
 
 def well_formed(text: str) -> str:
     """The text with halves that belong together joined, and every other half replaced by U+FFFD."""
-    if is_well_formed(text):
+    if text.isascii() or is_well_formed(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -30,6 +30,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 from .. import semconv
 from ..content import without_content
 from ..safe_call import safe_call
+from ..span_attributes import write
 from ..tracing import Attributes, Tracing, error_name
 from .parts import parsed_body
 from .surface import FAILURE, Accumulator, Failure, Surface
@@ -141,7 +142,7 @@ class CallSpan:
             tracing.metrics.record({**self.start, **everything}, time.perf_counter() - self.started)
         if tracing.event is not None:
             tracing.event(self.span, {**self.start, **everything})
-        self.span.set_attributes(everything if tracing.policy.on_span else without_content(everything))
+        write(self.span, everything if tracing.policy.on_span else without_content(everything))
 
 
 def error_code(failure: Failure) -> str:

@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 
 from .. import semconv
 from ..current_context import SPAN_KEY
+from ..tracing import is_ours
 from .framework_runs import span_of_run
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,10 @@ def traced_by_another(library: str) -> bool:
 
 def switched_on(library: str) -> str | None:
     """The module of an instrumentation of this SDK that is switched on, None when there is none."""
-    return next((module for module in _INSTRUMENTORS[library] & sys.modules.keys() if _is_on(module)), None)
+    candidates, imported = _INSTRUMENTORS[library], sys.modules.keys()
+    if imported.isdisjoint(candidates):
+        return None
+    return next((module for module in candidates & imported if _is_on(module)), None)
 
 
 def call_of(span: Any) -> str | None:
@@ -92,7 +96,7 @@ def in_framework_span(context: Context, operation: str) -> Context:
     """The context in which our span of a call starts, after the framework's own span of that call lost its role."""
     run = span_of_run(context)
     span: Any = run.span if run is not None else context.get(SPAN_KEY)
-    if span is None or _is_ours(span):
+    if span is None or is_ours(span):
         return context
     theirs = INFERENCE if run is not None and run.is_model_call else call_of(span)
     # Embeddings inside a chat, such as those of a cache, are not that chat.
@@ -106,11 +110,6 @@ def in_run(context: Context) -> Context:
     """The context in which a span of the app's own starts: inside the framework's span of what is running."""
     run = span_of_run(context)
     return context if run is None else Context({**context, SPAN_KEY: run.span})
-
-
-def _is_ours(span: Any) -> bool:
-    scope = getattr(span, "instrumentation_scope", None)
-    return scope is not None and (scope.name == "evalspan" or scope.name.startswith("evalspan."))
 
 
 def _is_on(module: str) -> bool:

@@ -52,7 +52,7 @@ BOUNDARIES = {
     },
     # Whoever replays tools is to hear of a fault; outside of a replay it is one look at a context variable.
     "tool_replay": {"replayed"},
-    "context": {"context", "_attributes", "ContextAttributes.on_start", "ContextAttributes.on_end"},
+    "context": {"context", "_attributes"},
     "suppression": {
         "suppress.__init__",
         "suppress.__enter__",
@@ -63,7 +63,7 @@ BOUNDARIES = {
     },
     "foreign_spans": {f"ForeignContent.{name}" for name in ("on_start", "_on_ending", "on_end")},
     "feedback": {"score", "_check", "_target", "_number"},
-    "provider": {"BoundedProcessor.on_start", "BoundedProcessor.on_end"},
+    "provider": {"BoundedProcessor.on_end"},
 }
 
 

@@ -11,7 +11,7 @@ from ..parts import Message, each, field, fields, listed, message, text
 from ..surface import FAILURE, Accumulator
 from .chat_stream import ChatStream
 from .fields import FINISH_REASONS, failure_of, identity, parameters, usage
-from .messages import input_message, message_parts, tool_definition
+from .messages import input_messages, message_parts, plain_text, tool_definition
 
 _OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 
@@ -34,7 +34,7 @@ class Chat:
             found[semconv.OUTPUT_TYPE] = output_type
         if tools := listed(body, "tools"):
             found[semconv.TOOL_DEFINITIONS] = each(tool_definition, tools)
-        found[semconv.INPUT_MESSAGES] = each(input_message, listed(body, "messages"))
+        found[semconv.INPUT_MESSAGES] = input_messages(listed(body, "messages"))
         return found
 
     def response(self, response: Any) -> Attributes:
@@ -91,7 +91,10 @@ def _reported_elsewhere(given: dict[str, Any], choices: list[Any]) -> Any:
 def _choice(choice: dict[str, Any], sources: Any) -> Message:
     reason = choice.get("finish_reason")
     said = choice.get("message")
-    parts = message_parts(fields(said), sources) if said is not None else [text(choice.get("text"))]
+    if said is None:
+        parts = [text(choice.get("text"))]
+    else:
+        parts = (None if sources else plain_text(said)) or message_parts(fields(said), sources)
     made: Message = {"role": "assistant", "parts": parts}
     if reason is not None:
         made["finish_reason"] = FINISH_REASONS.get(reason, reason)

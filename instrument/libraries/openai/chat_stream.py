@@ -25,6 +25,7 @@ _IDENTITY = ("id", "model", "service_tier", "system_fingerprint")
 # Said of the whole completion, in any chunk.
 _ASIDE = ("citations", "search_results", "error")
 _TEXTS = ("refusal", "reasoning_content", "reasoning")
+_SAID_OF_EVERY_TEXT = ("content", "role")
 _LISTS = ("annotations", "images", "reasoning_details")
 
 
@@ -48,9 +49,15 @@ class ChatStream:
             content = delta.content
             if (
                 content.__class__ is str
-                # Nothing else was sent: neither role nor refusal, calls, thoughts ...
-                and len(delta.__pydantic_fields_set__) == 1
-                and not delta.__pydantic_extra__
+                # Nothing else was sent: neither refusal, calls, thoughts ...
+                and (
+                    (
+                        # Many servers repeat the role in each chunk.
+                        len(delta.__pydantic_fields_set__) == (1 if delta.role is None else 2)
+                        and not delta.__pydantic_extra__
+                    )
+                    or _says_no_more(delta)
+                )
                 and choice.finish_reason is None
                 and event.usage is None
             ):
@@ -109,6 +116,15 @@ class ChatStream:
             return {**self._surface.response(self._head), semconv.FINISH_REASONS: ["error"]}
         choices = [{"index": index, **self._choices[index].whole()} for index in sorted(self._choices)]
         return self._surface.response({**self._head, "usage": self._usage or None, "choices": choices})
+
+
+def _says_no_more(delta: Any) -> bool:
+    """Whether a piece of text comes with nothing that says anything: some servers send every field in each chunk."""
+    said, more = delta.__dict__, delta.__pydantic_extra__
+    for name in delta.__pydantic_fields_set__:
+        if name not in _SAID_OF_EVERY_TEXT and said.get(name) is not None:
+            return False
+    return not more or all(value is None for value in more.values())
 
 
 class Choice:

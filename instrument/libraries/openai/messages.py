@@ -24,7 +24,22 @@ from ..parts import (
     uri,
 )
 
+_TEXT_AND_ROLE = frozenset(("content", "role"))
 _PLAIN_ROLES = ("user", "assistant", "system")
+
+
+def input_messages(items: list[Any]) -> list[Message]:
+    """The messages of a chat request; one that cannot be read costs itself only."""
+    made: list[Message] = []
+    for item in items:
+        if type(item) is dict and len(item) == 2:
+            role, content = item.get("role"), item.get("content")
+            if type(content) is str and role in _PLAIN_ROLES:
+                # Most messages are no more than this, and a long conversation has many.
+                made.append({"role": role, "parts": [{"type": "text", "content": content}]})
+                continue
+        made += each(input_message, (item,))
+    return made
 
 
 def input_message(item: Any) -> Message:
@@ -32,13 +47,21 @@ def input_message(item: Any) -> Message:
     given = item if type(item) is dict else fields(item)
     role = given.get("role")
     content = given.get("content")
-    if len(given) == 2 and type(content) is str and role in _PLAIN_ROLES:
-        # Most messages are no more than this, and a long conversation has many.
-        return {"role": role, "parts": [{"type": "text", "content": content}]}
     if role in ("tool", "function"):
         answer = tool_response(given.get("tool_call_id"), _plain_text(content))
         return message("tool", [answer], name=given.get("name"))
     return message("system" if role == "developer" else role, message_parts(given), name=given.get("name"))
+
+
+def plain_text(said: Any) -> list[Part] | None:
+    """An answer that is one text, as most are, with two looks at it; None for any other."""
+    given = getattr(said, "__dict__", None)
+    if given is None or getattr(said, "__pydantic_extra__", None):
+        return None
+    content = given.get("content")
+    if type(content) is not str or not content or any(given[name] for name in given if name not in _TEXT_AND_ROLE):
+        return None
+    return [{"type": "text", "content": content}]
 
 
 def message_parts(given: dict[str, Any], sources: Any = None) -> list[Part]:
