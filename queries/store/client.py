@@ -19,6 +19,7 @@ from ..shares import Shares
 from ..untrusted.pushdown import table_filters
 from ..untrusted.reader import UntrustedReader
 from ..untrusted.sql_gate import Limits, Names, examine
+from ..untrusted.statement_settings import array_search_settings
 from ..untrusted.tenancy import TenantViews, confine
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
@@ -162,6 +163,8 @@ class Store:
 
             found = examine(sql, engine, names)
             confined: dict[str, Any] = {"enable_analyzer": 1} if project is not None else {}
+            if found.searches_arrays:
+                confined |= array_search_settings()
             if project is not None and (filters := table_filters(sql, found.tree, names.own, engine)):
                 confined["additional_table_filters"] = filters
             yield client, sql, {"parameters": bound, "settings": {**limits.settings(), **confined, "readonly": 1}}

@@ -15,7 +15,7 @@ from .execution import STREAMED, QueryExecution, Rejoined, Reply, engine_errors
 from .external_tables import ExternalTable, examine_table, fill
 from .pushdown import table_filters
 from .sql_gate import Limits, Names, check_length, examine
-from .statement_settings import assignments, take_settings
+from .statement_settings import array_search_settings, assignments, take_settings
 from .syntax_tree import refused
 from .tenancy import TenantViews, confine
 
@@ -136,6 +136,8 @@ class UntrustedReader:
         definitions = [
             examine_table(table, engine, lambda text: _classes(execution.handle, text)[0]) for table in tables
         ]
+        if found.searches_arrays:
+            given_settings += "".join(f", {name} = {value}" for name, value in array_search_settings().items())
         if names.tenant and (filters := table_filters(sql, found.tree, names.own, engine)):
             given_settings += f", additional_table_filters = {filters}"
         # Only now: `limit` and the like would cut the tree that was examined.

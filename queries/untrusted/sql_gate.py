@@ -84,6 +84,8 @@ class Examined(msgspec.Struct, frozen=True):
     """Whether it is a SELECT, which can be streamed."""
     about_settings: bool
     """Whether it reads system.settings alone, which drivers ask what they may set."""
+    searches_arrays: bool
+    """Whether a function of it may go through an array for every row: then blocks of rows have to be small."""
     tree: list[Node]
 
 
@@ -119,6 +121,11 @@ _COMBINATORS = (
     "OrDefault", "OrNull", "SimpleState", "MergeState", "ForEach", "Distinct", "Resample", "ArgMin", "ArgMax", "Array",
     "State", "Merge", "Map", "If",
 )  # fmt: skip
+# Through the whole array for each row, also where the array is the same for all of them.
+_ARRAY_SEARCHES = {
+    "lambda", "has", "hasany", "hasall", "hassubstr", "indexof", "indexofassumesorted", "countequal", "arrayintersect",
+    "arraysymmetricdifference", "arrayunion", "arrayconcat", "arraydotproduct", "mapcontains",
+}  # fmt: skip
 _CATALOGUES = {"information_schema", "INFORMATION_SCHEMA"}
 
 
@@ -163,6 +170,7 @@ def examine(sql: str, engine: Callable[[str], str], names: Names) -> Examined:
         output_format=_output_format(tree),
         selects=tree[0].kind.startswith("Select"),
         about_settings=tables == {"system.settings"} and not any(node.kind == "Function" for node in tree),
+        searches_arrays=any(node.kind == "Function" and node.text.lower() in _ARRAY_SEARCHES for node in tree),
         tree=tree,
     )
 

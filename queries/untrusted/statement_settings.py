@@ -26,7 +26,7 @@ _ALLOWED_SETTING = re.compile(
 # A setting that a limit caps, with the limit.
 _CAPPED = {"max_execution_time": "time_s", "max_result_rows": "result_rows", "max_threads": "threads"}
 # The engine looks whether to stop between blocks of rows, and not inside a function's call.
-MAX_BLOCK_ROWS, MAX_RANGE_ELEMENTS = 65_536, 10_000_000
+MAX_BLOCK_ROWS, SMALL_BLOCK_ROWS, MAX_RANGE_ELEMENTS = 65_536, 256, 10_000_000
 _SETTINGS = re.compile(
     r"\bSETTINGS\s+(\w+\s*=\s*(?:[\w.]+|'[\w ./-]*')(?:\s*,\s*\w+\s*=\s*(?:[\w.]+|'[\w ./-]*'))*)\s*((?:FORMAT\s+\w+)?)\s*;?\s*$",
     re.IGNORECASE,
@@ -77,6 +77,11 @@ def assignments(settings: dict[str, str], limits: Limits, *, confined: bool) -> 
     if confined:
         every["enable_analyzer"] = "1"  # the barrier of the views was tried with this one
     return ", ".join(f"{name} = {literal(value)}" for name, value in every.items())
+
+
+def array_search_settings() -> dict[str, str]:
+    """What a statement gets, after all others, that may go through an array for every row."""
+    return {"max_block_size": str(SMALL_BLOCK_ROWS)}
 
 
 def _smaller(asked: str, most: float) -> str:
