@@ -28,7 +28,7 @@ from ..queries.host.origin import TrustedProxies
 from ..queries.host.supervision import Supervisor
 from ..queries.host.telemetry import Telemetry
 from ..queries.http.access import ACCESS
-from ..queries.http.connection_guard import KEEP_ALIVE_S, ConnectionGuard, raise_file_limit
+from ..queries.http.connection_guard import ConnectionGuard, raise_file_limit
 from ..queries.roles import recent_spans
 from ..queries.store.client import Store, open_store
 from ..queries.store.lock_file import Owner, remove_lock_file, write_lock_file
@@ -47,6 +47,7 @@ from .log.quarantine import Quarantine, log_directory
 from .log_output import announce
 from .readiness import Readiness
 from .receivers.admission import Admission
+from .receivers.config import deadlines_of
 from .receivers.http import HttpReceiver, statuses_for_all
 from .receivers.ingestor import Ingestor
 from .receivers.memory import RequestMemory
@@ -103,6 +104,7 @@ class Service:
             proxies=TrustedProxies(config.dashboard.trusted_proxies),
             public_url=config.dashboard.public_url,
             tls=load_certificate(self._certificate) if self._certificate else None,
+            deadlines=deadlines_of(config.receive),
         )
         changes = RoleChanges(self.store, self._pricing.insert, self.telemetry, self._pricing.reprice)
         self.spans = self._pipeline("spans", changes.insert, self._stage(), strict=StrictSpans())
@@ -121,7 +123,7 @@ class Service:
         )
         self._memory = RequestMemory(shares)
         self._guard = ConnectionGuard(
-            header_timeout_s=config.receive.header_timeout_s,
+            header_timeout_s=self.host.deadlines.header_s,
             max_connections=config.limits.connections,
             max_per_peer=config.limits.connections_per_peer,
             files_share=0.25,
@@ -168,7 +170,7 @@ class Service:
                 auto_decompress=False,  # it would decompress without our bound
                 access_log=None,
                 handle_signals=False,
-                keepalive_timeout=KEEP_ALIVE_S,
+                keepalive_timeout=self.host.deadlines.idle_s,
                 shutdown_timeout=GRACE_S,
             )
             stack.callback(self.spans.log.end)

@@ -37,7 +37,6 @@ CHALLENGE = {hdrs.WWW_AUTHENTICATE: "Bearer"}
 COOKIE = "evalspan_session"
 # Nobody's rows, for pages that are shown before sign-in: no project has so long a name.
 NOBODY = Access("-" * (MAX_PROJECT_BYTES + 1), sees_all=False)
-FORM_TIMEOUT_S = 30
 # What somebody without a key may send.
 MAX_PUBLIC_FORM = 16 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -59,6 +58,7 @@ class Guard:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     sessions: Sessions = field(default_factory=Sessions)
     throttle: Throttle = field(default_factory=Throttle)
+    form_timeout_s: float = 30
 
     def access(self, request: web.Request) -> Access | None:
         """What whoever asks may see, by session or by `Authorization: Bearer`; None when neither opens anything."""
@@ -140,11 +140,13 @@ async def _ask_for_key(request: web.Request, guard: Guard) -> web.StreamResponse
 async def _bounded(request: web.Request, guard: Guard, handler: Handler, *, public: bool) -> web.StreamResponse:
     """Answers within the project's share of requests and of memory."""
     holder = request[ACCESS].holder
-    size = request.content_length or 0
+    is_form = request.method == hdrs.METH_POST
+    size = (request.content_length or 0) if is_form else 0  # of others nothing is read
     try:
         with guard.shares.page_requests.held(holder), guard.shares.inflight_bytes.held(holder, size):
-            if request.method == hdrs.METH_POST:
-                await _read_form(request, MAX_PUBLIC_FORM if public else request.client_max_size)
+            if is_form:
+                max_bytes = MAX_PUBLIC_FORM if public else request.client_max_size
+                await _read_form(request, max_bytes, guard.form_timeout_s)
                 await _refuse_forged(request, guard)
             return await handler(request)
     except ShareExhausted as error:
@@ -193,17 +195,17 @@ def local_path(where: str) -> str:
     return where if plain else "/"
 
 
-async def _read_form(request: web.Request, max_bytes: int) -> None:
+async def _read_form(request: web.Request, max_bytes: int, timeout_s: float) -> None:
     """Reads the form once, for everybody who asks for it later."""
     if request.content_length is None and request.body_exists:
         raise web.HTTPLengthRequired(text="A form says how long it is: Content-Length is missing.\n")
     if (request.content_length or 0) > max_bytes:
         raise web.HTTPRequestEntityTooLarge(max_bytes, request.content_length or 0)
     try:
-        async with asyncio.timeout(FORM_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await request.post()
     except TimeoutError as error:
-        raise web.HTTPRequestTimeout(text=f"The form took longer than {FORM_TIMEOUT_S} s.\n") from error
+        raise web.HTTPRequestTimeout(text=f"The form took longer than {timeout_s:g} s.\n") from error
     except (ConnectionError, web.RequestPayloadError) as error:
         raise web.HTTPBadRequest(text="The form ended too early.\n") from error  # nobody is there to read it
     except ValueError as error:

@@ -93,6 +93,7 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
         shares=host.shares,
         proxies=host.proxies,
         prefix=config.prefix,
+        form_timeout_s=host.deadlines.body_s,
     )
     app.middlewares.append(_not_found)
     app.on_shutdown.append(live.stop_listening)

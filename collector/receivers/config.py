@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from ...queries.host.limits import Deadlines
+
 
 class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[receive]`: where spans come in, and how much the collector takes on before it says no."""
@@ -28,6 +30,8 @@ class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds a new connection has for its first request's header."""
     body_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     """Seconds a request has for its body."""
+    idle_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """Seconds a connection may stay open between two requests. These three hold at every port."""
     log_path: str = ""
     """Directory of the durable log; empty: `log` in the embedded store's directory, else the user's data directory."""
     log_bytes: Annotated[int, msgspec.Meta(ge=1)] = 512 * 1024 * 1024
@@ -46,3 +50,8 @@ class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Certificate chain (PEM) of all ports; read again when the file changes. Empty: no TLS."""
     tls_key: str = ""
     """Its private key (PEM)."""
+
+
+def deadlines_of(receive: ReceiveConfig) -> Deadlines:
+    """What every port gives its clients, as the settings say."""
+    return Deadlines(receive.header_timeout_s, receive.body_timeout_s, receive.idle_timeout_s)

@@ -48,6 +48,7 @@ class GrpcReceiver:
                 ("grpc.so_reuseport", 0),
                 ("grpc.server_handshake_timeout_ms", int(config.header_timeout_s * 1000)),
                 ("grpc.max_metadata_size", 16 * 1024),
+                ("grpc.max_connection_idle_ms", int(config.idle_timeout_s * 1000)),
                 # gRPC by itself ends calls at random with CANCELLED once 1,000 wait, which some clients take as final.
                 ("grpc.server.max_pending_requests", _WAITING_CALLS),
                 ("grpc.server.max_pending_requests_hard_limit", _WAITING_CALLS),

@@ -10,7 +10,7 @@ from ..store.client import Store
 from ..store.config import RetentionConfig
 from .auth import KeyRing
 from .clock import Clock
-from .limits import ProjectShares
+from .limits import Deadlines, ProjectShares
 from .origin import TrustedProxies
 from .supervision import Supervisor
 from .telemetry import Telemetry
@@ -39,6 +39,8 @@ class Host:
     """Runs what goes on beside the requests, and knows how it does."""
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Proxies whose X-Forwarded-* headers are believed."""
+    deadlines: Deadlines = Deadlines()
+    """What every port gives its clients."""
 
     @property
     def address(self) -> str:

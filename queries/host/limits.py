@@ -7,6 +7,15 @@ import msgspec
 from ..shares import Shares
 
 
+class Deadlines(msgspec.Struct, frozen=True):
+    """How long a client may take, in seconds, at every port: `[receive]` has the settings."""
+
+    header_s: float = 15.0
+    body_s: float = 30.0
+    idle_s: float = 30.0
+    """For a connection between two requests."""
+
+
 class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[limits]`: totals, and the part of one project. With keys for one project it may have the total."""
 

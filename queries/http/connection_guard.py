@@ -10,7 +10,6 @@ from collections.abc import Callable
 from aiohttp import web
 
 Connection = web.RequestHandler
-KEEP_ALIVE_S = 30.0
 # How soon a connection shows who its peer is; over TLS that takes the handshake.
 _LOOK_AGAIN_S = 0.05
 

@@ -19,7 +19,7 @@ from ..untrusted.sql_gate import Limits
 from ..untrusted.statement_settings import check_settings
 from ..untrusted.syntax_tree import ACCESS_DENIED
 from .access import foreign_request
-from .connection_guard import KEEP_ALIVE_S, ConnectionGuard
+from .connection_guard import ConnectionGuard
 from .request import AUTHENTICATION_FAILED, MAX_BODY, Statement, credentials, read_statement
 from .response import send
 from .sessions import Session, Sessions, assigned, used
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SLOWEST_REQUEST_S = 30
-HEADER_TIMEOUT_S = 15
 # How long the port waits for its readers when it stops, twice; then their statements are cancelled.
 GRACE_S = 2
 # For the commands of whoever owns the store's files: they name their own timeouts.
@@ -99,7 +97,7 @@ class SqlPort:
         self._server: asyncio.Server | None = None
         limits = host.shares.config
         self._guard = ConnectionGuard(
-            header_timeout_s=HEADER_TIMEOUT_S,
+            header_timeout_s=host.deadlines.header_s,
             max_connections=limits.sql_connections,
             max_per_peer=limits.connections_per_peer,
             files_share=0.125,
@@ -121,7 +119,7 @@ class SqlPort:
             handle_signals=False,
             handler_cancellation=True,
             shutdown_timeout=GRACE_S,
-            keepalive_timeout=KEEP_ALIVE_S,
+            keepalive_timeout=self._host.deadlines.idle_s,
         )
         await self._runner.setup()
         assert self._runner.server is not None
@@ -170,7 +168,7 @@ class SqlPort:
             return self._refusal(error, headers)
 
     async def _respond(self, request: web.Request, project: str | None, headers: dict[str, str]) -> web.StreamResponse:
-        async with asyncio.timeout(SLOWEST_REQUEST_S):
+        async with asyncio.timeout(self._host.deadlines.body_s):
             statement = await read_statement(request, self.longest_body)
         headers["X-ClickHouse-Query-Id"] = statement.query_id
         if not statement.query and not statement.body:

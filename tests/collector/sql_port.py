@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import clickhouse_connect
 
 from evalspan.queries.host.auth import AuthConfig, KeyRing
-from evalspan.queries.host.limits import LimitsConfig, ProjectShares
+from evalspan.queries.host.limits import Deadlines, LimitsConfig, ProjectShares
 from evalspan.queries.host.origin import TrustedProxies
 from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.http.server import SqlPort
@@ -24,7 +24,12 @@ TOKEN = "the-service-token-of-this-test"
 
 
 @contextmanager
-def serving(store: Store, keys: dict[str, str], limits: LimitsConfig | None = None) -> Iterator[str]:
+def serving(
+    store: Store,
+    keys: dict[str, str],
+    limits: LimitsConfig | None = None,
+    deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
+) -> Iterator[str]:
     """The port on a loop of its own thread."""
     ring = KeyRing(AuthConfig(keys=keys), TOKEN)
     service: Any = SimpleNamespace(
@@ -34,6 +39,7 @@ def serving(store: Store, keys: dict[str, str], limits: LimitsConfig | None = No
         proxies=TrustedProxies(),
         telemetry=Telemetry(),
         tls=None,
+        deadlines=deadlines,
     )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

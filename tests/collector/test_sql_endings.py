@@ -8,10 +8,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import pytest
-
-from evalspan.queries.host.limits import LimitsConfig
-from evalspan.queries.http import server
+from evalspan.queries.host.limits import Deadlines, LimitsConfig
 from evalspan.queries.store.client import Store
 
 from . import serving as service
@@ -93,11 +90,9 @@ def test_sigterm_waits_neither_for_endless_statements_nor_for_clients_that_stall
             each.close()
 
 
-def test_connections_that_say_nothing_are_closed_and_one_address_has_so_many(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "HEADER_TIMEOUT_S", 1)
-    with serving(store, {}, LimitsConfig(sql_connections=20, connections_per_peer=5)) as url:
+def test_connections_that_say_nothing_are_closed_and_one_address_has_so_many(store: Store) -> None:
+    limits = LimitsConfig(sql_connections=20, connections_per_peer=5)
+    with serving(store, {}, limits, Deadlines(header_s=1)) as url:
         where = urlsplit(url)
         address = (str(where.hostname), int(where.port or 0))
         silent = [socket.create_connection(address, 10) for _ in range(5)]

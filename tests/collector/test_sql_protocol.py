@@ -18,8 +18,7 @@ from clickhouse_cityhash.cityhash import CityHash128
 from clickhouse_connect.driver.external import ExternalData
 
 from evalspan.errors import QueryError
-from evalspan.queries.host.limits import LimitsConfig
-from evalspan.queries.http import server
+from evalspan.queries.host.limits import Deadlines, LimitsConfig
 from evalspan.queries.http.native import at_revision
 from evalspan.queries.store.client import Store
 
@@ -258,9 +257,8 @@ def test_results_are_cut_on_request_and_never_beyond_the_limit(url: str) -> None
 def test_a_client_that_sends_or_reads_nothing_is_let_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from evalspan.queries.http import response as answer
 
-    monkeypatch.setattr(server, "SLOWEST_REQUEST_S", 1)
     monkeypatch.setattr(answer, "SLOWEST_READ_S", 1)
-    with serving(store, {}) as url:
+    with serving(store, {}, deadlines=Deadlines(body_s=1)) as url:
         where = urlsplit(url)
         address = (str(where.hostname), int(where.port or 0))
         with socket.create_connection(address, 30) as slow:

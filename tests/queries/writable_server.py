@@ -23,7 +23,7 @@ from aiohttp import web
 
 from evalspan.errors import QueryError
 from evalspan.queries.host.auth import AuthConfig, KeyRing
-from evalspan.queries.host.limits import ProjectShares
+from evalspan.queries.host.limits import Deadlines, ProjectShares
 from evalspan.queries.host.origin import TrustedProxies
 from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.http.request import Statement, credentials
@@ -52,7 +52,13 @@ class WritableServer(SqlPort):
             location=SimpleNamespace(path=directory, database="default"),
             query=lambda _: SimpleNamespace(rows=[(version, "UTC")]),
         )
-        shared = {"shares": ProjectShares(), "proxies": TrustedProxies(), "telemetry": Telemetry(), "tls": None}
+        shared = {
+            "shares": ProjectShares(),
+            "proxies": TrustedProxies(),
+            "telemetry": Telemetry(),
+            "tls": None,
+            "deadlines": Deadlines(),
+        }
         host: Any = SimpleNamespace(store=store, keys=KeyRing(AuthConfig(), ""), **shared)
         super().__init__(host)
 
