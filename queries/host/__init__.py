@@ -39,7 +39,7 @@ class Host:
     """Runs what goes on beside the requests, and knows how it does."""
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Proxies whose X-Forwarded-* headers are believed."""
-    deadlines: Deadlines = Deadlines()
+    deadlines: Deadlines = field(default_factory=Deadlines)
     """What every port gives its clients."""
 
     @property
