@@ -96,7 +96,8 @@ class _Scale:
 
     def y(self, value: float) -> float:
         """From the top, in pixels."""
-        return HEIGHT - 24 - (value - self.low) / (self.high - self.low) * (HEIGHT - 40)
+        share: float = (value - self.low) / (self.high - self.low)
+        return HEIGHT - 24 - share * (HEIGHT - 40)
 
     def axes(self) -> str:
         """The ends of both scales."""
