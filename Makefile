@@ -70,8 +70,9 @@ browser: $(STAMP)
 	@# What drives the browser is a Node of its own, which needs a library that a bare system has not.
 	@$(BIN)/playwright --version >/dev/null 2>&1 || .ci/debian libatomic1
 	@command -v curl >/dev/null || .ci/debian curl
-	@# Pages under a path are looked at through a real proxy.
+	@# Pages under a path are looked at through real proxies.
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || .ci/debian nginx-light
+	@command -v caddy >/dev/null || .ci/debian caddy
 	@command -v openssl >/dev/null || .ci/debian openssl
 
 clean:

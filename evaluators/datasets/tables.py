@@ -100,7 +100,9 @@ def _parquet(path: Path) -> Iterator[Record]:
         import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        raise UsageError(f"reading {path} needs pyarrow", hint="pip install pyarrow, or save it as JSONL") from error
+        raise UsageError(
+            f"reading {path} needs pyarrow", hint="pip install 'evalspan[parquet]', or save it as JSONL"
+        ) from error
     try:
         table = parquet.ParquetFile(path)
         batches = table.iter_batches()

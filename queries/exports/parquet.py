@@ -18,7 +18,9 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
         import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        raise UsageError("Parquet needs pyarrow, which is not installed", hint="pip install pyarrow") from error
+        raise UsageError(
+            "Parquet needs pyarrow, which is not installed", hint="pip install 'evalspan[parquet]'"
+        ) from error
     schema = pa.schema(
         [
             ("id", pa.string()),

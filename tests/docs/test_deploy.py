@@ -66,6 +66,51 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert not [line for line in done.stderr.splitlines() if "evalspan" in line], done.stderr
 
 
+BIN = Path(sys.executable).parent
+
+
+def lint(*command: str | Path) -> str:
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_hadolint_has_nothing_to_say_about_the_image() -> None:
+    assert lint("hadolint", DEPLOY / "Dockerfile") == ""
+
+
+def test_workflows_and_the_action_keep_githubs_schemas() -> None:
+    lint(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+        *sorted((ROOT / ".github" / "workflows").glob("*.yml")),
+    )
+    lint(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-actions",
+        ROOT / ".github" / "actions" / "gate" / "action.yml",
+    )
+
+
+def test_workflows_and_the_action_are_safe_as_zizmor_sees_them() -> None:
+    lint("zizmor", "--offline", "--quiet", ".github")
+
+
+def test_compose_files_keep_the_specification_and_start_something_by_themselves() -> None:
+    lint("check-jsonschema", "--builtin-schema", "vendor.compose-spec", *sorted(DEPLOY.glob("compose*.yaml")))
+    for path in DEPLOY.glob("compose*.yaml"):
+        for name, service in yaml.safe_load(path.read_text())["services"].items():
+            assert "profiles" not in service, f"{path.name}: {name} would not start"
+
+
+def test_kubernetes_accepts_the_manifests() -> None:
+    assert lint("kubernetes-validate", "--strict", DEPLOY / "kubernetes" / "evalspan.yaml").count("passed") == 2
+
+
 def panels() -> list[Any]:
     dashboard = json.loads((DEPLOY / "grafana" / "evalspan.json").read_text())
     return [pytest.param(panel["targets"][0]["rawSql"], id=panel["title"]) for panel in dashboard["panels"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import re
 import shutil
 import socket
@@ -168,15 +169,33 @@ http {{
 """
 
 
-@pytest.fixture
-def behind_nginx(tmp_path: Path) -> Iterator[tuple[int, Collector]]:
-    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
+
+
+def nginx(folder: Path, port: int, upstream: str) -> list[str]:
+    configuration = folder / "nginx.conf"
+    configuration.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
+    return [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(configuration)]
+
+
+def caddy(folder: Path, port: int, upstream: str) -> list[str]:
+    """The configuration that is shipped, on another address."""
+    shipped = (DEPLOY / "Caddyfile").read_text()
+    text = shipped.replace("tools.example.com {", f"http://127.0.0.1:{port} {{").replace("127.0.0.1:4318", upstream)
+    assert text != shipped
+    configuration = folder / "Caddyfile"
+    configuration.write_text("{\n\tadmin off\n\tauto_https off\n}\n" + text)
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)]
+
+
+@pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
+def behind_a_proxy(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[int, Collector]]:
     port = free_port()
     settings = f'[dashboard]\npublic_url = "http://127.0.0.1:{port}/evalspan"\ntrusted_proxies = ["127.0.0.1"]\n'
     with serving(tmp_path / "store", settings=settings) as collector:
-        configuration = tmp_path / "nginx.conf"
-        configuration.write_text(NGINX.format(folder=tmp_path, port=port, upstream=collector.address))
-        running = subprocess.Popen([nginx, "-c", str(configuration)], stderr=subprocess.PIPE)
+        command = request.param(tmp_path, port, collector.address)
+        own = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+        running = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=own)
         try:
             yield port, collector
         finally:
@@ -184,8 +203,8 @@ def behind_nginx(tmp_path: Path) -> Iterator[tuple[int, Collector]]:
             running.wait(20)
 
 
-def test_every_address_of_every_page_works_under_a_path_behind_a_real_nginx(behind_nginx) -> None:
-    port, collector = behind_nginx
+def test_every_address_of_every_page_works_under_a_path_behind_a_real_proxy(behind_a_proxy) -> None:
+    port, collector = behind_a_proxy
     assert collector.post(request_of(2).SerializeToString()).status == 200
 
     def get(path: str) -> tuple[int, str, str]:
