@@ -49,6 +49,41 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # extra -> the packages it brings, as they are imported; what is not named here comes with the server.
 EXTRAS = {
     "evaluators": ("numpy", "scipy", "openai", "anthropic", "rich", "jinja2", "jsonschema"),
+    "server": (
+        *("chdb", "clickhouse_connect", "aiohttp", "grpc", "isal", "zstandard", "lz4", "genai_prices"),
+        "prometheus_client",
+    ),
+    "demo": ("collector.cli.demo:demo", "Tell the whole story on a real local model: traffic, drift, failures, gate."),
+    "doctor": ("collector.cli.doctor:doctor", "Prove that a span sent from here can be queried, or say why not."),
+    "run": ("instrument.cli:run", "Run a Python script with its LLM calls traced, without changing it."),
+    "replay": ("collector.cli.replay:replay", "Insert again what was set aside."),
+    "status": ("collector.cli.status:status", "What arrived from whom, what was dropped and why."),
+    "tail": ("collector.cli.tail:tail", "Follow spans as they are stored."),
+    "traces": ("queries.cli.traces:traces", "List traces and show one as a tree."),
+    "sql": ("queries.cli.sql:sql", "Run SQL on the spans and evaluations."),
+    "queries": ("queries.cli.named:queries", "List, show and run the named queries."),
+    "score": ("evaluators.cli.score:score", "Run evaluators over stored outputs or stored spans."),
+    "experiment": ("evaluators.cli.experiment:experiment", "Run a dataset through a target, compare two runs."),
+    "gate": ("evaluators.cli.gate:gate", "Passed, failed or inconclusive: the verdict that CI waits for."),
+    "dataset": ("evaluators.cli.dataset:dataset", "Create, review, approve and sample datasets."),
+    "export": ("evaluators.cli.export:export", "Turn production failures into regression cases."),
+    "drift": ("evaluators.cli.drift:drift", "What moved, since when, how sure, and what changed then."),
+    "why": ("evaluators.cli.why:why", "Why a metric moved: mix or within, and which changes fit."),
+    "alert": ("collector.cli.alert:alert", "List, test and silence alerts."),
+    "annotate": ("evaluators.cli.annotate:annotate", "Label sampled spans by hand, blind, by hot-key."),
+    "calibrate": ("evaluators.cli.calibrate:calibrate_command", "Calibrate an evaluator against human labels."),
+    "config": ("collector.cli.config:config", "Show and check the settings."),
+    "migrate": ("queries.cli.migrate:migrate", "Bring the store's schema up to date."),
+    "backup": ("queries.cli.backup:backup", "Write all rows of the store into a folder, also while it is in use."),
+    "restore": ("queries.cli.backup:restore", "Put a backup into an empty store."),
+    "copy-store": ("queries.cli.backup:copy_store", "Copy all rows into another store, such as a server."),
+    "mcp": ("evaluators.cli.mcp:mcp", "Serve read-only tools to assistants over the Model Context Protocol."),
+    "erase": ("queries.cli.erase:erase", "Delete what is stored of one user."),
+}
+
+# extra -> the packages it brings, as they are imported; what is not named here comes with the server.
+EXTRAS = {
+    "evaluators": ("numpy", "scipy", "openai", "anthropic", "rich", "jinja2", "jsonschema"),
     "service": (
         "clickhouse_connect",
         "aiohttp",

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from ...errors import DatasetError, UsageError
-from .dataset_options import PARTITION_NAMES, file_argument, format_option, map_option, show
+from ...errors import UsageError
+from .dataset_edit import edit, remove
+from .dataset_options import PARTITION_NAMES, file_argument, format_option, json_object, map_option, show
 from .dataset_people import approve, review
 from .dataset_store import pull, push, sample
 
@@ -19,7 +20,7 @@ def dataset() -> None:
     """Datasets are JSONL files with a manifest beside them, made to be reviewed in a pull request."""
 
 
-for command in (approve, review, sample, push, pull):
+for command in (approve, edit, remove, review, sample, push, pull):
     dataset.add_command(command)
 
 
@@ -54,13 +55,13 @@ def add(
 
     path = Path(file)
     found = Dataset.load(path) if path.exists() else Dataset(path.stem)
-    decoded = _object(given, "--input") if given.lstrip().startswith("{") else {"question": given}
+    decoded = json_object(given, "--input") if given.lstrip().startswith("{") else {"question": given}
     example = Example(
         id=example_id or _free_id(found, partition),
         partition=partition,
         input=decoded,
         expected_output=expected,
-        metadata=_object(metadata, "--metadata"),
+        metadata=json_object(metadata, "--metadata"),
         tags=list(tags),
     )
     found.add(example)
@@ -210,13 +211,3 @@ def _free_id(found: Any, partition: str) -> str:
     while f"{partition}-{number}" in found:
         number += 1
     return f"{partition}-{number}"
-
-
-def _object(text: str, option: str) -> dict[str, Any]:
-    try:
-        decoded = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{option} is not JSON: {error}", hint="""quote it: '{"question": "..."}'""") from error
-    if not isinstance(decoded, dict):
-        raise DatasetError(f"{option} must be a JSON object", hint="""'{"question": "..."}'""")
-    return decoded

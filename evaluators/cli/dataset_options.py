@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import json
 from typing import Any
 
 import click
 
-from ...errors import UsageError
+from ...errors import DatasetError, UsageError
 
 PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
@@ -34,3 +35,14 @@ def whoever_runs_this() -> str:
         return getpass.getuser()
     except (OSError, KeyError) as error:
         raise UsageError("cannot determine the reviewer's name", hint="--reviewer NAME") from error
+
+
+def json_object(text: str, option: str) -> dict[str, Any]:
+    """A JSON object that was given on the command line. Raises DatasetError naming the option."""
+    try:
+        decoded = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{option} is not JSON: {error}", hint="""quote it: '{"question": "..."}'""") from error
+    if not isinstance(decoded, dict):
+        raise DatasetError(f"{option} must be a JSON object", hint="""'{"question": "..."}'""")
+    return decoded

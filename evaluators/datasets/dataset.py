@@ -83,6 +83,22 @@ class Dataset:
         del self._examples[example_id]
         return found
 
+    def replace(self, example_id: str, example: Example) -> None:
+        """Puts an example in the place of another, whose id it need not have.
+
+        Raises DatasetError when there is none with this id, or when the new id is another example's.
+        """
+        example.check()
+        self[example_id]
+        if example.id != example_id and example.id in self._examples:
+            raise DatasetError(
+                f"{self.name} already has an example with the id {example.id!r}", hint="ids must be unique: rename one"
+            )
+        self._examples = {
+            (example.id if key == example_id else key): (example if key == example_id else one)
+            for key, one in self._examples.items()
+        }
+
     def partition(self, name: str) -> list[Example]:
         """The examples of one partition. Raises DatasetError for a name that is not one of the four."""
         if name not in PARTITIONS:

@@ -38,7 +38,9 @@ def read_examples(
     except UsageError as error:
         raise DatasetError(str(error), hint=error.hint) from error
     given = {"partition": partition} if partition else {}
-    placed = ((one.place, _build({**values, **given}, one.place)) for one, values in zip(records, made, strict=True))
+    placed = (
+        (one.place, as_example({**values, **given}, one.place)) for one, values in zip(records, made, strict=True)
+    )
     return _unique(placed), {}
 
 
@@ -49,7 +51,7 @@ def _read_whole(path: Path) -> tuple[list[Example], dict[str, str]]:
             f"{path} holds no examples", hint='write {"name": ..., "task_type": ..., "examples": [...]}, or use .jsonl'
         )
     places = ((f"{path}, example {number}", item) for number, item in enumerate(document["examples"], 1))
-    examples = _unique((place, _build(item, place)) for place, item in places)
+    examples = _unique((place, as_example(item, place)) for place, item in places)
     return examples, {key: str(document[key]) for key in ("name", "task_type") if document.get(key)}
 
 
@@ -92,7 +94,8 @@ def _of_table(values: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _build(item: object, place: str) -> Example:
+def as_example(item: object, place: str) -> Example:
+    """The example that a decoded JSON object is. Raises DatasetError with `place` in front."""
     if isinstance(item, Mapping) and isinstance(item.get("input"), str):
         raise DatasetError(
             f"{place}: example {item.get('id')!r}: input must be an object, not a text",

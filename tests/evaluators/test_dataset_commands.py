@@ -197,3 +197,96 @@ def test_a14_d13_a_set_that_every_version_passes_is_called_too_easy() -> None:
     assert "too easy" in report.warnings[0]
     assert report.kinds["ambiguous"] == 1
     assert "should_refuse" in report.warnings[1]
+
+
+@pytest.fixture
+def three() -> Path:
+    cases = [Example(id=f"g{n}", partition="golden", input={"question": f"Q{n}?"}, tags=["old"]) for n in range(3)]
+    found = Dataset("d", examples=cases)
+    for who in ("ann", "bob"):
+        found.approve(who)
+    found.save(Path("d.jsonl"))
+    assert found.why_unapproved() is None
+    return Path("d.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "value"),
+    [
+        (["--input", "New?"], "input", {"question": "New?"}),
+        (["--input", '{"q": 1}'], "input", {"q": 1}),
+        (["--expected", "yes"], "expected_output", "yes"),
+        (["--expected", ""], "expected_output", ""),
+        (["--partition", "regression"], "partition", "regression"),
+        (["--set", '{"root_cause": "x", "gone": null}'], "metadata", {"root_cause": "x"}),
+        (["--tag", "new", "--untag", "old"], "tags", ["new"]),
+    ],
+)
+def test_an_edit_changes_one_field_in_place_and_ends_the_approval(three: Path, options, field, value) -> None:
+    done = dataset("edit", str(three), "g1", *options)
+    assert done.exit_code == 0, done.output
+    found = Dataset.load(three)
+    assert [one.id for one in found] == ["g0", "g1", "g2"]
+    assert getattr(found["g1"], field) == value
+    assert found.why_unapproved() is not None
+    assert "the golden set is not approved any more" in done.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["nope", "--expected", "x"],
+        ["g1", "--expected", "x", "--no-expected"],
+        ["g1", "--input", "{"],
+        ["g1", "--set", "[]"],
+        ["g1", "--untag", "never"],
+        ["g1", "--partition", "gold"],
+        ["g1", "--no-input"],
+        ["g1"],
+    ],
+)
+def test_an_edit_that_cannot_be_leaves_the_file_as_it_was(three: Path, options: list[str]) -> None:
+    before = three.read_bytes()
+    assert dataset("edit", str(three), *options).exit_code == 2
+    assert three.read_bytes() == before
+
+
+def test_an_edit_that_changes_nothing_keeps_version_and_approval(three: Path) -> None:
+    before = Dataset.load(three).version
+    assert "stays as it is" in dataset("edit", str(three), "g1", "--input", "Q1?").output
+    assert (Dataset.load(three).version, Dataset.load(three).why_unapproved()) == (before, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "there"),
+    [
+        ('sed -i s/Q1/Quite/ "$1"', 0, ["g0", "g1", "g2"]),
+        ('sed -i \'s/"g1"/"renamed"/\' "$1"', 0, ["g0", "renamed", "g2"]),
+        ('sed -i \'s/"g1"/"g2"/\' "$1"', 2, ["g0", "g1", "g2"]),
+        ('echo "{" > "$1"', 2, ["g0", "g1", "g2"]),
+        ("true", 0, ["g0", "g1", "g2"]),
+    ],
+)
+def test_an_editor_changes_the_whole_case_or_nothing(
+    three: Path, monkeypatch: pytest.MonkeyPatch, change: str, code: int, there: list[str]
+) -> None:
+    editor = Path("editor")
+    editor.write_text(f"#!/bin/sh\n{change}\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor.absolute()))
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr("evalspan.evaluators.cli.dataset_edit.somebody_is_there", lambda: True)
+    done = dataset("edit", str(three), "g1")
+    assert done.exit_code == code, done.output
+    assert [one.id for one in Dataset.load(three)] == there
+
+
+def test_cases_are_taken_out_all_or_none(three: Path) -> None:
+    before = three.read_bytes()
+    refused = dataset("remove", str(three), "g0", "g9")
+    assert refused.exit_code == 2
+    assert three.read_bytes() == before
+    done = dataset("remove", str(three), "g0", "g2", "g0")
+    assert done.exit_code == 0
+    assert "2 taken out of d.jsonl, 1 left" in done.output
+    assert [one.id for one in Dataset.load(three)] == ["g1"]
