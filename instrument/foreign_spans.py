@@ -12,7 +12,7 @@ from typing import Any
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import Status
+from opentelemetry.trace import SpanKind, Status
 
 from . import semconv
 from .content import CONTENT_ATTRIBUTES, ContentPolicy, shorten, to_json
@@ -238,9 +238,13 @@ def _started(span: Span, parent_context: Context | None) -> None:
 
 
 def _inherit(span: Span, context: Context) -> None:
-    own, around = read(span), read(context.get(SPAN_KEY))
+    parent: Any = context.get(SPAN_KEY)
+    own, around = read(span), read(parent)
     if semconv.CONVERSATION_ID not in own and semconv.SESSION_ID not in own:
-        conversation = around.get(semconv.CONVERSATION_ID) or around.get(semconv.SESSION_ID) or _ambient(context)
+        conversation = around.get(semconv.CONVERSATION_ID) or around.get(semconv.SESSION_ID)
+        if not conversation and semconv.MCP_SESSION_ID in around and parent.kind is SpanKind.SERVER:
+            conversation = around[semconv.MCP_SESSION_ID]  # a client's connection may serve many conversations
+        conversation = conversation or _ambient(context)
         if _is_conversation(conversation):
             span.set_attribute(semconv.CONVERSATION_ID, str(conversation))
     user = around.get(semconv.USER_ID)

@@ -30,6 +30,7 @@ RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
 RETRIEVAL_TOP_K = "gen_ai.retrieval.top_k"
 USER_ID = "user.id"
 SESSION_ID = "session.id"
+MCP_SESSION_ID = "mcp.session.id"
 ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
@@ -84,6 +85,7 @@ FILE_SEARCHES = "evalspan.usage.file_searches"  # of the provider's own storage
 SERVER_TOOL_PREFIX = "evalspan.usage.server_tool."  # uses of any other tool of the provider's, by the API's name of it
 INFERENCE_GEO = "evalspan.inference_geo"  # where the provider was told to compute, when it says so
 SERVICE_TIER = "evalspan.service_tier"  # what served the call: standard, flex, priority, batch, fast
+USAGE_ESTIMATED = "evalspan.usage.estimated"  # true: a library counted the tokens itself, the API did not report them
 REPORTED_COST_USD = "evalspan.reported_cost_usd"  # what a gateway says that the call cost
 
 # Scores

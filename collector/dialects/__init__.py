@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ...instrument import semconv
-from . import adk, langfuse, logfire, mlflow, openinference, openllmetry, pydantic_ai, vercel
+from . import adk, langfuse, logfire, mcp, mlflow, openinference, openllmetry, pydantic_ai, vercel
 from .attributes import SpanAttributes, any_value, as_json, parsed
 from .messages import messages
 from .nested_calls import OURS, READ, NestedCalls
 from .providers import canonical
 from .span_outline import Reader, is_text, text_of
-from .vocabulary import put_error, put_messages
+from .vocabulary import forget_estimates, put_error, put_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] 
     (("gcp.vertex.agent.",), adk.rewrite),
     (("openinference.", "llm.token_count.", "llm.input_messages."), openinference.rewrite),
     (("langfuse.",), langfuse.rewrite),
+    ((semconv.MCP_SESSION_ID,), mcp.rewrite),
     (("mlflow.",), mlflow.rewrite),
     (("logfire.",), logfire.rewrite),
     (
@@ -52,6 +53,7 @@ _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] 
         ),
         openllmetry.rewrite,
     ),
+    ((semconv.USAGE_ESTIMATED,), forget_estimates),  # last: whatever the others found
 )
 _STRUCTURED = (
     semconv.INPUT_MESSAGES,

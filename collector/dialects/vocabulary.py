@@ -53,6 +53,14 @@ def put_usage(span: SpanAttributes, usage: Any, *, inclusive: bool = False) -> N
     span.put_count(semconv.OUTPUT_TOKENS, _first(usage, "completion_tokens", "output_tokens", "output"))
 
 
+def forget_estimates(span: SpanAttributes) -> None:
+    """Tokens that a library counted itself are not known: they stay as attributes, and are no usage."""
+    if span.get(semconv.USAGE_ESTIMATED) in (True, "true"):
+        for name in (semconv.INPUT_TOKENS, semconv.OUTPUT_TOKENS):
+            span.put_count(f"{semconv.USAGE_ESTIMATED}.{name.rpartition('.')[2]}", span.get(name))
+            span.replace(name, None)
+
+
 def _put_input(span: SpanAttributes, usage: dict[str, Any], *, inclusive: bool) -> None:
     """All tokens of the input. Totals under Anthropic's names, and Langfuse's buckets, leave the cached ones out."""
     total = _first(usage, "prompt_tokens", "input_tokens", "input", "promptTokens")

@@ -43,6 +43,18 @@ def litellm(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001 - the 
     module = import_module("litellm")
     for name, leading in _LITELLM.items():
         patches.wrap(module, name, partial(_by_name, leading))
+    patches.wrap(module, "stream_chunk_builder", _estimating)
+
+
+def _estimating(original: Any) -> Any:
+    """It counts tokens itself where the stream brought no usage: the span that takes them over says so."""
+
+    def stream_chunk_builder(chunks: Any, *args: Any, **kwargs: Any) -> Any:
+        if not any(getattr(chunk, "usage", None) for chunk in chunks or ()):
+            safe_call(trace.get_current_span().set_attribute, semconv.USAGE_ESTIMATED, True)
+        return original(chunks, *args, **kwargs)
+
+    return stream_chunk_builder
 
 
 def _by_name(names: tuple[str, ...], function: Any) -> Any:

@@ -30,8 +30,6 @@ class Case(NamedTuple):
     """Calls whose tokens their instrumentor leaves out, though the API reports them."""
     silent_errors: bool = False
     """Its instrumentor has no span of a call that fails."""
-    estimated: int = 0
-    """Calls of unreported usage whose tokens the framework estimates."""
     apart: tuple[str, ...] = ()
     """Steps that are several traces, because the framework's own run is."""
     note: str = ""
@@ -67,7 +65,7 @@ CASES: dict[str, Case] = {
         agents=2, tools=2, retrieval=1,
     ),
     "crewai": Case(("crewai",), "crewai", "crewai", agents=2, tools=2),
-    "dspy": Case(("dspy", "numpy", "anthropic"), "dspy", "dspy", agents=1, tools=1, estimated=1, note="a stream has the tokens that LiteLLM estimates"),
+    "dspy": Case(("dspy", "numpy", "anthropic"), "dspy", "dspy", agents=1, tools=1, note="a stream has tokens with `track_usage=True`"),
     "smolagents": Case(("smolagents[openai,litellm]",), "smolagents", "smolagents", agents=4, tools=3),
     "haystack": Case(("haystack-ai",), "haystack", "haystack-ai", agents=1, tools=1, retrieval=1),
     "litellm": Case(("litellm", "anthropic"), "litellm", "litellm", note="a stream has tokens with `stream_options={'include_usage': True}`"),

@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 import evalspan
 from evalspan.instrument.foreign_spans import is_content
@@ -97,6 +98,36 @@ EVENTS = [
 ]
 
 
+DETAILS = "gen_ai.client.inference.operation.details"
+BODIES = {
+    "gen_ai.system_instructions": json.dumps([{"type": "text", "content": MAIL}]),
+    "gen_ai.input.messages": CONTENT["gen_ai.input.messages"],
+    "gen_ai.output.messages": CONTENT["gen_ai.output.messages"],
+    "gen_ai.tool.definitions": json.dumps([{"type": "function", "name": "f", "description": MAIL}]),
+}
+
+
+@pytest.mark.parametrize("settings", ["masked", "off", "bounded"])
+@pytest.mark.parametrize("name", BODIES)
+def test_every_body_of_the_event_of_the_conventions_follows_the_policy(name: str, settings: str, seen: Seen) -> None:
+    policies: dict[str, dict[str, Any]] = {
+        "masked": {"redact": ["email"]},
+        "off": {"capture_content": False},
+        "bounded": {"max_content_bytes": 1000},
+    }
+    evalspan.init(tracer_provider=seen.provider, **policies[settings])
+    value = BODIES[name].replace(MAIL, "words " * 1000) if settings == "bounded" else BODIES[name]
+    held = {name: value, "gen_ai.request.model": "m"}
+    found = dict(seen.span({"gen_ai.operation.name": "chat"}, events=[(DETAILS, held)]).events[0].attributes or {})
+    assert found["gen_ai.request.model"] == "m"
+    if settings == "off":
+        assert found == {"gen_ai.request.model": "m"}
+    else:
+        json.loads(str(found[name]))
+        assert MAIL not in str(found[name])
+        assert len(str(found[name]).encode()) <= 1000
+
+
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event[0])
 def test_events_are_masked(event: Any, seen: Seen) -> None:
     evalspan.init(tracer_provider=seen.provider, redact=True)
@@ -181,6 +212,22 @@ def test_spans_inside_inherit_conversation_and_user(holder: str, seen: Seen) -> 
     assert (tool["gen_ai.conversation.id"], tool["user.id"]) == ("thread-7", "u-1")
     assert (ours["gen_ai.conversation.id"], ours["user.id"]) == ("thread-7", "u-1")
     assert "gen_ai.conversation.id" not in other
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [(SpanKind.SERVER, "m-1"), (SpanKind.CLIENT, None)])
+def test_what_an_mcp_server_does_has_its_session_as_conversation(
+    kind: SpanKind, wanted: str | None, seen: Seen
+) -> None:
+    evalspan.init(tracer_provider=seen.provider)
+    tracer = seen.provider.get_tracer("mcp-python-sdk")
+    with (
+        tracer.start_as_current_span("tools/call", kind=kind, attributes={"mcp.session.id": "m-1"}),
+        tracer.start_as_current_span("chat"),
+        evalspan.span("inner"),
+    ):
+        pass
+    inner, chat, _ = seen.exporter.get_finished_spans()
+    assert [(one.attributes or {}).get("gen_ai.conversation.id") for one in (inner, chat)] == [wanted, wanted]
 
 
 def test_the_id_of_a_response_is_no_conversation(seen: Seen) -> None:

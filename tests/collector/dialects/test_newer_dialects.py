@@ -71,6 +71,24 @@ SPANS: dict[str, tuple[str, dict[str, Any], list[tuple[str, dict[str, Any]]], di
         [],
         {"role": "call", "reasoning_tokens": 7},
     ),
+    "MCP, a server's session": (
+        "mcp-python-sdk",
+        {"mcp.method.name": "tools/call", "mcp.session.id": "m-1", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get_weather", "kind": 2},
+        [],
+        {"role": "tool", "conversation_id": "m-1", "tool_name": "get_weather"},
+    ),
+    "MCP, a client's connection": (
+        "mcp-python-sdk",
+        {"mcp.method.name": "tools/call", "mcp.session.id": "m-1", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get_weather", "kind": 3},
+        [],
+        {"role": "tool", "conversation_id": ""},
+    ),
+    "tokens that a library estimates": (
+        "opentelemetry.instrumentation.genai.dspy",
+        {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "evalspan.usage.estimated": True, **GPT},
+        [],
+        {"role": "call", "input_tokens": None, "output_tokens": None, "unpriced_reason": "no token counts were sent"},
+    ),
     "messages in the event of the conventions": (
         "strands.telemetry.tracer",
         {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "strands-agents", **GPT},
@@ -177,6 +195,7 @@ def rows(store) -> dict[str, dict[str, Any]]:
             trace_id=number.to_bytes(16, "big"),
             span_id=number.to_bytes(8, "big"),
             name=str(attributes.get("span", name)),
+            kind=attributes.get("kind", 0),
             start_time_unix_nano=START,
             end_time_unix_nano=START + 10**9,
         )
@@ -195,6 +214,8 @@ def put(target: Any, value: Any) -> None:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         for one in value:
             target.array_value.values.add().string_value = one
+    elif isinstance(value, bool):
+        target.bool_value = value
     elif isinstance(value, int):
         target.int_value = value
     elif isinstance(value, float):
