@@ -97,7 +97,7 @@ def _score(ctx: click.Context, options: dict[str, Any]) -> None:
     if rebaselined and not options["since"]:
         raise UsageError("NAME@new compares with stored scores", hint="use it with --since")
     run = _score_file if options["input_path"] else _score_spans
-    with _budget(options) as budget:
+    with _budget(options, _results_path(options)) as budget:
         found = run(suite, rebaselined, options)
     _say_spending(budget)
     if any(one.n == 0 for one in found):
@@ -110,7 +110,7 @@ def _score_file(suite: list[Evaluator], _: set[str], options: dict[str, Any]) ->
 
     path = Path(options["input_path"])
     outputs = read_outputs(path, parse_columns(options["columns"]))
-    target = Path(options["output_path"] or path.with_suffix(".scores.jsonl"))
+    target = _results_path(options) or path
     results = Results(target)
     settings = {"concurrency": options["concurrency"], "timeout_s": options["timeout_s"]}
     with progress(len(outputs) * len(suite), "score") as advance:
@@ -211,12 +211,38 @@ def _show(scored: list[Any], format_: str) -> list[Summary]:
     return found
 
 
-@contextmanager
-def _budget(options: dict[str, Any]) -> Iterator[Budget]:
-    from ..judges.budget import Budget, use_budget
+def _results_path(options: dict[str, Any]) -> Path | None:
+    """Where the outcomes of --input go."""
+    if not options["input_path"]:
+        return None
+    return Path(options["output_path"] or Path(options["input_path"]).with_suffix(".scores.jsonl"))
 
-    with use_budget(Budget(max_tokens=options["max_tokens"], max_usd=options["max_usd"])) as budget:
-        yield budget
+
+@contextmanager
+def _budget(options: dict[str, Any], results: Path | None) -> Iterator[Budget]:
+    """The limits of this run; of a file, what a killed run before it has spent counts, too."""
+    from ..judges.budget import Budget, use_budget
+    from ..judges.spending_journal import SpendingJournal
+
+    limits = {"max_tokens": options["max_tokens"], "max_usd": options["max_usd"]}
+    if results is None:
+        with use_budget(Budget(**limits)) as budget:
+            yield budget
+        return
+    journal = SpendingJournal(results.with_suffix(".spent.jsonl"))
+    if journal.earlier.calls:
+        said = f", {journal.under_way} of them under way at its end" if journal.under_way else ""
+        click.echo(
+            f"an unfinished run made {journal.earlier.calls} judge calls{said}, for ${journal.earlier.usd or 0:.4f} at most; they count",
+            err=True,
+        )
+    try:
+        with use_budget(Budget(**limits, journal=journal)) as budget:
+            yield budget
+    except BaseException:
+        journal.close()
+        raise
+    journal.finish()
 
 
 def _say_spending(budget: Budget) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from ...errors import EvalspanError
 from ..contract import UnscoredCause
+from .spending_journal import SpendingJournal
 
 
 class BudgetSpent(EvalspanError):
@@ -33,13 +34,26 @@ class Spending(msgspec.Struct):
 class Budget:
     """A limit on tokens (in and out together) and dollars, shared by all judges that it is given to.
 
-    A model without a known price is not free: under a dollar limit it is refused.
+    A model without a known price is not free: under a dollar limit it is refused. With a journal, what an unfinished run
+    spent before counts as spent.
     """
 
-    def __init__(self, *, max_tokens: int | None = None, max_usd: float | None = None) -> None:
+    def __init__(
+        self, *, max_tokens: int | None = None, max_usd: float | None = None, journal: SpendingJournal | None = None
+    ) -> None:
         self.max_tokens = max_tokens
         self.max_usd = max_usd
         self.spent = Spending()
+        self._journal = journal
+        if journal is not None:
+            earlier = journal.earlier
+            self.spent = Spending(
+                calls=earlier.calls,
+                input_tokens=earlier.input_tokens,
+                output_tokens=earlier.output_tokens,
+                usd=earlier.usd or 0.0,
+                unpriced_calls=earlier.unpriced,
+            )
         self._reserved_tokens = 0
         self._reserved_usd = 0.0
         self._lock = threading.Lock()
@@ -51,10 +65,13 @@ class Budget:
             self._check(model, tokens, usd)
             self._reserved_tokens += tokens
             self._reserved_usd += usd or 0.0
+            number = self._journal.begin(tokens, usd) if self._journal is not None else 0
         try:
             yield
         finally:
             with self._lock:
+                if self._journal is not None:
+                    self._journal.end(number)
                 self._reserved_tokens -= tokens
                 self._reserved_usd -= usd or 0.0
 
@@ -66,6 +83,8 @@ class Budget:
             self.spent.output_tokens += output_tokens
             self.spent.usd += usd or 0.0
             self.spent.unpriced_calls += usd is None
+            if self._journal is not None:
+                self._journal.spent(input_tokens, output_tokens, usd)
 
     def record_cached(self) -> None:
         """Counts an answer that came from the cache and cost nothing."""

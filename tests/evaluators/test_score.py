@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -95,6 +97,74 @@ def test_a_killed_run_is_resumed_and_nothing_is_scored_twice(folder):
     assert f"{180 - before} judgements made, {before} kept" in done.stderr, done.stderr
     assert all(row["n"] == 60 for row in json.loads(done.stdout))
     assert results.read_bytes().count(b"\n") == 180
+
+
+def test_what_a_killed_run_spent_is_known_and_counts_against_the_budget_of_the_next(folder):
+    grade = json.dumps({"reasoning": "fine", "score": 4, "strengths": [], "weaknesses": []})
+    body = json.dumps(
+        {
+            "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": grade}}],
+            "usage": {"prompt_tokens": 1000, "completion_tokens": 20, "total_tokens": 1020},
+        }
+    ).encode()  # fmt: skip
+    asked, hold = [], threading.Event()
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            asked.append(1)
+            if len(asked) == 4:
+                hold.wait(30)  # the run is killed while this call is under way
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    (folder / "priced.py").write_text(
+        "from evalspan.evaluators import Judge\n"
+        f"SUITE = [Judge('tone', model='m', base_url={url!r}, cache=False, retries=0, price=(10, 10), max_tokens=100)]\n"
+    )
+    write(folder, answers(8))
+    command = [
+        sys.executable,
+        "-m",
+        "evalspan",
+        "score",
+        "--input",
+        "a.jsonl",
+        "--suite",
+        "priced:SUITE",
+        "--concurrency",
+        "1",
+    ]
+    running = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(asked) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.kill()
+    running.wait()
+    hold.set()
+    bill = folder / "a.scores.spent.jsonl"
+    assert bill.exists()
+    # Three calls of $0.0102, and the one under way: with it, nothing of four cents is left for a fifth.
+    done = run(folder, "--input", "a.jsonl", "--suite", "priced:SUITE", "--max-usd", "0.04", "--format", "json")
+    assert "an unfinished run made 4 judge calls, 1 of them under way" in done.stderr, done.stderr
+    assert len(asked) == 4, "the budget was spent before"
+    assert "is spent" in json.loads(done.stdout)[0]["why"]
+    assert not bill.exists(), "this run ended by itself"
+    done = run(folder, "--input", "a.jsonl", "--suite", "priced:SUITE", "--max-usd", "5", "--format", "json")
+    assert json.loads(done.stdout)[0]["n"] == 8
+    assert len(asked) == 9
+    server.shutdown()
 
 
 def test_an_unpriced_judge_is_refused_under_a_dollar_budget_and_the_run_is_inconclusive(folder):
