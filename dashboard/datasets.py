@@ -14,7 +14,8 @@ from ..evaluators.datasets.approval import approvers
 from ..evaluators.datasets.stored import from_items, to_items
 from ..queries.examples import add_examples, stored_examples
 from ..queries.messages import question_of
-from . import guard
+from . import example_forms, guard
+from .example_forms import hash_of
 from .labels import redirect, remember_author
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .text_diff import difference
@@ -42,6 +43,7 @@ async def _one(context: PageContext) -> dict[str, Any]:
     project = examples[0]["project"] if examples else context.filters.project or "default"
     stored = await asyncio.to_thread(stored_examples, context.host.store, name, project)
     approval = _approval(name, stored)
+    editing = _editing(context, stored)
     for row in examples:
         row["question"] = question_of(_object(row["input"])) or row["input"]
         row["about"] = _object(row.pop("metadata"))
@@ -57,6 +59,28 @@ async def _one(context: PageContext) -> dict[str, Any]:
         "needed": REVIEWERS_NEEDED,
         "project": project,
         "approval": approval,
+        "editing": editing,
+    }
+
+
+def _editing(context: PageContext, stored: Rows) -> dict[str, Any] | None:
+    """The form's fields: of the example that the address names, empty for a new one, None without a form."""
+    named = context.params.get("edit", "")
+    item = next((one for one in stored if one["id"] == named), None)
+    if item is None:
+        return (
+            {"new": True, "input": "", "partition": "distribution", "tags": []} if context.params.get("add") else None
+        )
+    asked = item["input"]
+    plain = (
+        len(asked) == 1 and isinstance(asked.get("question"), str) and not asked["question"].lstrip().startswith("{")
+    )
+    return {
+        **item,
+        "new": False,
+        "hash": hash_of(item),
+        "input": asked["question"] if plain else json.dumps(asked, ensure_ascii=False, indent=1),
+        "root_cause": item["metadata"].get("root_cause", ""),
     }
 
 
@@ -130,5 +154,6 @@ dataset = page(_DATASET, "dataset.html", "Dataset")(_one)
 routes = [
     *datasets.routes(),
     *dataset.routes(),
+    *example_forms.routes_of(_DATASET),
     web.post(f"{_DATASET}/approve", guard.protect(handle_errors(_approve))),
 ]

@@ -116,7 +116,7 @@ async def with_totals(context: PageContext, found: Rows) -> Rows:
     totals, scores, previews = await asyncio.gather(
         context.query("pages/trace_totals", ids=ids, **times),
         context.query("pages/list_scores", ids=ids, **times),
-        context.query("pages/trace_previews", ids=ids, spans=spans, keys=keys, **times),
+        _previews(context, ids, spans, keys, times),
     )
     total_of = {row["trace_id"]: row for row in totals}
     text_of = {(row["trace_id"], row["span_id"]): row for row in previews}
@@ -128,6 +128,25 @@ async def with_totals(context: PageContext, found: Rows) -> Rows:
         row["total"] = total_of.get(row["trace_id"], {})
         row["scores"] = _worst(score for score in scores if score["trace_id"] == row["trace_id"])
     return found
+
+
+async def _previews(
+    context: PageContext, ids: list[str], spans: list[str], keys: list[str], times: dict[str, str]
+) -> Rows:
+    """The texts of the rows: those of the entries; of their traces' calls only where an entry has none."""
+    given: dict[str, Any] = {"keys": keys, **times}
+    found = await context.query("pages/trace_previews", ids=ids, spans=spans, from_calls=0, from_entries=1, **given)
+    silent = [row for row in found if not row["input"] or row["output"] in {"", *NOTHING}]
+    if not silent:
+        return found
+    told = await context.query(
+        "pages/trace_previews",
+        ids=[row["trace_id"] for row in silent],
+        spans=[row["span_id"] for row in silent],
+        **given,
+    )
+    of = {(row["trace_id"], row["span_id"]): row for row in told}
+    return [of.get((row["trace_id"], row["span_id"]), row) for row in found]
 
 
 def _worst(scores: Any) -> Rows:
@@ -196,22 +215,22 @@ async def facets_of(context: PageContext) -> tuple[dict[str, tuple[str, Rows]], 
     every = int(context.params.get("every") == "1")
     chosen = [name for name in FACETS if context.params.get(name)]
     asked: list[Condition] = conditions(context)
-    counted = [
-        context.query("pages/trace_count", trace_filter(asked), every=every),
-        context.query("pages/trace_count", every=every),
-        context.query("pages/trace_facets", trace_filter(asked), every=every),
-    ]
+    counted = [context.query("pages/trace_facets", trace_filter(asked), every=every)]
     for name in ("failed", *(facet for facet in chosen if facet != "failed")):
         # A facet that is chosen offers what would be in its place: it is counted without itself.
         others = trace_filter(conditions(context, without=name))
         query, given = ("pages/failing", {}) if name == "failed" else ("pages/trace_facets", {"only": name})
         counted.append(context.query(query, others, every=every, **given))
-    listed, all_, free, failing, *own = await asyncio.gather(*counted)
-    rows = [row for row in free if row["facet"] not in chosen]
+    if asked:
+        counted.append(context.query("pages/trace_count", every=every))
+    free, failing, *own = await asyncio.gather(*counted)
+    listed = next((row["n"] for row in free if not row["facet"]), 0)
+    all_ = own.pop()[0]["n"] if asked else listed
+    rows = [row for row in free if row["facet"] not in {*chosen, ""}]
     rows += [{"facet": "failed", **row} for row in failing]
     rows += [row for found in own for row in found]
     grouped = {name: (title, [row for row in rows if row["facet"] == name]) for name, title in FACETS.items()}
-    return {name: pair for name, pair in grouped.items() if pair[1]}, listed[0]["n"], all_[0]["n"]
+    return {name: pair for name, pair in grouped.items() if pair[1]}, listed, all_
 
 
 async def _facets(request: web.Request) -> web.StreamResponse:

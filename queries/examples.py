@@ -63,6 +63,11 @@ def add_examples(store: StoreClient, dataset: str, items: list[dict[str, Any]], 
     store.insert("examples", [_row(dataset, item, project) for item in items])
 
 
+def remove_examples(store: StoreClient, dataset: str, items: list[dict[str, Any]], project: str = "default") -> None:
+    """Marks the rows of these objects of a dataset file as deleted; what they were stays in the store's versions."""
+    store.insert("examples", [{**_row(dataset, item, project), "is_deleted": 1} for item in items])
+
+
 def _item(row: dict[str, Any]) -> dict[str, Any]:
     metadata = msgspec.json.decode(row["metadata"] or "{}")
     # The table has no column for them: they travel in the metadata.

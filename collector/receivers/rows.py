@@ -22,6 +22,7 @@ TABLES = (
     "alerts",
     "cursors",
     "drift_references",
+    "evaluator_rubrics",
     "model_prices",
 )
 

@@ -143,6 +143,15 @@ class Judge:
             str(self.temperature), str(self._logprobs), source_of(self._parse) + repr(self._schema) if self._parse else "",
         )  # fmt: skip
 
+    @property
+    def rubric(self) -> str:
+        """What people need who judge by the same: the task, the criteria, the levels with their examples, what passes."""
+        values = self._values
+        parts = [f"Task: {values['task']}", f"Criteria:\n{values['criteria']}", f"Levels:\n{values['anchors']}"]
+        parts += [values["examples"]] if values["examples"].strip() else []
+        parts += [] if self.threshold is None else [f"Passes from {self.threshold:g} of 5."]
+        return "\n\n".join(parts)
+
     def printed_prompt(self) -> str:
         """The prompt as the model gets it, with slots where the judged texts go."""
         system, user = self.prompt.render(**self._values, nonce="{{nonce}}", material="{{material}}")

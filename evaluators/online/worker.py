@@ -14,6 +14,7 @@ from ...queries.allocation_store import stratum_of
 from ...queries.span_scoring_store import SpanScoringStore
 from ..contract import UnscoredCause
 from ..evaluation_rows import Source, evaluation_row
+from ..rubrics import RubricWriter
 from ..runner import EvaluationResult, run_suite
 from .allocation import inclusion_sql
 from .budget import spans_left
@@ -60,6 +61,7 @@ class RuleWorker:
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._first_failed = 0.0
         self._slots = asyncio.Semaphore(rule.concurrency)
+        self._rubrics = RubricWriter(queue.store)
         quick = all(getattr(one, "inline", False) for one in ready.suite)
         self._page_size = PAGE if quick else ROUNDS * rule.concurrency
         # What has to be over before a unit is scored: a moment after a span, the silence after a conversation.
@@ -219,6 +221,7 @@ class RuleWorker:
         rows = [self._row(item, outcome, plan) for item, outcomes in judged for outcome in outcomes]
         # In one insert with what they replace: nobody sees a unit without its number, or with two.
         self.queue.store.insert("evaluations", [*rows, *self.units.superseded(rows)])
+        self._rubrics.write({str(row["project"]) for row in rows}, self.suite)
         scored = sum(outcome.unscored is None for _, outcomes in judged for outcome in outcomes)
         failed = sum(_is_transient(outcomes) for _, outcomes in judged)
         self.state.finished += len(judged)

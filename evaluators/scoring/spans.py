@@ -25,6 +25,7 @@ from ..evaluation_rows import Source, evaluation_row
 from ..online import EvaluationConfig, EvaluationRule, Follower, ReadyRule, checked, read_rules
 from ..online.units import Item, units_of
 from ..online.worker import RuleWorker
+from ..rubrics import RubricWriter
 from ..runner import EvaluationResult, run_evaluator
 from .outputs import Scored
 
@@ -59,6 +60,7 @@ async def score_spans(
     until = queue.now()
     after = until - int(since.total_seconds() * 1000)
     scored: list[Scored] = []
+    rubrics = RubricWriter(store)
     for one in suite:
         unit = unit_of(one)
         again = one.name in rebaselined
@@ -73,6 +75,7 @@ async def score_spans(
             )
             rows = [row for row, _ in page]
             await asyncio.to_thread(store.insert, "evaluations", [*rows, *units.superseded(rows)])
+            await asyncio.to_thread(rubrics.write, {str(row["project"]) for row in rows}, [one])
             scored += [result for _, result in page]
     return scored
 

@@ -20,7 +20,7 @@ from .tokens import Token, quoted, tokenize
 # All tables and views that a key may read; each has a column `project`. A new one is invisible until it is listed.
 TENANT_TABLES = (
     "spans", "evaluations", "examples", "experiments", "experiment_results", "alert_rules", "alerts", "cursors",
-    "drift_references", "prompt_slots", "saved_views", "alert_notes",
+    "drift_references", "prompt_slots", "saved_views", "alert_notes", "evaluator_rubrics",
     "usage",
 )  # fmt: skip
 PREFIX = "evalspan_tenant_"

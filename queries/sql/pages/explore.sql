@@ -26,7 +26,7 @@
 WITH
     units AS
     (
-        SELECT trace_id, start_time, status, duration_ns, cost_usd, input_tokens, output_tokens, sample_weight AS w, ifNull(toString(
+        SELECT trace_id, cityHash64(trace_id) AS trace, start_time, status, duration_ns, cost_usd, input_tokens, output_tokens, sample_weight AS w, ifNull(toString(
 -- slot group
         ), '') AS value
         FROM spans
@@ -40,16 +40,16 @@ WITH
         AND sample_weight > 0
 -- slot conditions
     ),
-    priced AS (SELECT trace_id, sum(ifNull(cost_usd, 0)) AS cost, sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)) AS tokens, max(status = 'ERROR') AS failed FROM spans WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND ({project:String} = '' OR project = {project:String}) AND role = 'call' GROUP BY trace_id), -- if entries,
+    priced AS (SELECT cityHash64(trace_id) AS trace, sum(ifNull(cost_usd, 0)) AS cost, sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)) AS tokens, max(status = 'ERROR') AS failed FROM spans WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND ({project:String} = '' OR project = {project:String}) AND role = 'call' GROUP BY trace), -- if entries,
     (SELECT groupArray(value) FROM (SELECT value FROM units GROUP BY value ORDER BY sum(w) DESC, value LIMIT {top:UInt32})) AS frequent
 SELECT if(has(frequent, units.value), units.value, '(others)') AS label, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS bucket,
     grouping(bucket) = 1 AS whole, label AS value, bucket AS time,
-    count() AS n, uniqExact(units.trace_id) AS traces, sum(w) AS calls, pow(calls, 2) / sum(pow(w, 2)) AS effective_n,
-    quantilesExactWeighted(0.5, 0.95)(duration_ns / 1e6, toUInt64(round(w * 1024))) AS latency, latency[1] AS p50_ms, latency[2] AS p95_ms,
+    count() AS n, uniqExact(units.trace) AS traces, sum(w) AS calls, pow(calls, 2) / sum(pow(w, 2)) AS effective_n,
+    quantilesBFloat16Weighted(0.5, 0.95)(duration_ns / 1e6, toUInt64(round(w * 1024))) AS latency, latency[1] AS p50_ms, latency[2] AS p95_ms,
     sumIf(w, status = 'ERROR' OR failed) AS errors, sum(w * cost) AS cost_usd, sum(w * tokens) AS tokens -- if entries
     sumIf(w, status = 'ERROR') AS errors, sum(w * ifNull(cost_usd, 0)) AS cost_usd, sum(w * (ifNull(input_tokens, 0) + ifNull(output_tokens, 0))) AS tokens -- if alone
 FROM units
-LEFT JOIN priced ON priced.trace_id = units.trace_id -- if entries
+LEFT JOIN priced ON priced.trace = units.trace -- if entries
 GROUP BY GROUPING SETS ((label), (label, bucket))
 ORDER BY label, bucket
 SETTINGS final = 0

@@ -8,7 +8,8 @@
 -- param name String = '' -- what was judged
 -- column author -- who
 -- column label -- how
-SELECT trace_id, span_id, author, if(label = '', toString(passed), label) AS label, toString(passed) AS passed, created_at
+-- column unit -- what was judged: span, trace or conversation
+SELECT trace_id, span_id, conversation_id, toString(unit) AS unit, author, if(label = '', toString(passed), label) AS label, toString(passed) AS passed, created_at
 FROM evaluations
 WHERE source = 'human' AND name = {name:String} AND experiment_id = '' AND ({project:String} = '' OR project = {project:String})
     AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}

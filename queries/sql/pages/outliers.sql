@@ -8,11 +8,10 @@
 -- param every UInt8 = 0 -- 1 for every trace also without a root span in the store
 -- column duration_ns -- of the span by which the trace entered
 -- method: the forty slowest, then failed and drawn ones. Slot: conditions on the trace.
-SELECT trace_id, start_time, duration_ns, toString(status) AS status, name
+SELECT DISTINCT *
 FROM
 (
-    SELECT trace_id, start_time, duration_ns, status, name,
-        row_number() OVER (ORDER BY duration_ns DESC) AS slow, row_number() OVER (ORDER BY status = 'ERROR' DESC, cityHash64(trace_id)) AS drawn
+    SELECT trace_id, start_time, duration_ns, toString(status) AS status, name
     FROM spans
     WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
     AND project = {project:String} -- if project
@@ -20,7 +19,17 @@ FROM
     AND service = {service:String} -- if service
     AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') OR {every:UInt8} = 1)
 -- slot conditions
+    ORDER BY duration_ns DESC LIMIT 40
+    UNION ALL
+    SELECT trace_id, start_time, duration_ns, toString(status) AS status, name
+    FROM spans
+    WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+    AND project = {project:String} -- if project
+    AND environment = {environment:String} -- if environment
+    AND service = {service:String} -- if service
+    AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') OR {every:UInt8} = 1)
+-- slot conditions
+    ORDER BY spans.status = 'ERROR' DESC, cityHash64(trace_id) LIMIT 110
 )
-WHERE slow <= 40 OR drawn <= 110
 ORDER BY start_time
 SETTINGS final = 0

@@ -11,13 +11,13 @@
 -- column late -- 1 for the range, 0 for what it is compared with
 -- method: Horvitz-Thompson totals; weighted quantiles.
 SELECT toString(service) AS value, start_time >= {start:DateTime64(3)} AS late,
-    countIf(entry) AS n, uniqExact(trace_id) AS stored_traces, sumIf(w, entry) AS traces, sumIf(w, entry AND bad) AS failed, if(traces > 0, pow(traces, 2) / sumIf(w * w, entry), 0) AS effective_traces,
+    countIf(entry) AS n, sumIf(w, entry) AS traces, sumIf(w, entry AND bad) AS failed, if(traces > 0, pow(traces, 2) / sumIf(w * w, entry), 0) AS effective_traces,
     sumIf(w, call) AS calls, sumIf(w, call AND bad) AS call_errors,
-    quantilesExactWeightedIf(0.5, 0.95)(duration_ns / 1e6, toUInt64(round(w * 1024)), entry) AS latency, latency[1] AS p50_ms, latency[2] AS p95_ms,
+    quantilesBFloat16WeightedIf(0.5, 0.95)(duration_ns / 1e6, toUInt64(round(w * 1024)), entry) AS latency, latency[1] AS p50_ms, latency[2] AS p95_ms,
     sumIf(w * ifNull(cost_usd, 0), priced) AS cost_usd
 FROM
 (
-    SELECT service, trace_id, start_time, duration_ns, cost_usd, sample_weight AS w, status = 'ERROR' AS bad, parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') AS entry,
+    SELECT service, start_time, duration_ns, cost_usd, sample_weight AS w, status = 'ERROR' AS bad, parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') AS entry,
         role = 'call' AS call, call AS priced
     FROM spans
     WHERE (start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} OR start_time >= {before_start:DateTime64(3)} AND start_time < {before_end:DateTime64(3)})

@@ -7,7 +7,7 @@
 -- param service String = '' -- one service, '' for all
 -- param every UInt8 = 0 -- 1 counts traces also without a root span in the store
 -- column n -- traces
-SELECT uniqExact(trace_id) AS n
+SELECT uniqExact(cityHash64(trace_id)) AS n
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
     AND project = {project:String} -- if project

@@ -10,31 +10,43 @@
 -- column facet -- the kind of value
 -- column value -- one of its values
 -- column n -- traces that have it: as many as the list shows when it is chosen
--- method: distinct traces; a facet that is chosen is counted without its own filter. Slot: conditions on the trace.
-WITH listed AS
-(
-    SELECT trace_id FROM spans
-    WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
-    AND project = {project:String} -- if project
-    AND environment = {environment:String} -- if environment
-    AND service = {service:String} -- if service
-    AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') OR {every:UInt8} = 1)
+-- method: distinct traces (by a 64-bit hash); the row without a facet counts all traces of the list; a facet that is chosen is counted without its own filter. Slot: conditions on the trace.
+WITH
+    seen AS
+    (
+        SELECT cityHash64(trace_id) AS trace,
+            start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
+            AND environment = {environment:String} -- if environment
+            AND service = {service:String} -- if service
+            AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') OR {every:UInt8} = 1) AS listed,
+            status = 'ERROR' AS failed, operation, request_model, if(role = 'call', prompt_name, '') AS prompt, if(role = 'call', prompt_version, '') AS version, error_type, tool_name, agent_name, name,
+            cityHash64(failed, operation, request_model, prompt, version, error_type, tool_name, agent_name, name) AS kind_of_span
+        FROM spans
+        WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR
+        AND project = {project:String} -- if project
 -- slot conditions
-)
-SELECT facet, value, uniqExact(trace_id) AS n
+    ),
+    -- Few traces differ in which kinds of spans they hold: values are counted by these sets, not by span.
+    sets AS
+    (
+        SELECT rowNumberInAllBlocks() AS number, kinds, n
+        FROM (SELECT kinds, count() AS n FROM (SELECT arraySort(groupUniqArray(kind_of_span)) AS kinds FROM seen GROUP BY trace HAVING max(listed)) GROUP BY kinds)
+    ),
+    kinds_of_spans AS
+    (
+        SELECT kind_of_span, [('status', if(any(failed), 'ERROR', '')), ('operation', toString(any(operation))), ('model', toString(any(request_model))),
+            ('version', if(any(version) = '', '', trimLeft(concat(any(prompt), ' ', any(version))))), ('error', toString(any(error_type))), ('tool', toString(any(tool_name))), ('agent', toString(any(agent_name))), ('name', toString(any(name)))] AS pairs
+        FROM seen GROUP BY kind_of_span
+    )
+SELECT facet, value, sum(n) AS n
 FROM
 (
-    SELECT trace_id, arrayJoin([
-        ('status', if(status = 'ERROR', 'ERROR', '')), ('operation', toString(operation)), ('model', toString(request_model)),
-        ('version', if(prompt_version = '' OR role != 'call', '', trimLeft(concat(prompt_name, ' ', prompt_version)))),
-        ('error', toString(error_type)), ('tool', toString(tool_name)), ('agent', toString(agent_name)), ('name', toString(name))]) AS pair,
-        pair.1 AS facet, pair.2 AS value
-    FROM spans
-    WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR
-    AND project = {project:String} -- if project
-    AND trace_id IN (SELECT trace_id FROM listed)
+    SELECT any(s.n) AS n, arrayJoin(arrayPushBack(arrayDistinct(arrayFilter(p -> p.2 != '', arrayFlatten(groupArray(k.pairs)))), ('', ''))) AS pair, pair.1 AS facet, pair.2 AS value
+    FROM (SELECT number, sets.n AS n, arrayJoin(kinds) AS kind_of_span FROM sets) AS s
+    INNER JOIN kinds_of_spans AS k ON k.kind_of_span = s.kind_of_span
+    GROUP BY number
 )
-WHERE value != ''
+WHERE 1
     AND facet = {only:String} -- if only
 GROUP BY facet, value
 ORDER BY facet, n DESC, value
