@@ -228,8 +228,9 @@ async def _judged(
     else:
         about = {"trace_id": ids["trace"], "span_id": "", "conversation_id": ids["conversation"]}
         span = {**about, "unit": "trace" if ids["trace"] else "conversation", **(row or {}), "project": project}
-        found = row or await asyncio.to_thread(with_trajectory_texts, context.host.store, [span], project)
-        span = span if found else {}
+        if row is None:
+            found = await asyncio.to_thread(with_trajectory_texts, context.host.store, [span], project)
+            span = span if found else {}
     if not span:
         raise UsageError("This span is not in the store any more.", hint="Open the page again for the next one.")
     return span, weight

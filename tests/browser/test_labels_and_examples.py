@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from ..collector.serving import Collector
 from .conftest import Watched, document, rows
+from .test_writes import selected
 
 pytestmark = pytest.mark.browser
 
@@ -36,9 +37,8 @@ def test_a_whole_trace_is_judged_beside_the_rubric_and_the_label_can_be_taken_ba
     page.locator("h1").click()
     page.keyboard.press("2")
     expect(page.locator("main")).to_contain_text("1 of 3 judged by cleo")
-    stored = "SELECT unit, label, sample_weight FROM evaluations WHERE source = 'human' AND name = '{}'"
-    query = stored.format(name).replace(" ", "+")
-    assert document(served, f"/sql.json?query={query}")["data"]["rows"] == [["trace", "bad", 1.0]]
+    sql = f"SELECT unit, label, sample_weight FROM evaluations WHERE source = 'human' AND name = '{name}'"
+    assert selected(served, sql) == [["trace", "bad", 1.0]]
     page.keyboard.press("b")
     expect(page.locator(".badge", has_text="you said bad")).to_be_visible()
     page.keyboard.press("u")
