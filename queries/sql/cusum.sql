@@ -11,14 +11,14 @@
 -- param until String = '' -- end of the period (ISO 8601, UTC), empty for now
 -- param baseline_s UInt32 = 0 -- length of the baseline just before the period in seconds, 0 for as long as the period
 -- param window_s UInt32 = 86400 -- length of a window in seconds
--- param min_n UInt32 = 10 -- windows with fewer scores are left out
+-- param min_n UInt32 = 10 -- windows with fewer scores are left out; those of one conversation count as one
 -- param allowance Float64 = 0.5 -- slack per window, in standard deviations of the baseline's window means
 -- param decision Float64 = 5 -- alarm above this, in the same unit
 -- column metric -- evaluation name
 -- column unit -- what the scores judge: span, trace or conversation
 -- column evaluator_version -- the newest version; scores of other versions are left out
 -- column window_start -- start of the window
--- column n -- scores in the window
+-- column n -- scores in the window; those of one conversation count as one
 -- column mean -- weighted mean of the window
 -- column baseline_mean -- mean of the baseline's window means
 -- column baseline_sd -- standard deviation of the baseline's window means
@@ -33,7 +33,7 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     scored AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
+        SELECT (s.name, toString(s.unit)) AS name, conversation_id AS conversation, evaluator_version, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y
         FROM {of:Identifier} AS s
@@ -46,7 +46,7 @@ WITH
     newest AS (SELECT name, argMax(evaluator_version, (span_time, created_at)) AS evaluator_version FROM scored GROUP BY name),
     windows AS
     (
-        SELECT name, any(evaluator_version) AS version_used, watched, window, count() AS n,
+        SELECT name, any(evaluator_version) AS version_used, watched, window, countIf(conversation = '') + uniqExactIf(conversation, conversation != '') AS n,
             if(min(y) = max(y), min(y), sum(w * y) / sum(w)) AS mean
         FROM scored WHERE (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)
         GROUP BY name, watched, window HAVING n >= {min_n:UInt32}

@@ -16,8 +16,8 @@
 -- column evaluator_version -- the newest version; labels of other versions are left out
 -- column n_before -- labels before
 -- column n_after -- labels in the period
--- column effective_n_before -- what they are worth (Kish)
--- column effective_n_after -- what they are worth (Kish)
+-- column effective_n_before -- how many independent labels of equal weight they are worth
+-- column effective_n_after -- the same in the period
 -- column labels_seen -- how many different labels
 -- column psi -- population stability index, empty labels counted as a share of 0.0001
 -- column psi_p -- its p-value by chi-square with (labels - 1) degrees of freedom
@@ -28,9 +28,9 @@
 -- column gained -- labels whose share grew most, with both shares
 -- column lost -- labels whose share shrank most, with both shares
 -- column moved -- 1 if the chi-square p-value is at most q after Benjamini and Hochberg over the metrics
--- method: shares weighted by 1 / probability; tests on Kish's effective counts, which assumes calls that do not depend
---   on each other. With few labels in the period a shift of many small topics stays unseen: lengthen the period.
--- source: Pearson (1900); Lin (1991); evaluators/statistics/distances.py is its oracle.
+-- method: shares weighted by 1 / probability; tests on effective counts: Kish's for the weights, with Rao and Scott's
+--   design effect where labels of one conversation go together. With few labels in the period a shift of many small topics stays unseen: lengthen the period.
+-- source: Pearson (1900); Lin (1991); Rao and Scott (1981); evaluators/statistics/distances.py is its oracle.
 WITH
     -- P(chi-square with df degrees of freedom > x) by the series of the incomplete gamma function
     ((x, df) -> if(df < 1 OR x <= 0, 1, if(x > 250 + 2 * df, 0, greatest(0, 1 - exp(df / 2 * log(x / 2) - x / 2 - lgamma(df / 2 + 1))
@@ -40,7 +40,7 @@ WITH
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
     given AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, label, span_time, created_at, sample_weight AS w, span_time >= since_time AS watched
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, label, span_time, created_at, sample_weight AS w, if(conversation_id = '', 0, sipHash64(conversation_id)) AS cluster, span_time >= since_time AS watched
         FROM evaluations AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String}) AND span_time >= baseline_time AND span_time < until_time
@@ -48,8 +48,8 @@ WITH
     ),
     labelled AS
     (
-        SELECT name, evaluator_version, label, watched, count() AS n, sum(w) AS total, sum(w * w) AS squares, (max(span_time), max(created_at)) AS last
-        FROM given GROUP BY name, evaluator_version, label, watched
+        SELECT name, evaluator_version, label, watched, cluster, count() AS n, sum(w) AS total, sum(w * w) AS squares, (max(span_time), max(created_at)) AS last
+        FROM given GROUP BY name, evaluator_version, label, watched, cluster
     ),
     newest AS
     (
@@ -57,19 +57,36 @@ WITH
         FROM (SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS version_used FROM labelled) WHERE evaluator_version = version_used
     ),
     ranked AS (SELECT *, dense_rank() OVER (PARTITION BY name ORDER BY frequency DESC, label) AS place FROM newest),
+    placed AS
+    (
+        SELECT name, any(version_used) AS version_used, if(place <= {categories:UInt32}, label, '(other)') AS kind, watched, cluster, sum(n) AS labels, sum(total) AS weight, sum(squares) AS own_squares
+        FROM ranked GROUP BY name, kind, watched, cluster
+    ),
+    weighed AS
+    (
+        SELECT *, sum(weight) OVER (PARTITION BY name, watched) AS side, sum(weight) OVER (PARTITION BY name, watched, kind) / side AS share,
+            -- of the labels without a conversation each is a cluster of its own
+            if(cluster = 0, own_squares, weight * weight) AS alone, if(cluster = 0, own_squares, weight * sum(weight) OVER (PARTITION BY name, watched, cluster)) AS together
+        FROM placed
+    ),
+    -- what the labels of a side are worth: the number of independent ones whose shares would vary as much in sum (Rao and Scott)
+    worths AS
+    (
+        SELECT name, watched, sum(weight * share) / any(side) AS same, (sum(alone) - 2 * sum(together * share) + sum(together) * same) / pow(any(side), 2) AS variance,
+            pow(any(side), 2) / sum(own_squares) AS kish, if(max(cluster) > 0 AND variance > 0, least(kish, (1 - same) / variance), kish) AS worth
+        FROM weighed GROUP BY name, watched
+    ),
     counted AS
     (
-        SELECT name, any(version_used) AS version_used, if(place <= {categories:UInt32}, label, '(other)') AS kind,
-            sumIf(total, NOT watched) AS before, sumIf(total, watched) AS after, sumIf(n, NOT watched) AS rows_before, sumIf(n, watched) AS rows_after,
-            sumIf(squares, NOT watched) AS squares_before, sumIf(squares, watched) AS squares_after
-        FROM ranked GROUP BY name, kind
+        SELECT name, any(version_used) AS version_used, kind, sumIf(weight, NOT watched) AS before, sumIf(weight, watched) AS after, sumIf(labels, NOT watched) AS rows_before, sumIf(labels, watched) AS rows_after
+        FROM placed GROUP BY name, kind
     ),
+    both_worths AS (SELECT name, maxIf(worth, NOT watched) AS n, maxIf(worth, watched) AS m FROM worths GROUP BY name),
     shares AS
     (
         SELECT name, version_used, kind, before / sum(before) OVER whole AS p, after / sum(after) OVER whole AS q,
-            sum(rows_before) OVER whole AS n_before, sum(rows_after) OVER whole AS n_after,
-            pow(sum(before) OVER whole, 2) / sum(squares_before) OVER whole AS n, pow(sum(after) OVER whole, 2) / sum(squares_after) OVER whole AS m
-        FROM counted WINDOW whole AS (PARTITION BY name)
+            sum(rows_before) OVER whole AS n_before, sum(rows_after) OVER whole AS n_after, n, m
+        FROM counted INNER JOIN both_worths USING (name) WINDOW whole AS (PARTITION BY name)
     ),
     distances AS
     (

@@ -139,6 +139,47 @@ def test_b02_shares_of_labels_are_weighted_and_tested_as_scipy_does(store: Store
     assert "topics: more of 'parcel' (0% to" in told
 
 
+def worth(rows: list[dict[str, Any]]) -> float:
+    """How many independent labels they are worth, straight from the definition: 1 - sum p^2 over the variance of the shares."""
+    clusters: dict[str, dict[str, float]] = {}
+    for row in rows:
+        one = clusters.setdefault(row["conversation_id"] or row["evaluation_id"], {})
+        one[row["label"]] = one.get(row["label"], 0.0) + row["sample_weight"]
+    side = sum(row["sample_weight"] for row in rows)
+    kinds = {row["label"] for row in rows}
+    share = {kind: sum(one.get(kind, 0.0) for one in clusters.values()) / side for kind in kinds}
+    variance = sum(
+        (one.get(kind, 0.0) - share[kind] * sum(one.values())) ** 2 for one in clusters.values() for kind in kinds
+    )
+    kish = side**2 / sum(row["sample_weight"] ** 2 for row in rows)
+    return float(min(kish, (1 - sum(p * p for p in share.values())) * side**2 / variance))
+
+
+def test_labels_of_one_conversation_go_together(store: Store) -> None:
+    rng = np.random.default_rng(17)
+    rows = labelled("topics-talks", {"a": 300, "b": 200, "c": 40}, {"a": 250, "b": 210, "c": 50})
+    for late in (False, True):
+        mine = [row for row in rows if (row["span_time"] >= UNTIL - timedelta(days=7)) is late]
+        for row in mine:
+            talk = f"{late}-{row['label'] if rng.random() < 0.7 else 'x'}-{rng.integers(12)}"
+            row["conversation_id"] = "" if rng.random() < 0.2 else talk
+    store.insert("evaluations", rows)
+    (got,) = catalog.get("label_drift").run(store, project="topics-talks", until=UNTIL.isoformat()).dicts()
+    for side, late in (("effective_n_before", False), ("effective_n_after", True)):
+        mine = [row for row in rows if (row["span_time"] >= UNTIL - timedelta(days=7)) is late]
+        assert got[side] == pytest.approx(worth(mine), rel=1e-9)
+        assert got[side] < len(mine) / 3
+    # Ten equal labels of each conversation are one.
+    same = labelled("topics-same-talk", {"a": 200, "b": 200}, {"a": 180, "b": 220})
+    for number, row in enumerate(
+        sorted(same, key=lambda row: (row["span_time"] >= UNTIL - timedelta(days=7), row["label"]))
+    ):
+        row |= {"conversation_id": str(number // 10), "sample_weight": 1.0}
+    store.insert("evaluations", same)
+    (got,) = catalog.get("label_drift").run(store, project="topics-same-talk", until=UNTIL.isoformat()).dicts()
+    assert (got["effective_n_before"], got["effective_n_after"]) == pytest.approx((40, 40), rel=1e-9)
+
+
 def test_equal_shares_of_labels_one_label_and_none_are_no_drift(store: Store) -> None:
     store.insert("evaluations", labelled("topics-same", {"a": 90, "b": 60}, {"a": 90, "b": 60}))
     (got,) = catalog.get("label_drift").run(store, project="topics-same", until=UNTIL.isoformat()).dicts()

@@ -208,6 +208,14 @@ def test_confidence_band_and_cusum_equal_the_python_ones(store: Store) -> None:
     assert next(i for i, r in enumerate(chart) if r["alarm"]) == want_chart.alarm
 
 
+def test_one_long_conversation_makes_no_window_of_a_cusum(store: Store) -> None:
+    rows = [evaluation("cusum-talk", d + 0.3, 4.0 + i % 2) for d in range(14) for i in range(12)]
+    talk = [evaluation("cusum-talk", 0.25, 1.0, conversation_id="long") for _ in range(50)]
+    store.insert("evaluations", [row for row in rows if row["span_time"] < UNTIL - timedelta(days=1)] + talk)
+    assert [row["n"] for row in ask(store, "cusum", "cusum-talk")] == [12] * 6
+    assert [row["n"] for row in ask(store, "cusum", "cusum-talk", min_n=1)] == [12] * 6 + [1]
+
+
 def test_g16_numeric_input_drift_equals_the_python_distances(store: Store) -> None:
     rng = np.random.default_rng(4)
     old, new = rng.poisson(60, 500), rng.poisson(70, 300)

@@ -1,0 +1,1 @@
+"""How often `evalspan why` names what truly moved a score."""
