@@ -15,6 +15,8 @@ from evalspan.queries.store.client import open_store
 
 from .story import CAUSES, ask, right, tell
 
+A_STORE = 10
+
 
 def main() -> None:
     """Prints the table."""
@@ -24,10 +26,11 @@ def main() -> None:
     print("| what happened | true causes first | of | CPU s a story |\n| --- | ---: | ---: | ---: |")
     for story in CAUSES:
         begun, correct = time.process_time(), 0
-        for first in range(0, seeds, 20):
-            # A store of its own for every twenty, so that the last is as quick as the first.
+        for first in range(0, seeds, A_STORE):
+            print(f"{story}: {correct} of {first}", file=sys.stderr, flush=True)
+            # A store of its own for every ten, so that the last is as quick as the first.
             with tempfile.TemporaryDirectory() as folder, open_store(f"chdb://{folder}/store") as store:
-                for seed in range(first, min(first + 20, seeds)):
+                for seed in range(first, min(first + A_STORE, seeds)):
                     tell(store, f"story-{seed}", story, seed)
                     found = ask(store, f"story-{seed}")
                     correct += right(story, found)

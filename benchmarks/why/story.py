@@ -20,7 +20,7 @@ from evalspan.queries.store.client import Store
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 BEFORE, AFTER = 30, 5
 """Days before the change and since."""
-A_DAY = 48
+A_DAY = 36
 CATALOGUE, GROWN_BY, RETRIEVED = 600, 400, 3
 PROMPT = "You answer for the shop.\nSay what you know and no more.\nBe brief."
 GREETING = "\nWish everybody happy holidays, with ho ho ho!"
