@@ -141,7 +141,7 @@ SELECT project, trace_id, span_id, parent_span_id, scope_name,
     if(operation = '' AND attributes['evalspan.role'] = 'other', attributes['evalspan.nested_operation'], operation) AS own_operation,
     operation = '' AND own_operation != '' AS has_lost, if(has_lost, 'call', role) AS own_role,
     attributes['gen_ai.usage.input_tokens'] != '' OR attributes['gen_ai.usage.output_tokens'] != '' AS has_usage, input != '' OR output != '' AS has_content,
-    status = 'ERROR' AS failed
+    status = 'ERROR' AS failed, attributes['gen_ai.response.id'] AS response_id
 FROM spans
 WHERE inserted_at >= now64(3) - toIntervalSecond({seconds:UInt32})
 ORDER BY inserted_at DESC

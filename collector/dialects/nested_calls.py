@@ -113,6 +113,9 @@ class NestedCalls:
         )
         node.has_lost = bool(row["has_lost"])
         self._put(key, bytes.fromhex(row["span_id"]), node)
+        if row["response_id"] and node.role == CALL and not node.has_lost and len(self._runs) < _MAX_RUNS:
+            # The newest come first: the one that stays is that which learnt the tokens first.
+            self._runs[(row["project"], row["response_id"])] = (key[1], bytes.fromhex(row["span_id"]))
 
     def settle(self, spans: list[SpanOutline], request: ExportTraceServiceRequest, project: str) -> bool:
         """

@@ -198,15 +198,21 @@ def test_spans_of_many_requests_in_any_order(store, inserts: str) -> None:
     check(store, project, traces)
 
 
-def test_a_run_in_the_background_is_one_call_where_its_tokens_are_learnt(store) -> None:
-    way = Way(store, "nested-run")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_run_in_the_background_is_one_call_where_its_tokens_are_learnt(restarted: bool, store) -> None:
+    project = f"nested-run-{restarted}"
+    way = Way(store, project)
     begun: dict[str, Any] = {**WITHOUT, "gen_ai.response.id": "resp_1", "evalspan.response.status": "queued"}
     fetched = {**CHAT, "gen_ai.operation.name": "fetch_response", "gen_ai.response.id": "resp_1"}
     running = {**begun, "gen_ai.operation.name": "fetch_response"}
-    for trace, attributes in enumerate([begun, running, fetched, fetched], 1):
+    # The last two fetches are those of other processes.
+    for trace, attributes in enumerate([begun, running, fetched, fetched, fetched], 1):
+        if restarted:
+            way.restart()
         way.insert(way.receive([one(trace, 0, OURS, attributes)], trace))
-    sql = "SELECT role, input_tokens FROM spans WHERE project = 'nested-run' ORDER BY trace_id"
-    assert store.query(sql).rows == [("other", None), ("other", None), ("call", 1000), ("other", None)]
+    sql = "SELECT role, input_tokens FROM spans WHERE project = {project:String} ORDER BY trace_id"
+    others = [("other", None), ("other", None)]
+    assert store.query(sql, {"project": project}).rows == [*others, ("call", 1000), *others]
 
 
 def test_the_memory_of_spans_is_bounded_and_the_newest_stay() -> None:

@@ -51,6 +51,13 @@ def sse(events: list[Any], *, named: bool = False) -> bytes:
 
 # Chat completions
 
+EVERY_CHUNK: list[JSON] = [
+    {},
+    {"role": "assistant"},
+    {"role": "assistant", "refusal": None, "tool_calls": None, "function_call": None, "reasoning_content": None},
+    {"content": None, "audio": None, "annotations": None, "images": None},
+    {"content": "", "reasoning": None},
+]
 
 @st.composite
 def chat_messages(draw: Draw) -> JSON:
@@ -135,8 +142,10 @@ def chats(draw: Draw) -> tuple[JSON, list[Any]]:
         )
     )
     chunks = [*opening]
+    # Many servers repeat the role, or send every field, in each chunk.
+    every = draw(st.sampled_from(EVERY_CHUNK))
     queues = [
-        [{"index": n, "delta": delta, "finish_reason": None} for delta in chat_deltas(draw, message)]
+        [{"index": n, "delta": {**every, **delta}, "finish_reason": None} for delta in chat_deltas(draw, message)]
         for n, message in enumerate(messages)
     ]
     while any(queues):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anthropic
@@ -26,6 +29,22 @@ ASK = [{"role": "user", "content": "hi"}]
 OF_STREAMS = {semconv.REQUEST_STREAM, semconv.TIME_TO_FIRST_CHUNK}
 
 
+def waited_for(result: Any, *, read: bool = False) -> None:
+    """Waits for a call, and reads its stream to the end."""
+    if not inspect.isawaitable(result):
+        for _ in result if read else ():
+            pass
+        return
+
+    async def wait() -> None:
+        answer = await result
+        if read:
+            async for _ in answer:
+                pass
+
+    asyncio.run(wait())
+
+
 class Answers:
     """Clients of both SDKs, without a network, whose next answer is given."""
 
@@ -33,23 +52,37 @@ class Answers:
         self.spans = spans
         self.body, self.kind = b"", ""
         http = httpx2.Client(transport=httpx2.MockTransport(self._answer))
-        self.openai = openai.OpenAI(api_key="k", base_url="http://x.test/v1", http_client=http, max_retries=0)
-        self.anthropic = anthropic.Anthropic(api_key="k", base_url="http://x.test", http_client=http, max_retries=0)
+        of_openai: dict[str, Any] = {"api_key": "k", "base_url": "http://x.test/v1", "max_retries": 0}
+        of_anthropic: dict[str, Any] = {"api_key": "k", "base_url": "http://x.test", "max_retries": 0}
+        self.openai: Any = openai.OpenAI(**of_openai, http_client=http)
+        self.anthropic: Any = anthropic.Anthropic(**of_anthropic, http_client=http)
+        http_async = httpx2.AsyncClient(transport=httpx2.MockTransport(self._answer))
+        self._others: tuple[Any, Any] = (
+            openai.AsyncOpenAI(**of_openai, http_client=http_async),
+            anthropic.AsyncAnthropic(**of_anthropic, http_client=http_async),
+        )
+
+    @contextmanager
+    def asynchronous(self) -> Iterator[None]:
+        """The asynchronous clients meanwhile."""
+        before = self.openai, self.anthropic
+        self.openai, self.anthropic = self._others
+        yield
+        self.openai, self.anthropic = before
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, content=self.body, headers={"content-type": self.kind})
 
     def whole(self, call: Callable[..., Any], body: Any) -> tuple[dict[str, Any], tuple[str, str | None]]:
         self.body, self.kind = json.dumps(body).encode(), "application/json"
-        call()
+        waited_for(call())
         return self.take()
 
     def stream(
         self, call: Callable[..., Any], events: list[Any], *, named: bool = False
     ) -> tuple[dict[str, Any], tuple[str, str | None]]:
         self.body, self.kind = streamed.sse(events, named=named), "text/event-stream"
-        for _ in call(stream=True):
-            pass
+        waited_for(call(stream=True), read=True)
         return self.take()
 
     def take(self) -> tuple[dict[str, Any], tuple[str, str | None]]:
@@ -70,6 +103,10 @@ class Answers:
     def respond(self, **more: Any) -> Any:
         return self.openai.responses.create(model="gpt-5", input="q", **more)
 
+    def message_helper(self, **_: Any) -> Any:
+        with self.anthropic.messages.stream(model="claude-sonnet-5", max_tokens=9, messages=ASK) as stream:
+            yield from stream
+
     def message(self, **more: Any) -> Any:
         return self.anthropic.messages.create(model="claude-sonnet-5", max_tokens=9, messages=ASK, **more)  # type: ignore[arg-type]
 
@@ -88,6 +125,25 @@ SURFACES: dict[str, tuple[st.SearchStrategy[Any], Callable[[Answers], Callable[.
     "responses": (streamed.responses(), lambda answers: answers.respond, True),
     "messages": (streamed.claude_messages(), lambda answers: answers.message, True),
 }
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_the_asynchronous_clients_give_the_same_spans(surface: str, answers: Answers, data: st.DataObject) -> None:
+    answer, call, named = SURFACES[surface]
+    whole, events = data.draw(answer)
+    expected = answers.whole(call(answers), whole)
+    with answers.asynchronous():
+        assert answers.stream(call(answers), events, named=named) == expected
+        assert answers.whole(call(answers), whole) == expected
+
+
+@settings(max_examples=15, deadline=None)
+@given(answer=streamed.claude_messages())
+def test_the_helper_for_messages_gives_the_span_of_the_whole_answer(answers: Answers, answer: Any) -> None:
+    whole, events = answer
+    assert answers.stream(answers.message_helper, events, named=True) == answers.whole(answers.message, whole)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
