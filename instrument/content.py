@@ -36,6 +36,8 @@ CONTENT_ATTRIBUTES = frozenset(
 _STRUCTURED = frozenset(
     {semconv.INPUT_MESSAGES, semconv.OUTPUT_MESSAGES, semconv.SYSTEM_INSTRUCTIONS, semconv.TOOL_DEFINITIONS}
 )
+# No content, but written by the app or the API as they like.
+_TEXTS_OF_OTHERS = frozenset({semconv.REQUEST_STOP_SEQUENCES, semconv.FINISH_REASONS})
 _CODE = re.compile(r"[A-Za-z][\w.:-]{0,99}")
 _MAX_MESSAGE = 1000
 _ROOM_FOR_MARKS = 160
@@ -70,8 +72,9 @@ class ContentPolicy:
                 attributes[name], shortened = to_json(value, self.max_bytes)
             if shortened:
                 cut.append(name)
-        if self.redactor is not None and (stops := attributes.get(semconv.REQUEST_STOP_SEQUENCES)):
-            attributes[semconv.REQUEST_STOP_SEQUENCES] = self.redactor.value(stops)
+        if self.redactor is not None:
+            for name in _TEXTS_OF_OTHERS.intersection(attributes):
+                attributes[name] = self.redactor.value(attributes[name])
         if cut:
             attributes[semconv.TRUNCATED] = sorted(cut)
         return attributes

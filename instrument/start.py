@@ -16,7 +16,7 @@ from . import config as settings
 from .config import InstrumentConfig, RedactOption
 from .content import ContentPolicy
 from .exit_hooks import close_at_exit, forget
-from .foreign_spans import ForeignContent
+from .foreign_spans import ForeignSpans
 from .frameworks.activation import Activation, activate, deactivate, loader_begins
 from .frameworks.selection import FrameworksOption, select
 from .libraries.coexistence import switched_on
@@ -29,6 +29,7 @@ from .well_formed import well_formed_resource
 
 if TYPE_CHECKING:
     from .events import Events
+    from .foreign_logs import ForeignLogs
     from .frameworks.coverage import LibraryCoverage
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Handle:
         self._stopped = False
         self._logger_provider = logger_provider
         self.activation: Activation | None = None
-        self.foreign_content: ForeignContent | None = None
+        self.foreign_spans: ForeignSpans | None = None
+        self.foreign_logs: ForeignLogs | None = None
         self._events: Events | None = None
         self._events_lock = threading.Lock()
         self._meter_provider = make_meter_provider(config, self.resource) if provider is not None else None
@@ -186,7 +188,8 @@ def init(
         _handle = Handle(config, provider, processor, logger_provider)
         _handle.tracing = activate_libraries(libraries, config, provider, _handle.events)
         set_active(_handle.tracing)
-        _handle.foreign_content = add_foreign_content(provider, _handle.tracing.policy)
+        _handle.foreign_spans = add_foreign_spans(provider, _handle.tracing.policy)
+        _handle.foreign_logs = add_foreign_logs(logger_provider, _handle.tracing.policy)
         _handle.activation = activate(chosen, config, provider)
         if threads:
             patch_threading()
@@ -231,13 +234,22 @@ def activate_libraries(
     return tracing(SCOPE)
 
 
-def add_foreign_content(provider: Any, policy: ContentPolicy) -> ForeignContent | None:
+def add_foreign_spans(provider: Any, policy: ContentPolicy) -> ForeignSpans | None:
     """Puts our content policy on the spans of other instrumentations, where the provider takes processors."""
     if not hasattr(provider, "add_span_processor"):
         return None
-    processor = ForeignContent(policy)
+    processor = ForeignSpans(policy)
     provider.add_span_processor(processor)
     return processor
+
+
+def add_foreign_logs(given: Any, policy: ContentPolicy) -> ForeignLogs | None:
+    """The same for log events, where the app has a logger provider and there is something to mask or to leave out."""
+    if (policy.redactor is None and policy.kept) or (given is None and "opentelemetry.sdk._logs" not in sys.modules):
+        return None
+    from .foreign_logs import watch_logs
+
+    return watch_logs(policy, given)
 
 
 def uninstrument() -> None:
@@ -254,8 +266,10 @@ def uninstall() -> None:
     for hooks in HOOKS.values():
         hooks.deactivate()
     deactivate()
-    if _handle is not None and _handle.foreign_content is not None:
-        _handle.foreign_content.active = False
+    if _handle is not None and _handle.foreign_spans is not None:
+        _handle.foreign_spans.active = False
+    if _handle is not None and _handle.foreign_logs is not None:
+        _handle.foreign_logs.active = False
     unpatch_threading()
     set_active(None)
     _handle = None

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 import evalspan
-from evalspan.instrument.foreign_spans import is_content
+from evalspan.instrument.foreign_content import is_content
 
 MAIL = "ada@example.org"
 # One of each dialect: its marker, the attribute that holds text, and whether that is JSON.
@@ -157,15 +157,41 @@ def test_identifiers_and_spans_that_are_not_of_models_stay_as_they_are(seen: See
 
 def test_what_cannot_be_masked_does_not_leave(seen: Seen, monkeypatch) -> None:
     evalspan.init(tracer_provider=seen.provider, redact=["email"])
-    from evalspan.instrument import foreign_spans
+    from evalspan.instrument import foreign_content
 
     def broken(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(foreign_spans.ForeignContent, "_text", broken)
+    monkeypatch.setattr(foreign_content.ForeignContent, "_text", broken)
     found = seen.span({"gen_ai.operation.name": "chat", "input.value": MAIL}, events=[EVENTS[0]])
     assert MAIL not in found.to_json()
     assert (found.attributes or {})["gen_ai.operation.name"] == "chat"
+
+
+def test_names_bytes_and_keys_of_model_spans_are_masked(seen: Seen) -> None:
+    evalspan.init(tracer_provider=seen.provider, redact=["email"])
+    told: dict[str, Any] = {
+        f"k {MAIL}": 1,
+        "gen_ai.raw": b"mail " + MAIL.encode(),
+        "gen_ai.map": {MAIL: {"id": MAIL}},
+        "gen_ai.list": [MAIL],
+    }
+    span = seen.provider.get_tracer("theirs").start_span(
+        f"chat {MAIL}", attributes={"gen_ai.operation.name": "chat", **told}
+    )
+    span.add_event(f"gen_ai.{MAIL}", {f"k {MAIL}": MAIL, "body": MAIL.encode()})
+    span.end()
+    found = seen.exporter.get_finished_spans()[-1]
+    assert MAIL not in repr(
+        (found.name, dict(found.attributes or {}), [(e.name, dict(e.attributes or {})) for e in found.events])
+    )
+    assert found.name == "chat [EMAIL]"
+
+
+def test_a_rule_that_masks_what_names_are_made_of_leaves_the_dialects_readable(seen: Seen) -> None:
+    evalspan.init(tracer_provider=seen.provider, redact=[r"\d", "prompt"])
+    found = seen.span({"gen_ai.prompt.0.content": "a 7 in a prompt", "gen_ai.operation.name": "chat"})
+    assert (found.attributes or {})["gen_ai.prompt.0.content"] == "a [REDACTED] in a [REDACTED]"
 
 
 def test_a_rule_that_fails_withholds_the_text(seen: Seen) -> None:

@@ -61,7 +61,7 @@ BOUNDARIES = {
         "_without_spans",
         "_Suppressed.enter",
     },
-    "foreign_spans": {f"ForeignContent.{name}" for name in ("on_start", "_on_ending", "on_end")},
+    "foreign_spans": {f"ForeignSpans.{name}" for name in ("on_start", "_on_ending", "on_end")},
     "feedback": {"score", "_check", "_target", "_number"},
     "provider": {"BoundedProcessor.on_end"},
 }

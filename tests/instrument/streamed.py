@@ -59,6 +59,7 @@ EVERY_CHUNK: list[JSON] = [
     {"content": "", "reasoning": None},
 ]
 
+
 @st.composite
 def chat_messages(draw: Draw) -> JSON:
     """What one choice says: any mixture of what the API and those who speak it send."""
