@@ -179,7 +179,7 @@ def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:
     missing = [one for one in EXTRAS[extra] if one != package and find_spec(one) is None]
     what = "the package" if not missing else "the packages"
     return EvalspanError(
-        f"This command needs {what} {', '.join([package, *missing])}, which {'are' if missing else 'is'} not installed.",
+        f"This command needs {what} {', '.join(sorted([package, *missing]))}, which {'are' if missing else 'is'} not installed.",
         hint=f"pip install 'evalspan[{extra}]'",
     )
 
