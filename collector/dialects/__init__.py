@@ -20,7 +20,7 @@ from .messages import messages
 from .nested_calls import OURS, READ, NestedCalls
 from .providers import canonical
 from .span_outline import Reader, is_text, text_of
-from .vocabulary import forget_estimates, put_error, put_messages
+from .vocabulary import check_total, forget_estimates, put_error, put_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,7 @@ _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] 
         ),
         openllmetry.rewrite,
     ),
+    (("gen_ai.usage.total_tokens", "llm.usage.total_tokens"), check_total),
     ((semconv.USAGE_ESTIMATED,), forget_estimates),  # last: whatever the others found
 )
 _STRUCTURED = (

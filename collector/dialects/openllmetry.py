@@ -20,14 +20,30 @@ _RENAMED = {
     "gen_ai.usage.cache_creation.input_tokens": semconv.CACHE_WRITE_TOKENS,
 }
 
+# LiteLLM's proxy says which of its functions was called, or of its asynchronous ones.
+_LITELLM = {
+    "completion": semconv.OPERATION_CHAT,
+    "responses": semconv.OPERATION_CHAT,
+    "anthropic_messages": semconv.OPERATION_CHAT,
+    "generate_content": semconv.OPERATION_GENERATE,
+    "generate_content_stream": semconv.OPERATION_GENERATE,
+    "text_completion": semconv.OPERATION_COMPLETION,
+    "embedding": semconv.OPERATION_EMBEDDINGS,
+    "moderation": semconv.OPERATION_MODERATE,
+}
+
 
 def rewrite(span: SpanAttributes) -> None:
     """Rename what OpenLLMetry or an instrumentor of the old conventions wrote."""
     for old, new in _RENAMED.items():
         if old in span:
             span.put_count(new, span.take(old))
-    kind = span.take("traceloop.span.kind", "llm.request.type")
-    operation = str(span.get(semconv.OPERATION) or OPERATIONS.get(str(kind or "").lower(), ""))
+    kind = str(span.take("traceloop.span.kind", "llm.request.type") or "").lower()
+    found = OPERATIONS.get(kind, "")
+    if span.scope == "litellm":
+        found = _LITELLM.get(kind) or _LITELLM.get(kind.removeprefix("a"), "")
+        span.put(semconv.REPORTED_COST_USD, span.take("gen_ai.cost.total_cost"))
+    operation = str(span.get(semconv.OPERATION) or found)
     span.put(semconv.OPERATION, operation)
     _provider(span)
     inputs = [_message(row, "user") for row in span.numbered("gen_ai.prompt")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...instrument import semconv
 from .attributes import SpanAttributes, as_json, parsed
 from .messages import messages, request_messages
-from .vocabulary import MODEL_OPERATIONS, put_messages, put_name
+from .vocabulary import MODEL_OPERATIONS, add_cached_tokens, put_messages, put_name
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -17,6 +18,14 @@ SCOPES = ("ai", "gen_ai")
 _METADATA, _SETTINGS = "ai.telemetry.metadata.", "ai.settings.context."
 _SESSION = ("sessionId", "session_id", "conversationId", "threadId", "chatId")
 _USER = ("userId", "user_id")
+_MAKERS = ("anthropic", "bedrock", "openai", "azure", "google")
+_TOLD = {
+    semconv.CACHED_TOKENS: ("cacheReadInputTokens", "cache_read_input_tokens", "cachedPromptTokens"),
+    semconv.CACHE_WRITE_TOKENS: ("cacheCreationInputTokens", "cache_creation_input_tokens", "cacheWriteInputTokens"),
+    semconv.REASONING_TOKENS: ("reasoningTokens",),
+}
+# Whose totals of the input leave out what was cached.
+_EXCLUSIVE = re.compile("anthropic|bedrock")
 _OF_A_RUN = frozenset({semconv.CONVERSATION_ID, semconv.USER_ID})
 _MAX_STEPS = 100  # upwards from a span to the run around it
 _OUTER = frozenset({"ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject"})
@@ -35,13 +44,13 @@ def rewrite(span: SpanAttributes) -> None:
     operation_id = str(take("ai.operationId") or "")
     operation = _operation(operation_id)
     span.put(semconv.OPERATION, operation)
-    span.put(semconv.PROVIDER, span.get("gen_ai.system") or take("ai.model.provider"))
+    provider = span.get("gen_ai.system") or take("ai.model.provider")
+    span.put(semconv.PROVIDER, provider)
     model = take("ai.model.id")
     span.put(semconv.REQUEST_MODEL, model)
     span.put(semconv.RESPONSE_MODEL, take("ai.response.model"))
     span.put(semconv.RESPONSE_ID, take("ai.response.id"))
-    for target, names in _COUNTS.items():
-        span.put_count(target, take(*names))
+    _usage(span, operation_id, str(provider or ""))
     if operation == semconv.OPERATION_TOOL:
         span.put(semconv.TOOL_NAME, take("ai.toolCall.name"))
         span.put(semconv.TOOL_CALL_ID, take("ai.toolCall.id"))
@@ -57,6 +66,35 @@ def rewrite(span: SpanAttributes) -> None:
     if isinstance(waited, int | float):
         span.put(semconv.TIME_TO_FIRST_CHUNK, max(waited / 1e3, 0.0))
     _context(span, _METADATA)
+
+
+def _usage(span: SpanAttributes, operation_id: str, provider: str) -> None:
+    """Token counts. What versions 4 and 5 tell of a cache stands in the provider's own words; 6 has details of its own."""
+    said: Any = parsed(span.get("ai.response.providerMetadata"))
+    makers = [said.get(maker) for maker in _MAKERS] if isinstance(said, dict) else []
+    told = {name: count for one in makers if isinstance(one, dict) for name, count in _flat(one)}
+    leaves_out = _leaves_out_cached(span, operation_id, provider, told)
+    for target, names in _COUNTS.items():
+        span.put_count(target, span.take(*names))
+    for target, names in _TOLD.items():
+        span.put_count(target, next((told[name] for name in names if told.get(name) is not None), None))
+    if leaves_out:
+        add_cached_tokens(span)
+
+
+def _leaves_out_cached(span: SpanAttributes, operation_id: str, provider: str, told: dict[str, Any]) -> bool:
+    """Whether the total of the input is without what was cached: in 4 and 5, as Anthropic and Bedrock count."""
+    if "ai.usage.inputTokenDetails.noCacheTokens" in span or not _EXCLUSIVE.search(provider):
+        return False
+    if (raw := told.get("input_tokens")) is not None:  # Anthropic's own count
+        return any(span.get(name) == raw for name in (semconv.INPUT_TOKENS, *_COUNTS[semconv.INPUT_TOKENS]))
+    # Spans of objects have no details in later versions, either; there their names are new.
+    return "Object" not in operation_id or "ai.usage.inputTokens" not in span
+
+
+def _flat(told: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in told.items():
+        yield from value.items() if isinstance(value, dict) else [(name, value)]
 
 
 def complete(span: SpanAttributes) -> None:

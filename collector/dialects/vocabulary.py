@@ -31,6 +31,7 @@ _APART = (
     "input_cache_read",
     "input_cache_creation",
 )
+_WRITTEN = (semconv.CACHE_WRITE_TOKENS, "gen_ai.usage.cache_creation.input_tokens")
 _PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "frequency_penalty", "presence_penalty")
 
 
@@ -51,6 +52,31 @@ def put_usage(span: SpanAttributes, usage: Any, *, inclusive: bool = False) -> N
     span.put_count(semconv.REASONING_TOKENS, _first(more, "reasoning_tokens") if reasoning is None else reasoning)
     _put_input(span, usage, inclusive=inclusive)
     span.put_count(semconv.OUTPUT_TOKENS, _first(usage, "completion_tokens", "output_tokens", "output"))
+
+
+def add_cached_tokens(span: SpanAttributes) -> None:
+    """The total of the input left out what was cached: from here on it does not."""
+    counts = [_count(span.get(name)) for name in (semconv.INPUT_TOKENS, semconv.CACHED_TOKENS, _WRITTEN[0])]
+    written = max(counts.pop(), _count(span.get(_WRITTEN[1])))
+    if span.get(semconv.INPUT_TOKENS) is not None:
+        span.replace(semconv.INPUT_TOKENS, sum(counts) + written)
+
+
+def check_total(span: SpanAttributes, total: Any = None) -> None:
+    """A total of all tokens that is the sum with the cached ones proves that the input was counted without them."""
+    total = _count(span.get("gen_ai.usage.total_tokens") or span.get("llm.usage.total_tokens") or total)
+    sent, cached, got = (
+        _count(span.get(name)) for name in (semconv.INPUT_TOKENS, semconv.CACHED_TOKENS, semconv.OUTPUT_TOKENS)
+    )
+    apart = cached + max(_count(span.get(name)) for name in _WRITTEN)
+    if apart and total == sent + got + apart:
+        add_cached_tokens(span)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 0
 
 
 def forget_estimates(span: SpanAttributes) -> None:
