@@ -159,6 +159,11 @@ def _from_environment() -> Tracing:
     return Tracing(trace.get_tracer("evalspan"), policy)
 
 
+def forget_environment() -> None:
+    """Lets the next use without an `init` look the global provider up again."""
+    _from_environment.cache_clear()
+
+
 def plain_value(value: Any) -> Any:
     """A value as JSON has it, but for bytes, which only the policy knows how to write."""
     return msgspec.to_builtins(value, builtin_types=(bytes, bytearray), str_keys=True, enc_hook=as_plain)

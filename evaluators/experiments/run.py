@@ -16,7 +16,7 @@ from ..contract import Evaluator, unit_of
 from ..datasets import Example
 from ..response_cache import ResponseCache, open_cache
 from ..runner import EvaluationResult, run_evaluator
-from ..trajectory.capture import provide as provide_capture
+from ..trajectory.capture import providing
 from ..trajectory.case_run import CaseRun, CaseSettings, run_case, unit_arguments
 from ..trajectory.tool_calls import MAX_TOOL_CALLS, call_record
 from ..trajectory.trace import Trace
@@ -59,9 +59,8 @@ def run_cases(
 
     Model answers are replayed from the cache that `use_cache` and EVALSPAN_CACHE name, unless it is off.
     """
-    provide_capture()
     run = _Run(target, suite, settings or RunSettings(), open_cache("requests"), progress or (lambda _: None))
-    with stdout_to_stderr(), block_os_exit():
+    with providing(), stdout_to_stderr(), block_os_exit():
         return asyncio.run(run.all(examples))
 
 

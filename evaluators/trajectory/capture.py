@@ -10,7 +10,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.util._once import Once
 
+from ...instrument import observing
+from ...instrument.tracing import active
 from .trace import MAX_SPANS, Trace, trace_of
 
 if TYPE_CHECKING:
@@ -114,14 +117,33 @@ def install() -> None:
     _add_to(trace.get_tracer_provider())
 
 
-def provide() -> None:
-    """Makes spans recordable where the target set no tracer provider up: `@evalspan.observe` then needs no `init`.
+@contextmanager
+def providing() -> Iterator[None]:
+    """Makes spans recordable inside where the process has no tracer provider: `@evalspan.observe` then needs no `init`.
 
-    Called after the target is loaded. A target that calls `evalspan.init()` later joins this provider.
+    Called after the target is loaded. A target that calls `evalspan.init()` inside joins this provider, and it stays. Otherwise
+    it is taken away again at the end, so that a process that runs cases on the way (pytest, a notebook) can set its own.
     """
     install()
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        trace.set_tracer_provider(TracerProvider())
+    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        yield
+        return
+    own = TracerProvider()
+    trace.set_tracer_provider(own)
+    try:
+        yield
+    finally:
+        if trace.get_tracer_provider() is own and active() is None:
+            _unset(own)
+
+
+def _unset(own: TracerProvider) -> None:
+    """Takes the global provider away. OpenTelemetry has no call for it, and lets one be set once."""
+    observing.forget_environment()
+    with suppress(AttributeError):  # a version that keeps it elsewhere keeps ours, which exports nothing
+        trace._TRACER_PROVIDER = None  # noqa: SLF001
+        trace._TRACER_PROVIDER_SET_ONCE = Once()  # noqa: SLF001
+    own.shutdown()
 
 
 class _CaseProcessor(SpanProcessor):

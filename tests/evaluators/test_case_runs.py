@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.util._once import Once
 
 import evalspan
 from evalspan.evaluators import Score, ToolCalls, Unscored, evaluator
@@ -291,6 +294,29 @@ def test_the_recording_of_one_case_is_not_that_of_its_neighbour() -> None:
         examples, target(shop), [seen], RunSettings(concurrency=10, case=CaseSettings(replay_tools="error"))
     )
     assert [result.model_output for result in results] == [f"{n} euros" for n in range(20)]
+
+
+def test_a_process_without_a_tracer_provider_has_none_after_a_run_and_can_set_its_own(monkeypatch) -> None:
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+
+    @evalspan.observe(name="find_order", kind="tool")
+    def look_up(order: str) -> str:
+        return f"{order} is shipped"
+
+    def shop(given: dict[str, Any]) -> str:
+        return look_up(order="A1")
+
+    (first,) = run_cases([case()], target(shop), [seen])
+    assert first.metrics[0].value == 1, "observe records inside a run"
+    assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    mine, kept = TracerProvider(), InMemorySpanExporter()
+    mine.add_span_processor(SimpleSpanProcessor(kept))
+    trace.set_tracer_provider(mine)
+    look_up(order="A2")
+    assert [span.name for span in kept.get_finished_spans()] == ["execute_tool find_order"]
+    run_cases([case()], target(shop), [seen])
+    assert trace.get_tracer_provider() is mine
 
 
 def test_nothing_is_captured_outside_of_a_case() -> None:
