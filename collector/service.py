@@ -111,7 +111,9 @@ class Service:
         write_scores = partial(insert_scores, self.store, self._quarantine("scores"))
         self.scores = self._joined("scores", write_scores, scores.WAIT_S, scores.AGAIN_S)
         write_messages = partial(insert_message_events, self.store, self.telemetry, self._quarantine("messages"))
-        self.messages = self._joined("messages", write_messages, message_events.WAIT_S, message_events.AGAIN_S)
+        self.messages = self._joined(
+            "messages", write_messages, message_events.WAIT_S, message_events.AGAIN_S, keep_at_stop=True
+        )
         logs = [pipeline.log for pipeline in (self.spans, self.scores, self.messages)]
         self.telemetry.gauge("log_backlog_bytes", lambda: sum(log.backlog_bytes for log in logs))
         self.intake = self._ingestor()
@@ -228,9 +230,12 @@ class Service:
         await asyncio.to_thread(self.store.cancel_untrusted)
         await asyncio.to_thread(self.store.close)
 
-    def _joined(self, name: str, write: Write, wait_s: float, again_s: float) -> Pipeline:
+    def _joined(
+        self, name: str, write: Write, wait_s: float, again_s: float, *, keep_at_stop: bool = False
+    ) -> Pipeline:
         """What waits for spans in a log of its own."""
-        stage = SpanJoinStage(write, self._log_directory() / name, self.spans.log, wait_s, again_s)
+        directory = self._log_directory() / name
+        stage = SpanJoinStage(write, directory, self.spans.log, wait_s, again_s, keep_at_stop=keep_at_stop)
         return self._pipeline(name, stage.insert, stage)
 
     def _pipeline(

@@ -20,6 +20,8 @@ Key = tuple[str, str, str]  # project, trace id, span id
 _MAX_PAUSE_S = 16.0
 # When the service stops: how long what the log of spans holds is waited for; the rest goes in at the next start.
 _SHUTDOWN_WAIT_S = 3.0
+# While the service is down no span can come; senders try again for about so long once it is back.
+_AFTER_START_S = 60.0
 
 
 class Write(Protocol):
@@ -48,13 +50,25 @@ class SpanJoinStage:
     sampled out, however long that takes.
     """
 
-    def __init__(self, write: Write, directory: Path, spans: DurableLog, wait_s: float, again_s: float) -> None:
+    def __init__(
+        self,
+        write: Write,
+        directory: Path,
+        spans: DurableLog,
+        wait_s: float,
+        again_s: float,
+        *,
+        keep_at_stop: bool = False,
+    ) -> None:
+        """`keep_at_stop`: what still may get its span stays in the log for the next start, instead of going in without."""
+        self._keep_at_stop = keep_at_stop
         self._write, self._directory, self._spans = write, directory, spans
         self._wait_s, self._again_s = wait_s, again_s
         self._held: dict[str, PendingSegment] = {}
         self._only: set[Key] | None = None
         self._last = False
         self._missing: set[Key] = set()
+        self._started_ms = time.time_ns() // 1_000_000
 
     def insert(self, content: bytes, token: str) -> None:  # noqa: ARG002 - a repetition overwrites
         """Inserts a segment, or a part of it, for the attempt that is under way. Raises what the store raises."""
@@ -63,6 +77,8 @@ class SpanJoinStage:
     def process(self, name: str, segment: bytes) -> Iterator[Batch]:
         """Inserts what can be inserted of a new segment."""
         received = max((record.received_ms for record in framing.records(segment)), default=0)
+        if received < self._started_ms:
+            received = self._started_ms + int(1000 * _AFTER_START_S)
         yield from self._attempt(name, segment, PendingSegment(received, self._again_s))
 
     def flush_due(self) -> Iterator[Batch]:
@@ -103,6 +119,8 @@ class SpanJoinStage:
         self._held[name] = held
 
     def _is_last(self, held: PendingSegment) -> bool:
-        if self._spans.ended and not self._spans.backlog_bytes:
+        if self._spans.ended and not self._spans.backlog_bytes and not self._keep_at_stop:
             return True
+        # A clock that was ahead for a while must not keep it waiting for as long.
+        held.received_ms = min(held.received_ms, time.time_ns() // 1_000_000 + int(1000 * _AFTER_START_S))
         return self._spans.inserted_until_ms > held.received_ms + 1000 * self._wait_s

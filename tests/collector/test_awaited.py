@@ -25,14 +25,15 @@ RECEIVED = 100_000
 class Bench:
     """A stage, the spans it waits for, and the inserter that does what it says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, started_ms: int = 0, **how: Any) -> None:
         self.spans: Any = SimpleNamespace(inserted_until_ms=RECEIVED, ended=False, backlog_bytes=1)
         self.stored: set[Key] = set()
         self.looks: list[tuple[bytes, set[Key] | None, bool]] = []
         self.released: list[str] = []
         self.folder = folder
         spans: Any = self.spans
-        self.stage = SpanJoinStage(self.write, folder, spans, wait_s=12, again_s=0.01)
+        self.stage = SpanJoinStage(self.write, folder, spans, wait_s=12, again_s=0.01, **how)
+        self.stage._started_ms = started_ms
 
     def write(self, segment: bytes, only: set[Key] | None, *, last: bool) -> set[Key]:
         (record,) = framing.records(segment)
@@ -148,3 +149,41 @@ def test_a_segment_that_is_deleted_while_it_waits_holds_up_no_other(tmp_path: Pa
     bench.stored |= {("p", "a", "s"), ("p", "b", "s")}
     bench.wait()
     assert bench.released == ["1", "2"]
+
+
+def test_the_time_that_the_service_was_down_is_no_time_in_which_a_span_could_have_come(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, started_ms=RECEIVED + 500_000)
+    bench.spans.inserted_until_ms = RECEIVED + 500_000 + 70_000
+    bench.arrive("1", b"a")
+    assert bench.released == []
+    bench.stored.add(("p", "a", "s"))
+    bench.wait()
+    assert bench.released == ["1"]
+    bench.arrive("2", b"b")
+    bench.spans.inserted_until_ms = RECEIVED + 500_000 + 72_001
+    bench.wait()
+    assert bench.released == ["1", "2"]
+
+
+def test_messages_that_still_wait_at_a_stop_stay_in_the_log_for_the_next_start(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, keep_at_stop=True)
+    bench.arrive("1", b"a")
+    bench.spans.ended, bench.spans.backlog_bytes = True, 0
+    bench.do(bench.stage.shutdown())
+    assert bench.released == []
+    assert not bench.looks[-1][2]
+    again = Bench(tmp_path, keep_at_stop=True)
+    again.stored.add(("p", "a", "s"))  # came after the start
+    again.do(again.stage.process("1", (tmp_path / "1.sealed").read_bytes()))
+    assert again.released == ["1"]
+
+
+def test_a_clock_that_was_ahead_for_a_while_keeps_nothing_waiting_for_as_long(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    ahead = time.time_ns() // 1_000_000 + 86_400_000
+    segment = b"".join(framing.frame(b"a", "p", ahead))
+    (tmp_path / "1.sealed").write_bytes(segment)
+    bench.do(bench.stage.process("1", segment))
+    bench.spans.inserted_until_ms = time.time_ns() // 1_000_000 + 75_000
+    bench.wait()
+    assert bench.released == ["1"]

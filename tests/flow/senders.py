@@ -92,9 +92,10 @@ def turn() -> Iterator[Sent]:
 class Sender(threading.Thread):
     """Sends turn after turn until the service is gone; repeats, like an exporter, what got no answer."""
 
-    def __init__(self, collector: Collector, waiting: list[Sent]) -> None:
+    def __init__(self, collector: Collector, waiting: list[Sent], stop: threading.Event | None = None) -> None:
+        """Without `stop` it ends with the service; with one a connection that fails is tried again until it is set."""
         super().__init__(daemon=True)
-        self.collector, self.waiting = collector, waiting
+        self.collector, self.waiting, self.stop = collector, waiting, stop
         self.acknowledged = Acknowledged()
         self.refused: dict[int, int] = {}
 
@@ -105,11 +106,19 @@ class Sender(threading.Thread):
             try:
                 self.send_waiting()
             except (OSError, HTTPException):
+                if self.stop is None:
+                    return
+                time.sleep(0.1)
+            if self.stop is not None and self.stop.is_set():
                 return
 
-    def send_waiting(self) -> None:
-        """Sends what waits, in order. Raises what the connection raises."""
+    def send_waiting(self, until: float = 0) -> None:
+        """Sends what waits, in order. Raises what the connection raises, and TimeoutError after `until` (monotonic)."""
         while self.waiting:
+            if until and time.monotonic() > until:
+                raise TimeoutError(f"{len(self.waiting)} requests were never acknowledged")
+            if not until and self.stop is not None and self.stop.is_set():
+                return
             sent = self.waiting[0]
             answer = self.collector.post(sent.body, path=sent.path)
             if answer.status == 200:
