@@ -30,6 +30,8 @@ T = TypeVar("T")
 _TICK_S = 0.05
 # In units of flush_s: from which pause on the collector counts as idle, and how long it waits then.
 _PAUSE, _AFTER_PAUSE = 4, 0.1
+# How long a stream's segment waits, and from so many bytes on in that time, twice as long.
+_IN_STREAM, _DENSE_BYTES = 2, 8 * 1024 * 1024
 
 
 class LogRefused(Exception):
@@ -153,7 +155,7 @@ class DurableLog:
         while not self._closing:
             # Without an open segment there is nothing to seal in time, and nothing to wake up for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _TICK_S if self._active else None)
+                await asyncio.wait_for(self._wake.wait(), self._nap_s())
             self._wake.clear()
             try:
                 if self._waiting:
@@ -169,6 +171,14 @@ class DurableLog:
                 _settle(waiting, LogRefused("the log failed; the collector's own log says how"))
                 await asyncio.sleep(_TICK_S)
 
+    def _nap_s(self) -> float | None:
+        """Seconds until it is time to look again; without an open segment only a record wakes."""
+        active = self._active
+        if active is None:
+            return None
+        due_in = active.opened_at + self._patience_s(active) - time.monotonic()
+        return due_in if 0 < due_in < _TICK_S else _TICK_S
+
     def _due(self) -> bool:
         active = self._active
         if active is None or not active.size:
@@ -179,12 +189,13 @@ class DurableLog:
     def _patience_s(self, active: segments.OpenSegment) -> float:
         """Seconds that an open segment waits for more records.
 
-        An insert has a fixed price: in a stream, segments follow each other at half the pace of single requests, and
-        while the inserter is behind they grow. What comes after a pause is inserted at once: there is no stream to join.
+        An insert has a fixed price: in a stream, segments follow each other at half the pace of single requests, in a
+        dense one at a quarter, and while the inserter is behind they grow. What comes after a pause is inserted at once:
+        there is no stream to join.
         """
         pause_s = active.opened_at - self._sealed_at
         if pause_s < self.limits.flush_s:
-            return 2 * self.limits.flush_s
+            return self.limits.flush_s * _IN_STREAM * (2 if active.size >= _DENSE_BYTES else 1)
         return self.limits.flush_s if pause_s < _PAUSE * self.limits.flush_s else _AFTER_PAUSE * self.limits.flush_s
 
     async def _commit(self) -> None:

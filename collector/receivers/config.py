@@ -36,10 +36,11 @@ class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Directory of the durable log; empty: `log` in the embedded store's directory, else the user's data directory."""
     log_bytes: Annotated[int, msgspec.Meta(ge=1)] = 512 * 1024 * 1024
     """Most bytes that may wait for the store; beyond it senders get 503 with Retry-After."""
-    segment_bytes: Annotated[int, msgspec.Meta(ge=1)] = 48 * 1024 * 1024
+    segment_bytes: Annotated[int, msgspec.Meta(ge=1)] = 32 * 1024 * 1024
     """Largest single insert."""
     flush_ms: Annotated[int, msgspec.Meta(ge=0)] = 500
-    """Milliseconds until a span is on its way into the store when the store keeps up; in a stream of spans twice as many."""
+    """Milliseconds until a span is on its way into the store when the store keeps up; in a stream of spans twice as many, in a
+    stream of more than 8 MB in that time four times."""
     sync_ms: Annotated[int, msgspec.Meta(ge=0)] = 10
     """Milliseconds that requests wait for others to share one sync with."""
     keep_inserted_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0

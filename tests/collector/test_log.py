@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from evalspan.collector.log import framing, segments
 from evalspan.collector.log.durable import DurableLog, LogLimits, LogRefused
 from evalspan.collector.log.quarantine import set_aside_records
 from evalspan.errors import QueryError, StoreUnreachable
+from evalspan.queries.host.supervision import Supervisor
 from evalspan.queries.host.telemetry import Telemetry
 
 from .traffic import request_of, span_ids
@@ -202,3 +204,14 @@ async def test_a_disk_without_space_refuses_whole_records_and_recovers(tmp_path,
     await running.log.append(b"after", "p")
     assert await running.stop(20)
     assert store.bodies() == [b"before", b"after"]
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "size", "flushes"),
+    [(0.1, 1000, 2), (0.1, 8 << 20, 4), (0.9, 8 << 20, 1), (3.0, 1000, 0.1), (3.0, 9 << 20, 0.1)],
+    ids=["stream", "dense stream", "single requests", "after a pause", "much after a pause"],
+)
+def test_inserts_are_larger_in_a_stream_and_at_once_after_a_pause(tmp_path, pause_s, size, flushes) -> None:
+    log = DurableLog(tmp_path, LIMITS.__class__(1 << 30, 1 << 25, 0.5, 0, 0), Telemetry(), "spans", Supervisor())
+    active = SimpleNamespace(opened_at=log._sealed_at + pause_s, size=size)
+    assert log._patience_s(active) == pytest.approx(0.5 * flushes)
