@@ -97,7 +97,8 @@ def print_agent_story(console: Console, found: AgentFound, folder: Path, minutes
     console.print("After week one the tools take whole order numbers; the prompt goes on copying digits.")
     for name, (before, after) in found.scored.items():
         console.print(f"  {name:<16} {before:.2f} -> {after:.2f}")
-    first = next((line for line in found.drift.splitlines() if "arguments_valid" in line), found.drift.strip()[:200])
+    told = [line for line in found.drift.splitlines() if line.strip() and not line.startswith("dashboard:")]
+    first = next((line for line in told if "arguments_valid" in line and " from " in line), told[0] if told else "")
     console.print(f"  drift (exit {found.drift_exit}): {first.strip()}")
     console.print(
         f"  {found.cases} cases; gate on the old prompt: exit {found.gate_old}, on the fixed one: exit {found.gate_fixed}"

@@ -19,6 +19,7 @@ import venv
 import warnings
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -70,6 +71,23 @@ HOSTILE = [
     "null",
 ]
 """Questions that some reader of an export takes for more than text."""
+
+
+def everywhere(number: int, text: str) -> dict[str, Any]:
+    """A case with the text in every field that traffic or a reviewer fills."""
+    made = case(f"{number} {text}", text, text, text)
+    made["tags"] = [text]
+    made["input"] |= {text: text, "context": [text]}
+    made["metadata"] |= {"root_cause": text, text: text}
+    return made
+
+
+EVERYWHERE = [
+    everywhere(number, text)
+    for number, text in enumerate(
+        [*HOSTILE, "{prompt}", "data:text/plain;base64,VE9Q", "../secret.txt", "[1] %s %(x)s $HOME `id`", "\x1b[31m"]
+    )
+]
 
 CASES = [
     case("failure-1", "How much is Pro?", "Pro costs $49 a month.", "Pro costs $99 a month."),
@@ -158,6 +176,15 @@ def test_huggingface_folder_is_loaded_by_datasets(tmp_path: Path) -> None:
         assert [row["id"] for row in read["regression"]] == ["failure-1", "failure-2"]
         assert read["regression"][1]["messages"] == CASES[1]["input"]["messages"]
         assert json.loads(read["regression"][1]["input"]) == CASES[1]["input"]
+        write("huggingface", tmp_path / "hostile", EVERYWHERE)
+        rows = in_python(folder, program, str(tmp_path / "hostile"), str(tmp_path / "cache"))["regression"]
+        for made, row in zip(EVERYWHERE, rows, strict=True):
+            assert [row["id"], row["expected_output"], row["tags"]] == [
+                made["id"],
+                made["expected_output"],
+                made["tags"],
+            ]
+            assert [json.loads(row["input"]), json.loads(row["metadata"])] == [made["input"], made["metadata"]]
     with pytest.raises(UsageError, match="folder"):
         write("huggingface", tmp_path / "cases/README.md", CASES)
 
@@ -195,6 +222,14 @@ def test_inspect_reads_the_samples_and_gates_on_them(tmp_path: Path) -> None:
     assert [one[0] for one in samples] == ["failure-1", "failure-2"]
     assert samples[1][2] == [["user", "Hello"], ["assistant", "Hi."], ["user", AWKWARD]]
     assert samples[0][3]["source_trace_id"] == "ab" * 16
+    write("inspect", tmp_path / "hostile.jsonl", EVERYWHERE)
+    (tmp_path / "secret.txt").write_text("TOP SECRET")
+    samples, status, _ = in_python(folder, program, str(tmp_path / "hostile.jsonl"), str(tmp_path / "logs"))
+    assert status == "success"
+    for made, (name, expected, messages, metadata) in zip(EVERYWHERE, samples, strict=True):
+        assert [name, expected] == [made["id"], made["expected_output"]]
+        assert messages[-1] == ["user", made["input"]["question"]], "each question is asked as it was"
+        assert metadata == {**made["metadata"], **{key: made[key] for key in ("partition", "tags", "input")}}
 
 
 @pytest.mark.slow
@@ -283,6 +318,28 @@ def test_a_pytest_export_under_any_module_name_is_collected_when_it_is_named(tmp
     asked = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "cases.py"]
     said = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert said.stdout.count("test_regression[") == len(CASES), said.stdout + said.stderr
+
+
+def test_pytest_runs_hostile_cases_as_they_are(tmp_path: Path) -> None:
+    write("pytest", tmp_path / "test_hostile.py", EVERYWHERE)
+    (tmp_path / "app.py").write_text(
+        "import json\nfrom pathlib import Path\nfrom evalspan.evaluators import evaluator\n"
+        "def answer(given):\n    return given['question']\n"
+        "@evaluator\ndef same(output, expected, example):\n"
+        "    with Path('seen.jsonl').open('a') as file: file.write(json.dumps(example.to_json(), default=str) + '\\n')\n"
+        "    return output == expected\n"
+        "SUITE = [same]\n"
+    )
+    options = ["--evalspan-target", "app:answer", "--evalspan-suite", "app:SUITE", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--junit-xml", "j.xml", "test_hostile.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert f"{len(EVERYWHERE)} passed" in done.stdout, done.stdout + done.stderr
+    seen = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().split("\n") if line]
+    for made, one in zip(EVERYWHERE, seen, strict=True):
+        assert {key: one[key] for key in ("id", "input", "metadata", "tags")} == {key: made[key] for key in ("id", "input", "metadata", "tags")}  # fmt: skip
+    assert ET.parse(tmp_path / "j.xml").getroot().find("testsuite").get("tests") == str(len(EVERYWHERE))
 
 
 def test_a_parquet_file_may_have_a_name_that_looks_like_an_address(tmp_path: Path) -> None:
