@@ -176,10 +176,12 @@ def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:
     if not package or package == "evalspan":
         raise error
     extra = next((one for one, packages in EXTRAS.items() if package in packages), "server")
-    missing = [one for one in EXTRAS[extra] if one != package and find_spec(one) is None]
-    what = "the package" if not missing else "the packages"
+    known = EXTRAS[extra] if package in EXTRAS[extra] else (package, *EXTRAS[extra])
+    missing = [one for one in known if one == package or find_spec(one) is None]
+    several = len(missing) > 1
     return EvalspanError(
-        f"This command needs {what} {', '.join(sorted([package, *missing]))}, which {'are' if missing else 'is'} not installed.",
+        f"This command needs the package{'s' if several else ''} {', '.join(missing)}, "
+        f"which {'are' if several else 'is'} not installed.",
         hint=f"pip install 'evalspan[{extra}]'",
     )
 
