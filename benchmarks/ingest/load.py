@@ -1,7 +1,7 @@
 """The load generator, a process of its own: N connections that send as fast as they are answered, or at a given pace.
 
 Its argument is JSON: url, headers, spans a body, connections, seconds, and if wanted the most spans to send and spans a
-second, both over all connections; 0 is without a bound.
+second, both over all connections, where 0 is without a bound, then spans a trace and bytes a span.
 """
 
 from __future__ import annotations
@@ -59,8 +59,11 @@ class Connection(threading.Thread):
 
 
 def main() -> None:
-    url, headers, count, connections, seconds, most, rate = [*json.loads(sys.argv[1]), 0, 0][:7]
-    made = templates(count)
+    given = json.loads(sys.argv[1])
+    url, headers, count, connections, seconds, most, rate, per_trace, span_bytes = (
+        given + [0, 0, 1, 3150][len(given) - 5 :]
+    )
+    made = templates(count, span_bytes, per_trace)
     started = time.perf_counter()
     pace_s = count * connections / rate if rate else 0
     threads = [

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from abc import ABC, abstractmethod
@@ -114,6 +115,23 @@ class Server(ABC):
                         total += int(line.split()[1])
         return total / 1024
 
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[list[float]]:
+        """Memory in MB, looked at four times a second in the meantime."""
+        seen, done = [self.memory_mb()], threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.25):
+                seen.append(self.memory_mb())
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            done.set()
+            thread.join()
+
     def disk_bytes(self) -> int:
         return sum(path.stat().st_blocks * 512 for path in self.directory.rglob("*") if path.is_file())
 
@@ -166,6 +184,14 @@ class Evalspan(Server):
         request.add_header("X-ClickHouse-Key", owner["token"])
         with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.read())
+
+
+class TailSampling(Evalspan):
+    """Whole traces are decided, and one in twenty is kept."""
+
+    def environment(self) -> dict[str, str]:
+        (self.directory / "evalspan.toml").write_text('[sampling]\nmode = "tail"\nrate = 0.05\nrules = []\n')
+        return {}
 
 
 class Phoenix(Server):

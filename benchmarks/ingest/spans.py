@@ -22,7 +22,7 @@ def _text(rng: random.Random, words: list[str], size: int) -> str:
 class Template:
     """A serialised request of `count` spans; `body` returns it with fresh ids."""
 
-    def __init__(self, count: int, seed: int, span_bytes: int = 3150) -> None:
+    def __init__(self, count: int, seed: int, span_bytes: int = 3150, per_trace: int = 1) -> None:
         rng = random.Random(seed)
         words = ["".join(rng.choices(_SYLLABLES, k=rng.randint(1, 4))) for _ in range(3000)]
         request = ExportTraceServiceRequest()
@@ -38,9 +38,11 @@ class Template:
             )
             span.start_time_unix_nano = now - rng.randrange(3_600_000_000_000)
             span.end_time_unix_nano = span.start_time_unix_nano + rng.randrange(200_000_000, 9_000_000_000)
+            if number % per_trace:
+                span.parent_span_id = b"a parent"
             self._describe(span, rng, words, span_bytes)
         encoded = request.SerializeToString()
-        self.count = count
+        self.count, self._per_trace = count, per_trace
         self._template = encoded
         self._trace_at = [encoded.index(_TRACE + b"\xfe\xff" + n.to_bytes(14, "big")) + 2 for n in range(count)]
         self._span_at = [encoded.index(_SPAN + b"\xfe\xff" + n.to_bytes(6, "big")) + 2 for n in range(count)]
@@ -77,16 +79,19 @@ class Template:
 
     def body(self) -> bytes:
         """The request with ids that nobody has had."""
+        trace_id = b""
         fresh, patched = os.urandom(24 * self.count), bytearray(self._template)
         for number in range(self.count):
             at, ids = self._trace_at[number], fresh[24 * number : 24 * number + 24]
-            patched[at : at + 16] = ids[:16]
+            if not number % self._per_trace:
+                trace_id = ids[:16]
+            patched[at : at + 16] = trace_id
             at = self._span_at[number]
             patched[at : at + 8] = ids[16:]
         self.last_trace_id = fresh[:16].hex()
         return bytes(patched)
 
 
-def templates(count: int, span_bytes: int = 3150) -> list[Template]:
+def templates(count: int, span_bytes: int = 3150, per_trace: int = 1) -> list[Template]:
     """As many as keep the texts from repeating in one insert."""
-    return [Template(count, seed, span_bytes) for seed in range(max(2, 2048 // count))]
+    return [Template(count, seed, span_bytes, per_trace) for seed in range(max(2, 2048 // count))]
