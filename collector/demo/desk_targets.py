@@ -8,14 +8,15 @@ from typing import Any
 
 from ...errors import UsageError
 from ...evaluators import ArgumentsValid, ErrorsHandled, ToolCalls
+from ...evaluators.contract import Evaluator
 from ...instrument.libraries.entry_points import OpenAIInstrumentor
 from .local_model import MODEL_NAME
 from .order_desk import NEW_PROMPT, OLD_PROMPT, OrderDesk
 from .targets import MODEL_URL
 
-CHECKS = [ArgumentsValid(), ErrorsHandled()]
+CHECKS: list[Evaluator] = [ArgumentsValid(), ErrorsHandled()]
 """Online: nothing says which tools a customer's question needs."""
-GATE = [ArgumentsValid(), ToolCalls()]
+GATE: list[Evaluator] = [ArgumentsValid(), ToolCalls()]
 """At the gate the reviewed cases say it."""
 
 

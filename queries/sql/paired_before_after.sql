@@ -24,8 +24,9 @@
 -- column worse -- inputs with a lower score after
 -- column better -- inputs with a higher score after
 -- column sign_p -- exact two-sided sign test on these (McNemar's for verdicts)
--- method: the last user message is the input, case and spaces aside; unweighted over inputs.
--- source: Student (1908); McNemar (1947); evaluators/statistics/comparisons.py is its oracle.
+-- method: the last user message is the input, case and spaces aside; unweighted over inputs. Answers of one conversation,
+--   else of one trace, are a cluster, before and after each by its own (two-way clusters); never less than without them.
+-- source: Student (1908); McNemar (1947); Cameron, Gelbach, Miller (2011); evaluators/statistics/comparisons.py is its oracle.
 WITH
     -- means of scores between 0 and 1 differ by 1 at most
     ((x, on_unit) -> if(on_unit, greatest(-1, least(1, x)), x)) AS cut,
@@ -42,7 +43,7 @@ WITH
     ),
     scored AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, trace_id, span_id,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version, trace_id, span_id, sipHash64(if(conversation_id != '', conversation_id, trace_id)) AS cluster,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
@@ -56,20 +57,41 @@ WITH
             AND experiment_id = '' AND source != 'human' AND (score IS NOT NULL OR passed != 'unknown')
     ),
     newest AS (SELECT name, argMax(evaluator_version, (span_time, created_at)) AS evaluator_version FROM scored GROUP BY name),
-    paired AS
+    answered AS
     (
-        SELECT name, question, avgIf(y, value = {before:String}) AS old, avgIf(y, value = {after:String}) AS new, new - old AS d
+        SELECT name, question, value = {after:String} AS is_after, cluster, y
         FROM scored INNER JOIN asked USING (trace_id, span_id)
         WHERE value IN ({before:String}, {after:String}) AND (name, evaluator_version) IN (SELECT name, evaluator_version FROM newest)
-        GROUP BY name, question
-        HAVING countIf(value = {before:String}) > 0 AND countIf(value = {after:String}) > 0
+    ),
+    paired AS
+    (
+        SELECT name, question, avgIf(y, NOT is_after) AS old, avgIf(y, is_after) AS new, new - old AS d, avg(d) OVER (PARTITION BY name) AS mean_d, (anyIf(cluster, NOT is_after), anyIf(cluster, is_after)) AS both
+        FROM answered GROUP BY name, question HAVING countIf(NOT is_after) > 0 AND countIf(is_after) > 0
+    ),
+    moved AS
+    (
+        SELECT name, is_after, cluster, sum(share * (d - mean_d)) AS by
+        FROM (SELECT name, question, is_after, cluster, count() / sum(count()) OVER (PARTITION BY name, question, is_after) AS share FROM answered GROUP BY name, question, is_after, cluster) AS one
+        INNER JOIN paired USING (name, question)
+        GROUP BY name, is_after, cluster
+    ),
+    clustered AS
+    (
+        SELECT name, sum(part) AS variance FROM
+        (
+            SELECT name, sum(by * by) * count() / (count() - 1) AS part FROM moved GROUP BY name, is_after
+            UNION ALL
+            SELECT name, -sum(by * by) * count() / (count() - 1) AS part FROM (SELECT name, both, sum(d - mean_d) AS by FROM paired GROUP BY name, both) GROUP BY name
+        )
+        GROUP BY name
     ),
     summed AS
     (
         SELECT name, count() AS pairs, least(min(old), min(new)) >= 0 AND greatest(max(old), max(new)) <= 1 AS on_unit, avg(old) AS mean_before, avg(new) AS mean_after, avg(d) AS difference,
-            if(pairs < 2, NULL, if(min(d) = max(d), 0, stddevSampStable(d) / sqrt(pairs))) AS standard_error,
+            pow(stddevSampStable(d), 2) / pairs AS alone, any(clustered.variance) / pow(pairs, 2) AS together,
+            if(pairs < 2, NULL, if(min(d) = max(d), 0, sqrt(if(isFinite(together), greatest(alone, together), alone)))) AS standard_error,
             countIf(d < 0) AS worse, countIf(d > 0) AS better
-        FROM paired GROUP BY name
+        FROM paired INNER JOIN clustered USING (name) GROUP BY name
     )
 SELECT name.1 AS metric, name.2 AS unit, pairs, mean_before, mean_after, difference, standard_error,
     cut(difference - 1.959963984540054 * standard_error, on_unit) AS low, cut(difference + 1.959963984540054 * standard_error, on_unit) AS high,

@@ -341,6 +341,56 @@ def test_b10_paired_comparison_on_the_same_questions(store: Store) -> None:
     assert got["sign_p"] == pytest.approx(stats.binomtest(better, 50).pvalue, abs=1e-9)
 
 
+def test_calls_of_one_conversation_count_as_one_where_labels_correct_scores_and_inputs_are_paired(store: Store) -> None:
+    """Each conversation's three calls say the same: the interval is that of a third of the calls."""
+    rng = np.random.default_rng(12)
+    rows: list[Any] = []
+    human, judge, alone = [], [], []
+    for talk in range(120):
+        good, verdict = float(rng.random() < 0.7), float(rng.random() < 0.75)
+        for _ in range(3):
+            ids = {"trace_id": uuid.uuid4().hex, "span_id": uuid.uuid4().hex[:16], "conversation_id": f"talk-{talk}"}
+            rows.append(
+                evaluation("talks", 2, verdict, passed="pass" if verdict else "fail", source="llm_judge", **ids)
+            )
+            if talk < 40:
+                rows.append(
+                    evaluation("talks", 2, good, passed="pass" if good else "fail", source="human", author="ann", **ids)
+                )
+        if talk < 40:
+            human.append(good)
+            judge.append(verdict)
+        else:
+            alone.append(verdict)
+    spans, before, after = [], [], []
+    for talk in range(30):
+        moved = float(rng.normal(0.3, 0.4))
+        before.append(3.0)
+        after.append(3.0 + moved)
+        for turn in range(3):
+            for version, value in (("v1", 3.0), ("v2", 3.0 + moved)):
+                span = call("talks-paired", 2, f"talk {talk} turn {turn}", prompt_version=version)
+                spans.append(span)
+                ids = {key: span[key] for key in ("trace_id", "span_id")}
+                rows.append(
+                    evaluation(
+                        "talks-paired", 2, value, prompt_version=version, conversation_id=f"{version}-{talk}", **ids
+                    )
+                )
+    store.insert("spans", spans)
+    store.insert("evaluations", rows)
+    (corrected,) = ask(store, "corrected_mean", "talks")
+    want = st.prediction_powered_mean(human, judge, alone)
+    assert corrected["labels"] == 120
+    assert corrected["mean"] == pytest.approx(want.mean, abs=0.02)  # the tuning rests on counts of calls
+    assert corrected["standard_error"] == pytest.approx(want.standard_error, rel=0.06)
+    (paired,) = ask(store, "paired_before_after", "talks-paired", by="prompt_version", before="v1", after="v2")
+    compared = st.paired_difference(after, before)
+    assert paired["pairs"] == 90
+    assert paired["difference"] == pytest.approx(compared.mean)
+    assert paired["standard_error"] == pytest.approx(compared.standard_error, rel=1e-6)
+
+
 def test_j14_two_versions_are_compared_on_the_same_calls(store: Store) -> None:
     rng = np.random.default_rng(9)
     rows, old, new = [], rng.normal(3, 1, 80), rng.normal(0.2, 0.3, 80)
