@@ -26,6 +26,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`module:callable` that the replay page asks with an edited system prompt; empty switches the page off."""
     replay_suite: str = ""
     """`module:name` of the evaluators that judge replayed answers; empty judges none."""
+    cost_by: tuple[str, ...] = ("service", "model", "version", "tenant.id", "user", "environment")
+    """By what the cost page offers to split: columns, or any attribute of spans or resources, such as `customer.tier`."""
     public_url: str = ""
     """Where people reach the pages, such as `https://tools.example.com/evalspan`: links in alerts and commands begin with
     it, and its path with every link of the pages. The proxy takes the path off. Empty: the address that is bound."""

@@ -7,15 +7,17 @@ import calendar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..queries.span_conditions import Filter, expression, trace_filter
+from ..queries.span_conditions import COLUMNS, Filter, expression, trace_filter
 from .explore import Z
 from .filters import instant, stamp
+from .findings import IDENTIFIERS
 from .page_context import PageContext, Rows, page
 from .scores import bucket
 from .trace_filters import added, chips, conditions, kept, removed
 
-GROUPS = ("service", "model", "version", "tenant.id", "user", "environment")
 MAX_CAUSES = 14
+MAX_FOUND = 4
+"""Attributes that are offered beside those of the setting, because costs differ by them."""
 FORECAST_DAYS = 14
 
 
@@ -42,7 +44,7 @@ async def _show(context: PageContext) -> dict[str, Any]:
     days = max((end - filters.start) / timedelta(days=1), 1 / 24)
     return {
         "by": by,
-        "groups": GROUPS,
+        "groups": _groups(context, by, changed),
         "rows": [{**row, "share": row["cost_usd"] / total if total else 0.0, "per_day": row["cost_usd"] / days, "open": _open(context, by, row["value"])} for row in whole],
         "labels": labels,
         "series": _stacked([row for row in rows if not row["whole"]], labels),
@@ -60,6 +62,14 @@ async def _show(context: PageContext) -> dict[str, Any]:
         "chips": [{"text": chip.text, "without": removed(context, chip)} for chip in chips(context)],
         "kept": kept(context),
     }  # fmt: skip
+
+
+def _groups(context: PageContext, by: str, changed: Rows) -> list[str]:
+    """By what the page offers to split: the setting, the address, and attributes by which costs moved."""
+    offered = [*context.config.cost_by, by]
+    known = {*offered, *COLUMNS, *IDENTIFIERS}
+    found = [key for key in dict.fromkeys(row["key"] for row in changed) if key not in known]
+    return list(dict.fromkeys([*offered, *found[:MAX_FOUND]]))
 
 
 def _middle(context: PageContext, end: datetime) -> datetime:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from ..collector.serving import Collector
 from .conftest import Watched, document, rows
@@ -17,7 +17,7 @@ from .stories import Stories
 
 pytestmark = pytest.mark.browser
 
-MAX_CLICKS = 8
+MAX_CLICKS, MAX_TABS = 8, 250
 
 
 @pytest.fixture(scope="module")
@@ -50,35 +50,68 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 class Reader:
     """Somebody on call: starts at `/`, and every click is counted."""
 
-    def __init__(self, page: Page) -> None:
-        self.page, self.clicks = page, 0
+    def __init__(self, page: Page, *, keys: bool = False) -> None:
+        self.page, self.keys, self.clicks = page, keys, 0
 
     def follow(self, selector: str, text: str | re.Pattern[str] = "") -> None:
-        """Clicks the first link or button that holds the text."""
+        """Clicks the first link or button that holds the text, or goes to it by Tab and presses Enter."""
         found = self.page.locator(selector, has_text=text).first if text else self.page.locator(selector).first
+        self.open(found)
+
+    def open(self, found: Locator) -> None:
+        """Clicks a link or button, or goes to it by Tab and presses Enter."""
         expect(found).to_be_visible(timeout=60_000)
-        found.click()
+        if self.keys:
+            self.tab_to(found)
+            self.page.keyboard.press("Enter")
+        else:
+            found.click()
         self.clicks += 1
+
+    def tab_to(self, found: Locator) -> None:
+        """Goes on by Tab until the element has the focus, and is seen to have it."""
+        for _ in range(MAX_TABS):
+            if found.evaluate("one => one === document.activeElement"):
+                break
+            self.page.keyboard.press("Tab")
+        ring = found.evaluate(
+            "one => { const style = getComputedStyle(one); return one === document.activeElement && (style.outlineStyle !== 'none' || style.boxShadow !== 'none'); }"
+        )
+        assert ring, f"Tab does not lead to {found}, or its focus is not seen"
+
+    def write(self, selector: str, text: str) -> None:
+        """Writes into a field; by keyboard after going to it by Tab."""
+        found = self.page.locator(selector).first
+        expect(found).to_be_visible(timeout=60_000)
+        if self.keys:
+            self.tab_to(found)
+            self.page.keyboard.press("ControlOrMeta+a")
+            self.page.keyboard.type(text)
+        else:
+            found.fill(text)
 
     def keep_case(self) -> None:
         """On the review: writes what is needed and keeps the case."""
         page = self.page
         expect(page.locator("textarea[name=expected]")).to_be_visible(timeout=60_000)
-        page.fill("textarea[name=expected]", "Only what the documents say.")
-        page.fill("input[name=root_cause]", "the prompt invites promises")
-        page.fill("form input[name=author]:visible", "ana")
+        self.write("textarea[name=expected]", "Only what the documents say.")
+        self.write("input[name=root_cause]", "the prompt invites promises")
+        self.write("form input[name=author]:visible", "ana")
         self.follow("button", "Keep as regression case")
         expect(page.locator("#case .hint", has_text=re.compile(r"[1-9]\d* of \d+ clusters done")).or_(page.locator(".empty")).first).to_be_visible(timeout=60_000)  # fmt: skip
 
 
-@pytest.fixture(params=[(1440, "light"), (390, "dark")], ids=["desk", "phone"])
+WIDTHS = [(1440, "dark", False), (1280, "light", True), (390, "dark", False)]
+
+
+@pytest.fixture(params=WIDTHS, ids=["wide", "by keyboard", "phone"])
 def reader(request: pytest.FixtureRequest, chromium: Browser, told: Collector) -> Iterator[Reader]:
-    width, scheme = request.param
+    width, scheme, keys = request.param
     context = chromium.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
     watched = Watched(context.new_page(), f"http://{told.address}")
     page = watched.open("/")
     expect(page.locator("#needs .needs")).to_be_visible(timeout=60_000)
-    one = Reader(page)
+    one = Reader(page, keys=keys)
     yield one
     assert watched.wrong == []
     assert one.clicks <= MAX_CLICKS
@@ -112,7 +145,7 @@ def test_a_tool_that_fails_for_some_leads_to_region_and_version_and_the_failing_
     reader.follow("main .chips a", "Traces")
     reader.follow("table.traces .what a")
     expect(reader.page.locator("#span h2").first).to_have_text("execute_tool find_order", timeout=60_000)
-    reader.page.fill("#span input[name=dataset]", "regressions")
+    reader.write("#span input[name=dataset]", "regressions")
     reader.follow("#span button", "Add to dataset")
     expect(reader.page.locator("h1")).to_contain_text("regressions", timeout=60_000)
 
@@ -132,11 +165,10 @@ def test_a_risen_cost_leads_to_the_tenant_and_its_dearest_trace(reader: Reader) 
     reader.follow("#needs li a", "cost of code-assistant")
     row = reader.page.locator("section", has_text="What raised it").locator("tr", has_text="globex").first
     expect(row).to_contain_text("tenant.id", timeout=60_000)
-    row.locator("a").click()
-    reader.clicks += 1
+    reader.open(row.locator("a").first)
     reader.follow("table.traces .what a")
     expect(reader.page.locator(".facts").first).to_contain_text("$", timeout=60_000)
-    reader.page.fill("#span input[name=dataset]", "regressions")
+    reader.write("#span input[name=dataset]", "regressions")
     reader.follow("#span button", "Add to dataset")
     expect(reader.page.locator("h1")).to_contain_text("regressions", timeout=60_000)
 
