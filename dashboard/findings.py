@@ -1,4 +1,4 @@
-"""What needs somebody, by rule: scores that fell, cost and errors that rose, kinds of errors that are new; each with its cause."""
+"""What needs somebody, by rule: scores that got worse, cost and errors that rose, kinds of errors that are new; each with its cause."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .template_filters import aware, money, number, share
 
 BACK = timedelta(days=16)
 """How far back a change is looked for."""
-SCORE_BUCKET_S, COST_BUCKET_S = 6 * 3600, 86400
+SCORE_BUCKET_S = 6 * 3600
 MIN_Z = 5.0
 """Standardised difference from which a change counts: many series are looked at, at every split."""
 MIN_SCORE, MIN_RATIO, MIN_ERROR_SHARE = 0.03, 1.5, 0.01
@@ -50,6 +50,7 @@ class Finding:
     address: str = ""
     alert: str = ""
     where: tuple[str, ...] = field(default=())
+    unit: str = "span"
 
     @property
     def key(self) -> str:
@@ -86,51 +87,74 @@ async def findings_of(context: PageContext) -> list[Finding]:
 
 async def _look_for(context: PageContext, end: datetime) -> list[Finding]:
     times = {"start": stamp(end - BACK), "end": stamp(end)}
-    fine, daily, errors, alerts = await asyncio.gather(
+    series, directions, errors, alerts = await asyncio.gather(
         context.query("pages/finding_series", **times, bucket_s=SCORE_BUCKET_S),
-        context.query("pages/finding_series", **times, bucket_s=COST_BUCKET_S),
+        context.query("pages/directions"),
         context.query("pages/finding_errors", **times),
         context.query("pages/alerts"),
     )
-    found = _of_series([row for row in fine if row["kind"] != "cost"])
-    found += _of_series([row for row in daily if row["kind"] == "cost"])
+    said = {row["name"]: bool(row["lower"]) for row in directions}
+    found = _of_series([row for row in series if row["kind"] != "cost"], said)
+    found += _of_series(per_day([row for row in series if row["kind"] == "cost"]), said)
     found += _of_errors(errors, end)
     found.sort(key=lambda one: (not one.lasting, -abs(one.z)))
     caused = await asyncio.gather(*(_caused(context, one, end) for one in found[: 2 * MAX_CAUSES]))
     return _with_alerts(_deduplicated([*caused, *found[2 * MAX_CAUSES :]]), alerts)
 
 
-def _of_series(rows: Rows) -> list[Finding]:
-    """Changes of the mean of each series that last until now."""
-    series: dict[tuple[str, str], Rows] = {}
+def per_day(rows: Rows) -> Rows:
+    """Rows of hours summed up over days, UTC: what a day costs has a weekly rhythm, what an hour costs a daily one too."""
+    days: dict[tuple[str, datetime], dict[str, Any]] = {}
     for row in rows:
-        series.setdefault((row["kind"], row["value"]), []).append(row)
+        day = aware(row["time"]).replace(hour=0, minute=0, second=0, microsecond=0)
+        whole = days.setdefault((row["value"], day), {**row, "time": day, "n": 0, "total": 0.0, "amount": 0.0})
+        for column in ("n", "total", "amount"):
+            whole[column] += row[column]
+    return list(days.values())
+
+
+def lower_is_better(rows: Rows, said: bool | None) -> bool:
+    """By what the evaluator says itself, else by its verdicts: whether what it failed scored higher than what it passed."""
+    if said is not None:
+        return said
+    passed, failed = sum(row["passed_weight"] for row in rows), sum(row["failed_weight"] for row in rows)
+    if not passed or not failed:
+        return False
+    return bool(sum(row["of_failed"] for row in rows) / failed > sum(row["of_passed"] for row in rows) / passed)
+
+
+def _of_series(rows: Rows, said: dict[str, bool]) -> list[Finding]:
+    """Changes of the mean of each series that last until now and are to the worse."""
+    series: dict[tuple[str, str, str], Rows] = {}
+    for row in rows:
+        series.setdefault((row["kind"], row["unit"], row["value"]), []).append(row)
     found = []
-    for (kind, service), unordered in series.items():
+    for (kind, unit, service), unordered in series.items():
         points = sorted(unordered, key=lambda row: row["time"])
         whole = points[:-1] if len(points) > 2 and kind == "cost" else points  # the last day is not over
         whole = whole[1:] if kind == "cost" else whole
         values = [p["amount"] if kind == "cost" else p["amount"] / p["total"] for p in whole]
         weights = [1.0 if kind == "cost" else float(p["n"]) for p in whole]
         change = change_point(values, weights)
-        if change is None or not _matters(kind, change):
-            continue
         metric = kind.removeprefix("score.")
+        lower = kind.startswith("score.") and lower_is_better(points, said.get(metric))
+        if change is None or not _matters(kind, change, lower=lower):
+            continue
         name = "score" if kind.startswith("score.") else kind
         since = aware(whole[change.index]["time"])
-        found.append(Finding(name, metric, service, since, change.before, change.after, change.z))
+        found.append(Finding(name, metric, service, since, change.before, change.after, change.z, unit=unit))
     return found
 
 
-def _matters(kind: str, change: ChangePoint) -> bool:
-    """Whether a change is sure and large enough, and to the worse."""
+def _matters(kind: str, change: ChangePoint, *, lower: bool = False) -> bool:
+    """Whether a change is sure and large enough, and to the worse; `lower`: a lower score is the better one."""
     if abs(change.z) < MIN_Z:
         return False
     if kind == "cost":
         return change.after > MIN_RATIO * change.before
     if kind == "errors":
         return change.after - change.before >= MIN_ERROR_SHARE and change.after >= 2 * change.before
-    return change.before - change.after >= MIN_SCORE
+    return (change.after - change.before if lower else change.before - change.after) >= MIN_SCORE
 
 
 def _of_errors(rows: Rows, end: datetime) -> list[Finding]:
@@ -172,7 +196,7 @@ def _range(finding: Finding, end: datetime, before: timedelta) -> dict[str, str]
 async def _cause_of_score(context: PageContext, finding: Finding, end: datetime) -> Finding:
     """A prompt, model or fingerprint that came at that time and takes much of the service's calls."""
     around = {"start": stamp(finding.since - timedelta(days=4)), "end": stamp(end), "service": finding.service}
-    rows = await context.query("pages/score_marks", name=finding.metric, **around)
+    rows = await context.query("pages/score_marks", name=finding.metric, unit=finding.unit, **around)
     near = [row for row in rows if abs(aware(row["time"]) - finding.since) <= timedelta(days=1)]
     best = max(near, key=lambda row: (row["kind"] != "evaluator", row["kind"] != "system", row["n"]), default=None)
     cause = f"{best['kind']} {best['value']}" if best else ""
@@ -229,7 +253,7 @@ def _condition(text: str) -> Condition:
 
 
 def _deduplicated(found: list[Finding]) -> list[Finding]:
-    """Scores of one service that fell at the same time are one finding, told by the largest; likewise bursts of one hour."""
+    """Scores of one service that got worse at the same time are one finding, told by the largest; likewise bursts of one hour."""
     kept: list[Finding] = []
     for one in found:
         same = next((k for k in kept if k.kind == one.kind == "score" and k.service == one.service and abs(k.since - one.since) <= timedelta(days=1)), None)  # fmt: skip

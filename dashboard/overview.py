@@ -75,7 +75,7 @@ def _services(services: Rows, scores: Rows, trend: Rows, days: float) -> list[di
 
 
 def _worst(scores: Rows, service: str) -> dict[str, Any] | None:
-    """The score of a service that fell most, else the one that fails most."""
+    """The score of a service that got worse most, else the one that fails most."""
     own = [row for row in scores if row["value"] == service and row["late"]]
     old = {(row["name"], row["unit"]): row for row in scores if row["value"] == service and not row["late"]}
     rated = [
@@ -86,9 +86,15 @@ def _worst(scores: Rows, service: str) -> dict[str, Any] | None:
         }
         for row in own
     ]
-    fallen = [row for row in rated if row["before"] is not None and row["high"] < row["before"]]
-    if fallen:
-        return min(fallen, key=lambda row: row["mean"] - row["before"])
+    for row in rated:
+        up, down = (
+            row["before"] is not None and row["low"] > row["before"],
+            row["before"] is not None and row["high"] < row["before"],
+        )
+        row["worse"] = up if row["lower_is_better"] else down
+    worse = [row for row in rated if row["worse"]]
+    if worse:
+        return max(worse, key=lambda row: abs(row["mean"] - row["before"]))
     return max(rated, key=lambda row: row["failed"], default=None)
 
 

@@ -70,7 +70,11 @@ async def _detail(context: PageContext, chosen: dict[str, Any], rules: Rows) -> 
     for row in slices:
         row["open"] = _judged(context, place, f"{key}@{SLICES[row['dimension']]}={row['value']}")
     for row in histogram:
-        row["open"] = _judged(context, place, f"{key}={row['low']:.6g}..{row['high']:.6g}")
+        # The last bin holds its end, too.
+        last = row is histogram[-1]
+        row["open"] = _judged(
+            context, place, f"{key}>={row['low']!r}" if last else f"{key}={row['low']!r}..{row['high']!r}"
+        )
     return {
         "firing": [row for row in await alerts if row["state"] == "firing" and row["labels"].get("metric") == name],
         "counted": "conversations" if unit == "conversation" else "traces",

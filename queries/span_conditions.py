@@ -277,9 +277,7 @@ def _score_value(condition: Condition, place: str) -> tuple[str, dict[str, Any]]
     if value == "any":
         return f"{number} IS NOT NULL", {}
     if span := _RANGE.fullmatch(value):
-        # The last bin of a histogram holds its end.
-        upper = "<=" if float(span[2]) >= 1 else "<"
-        return f"{number} >= {{{place}:Float64}} AND {number} {upper} {{{place}_end:Float64}}", {
+        return f"{number} >= {{{place}:Float64}} AND {number} < {{{place}_end:Float64}}", {
             place: float(span[1]),
             f"{place}_end": float(span[2]),
         }

@@ -336,3 +336,25 @@ def test_a_filter_of_one_unit_finds_what_that_unit_judged(
 
 def _page(store: Store, name: str, metric: str, unit: str, project: str) -> list[dict[str, Any]]:
     return catalog.get(f"pages/{name}").run(store, name=metric, unit=unit, project=project).dicts()
+
+
+@pytest.mark.parametrize(
+    "scores", [[k / 20 for k in range(21)], [1 + k / 5 for k in range(21)], [7.0, 7.0], [0.1, 0.15, 0.2]]
+)
+def test_a_bin_opens_exactly_the_scores_that_it_counts(store: Store, scores: list[float]) -> None:
+    project, metric = uuid.uuid4().hex, f"binned-{uuid.uuid4().hex}"
+    about = {"project": project, "name": metric, "source": "code", "span_time": UNTIL}
+    rows = [{**about, "trace_id": f"{at:032x}", "span_id": "s", "score": score, "evaluation_id": str(uuid.uuid4())} for at, score in enumerate(scores)]  # fmt: skip
+    store.insert("evaluations", rows)
+    store.insert("spans", [{"project": project, "trace_id": f"{at:032x}", "span_id": "s", "start_time": UNTIL} for at in range(len(scores))])  # fmt: skip
+    bins = _page(store, "score_histogram", metric, "span", project)
+    assert sum(row["n"] for row in bins) == len(scores)
+    count = catalog.get("pages/trace_count")
+    for row in bins:
+        text = f"{row['low']!r}" if row is bins[-1] else f"{row['low']!r}..{row['high']!r}"
+        condition = span_conditions.parse(f"score.{metric}{'>=' if row is bins[-1] else '='}{text}")
+        filtered = span_conditions.trace_filter([condition])
+        bound = {**count.bound({"project": project}), **filtered.parameters}
+        assert (
+            store.query(count.statement(bound, {"conditions": filtered.text}), bound).dicts()[0]["n"] == row["traces"]
+        ), row

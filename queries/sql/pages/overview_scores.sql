@@ -15,9 +15,10 @@
 -- column standard_error -- of the mean
 -- column lowest -- smallest score
 -- column highest -- largest score
+-- column lower_is_better -- 1 where what failed scored higher than what passed
 -- column failed -- weighted share that failed
 -- method: Hajek means, linearised standard errors; the newest version of each evaluator only.
-SELECT toString(service) AS value, name, toString(unit) AS unit, late, count() AS n, sum(w) AS total, sum(w * y) / total AS mean, sumIf(w, passed = 'fail') / total AS failed,
+SELECT toString(service) AS value, name, toString(unit) AS unit, late, count() AS n, sum(w) AS total, sum(w * y) / total AS mean, sumIf(w, passed = 'fail') / total AS failed, ifNull(sumIf(w * y, passed = 'fail') / nullIf(sumIf(w, passed = 'fail'), 0) > sumIf(w * y, passed = 'pass') / nullIf(sumIf(w, passed = 'pass'), 0), 0) AS lower_is_better,
     sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / total AS standard_error, min(y) AS lowest, max(y) AS highest
 FROM
 (

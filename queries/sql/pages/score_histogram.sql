@@ -22,10 +22,13 @@ WITH
         AND experiment_id = '' AND sample_weight > 0
             AND coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) IS NOT NULL),
     (SELECT (if(min(y) >= 0 AND max(y) <= 1, 0, min(y)), if(min(y) >= 0 AND max(y) <= 1, 1, max(y)), sum(w)) FROM scored) AS bounds,
-    greatest(bounds.2 - bounds.1, 1e-9) / 20 AS width
-SELECT bounds.1 + bin * width AS low, bounds.1 + (bin + 1) * width AS high, n, traces, ifNull(weight / bounds.3, 0) AS share
+    greatest(bounds.2 - bounds.1, 1e-9) / 20 AS width,
+    -- The ends of bins as they are printed and followed: a score on an end is in the bin that begins there.
+    k -> if(width < 1e-7 OR k = 0, bounds.1 + k * width, round(bounds.1 + k * width, 9)) AS edge
+SELECT edge(bin) AS low, edge(bin + 1) AS high, n, traces, ifNull(weight / bounds.3, 0) AS share
 FROM
 (
-    SELECT toUInt8(least(19, floor((y - bounds.1) / width))) AS bin, count() AS n, uniqExact(judged) AS traces, sum(w) AS weight
-    FROM scored GROUP BY bin ORDER BY bin WITH FILL FROM 0 TO 20
+    SELECT toUInt8(greatest(0, place + (place < 19 AND y >= edge(place + 1)) - (y < edge(place)))) AS bin, count() AS n, uniqExact(judged) AS traces, sum(w) AS weight
+    FROM (SELECT *, toInt32(least(19, floor((y - bounds.1) / width))) AS place FROM scored)
+    GROUP BY bin ORDER BY bin WITH FILL FROM 0 TO 20
 )
