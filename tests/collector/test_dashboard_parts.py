@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from evalspan.dashboard import messages
+from evalspan.dashboard import findings, messages
 from evalspan.dashboard.alert_thresholds import thresholds_for
 from evalspan.dashboard.alerts import firing_intervals
 from evalspan.dashboard.experiments import _case_result, compare
@@ -283,3 +283,38 @@ def test_helper_spans_of_a_web_framework_are_one_line() -> None:
     (fold,) = (row for row in shown if "more" in row)
     assert (fold["group"], fold["times"]) == ("steps of the web framework", 3)
     assert len(rows(tree(spans), under="s0", group=fold["group"])) == 3
+
+
+def series(before: float, after: float, *, failed: float, passed: float, unit: str = "span") -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": "score.tone", "value": "shop", "unit": unit, "time": NOON - timedelta(hours=6 * (40 - at)), "n": 50, "total": 50.0,
+            "amount": 50 * (before if at < 20 else after) + at % 3, "of_passed": 25 * passed, "passed_weight": 25.0, "of_failed": 25 * failed, "failed_weight": 25.0,
+        }
+        for at in range(40)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "failed", "passed", "said", "found"),
+    [
+        (0.9, 0.6, 0.2, 0.9, None, True), (0.6, 0.9, 0.2, 0.9, None, False), (0.1, 0.4, 0.8, 0.1, None, True), (0.4, 0.1, 0.8, 0.1, None, False),
+        (0.1, 0.4, 0.8, 0.1, False, False), (0.1, 0.4, 0.0, 0.0, True, True), (0.9, 0.6, 0.0, 0.0, None, True),
+    ],
+)  # fmt: skip
+def test_a_score_needs_somebody_when_it_got_worse_whichever_direction_is_worse(
+    before: float, after: float, failed: float, passed: float, said: bool | None, found: bool
+) -> None:
+    rows = series(before, after, failed=failed, passed=passed)
+    rows += series(0.5, 0.5, failed=failed, passed=passed, unit="trace")
+    given = {} if said is None else {"tone": said}
+    told = findings._of_series(rows, given)
+    assert [(one.metric, one.unit) for one in told] == ([("tone", "span")] if found else [])
+
+
+def test_costs_of_hours_are_summed_up_by_day() -> None:
+    rows = [
+        {"value": "shop", "time": NOON + timedelta(hours=6 * at), "n": 1, "total": 1.0, "amount": 2.0}
+        for at in range(4)
+    ]
+    assert [(row["time"].day, row["amount"]) for row in findings.per_day(rows)] == [(23, 4.0), (24, 4.0)]
