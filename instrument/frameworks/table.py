@@ -202,6 +202,19 @@ FRAMEWORKS = (
     Framework("agno", "agno", "agno", (_official("agno"), _openinference("agno")), carries_calls=False),
     Framework("google-adk", "google-adk", "google.adk", (_openinference("google-adk"),), carries_calls=False),
     Framework("vllm", "vllm", "vllm"),
+    Framework("replicate", "replicate", "replicate", (_openllmetry("replicate"),)),
+    Framework("writer", "writer-sdk", "writerai", (_openllmetry("writer"),)),
+    Framework("watsonx", "ibm-watsonx-ai", "ibm_watsonx_ai", (_openllmetry("watsonx"),)),
+    Framework("aleph-alpha", "aleph-alpha-client", "aleph_alpha_client", (_openllmetry("alephalpha"),)),
+    Framework(
+        "google-generativeai", "google-generativeai", "google.generativeai", (_openllmetry("google-generativeai"),)
+    ),
+    Framework("portkey", "portkey-ai", "portkey_ai", (_openinference("portkey"),)),
+    Framework("cerebras", "cerebras-cloud-sdk", "cerebras.cloud.sdk"),
+    Framework("fireworks", "fireworks-ai", "fireworks"),
+    Framework("ai21", "ai21", "ai21"),
+    Framework("openrouter", "openrouter", "openrouter"),
+    Framework("voyageai", "voyageai", "voyageai"),
 )
 BY_NAME = {framework.name: framework for framework in FRAMEWORKS}
 # Traced by our own hooks; never by an instrumentor of others that we would switch on.

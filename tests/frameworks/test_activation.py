@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import evalspan
 from evalspan.errors import UsageError
+from evalspan.instrument.frameworks.coverage import installed_coverage
 from evalspan.instrument.frameworks.table import FRAMEWORKS
 
 from ..environments import variables
@@ -107,6 +108,31 @@ def test_a_framework_without_an_instrumentor_says_what_to_install_once(world, pr
     assert len(lines) == 1
     assert "pip install 'evalspan[openai-agents]'" in lines[0]
     assert handle.coverage()["openai-agents"].note == "pip install 'evalspan[openai-agents]'"
+
+
+CARRIERS = [
+    one
+    for one in FRAMEWORKS
+    if one.carries_calls and not one.native and one.module.split(".")[0] not in ("google", "botocore")
+]
+
+
+@pytest.mark.parametrize("framework", CARRIERS, ids=lambda one: one.name)
+def test_lost_calls_of_any_carrier_are_said_once_to_the_log_and_to_code(framework, tmp_path, provider, caplog):
+    with invented(tmp_path) as made:
+        made.framework(framework.package, framework.module)
+        handle = evalspan.init(tracer_provider=provider)
+        importlib.import_module(framework.module)
+        said = [one.getMessage() for one in caplog.records if f"evalspan: {framework.name} is" in one.getMessage()]
+        assert len(said) == 1
+        assert "its calls are not traced" in said[0]
+        found = handle.coverage()[framework.name]
+        assert (found.version, found.imported, found.traced_by, found.call_seen) == ("1.5", True, None, False)
+        assert found.note == said[0].partition("not traced. ")[2]
+        assert found.note.startswith("pip install ") or not framework.instrumentors
+        evalspan.uninstrument()
+        there = installed_coverage(set())[framework.name]  # what `evalspan doctor` prints
+        assert (there.traced_by, there.note) == (None, found.note)
 
 
 def test_what_the_app_switched_on_itself_is_left_alone(world, provider):
