@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ...instrument import semconv
-from . import adk, langfuse, logfire, mcp, mlflow, openinference, openllmetry, pydantic_ai, vercel
+from . import adk, langfuse, logfire, mcp, mlflow, openinference, openlit, openllmetry, pydantic_ai, vercel
 from .attributes import SpanAttributes, any_value, as_json, parsed
 from .messages import messages
 from .nested_calls import OURS, READ, NestedCalls
@@ -53,6 +53,7 @@ _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] 
         ),
         openllmetry.rewrite,
     ),
+    (("openlit.", "gen_ai.client.token.usage", "gen_ai.usage.cost"), openlit.rewrite),
     (("gen_ai.usage.total_tokens", "llm.usage.total_tokens"), check_total),
     ((semconv.USAGE_ESTIMATED,), forget_estimates),  # last: whatever the others found
 )

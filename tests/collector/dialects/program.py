@@ -96,6 +96,14 @@ def logfire():
     return lf.instrument("support", record_return=True), tool, contextlib.nullcontext(), lf.shutdown
 
 
+def openlit():
+    import openlit as lit
+    from opentelemetry import trace
+
+    lit.init(service_name=dialect, otlp_endpoint=url, disable_metrics=True, disable_events=True, disable_batch=True)
+    return (lambda f: f), (lambda f: f), contextlib.nullcontext(), lambda: trace.get_tracer_provider().force_flush()
+
+
 def langfuse():
     os.environ.update(LANGFUSE_PUBLIC_KEY="pk-lf-1", LANGFUSE_SECRET_KEY="sk-lf-1", LANGFUSE_HOST=url)
     from langfuse import get_client, observe, propagate_attributes

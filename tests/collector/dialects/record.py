@@ -33,6 +33,7 @@ PACKAGES = {
     "anthropic": SDKS,
     "langfuse": (*SDKS, "langfuse==5.0.4", "httpx"),
     "logfire": (*SDKS, "logfire==5.2.0"),
+    "openlit": ("openai", "anthropic", "openlit==1.45.0"),
     "mlflow": (*SDKS, "mlflow-tracing==3.17.2"),
 }
 # What would name the machine that recorded; no dialect is recognised by it.
@@ -42,10 +43,12 @@ PRIVATE = ("host.", "process.", "os.", "service.instance.id", "service.version",
 def environment(dialect: str, folder: Path) -> Path:
     """The interpreter of a dialect's environment, made on first use."""
     python = folder / f"dialect-{dialect}" / "bin" / "python"
-    if not python.exists():
+    ready = python.parents[1] / "ready"
+    if not ready.exists():
         venv.create(python.parents[1], with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "-q", "--upgrade", "pip"], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES[dialect]], check=True)
+        ready.touch()
     return python
 
 

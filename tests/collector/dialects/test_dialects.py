@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evalspan.collector.dialects import normalise
+from evalspan.collector.insert.prices import Pricing
 from evalspan.collector.log import framing
 from evalspan.collector.sampling.rewrite import drop_content
 from evalspan.queries.store.client import Store
 
 RECORDINGS = Path(__file__).parent / "recordings"
-ALL = sorted(path.stem for path in RECORDINGS.glob("*.otlp"))
+EVERY = sorted(path.stem for path in RECORDINGS.glob("*.otlp"))
+ALL = [name for name in EVERY if name != "openlit"]  # it sends what was said as log records
 WITH_OPENAI = [name for name in ALL if name != "anthropic"]
 WITH_ANTHROPIC = [name for name in ALL if name != "langfuse"]  # it has no instrumentor for anthropic
 WITH_CONTEXT = ["langfuse", "openinference", "openllmetry"]  # the others put no session or user on spans
@@ -131,6 +133,23 @@ def test_each_anthropic_call_is_one_chat_row_with_cached_tokens_in_the_input(row
     assert [(call["name"], call["arguments"]) for call in calls] == [("find_order", {"order_id": "A-17"})]
 
 
+def test_openlit_s_counts_are_whole_and_its_cost_of_nothing_is_no_cost(store: Store) -> None:
+    """It has no prices without the network, and Anthropic's input without its cache."""
+    request = recorded("openlit")
+    normalise(request)
+    record = b"".join(framing.frame(request.SerializeToString(), "dialect-openlit", 1_790_000_000_000))
+    Pricing(store).insert(record, "dialect-openlit")
+    sql = """SELECT operation, provider, input_tokens, output_tokens, cached_tokens, cost_usd > 0, status FROM spans
+        WHERE project = 'dialect-openlit' AND role = 'call' ORDER BY start_time"""
+    found = store.query(sql).rows
+    chat, claude = ("chat", "openai", 42, 17, 8, True, "OK"), ("chat", "anthropic", 46, 11, 12, True, "OK")
+    assert [row for row in found if row[:2] == chat[:2] and row[6] == "OK"] == [chat] * 5
+    assert [row for row in found if row[1] == "anthropic"] == [claude] * 2
+    assert [row[2] for row in found if row[0] == "embeddings"] == [6]
+    assert [row[2:] for row in found if row[6] == "ERROR"] == [(None, None, None, None, "ERROR")]
+    assert len(found) == 9
+
+
 def test_the_same_system_prompt_has_the_same_fingerprint_in_every_dialect(rows):
     hashes = {row["system_hash"] for name in ALL for row in rows[name] if row["operation"] == "chat"}
     assert len(hashes) == 1
@@ -179,7 +198,7 @@ def test_the_prompt_version_of_openinference_is_a_column(rows):
     assert {row["prompt_version"] for row in rows["openinference"]} == {"v7"}
 
 
-@pytest.mark.parametrize("dialect", ALL)
+@pytest.mark.parametrize("dialect", EVERY)
 def test_normalising_twice_changes_nothing_more(dialect):
     request = recorded(dialect)
     normalise(request)
