@@ -20,7 +20,7 @@ from .messages import messages
 from .nested_calls import OURS, READ, NestedCalls
 from .providers import canonical
 from .span_outline import Reader, is_text, text_of
-from .vocabulary import check_total, forget_estimates, put_error, put_messages
+from .vocabulary import check_total, forget_estimates, put_error, put_messages, take_operation_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,7 @@ _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] 
         ),
         openllmetry.rewrite,
     ),
+    (("operation.cost",), take_operation_cost),
     (("openlit.", "gen_ai.client.token.usage", "gen_ai.usage.cost"), openlit.rewrite),
     (("gen_ai.usage.total_tokens", "llm.usage.total_tokens"), check_total),
     ((semconv.USAGE_ESTIMATED,), forget_estimates),  # last: whatever the others found

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...instrument import semconv
 from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
-from .vocabulary import OPERATIONS, put_content, put_name, put_parameters, put_usage
+from .vocabulary import OPERATIONS, put_content, put_cost, put_name, put_parameters, put_usage
 
 _METADATA = "langfuse.trace.metadata."
 _PROVIDERS = ("openai", "anthropic")
@@ -46,9 +46,7 @@ def rewrite(span: SpanAttributes) -> None:
 
 def _cost(span: SpanAttributes, cost: Any) -> None:
     """The cost it knows; its 0 means that it does not know the model."""
-    total = cost.get("total") if isinstance(cost, dict) else None
-    if isinstance(total, int | float) and total > 0:
-        span.put(semconv.COST_USD, float(total))
+    put_cost(span, cost.get("total") if isinstance(cost, dict) else None)
 
 
 def _first_token(span: SpanAttributes, stamp: Any) -> None:

@@ -7,7 +7,16 @@ from typing import Any
 from ...instrument import semconv
 from .attributes import SpanAttributes, as_json, parsed
 from .messages import messages
-from .vocabulary import MODEL_OPERATIONS, OPERATIONS, check_total, put_content, put_messages, put_name, put_parameters
+from .vocabulary import (
+    MODEL_OPERATIONS,
+    OPERATIONS,
+    check_total,
+    put_content,
+    put_cost,
+    put_messages,
+    put_name,
+    put_parameters,
+)
 
 
 def rewrite(span: SpanAttributes) -> None:
@@ -54,9 +63,7 @@ def _usage(span: SpanAttributes) -> None:
     for name, target in counts.items():
         span.put_count(target, span.take(f"llm.token_count.{name}"))
     check_total(span, span.take("llm.token_count.total"))
-    cost = span.take("llm.cost.total")
-    if isinstance(cost, int | float):
-        span.put(semconv.COST_USD, float(cost))
+    put_cost(span, span.take("llm.cost.total"))
 
 
 def _message(row: dict[str, Any]) -> dict[str, Any]:

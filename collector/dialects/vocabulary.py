@@ -54,6 +54,17 @@ def put_usage(span: SpanAttributes, usage: Any, *, inclusive: bool = False) -> N
     span.put_count(semconv.OUTPUT_TOKENS, _first(usage, "completion_tokens", "output_tokens", "output"))
 
 
+def put_cost(span: SpanAttributes, dollars: Any) -> None:
+    """What the sender says that the call cost, beside what the prices make of it; 0 is what it says of models it does not know."""
+    if isinstance(dollars, int | float) and not isinstance(dollars, bool) and dollars > 0:
+        span.put(semconv.REPORTED_COST_USD, float(dollars))
+
+
+def take_operation_cost(span: SpanAttributes) -> None:
+    """Logfire's and Pydantic AI's name of it."""
+    put_cost(span, span.take("operation.cost"))
+
+
 def add_cached_tokens(span: SpanAttributes) -> None:
     """The total of the input left out what was cached: from here on it does not."""
     counts = [_count(span.get(name)) for name in (semconv.INPUT_TOKENS, semconv.CACHED_TOKENS, _WRITTEN[0])]

@@ -143,6 +143,10 @@ SPANS: dict[str, tuple[str, dict[str, Any], list[tuple[str, dict[str, Any]]], di
         [],
         {"input_tokens": 1300, "cached_tokens": 300, "output_tokens": 100},
     ),
+    "Pydantic AI's cost beside the computed one": ("pydantic-ai", {"gen_ai.operation.name": "chat", "operation.cost": 0.5, **GPT}, [], {"reported_cost_usd": 0.5, "cost_usd": 0.5}),
+    "OpenInference's cost": ("openinference.instrumentation.litellm", {"openinference.span.kind": "LLM", "llm.cost.total": 0.5, **GPT}, [], {"reported_cost_usd": 0.5, "cost_usd": 0.5}),
+    "a cost of nothing is none": ("openinference.instrumentation.litellm", {"openinference.span.kind": "LLM", "llm.cost.total": 0.0, **GPT}, [], {"reported_cost_usd": None}),
+    "Langfuse's cost": ("langfuse-sdk", {"langfuse.observation.type": "generation", "langfuse.observation.cost_details": {"total": 0.5}, **GPT}, [], {"reported_cost_usd": 0.5, "cost_usd": 0.5}),
     "LiteLLM's proxy": (
         "litellm",
         {"llm.request.type": "acompletion", "gen_ai.provider.name": "openai", "gen_ai.cost.total_cost": 0.25, "gen_ai.usage.total_tokens": 1100, **GPT},
