@@ -6,9 +6,12 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from aiohttp import web
+
 from ..queries.span_conditions import LABEL, SCORE
+from . import guard
 from .alert_thresholds import thresholds_for
-from .page_context import PageContext, Rows, page
+from .page_context import PageContext, Rows, handle_errors, page, page_context, render
 
 BUCKETS = (300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400)
 POINTS = 40
@@ -22,9 +25,9 @@ def bucket(length: timedelta, points: int = POINTS) -> int:
 
 
 async def _show(context: PageContext) -> dict[str, Any]:
-    names, coverage, rules = await asyncio.gather(
-        context.query("pages/score_names"), context.first_row("pages/coverage"), context.query("pages/alert_rules")
-    )
+    names, rules = await asyncio.gather(context.query("pages/score_names"), context.query("pages/alert_rules"))
+    # How much of the traffic is judged compares every call with every score: it comes once the page stands.
+    coverage = {} if names and not context.is_json else await context.first_row("pages/coverage")
     chosen = _chosen(context, names)
     detail = await _detail(context, chosen, rules) if chosen else {}
     mixed = {row["name"] for row in names if len({one["unit"] for one in names if one["name"] == row["name"]}) > 1}
@@ -57,14 +60,15 @@ async def _detail(context: PageContext, chosen: dict[str, Any], rules: Rows) -> 
     span = context.filters.end - context.filters.start
     project = context.filters.project or "default"
     alerts = asyncio.ensure_future(context.query("pages/alerts"))
-    trend, slices, histogram, marks, human, weeks = await asyncio.gather(
+    trend, slices, histogram, marks, human = await asyncio.gather(
         context.query("pages/score_trend", name=name, source=source, unit=unit, bucket_s=bucket(span)),
         context.query("pages/score_slices", name=name, source=source, unit=unit),
         context.query("pages/score_histogram", name=name, source=source, unit=unit),
         context.query("pages/score_marks", name=name, unit=unit),
         context.first_row("pages/judge_human", name=name, unit=unit),
-        context.query("judge_agreement", metric=name, unit=unit, project=project),
     )
+    # Weeks of agreement are there only where people judged what the evaluator judged.
+    weeks = await context.query("judge_agreement", metric=name, unit=unit, project=project) if human.get("n") else []
     key = f"{LABEL if source == 'human' else SCORE}{name}@{unit}"
     place = "/sessions" if unit == "conversation" else "/traces"
     for row in slices:
@@ -158,5 +162,12 @@ def agreement(counts: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
+async def _coverage(request: web.Request) -> web.StreamResponse:
+    """The sentence about how much of the traffic is judged, asked for by the page once it stands."""
+    context = page_context(request, since="14d")
+    row = await context.first_row("pages/coverage")
+    return render(context, "scores_coverage.html", title="Coverage", coverage=row)
+
+
 scores = page("/scores", "scores.html", "Scores", since="14d")(_show)
-routes = scores.routes()
+routes = [*scores.routes(), web.get("/scores/coverage", guard.protect(handle_errors(_coverage)))]

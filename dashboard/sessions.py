@@ -35,6 +35,9 @@ async def _list(context: PageContext) -> dict[str, Any]:
     rows = context.config.rows
     skip = min(int(params["skip"]), 1_000_000) if params.get("skip", "").isdecimal() else 0
     chosen = {f"by_{sort}": 1, **({only: 1} if only else {})}
+    # The newest are found by their times alone; only what the page shows is read in full.
+    filtered_by_content = sort != "last" or bool(only) or bool(conditions(context, without="q"))
+    chosen |= {"by_page": int(not filtered_by_content), "whole": int(filtered_by_content)}
     # `q` is the search of this page itself: the beginning of an id.
     filtered = conversation_filter(conditions(context, without="q"))
     found = await context.query("pages/sessions", filtered, q=q, rows=rows, skip=skip, **chosen)

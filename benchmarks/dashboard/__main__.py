@@ -2,7 +2,7 @@
 
     python -m benchmarks.dashboard [--rows 1000000] [--store DIRECTORY] [--against CHECKOUT] [--no-browser]
 
-Every figure is of the whole answer: routing, queries, drawing, bytes on the loopback. `warm` is the median of seven
+Every figure is of the whole answer: routing, queries, drawing, bytes on the loopback. `warm` is the median of `--rounds`
 requests after two, CPU the processor time of the service for one of them over all its threads, which a busy machine
 does not stretch. `first` is the first answer after a restart of the service. With `--against` another checkout, with
 an environment in its .venv, serves the same traffic from a store of its own, and both answer in turns.
@@ -36,7 +36,7 @@ from benchmarks.queries.__main__ import HERE as GENERATORS
 from evalspan.collector.demo.service import serving
 
 CHROMIUM = "/usr/bin/chromium"
-WARMED, MEASURED = 2, 7
+WARMED = 2
 BIG = 2000
 TICKS = os.sysconf("SC_CLK_TCK")
 SETTINGS = "[retention]\nspans_days = 0\n[alerts]\nenabled = false\n"
@@ -63,6 +63,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--store", type=Path, help="keep the data in this directory and use it again")
     options.add_argument("--against", type=Path, help="a checkout of another commit, with its .venv, to compare with")
+    options.add_argument("--rounds", type=int, default=7, help="how often each page is measured")
     options.add_argument("--only", default="", help="only pages whose name contains this")
     options.add_argument("--no-browser", action="store_true", help="leave chromium out")
     chosen = options.parse_args()
@@ -74,7 +75,7 @@ def main() -> None:
             python = chosen.against / ".venv" / "bin" / "python"
             theirs = prepared(base / "old" / str(chosen.rows), python, chosen.rows)
             with served(ours, Path(sys.executable)) as new, served(theirs, python) as old:
-                compare(new, old, pages, chosen.rows)
+                compare(new, old, pages, chosen)
             return
         measure(ours, pages, chosen)
     finally:
@@ -86,9 +87,9 @@ def measure(folder: Path, pages: list[Asked], chosen: argparse.Namespace) -> Non
     """Each page after a restart, then warm."""
     with served(folder, Path(sys.executable)) as service:
         first = (time.perf_counter(), fetched(service.url + pages[0].path), time.perf_counter())
-        rows = [(page, timed(service, page.path)) for page in pages]
+        rows = [(page, timed(service, page.path, chosen.rounds)) for page in pages]
         trace = send_big_trace(service.url)
-        rows.append((Asked(f"a trace of {BIG:,} spans", "", None), timed(service, f"/traces/{trace}")))
+        rows.append((Asked(f"a trace of {BIG:,} spans", "", None), timed(service, f"/traces/{trace}", chosen.rounds)))
         report(rows, chosen.rows)
         print(f"\nThe first page after a restart came after {(first[2] - first[0]) * 1e3:.0f} ms.")
         if not chosen.no_browser and Path(CHROMIUM).exists():
@@ -113,9 +114,9 @@ def served(folder: Path, python: Path) -> Iterator[Served]:
         yield Served(url, json.loads((folder / "store" / "service.json").read_text())["pid"])
 
 
-def timed(service: Served, path: str) -> Timing:
+def timed(service: Served, path: str, rounds: int) -> Timing:
     """One address, warm."""
-    found = [once(service, path, turn) for turn in range(WARMED + MEASURED)][WARMED:]
+    found = [once(service, path, turn) for turn in range(WARMED + rounds)][WARMED:]
     return summed_up(found)
 
 
@@ -133,16 +134,16 @@ def once(service: Served, path: str, turn: int) -> Timing:
     return Timing(wall * 1e3, (processor_seconds(service.process) - before) * 1e3, size)
 
 
-def compare(new: Served, old: Served, pages: list[Asked], spans: int) -> None:
+def compare(new: Served, old: Served, pages: list[Asked], chosen: argparse.Namespace) -> None:
     """Both services answer in turns; processor time is compared, which load does not stretch."""
-    print(f"\n{spans:,} spans; {platform.machine()}, {platform.system()}, Python {platform.python_version()}\n")
+    print(f"\n{chosen.rows:,} spans; {platform.machine()}, {platform.system()}, Python {platform.python_version()}\n")
     print("| page | before, CPU ms | now, CPU ms | ratio | to reach | before, ms | now, ms |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for page in pages:
         if page.before is None:
             continue
         turns: tuple[list[Timing], list[Timing]] = ([], [])
-        for turn in range(WARMED + MEASURED):
+        for turn in range(WARMED + chosen.rounds):
             turns[0].append(once(old, page.before or page.path, turn))
             turns[1].append(once(new, page.path, turn))
         then, now = (summed_up(found[WARMED:]) for found in turns)

@@ -42,8 +42,10 @@ PAGES = {
     "named": "/sql?named=score_trend",
     "picked": "/annotate?queue=picked",
     "login": "/login",
+    "added": "/datasets/support?add=1",
+    "filtered": "/sessions?since=14d&where=service%3Dsupport",
 }  # fmt: skip
-UNSEEN = {"plan", "named", "picked", "login"}
+UNSEEN = {"plan", "named", "picked", "login", "added", "filtered"}
 """Looked at, but no picture of the documentation."""
 SERIOUS = {"serious", "critical"}
 RUN = "(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"

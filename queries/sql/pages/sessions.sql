@@ -16,6 +16,8 @@
 -- param by_score UInt8 = 0 -- 1 sorts by the lowest score
 -- param by_cost UInt8 = 0 -- 1 sorts by cost
 -- param by_duration UInt8 = 0 -- 1 sorts by the time from first to last turn
+-- param by_page UInt8 = 0 -- 1 reads the turns and scores of the newest conversations only, which needs their usual order and no `bad`
+-- param whole UInt8 = 1 -- 1 reads those of all, and sorts and filters by what they hold
 -- param rows UInt32 = 50 -- how many
 -- param skip UInt32 = 0 -- how many are left out first
 -- column turns -- traces in the conversation
@@ -26,9 +28,21 @@
 -- column total -- conversations that match
 -- method: counts of stored spans. Slot: conditions on the conversation.
 WITH
+    held AS -- if by_page
+    ( -- if by_page
+        SELECT conversation_id, max(start_time) AS newest -- if by_page
+        FROM spans -- if by_page
+        WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} -- if by_page
+        AND ({project:String} = '' OR project = {project:String}) -- if by_page
+        AND ({environment:String} = '' OR environment = {environment:String}) -- if by_page
+        AND ({service:String} = '' OR service = {service:String}) -- if by_page
+        AND conversation_id != '' -- if by_page
+        AND (startsWith(conversation_id, {q:String}) OR startsWith(user_id, {q:String})) -- if by_page
+        GROUP BY conversation_id -- if by_page
+    ), -- if by_page
     turns AS
     (
-        SELECT conversation_id, trace_id, any(user_id) AS user, min(start_time) AS begun, max(start_time + toIntervalNanosecond(duration_ns)) AS ended, countIf(status = 'ERROR') AS errors,
+        SELECT conversation_id, trace_id, any(user_id) AS user, min(start_time) AS begun, max(start_time) AS latest, max(start_time + toIntervalNanosecond(duration_ns)) AS ended, countIf(status = 'ERROR') AS errors,
             sumIf(ifNull(input_tokens, 0) + ifNull(output_tokens, 0), role = 'call') AS tokens,
             sumIf(ifNull(cost_usd, 0), role = 'call') AS cost_usd, any(service) AS service
         FROM spans
@@ -39,6 +53,7 @@ WITH
         AND conversation_id != ''
         AND (startsWith(conversation_id, {q:String}) OR startsWith(user_id, {q:String})) -- if q
 -- slot conditions
+        AND conversation_id IN (SELECT conversation_id FROM held ORDER BY newest DESC, conversation_id LIMIT {skip:UInt32}, {rows:UInt32}) -- if by_page
         GROUP BY conversation_id, trace_id
     ),
     scores AS
@@ -48,6 +63,7 @@ WITH
         WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
         AND project = {project:String} -- if project
         AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
+        AND (trace_id IN (SELECT trace_id FROM turns) OR trace_id = '' AND conversation_id IN (SELECT conversation_id FROM turns)) -- if by_page
     ),
     judged AS
     (
@@ -57,14 +73,16 @@ WITH
     ),
     conversations AS
     (
-        SELECT conversation_id, any(user) AS user, count() AS turns, min(begun) AS first, max(begun) AS last, max(ended) AS finished, sum(errors) AS errors, sum(tokens) AS tokens, sum(cost_usd) AS cost_usd,
+        SELECT conversation_id, any(user) AS user, count() AS turns, min(begun) AS first, max(begun) AS last, max(latest) AS newest, max(ended) AS finished, sum(errors) AS errors, sum(tokens) AS tokens, sum(cost_usd) AS cost_usd,
             groupUniqArray(3)(toString(service)) AS services, min(j.lowest) AS turn_lowest, argMin(j.worst, j.lowest) AS turn_worst, sum(j.failures) AS turn_failures, sum(j.down) AS turn_down, sum(j.up) AS turn_up
         FROM turns LEFT JOIN (SELECT * FROM judged WHERE trace_id != '') AS j ON j.trace_id = turns.trace_id
         GROUP BY conversation_id
     )
 SELECT conversation_id, user, turns, first, last, dateDiff('millisecond', first, finished) * 1e6 AS duration_ns, errors, tokens, cost_usd, services,
     if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.lowest, turn_lowest) AS lowest, if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.worst, turn_worst) AS worst,
-    turn_failures + w.failures AS failures, turn_down + w.down AS thumbs_down, turn_up + w.up AS thumbs_up, count() OVER () AS total
+    turn_failures + w.failures AS failures, turn_down + w.down AS thumbs_down, turn_up + w.up AS thumbs_up,
+    (SELECT count() FROM held) AS total -- if by_page
+    count() OVER () AS total -- if whole
 FROM conversations LEFT JOIN (SELECT * FROM judged WHERE whole != '') AS w ON w.whole = conversation_id
 WHERE 1
     AND (errors > 0 OR failures > 0 OR thumbs_down > 0) -- if bad
@@ -77,6 +95,6 @@ ORDER BY
     lowest ASC NULLS LAST, -- if by_score
     cost_usd DESC, -- if by_cost
     duration_ns DESC, -- if by_duration
-    last DESC, conversation_id
-LIMIT {skip:UInt32}, {rows:UInt32}
+    newest DESC, conversation_id
+LIMIT {skip:UInt32}, {rows:UInt32} -- if whole
 SETTINGS final = 0, join_use_nulls = 0
