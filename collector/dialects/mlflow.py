@@ -6,7 +6,7 @@ from typing import Any
 
 from ...instrument import semconv
 from .attributes import SpanAttributes, as_json, parsed
-from .vocabulary import MODEL_OPERATIONS, OPERATIONS, put_content, put_name, put_parameters, put_usage
+from .vocabulary import MODEL_OPERATIONS, OPERATIONS, put_content, put_cost, put_name, put_parameters, put_usage
 
 
 def rewrite(span: SpanAttributes) -> None:
@@ -32,6 +32,8 @@ def rewrite(span: SpanAttributes) -> None:
             put_usage(span, got.get("usage"))
         # Its own counts include the cached tokens in newer releases, not in older ones: what the API said comes first.
         put_usage(span, take("mlflow.chat.tokenUsage"), inclusive=True)
+        cost = parsed(take("mlflow.llm.cost"))
+        put_cost(span, cost.get("total_cost") if isinstance(cost, dict) else None)
         tools = take("mlflow.chat.tools")
         span.put(semconv.TOOL_DEFINITIONS, as_json(tools) if tools else None)
         # The request's fields are on the span a second time, each under its own bare name.

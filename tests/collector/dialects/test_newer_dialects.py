@@ -146,6 +146,7 @@ SPANS: dict[str, tuple[str, dict[str, Any], list[tuple[str, dict[str, Any]]], di
     "Pydantic AI's cost beside the computed one": ("pydantic-ai", {"gen_ai.operation.name": "chat", "operation.cost": 0.5, **GPT}, [], {"reported_cost_usd": 0.5, "cost_usd": 0.5}),
     "OpenInference's cost": ("openinference.instrumentation.litellm", {"openinference.span.kind": "LLM", "llm.cost.total": 0.5, **GPT}, [], {"reported_cost_usd": 0.5, "cost_usd": 0.5}),
     "a cost of nothing is none": ("openinference.instrumentation.litellm", {"openinference.span.kind": "LLM", "llm.cost.total": 0.0, **GPT}, [], {"reported_cost_usd": None}),
+    "MLflow's cost": ("mlflow", {"mlflow.spanType": '"CHAT_MODEL"', "mlflow.llm.cost": {"input_cost": 0.25, "output_cost": 0.25, "total_cost": 0.5}, **GPT}, [], {"reported_cost_usd": 0.5, "cost_usd": 0.5}),
     "Langfuse's cost": ("langfuse-sdk", {"langfuse.observation.type": "generation", "langfuse.observation.cost_details": {"total": 0.5}, **GPT}, [], {"reported_cost_usd": 0.5, "cost_usd": 0.5}),
     "LiteLLM's proxy": (
         "litellm",
