@@ -108,8 +108,8 @@ class SqlPort:
     async def start(self, host: str, port: int) -> str:
         """Listens; returns the address. Raises UsageError when the port is taken."""
         app = web.Application()
-        app.router.add_get("/ping", _ok)
-        app.router.add_get("/replicas_status", _ok)
+        app.router.add_get("/ping", self._ping)
+        app.router.add_get("/replicas_status", self._ping)
         for method in ("GET", "POST", "HEAD"):
             app.router.add_route(method, "/", self._handle)
         self._runner = web.AppRunner(
@@ -145,6 +145,14 @@ class SqlPort:
         for answering in tuple(self._answering):
             await self._cancelled(answering)
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        self._guard.has_spoken(request.protocol)
+        try:
+            self._refuse_strangers(request)
+        except QueryError as error:
+            return self._refusal(error, {})
+        return web.Response(text="Ok.\n")
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {
@@ -280,7 +288,3 @@ class SqlPort:
         hint = f" {error.hint}" if error.hint else ""
         name = f" ({_NAMES[code]})" if code in _NAMES and not str(error).endswith(")") else ""
         return f"Code: {code}. DB::Exception: {error}{hint}{name} (version {self._version})\n"
-
-
-async def _ok(_: web.Request) -> web.Response:
-    return web.Response(text="Ok.\n")
