@@ -23,7 +23,12 @@ def read_bytes(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
-    packed = {b"\x1f\x8b": "gzip", b"PK": "a zip archive, as Excel writes them", b"(\xb5/\xfd": "zstd"}
+    packed = {
+        b"\x1f\x8b": "gzip",
+        b"PK": "a zip archive, as Excel writes them",
+        b"(\xb5/\xfd": "zstd",
+        b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    }
     for magic, kind in packed.items():
         if content.startswith(magic):
             raise UsageError(f"{path} is {kind}, not text", hint="unpack it, or save it as CSV or JSONL")

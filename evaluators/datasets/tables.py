@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
@@ -31,6 +32,8 @@ def _csv(path: Path) -> Iterator[Record]:
     csv.field_size_limit(MAX_CELL)
     # newline="": a line break inside quotes belongs to the cell.
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    if _SEPARATOR_LINE.match(text):
+        next(rows)
     header: list[str] | None = None
     while True:
         line = rows.line_num + 1
@@ -48,8 +51,15 @@ def _csv(path: Path) -> Iterator[Record]:
             yield _record(header, row, f"{path}:{line}")
 
 
+_SEPARATOR_LINE = re.compile(r"sep=([,;|\t])\r?\n", re.IGNORECASE)
+"""What Excel writes and reads as the first line of a CSV to say its delimiter."""
+
+
 def _delimiter(text: str) -> str:
     """The delimiter that the header line holds most often outside quotes; the comma when it has one column."""
+    told = _SEPARATOR_LINE.match(text)
+    if told is not None:
+        return told[1]
     header = _first_line(text)
     counts = {one: header.count(one) for one in DELIMITERS}
     best = max(DELIMITERS, key=lambda one: counts[one])

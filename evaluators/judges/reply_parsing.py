@@ -1,6 +1,6 @@
 """Finds the verdict in what a judge wrote: the last complete object that fits the form, behind thinking and prose.
 
-What can be read in one way only is read (4.0 or "4" for 4, null for an empty list, a trailing comma); what could mean
+What can be read in one way only is read (4.0 or "4" for 4, null for an empty list, a trailing comma, a status in lower case); what could mean
 two things (duplicate keys, two different verdicts, 4.5) is refused. Nothing here ever supplies a default.
 """
 
@@ -17,7 +17,9 @@ import msgspec
 T = TypeVar("T", bound=msgspec.Struct)
 MAX_STARTS = 2000
 """Opening braces that are tried as the start of the verdict, the last ones first."""
-_THINKING_ENDS = re.compile(r"</(?:think|thinking|thought|reasoning|scratchpad)>|◁/think▷|\[/THINK\]", re.IGNORECASE)
+_THINKING_ENDS = re.compile(
+    r"</(?:think|thinking|thought|reasoning|scratchpad)>|◁/think▷|\[/THINK\]|<\|channel\|>final", re.IGNORECASE
+)
 _THINKING_STARTS = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁think▷|\[THINK\]", re.IGNORECASE)
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\')|/\*.*?\*/|//[^\n]*', re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?\d{1,4})(?:\.0+)?\s*(?:(?:/|out of)\s*(\d{1,4}))?\s*", re.IGNORECASE)
@@ -178,6 +180,9 @@ def _adapted(value: Any, kind: Any) -> Any:
 def _adapted_value(item: Any, info: msgspec.inspect.Type) -> Any:
     if isinstance(info, msgspec.inspect.IntType):
         return _whole(item, info.le)
+    if isinstance(info, msgspec.inspect.LiteralType) and isinstance(item, str):
+        # "Supported" and " supported " are one of the words, whatever their case.
+        return next((one for one in info.values if str(one).casefold() == item.strip().casefold()), item)
     if isinstance(info, msgspec.inspect.ListType):
         if item is None:
             return []

@@ -134,6 +134,16 @@ _AT_MOST = r"at most|no more than|not more than|no later than|less than|fewer th
 _BOUND = regex.compile(
     rf"(?:(?<![\p{{L}}])(?P<least>{_AT_LEAST})|(?<![\p{{L}}])(?P<most>{_AT_MOST}))\s?$", regex.IGNORECASE
 )
+_BOUND_AFTER = regex.compile(
+    r"\s?(?:(?P<least>or (?:more|above|over|higher|longer|later|older|up)|and (?:up|above|more|over)|\+(?!\d)|oder mehr|ou plus|o más)|"
+    r"(?P<most>or (?:less|below|under|fewer|lower|shorter|earlier|younger)|and (?:below|under|less)|oder weniger|ou moins|o menos))\b?",
+    regex.IGNORECASE,
+)
+# "$5-15" is two prices, as "99¢" is one.
+_RANGE = regex.compile(
+    rf"(?P<currency>{units.BEFORE})(?P<first>\d[\d.,]*)[-–—](?P<last>\d[\d.,]*)(?![\w%-])", regex.IGNORECASE
+)
+_CENTS = regex.compile(r"(?<![\d.,])(\d{1,4})\s?¢")
 _NUMERAL = r"[\p{N}〇零一二三四五六七八九十百千万]"
 _UNREAD = regex.compile(
     rf"(?:{units.BEFORE}|\p{{Sc}})\s?{_NUMERAL}+|{_NUMERAL}+\s?(?:\p{{Sc}}|{units.AFTER})|[\p{{No}}\p{{Nl}}]+\s?(?:{units.UNIT})(?!\w)",
@@ -161,7 +171,12 @@ def _scan(text: str, *, bare_words: bool) -> tuple[tuple[Fact, ...], str]:
     """The facts, and the text with blanks in their places."""
     for pattern, value in _NAMED:
         text = pattern.sub(value, text)
-    text = _in_digits(text)
+    text = _in_digits(
+        _RANGE.sub(
+            r"\g<currency>\g<first> – \g<currency>\g<last>",
+            _CENTS.sub(lambda match: f"${int(match[1]) / 100:.2f}", text),
+        )
+    )
     found: list[Fact] = []
     for pattern, read in ((_DATE, _date), (_VERSION, _version), (_CLOCK, _clock)):
         found += [read(match) for match in pattern.finditer(text)]
@@ -238,7 +253,8 @@ def _quantity(match: regex.Match[str], *, bare_words: bool) -> Fact | None:
     kind, base, size = ("money", units.currency_code(currency), 1.0) if currency else _meaning(unit)
     meant = frozenset(_scaled(value, size) for value in values)
     before = _BOUND.search(match.string, max(0, match.start() - 25), match.start())
-    bound: Any = "" if before is None else ">" if before["least"] else "<"
+    told = before or _BOUND_AFTER.match(match.string, match.end())
+    bound: Any = "" if told is None else ">" if told["least"] else "<"
     text = match.group().strip()
     return Fact(kind, meant, frozenset(values), base, per if kind == "money" else "", text, bound)  # type: ignore[arg-type]
 

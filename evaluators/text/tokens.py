@@ -31,6 +31,7 @@ _VOWEL_SIGNS = regex.compile(
 _GROUPED = regex.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})+|(?:['’]\d{3})+|(?:[\u00a0\u202f\u2009]\d{3})+)(?![\d,])")
 _SIGNED = regex.compile(r"(?<![\w\p{S})\]%])[-−](?=\d)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?![a-z])|(?<=[。！？])|[\r\n]+|\s[•*–—]\s")
+_APOSTROPHES = str.maketrans("’ʼ", "''")
 _ABBREVIATIONS = ("e.g.", "i.e.", "etc.", "vs.", "dr.", "mr.", "mrs.", "ms.", "no.", "approx.", "inc.", "u.s.")
 
 
@@ -58,7 +59,7 @@ def unicode_segments(text: str, *, numbers: bool = True) -> list[str]:
     if numbers:
         # Before NFKC makes a thin space a plain one.
         text = _GROUPED.sub(lambda match: "".join(filter(str.isdecimal, match.group())), text)
-    text = _VOWEL_SIGNS.sub("", fold_case(text))
+    text = _VOWEL_SIGNS.sub("", fold_case(text)).translate(_APOSTROPHES)
     if numbers:
         text = "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in text)
     text = _SIGNED.sub("\ue000", text)  # a private letter, so that the sign joins its number

@@ -141,3 +141,20 @@ def test_number_normalisation_is_an_option_with_its_own_name() -> None:
         "pm",
         "a_b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("$5 or more", "at least $5", True),
+        ("$5 or more", "$5 or less", False),
+        ("10+ users", "at least 10 users", True),
+        ("30 days or less", "30 days or more", False),
+        ("99¢", "$0.99", True),
+        ("$5–15", "$5-15", True),
+        ("$5–15", "$5–10", False),
+    ],
+)
+def test_bounds_after_the_number_ranges_and_cents_are_read(one, other, same):
+    there = facts(other)
+    assert all(any(fact.agrees(known) for known in there) for fact in facts(one)) is same

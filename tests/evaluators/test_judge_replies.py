@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from evalspan.evaluators import Judge, Score, Unscored, evaluator, run_evaluator
+from evalspan.evaluators.builtin.hallucination import Claims
 from evalspan.evaluators.experiments.target import Identity, Target
 from evalspan.evaluators.judges.judge import Grade
 from evalspan.evaluators.judges.providers import Finish, Reply, _openai_reply, _raise_inner_error
@@ -164,3 +165,15 @@ async def test_odd_values_cost_that_value_and_never_the_record() -> None:
         answer = await Target(function, Identity("t")).answer({}, 5.0)
         msgspec.json.encode(answer)
         assert answer.error is not None or (type(answer.output) is str and answer.output == "49")
+
+
+def test_words_of_a_form_are_read_in_any_case_and_the_final_channel_is_the_answer() -> None:
+    found = parse_json('{"claims": [{"claim": "a", "status": "supported "}]}', Claims)
+    assert found.claims[0].status == "SUPPORTED"
+    harmony = (
+        '<|channel|>analysis<|message|>{"claims": []}<|end|><|start|>assistant<|channel|>final<|message|>'
+        '{"claims": [{"claim": "z", "status": "NOT_CHECKABLE"}]}'
+    )
+    assert parse_json(harmony, Claims).claims[0].claim == "z"
+    with pytest.raises(ValueError, match="maybe"):
+        parse_json('{"claims": [{"claim": "a", "status": "maybe"}]}', Claims)

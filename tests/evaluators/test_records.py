@@ -234,3 +234,14 @@ def test_the_commands_take_tables_with_a_mapping(tmp_path: Path, monkeypatch: py
     mapped = ["--map", "id=Nr", "--map", "output=Text", "--map", "expected=Soll"]
     result = evalspan("score", "--input", "answers.csv", "--suite", "suites.py:SUITE", "--format", "json", *mapped)
     assert json.loads(result.stdout)[0]["mean"] == 0.5
+
+
+def test_excels_line_that_names_the_delimiter_is_no_header_and_an_old_workbook_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"sep=;\r\nid;output\r\n1;a, b\r\n")
+    (record,) = read_records(path)
+    assert (record.values, record.place) == ({"id": "1", "output": "a, b"}, f"{path}:3")
+    old = tmp_path / "a.xls"
+    old.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    with pytest.raises(UsageError, match="old Excel workbook"):
+        list(read_records(old))
