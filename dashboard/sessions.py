@@ -35,14 +35,19 @@ async def _list(context: PageContext) -> dict[str, Any]:
     rows = context.config.rows
     skip = min(int(params["skip"]), 1_000_000) if params.get("skip", "").isdecimal() else 0
     chosen = {f"by_{sort}": 1, **({only: 1} if only else {})}
-    # The newest are found by their times alone; only what the page shows is read in full.
-    filtered_by_content = sort != "last" or bool(only) or bool(conditions(context, without="q"))
-    chosen |= {"by_page": int(not filtered_by_content), "whole": int(filtered_by_content)}
-    # `q` is the search of this page itself: the beginning of an id.
-    filtered = conversation_filter(conditions(context, without="q"))
-    found = await context.query("pages/sessions", filtered, q=q, rows=rows, skip=skip, **chosen)
+    asked = conditions(context, without="q")  # `q` is the search of this page itself: the beginning of an id
+    if sort == "last" and not only and not asked:
+        # The newest are found by their times alone; only what the page shows is read in full.
+        listed = await context.query("pages/session_ids", q=q, rows=rows, skip=skip)
+        ids = [row["conversation_id"] for row in listed]
+        chosen |= {"ids": ids, "by_page": 1, "whole": 0}
+        found = await context.query("pages/sessions", q=q, rows=rows, **chosen) if ids else []
+        total = listed[0]["total"] if listed else 0
+    else:
+        filtered = conversation_filter(asked)
+        found = await context.query("pages/sessions", filtered, q=q, rows=rows, skip=skip, **chosen)
+        total = found[0]["total"] if found else 0
     texts = await _texts(context, [row["conversation_id"] for row in found])
-    total = found[0]["total"] if found else 0
     here = all_params(context)
     return {
         "sessions": [{**row, **texts.get(row["conversation_id"], {})} for row in found],

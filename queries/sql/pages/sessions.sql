@@ -16,7 +16,8 @@
 -- param by_score UInt8 = 0 -- 1 sorts by the lowest score
 -- param by_cost UInt8 = 0 -- 1 sorts by cost
 -- param by_duration UInt8 = 0 -- 1 sorts by the time from first to last turn
--- param by_page UInt8 = 0 -- 1 reads the turns and scores of the newest conversations only, which needs their usual order and no `bad`
+-- param ids Array(String) = [] -- with by_page: the conversations of the page
+-- param by_page UInt8 = 0 -- 1 reads the turns and scores of `ids` only, without a total
 -- param whole UInt8 = 1 -- 1 reads those of all, and sorts and filters by what they hold
 -- param rows UInt32 = 50 -- how many
 -- param skip UInt32 = 0 -- how many are left out first
@@ -28,18 +29,6 @@
 -- column total -- conversations that match
 -- method: counts of stored spans. Slot: conditions on the conversation.
 WITH
-    held AS -- if by_page
-    ( -- if by_page
-        SELECT conversation_id, max(start_time) AS newest -- if by_page
-        FROM spans -- if by_page
-        WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} -- if by_page
-        AND ({project:String} = '' OR project = {project:String}) -- if by_page
-        AND ({environment:String} = '' OR environment = {environment:String}) -- if by_page
-        AND ({service:String} = '' OR service = {service:String}) -- if by_page
-        AND conversation_id != '' -- if by_page
-        AND (startsWith(conversation_id, {q:String}) OR startsWith(user_id, {q:String})) -- if by_page
-        GROUP BY conversation_id -- if by_page
-    ), -- if by_page
     turns AS
     (
         SELECT conversation_id, trace_id, any(user_id) AS user, min(start_time) AS begun, max(start_time) AS latest, max(start_time + toIntervalNanosecond(duration_ns)) AS ended, countIf(status = 'ERROR') AS errors,
@@ -53,7 +42,7 @@ WITH
         AND conversation_id != ''
         AND (startsWith(conversation_id, {q:String}) OR startsWith(user_id, {q:String})) -- if q
 -- slot conditions
-        AND conversation_id IN (SELECT conversation_id FROM held ORDER BY newest DESC, conversation_id LIMIT {skip:UInt32}, {rows:UInt32}) -- if by_page
+        AND conversation_id IN {ids:Array(String)} -- if by_page
         GROUP BY conversation_id, trace_id
     ),
     scores AS
@@ -81,7 +70,7 @@ WITH
 SELECT conversation_id, user, turns, first, last, dateDiff('millisecond', first, finished) * 1e6 AS duration_ns, errors, tokens, cost_usd, services,
     if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.lowest, turn_lowest) AS lowest, if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.worst, turn_worst) AS worst,
     turn_failures + w.failures AS failures, turn_down + w.down AS thumbs_down, turn_up + w.up AS thumbs_up,
-    (SELECT count() FROM held) AS total -- if by_page
+    0 AS total -- if by_page
     count() OVER () AS total -- if whole
 FROM conversations LEFT JOIN (SELECT * FROM judged WHERE whole != '') AS w ON w.whole = conversation_id
 WHERE 1
