@@ -24,7 +24,7 @@ from evalspan.queries.store.client import Store, open_store
 
 Times = tuple[float, float, float]  # milliseconds: first run, warm, processor time of a warm run
 HERE = Path(__file__).parent
-DAY = "start_time >= '2026-11-12' AND start_time < '2026-11-13'"
+DAY = "start_time >= '2026-11-30' AND start_time < '2026-12-01'"
 
 QUERIES: dict[str, tuple[str, int | None]] = {
     "latest 50 traces of the last day, with texts": ("@pages/traces", 50),
@@ -35,7 +35,7 @@ QUERIES: dict[str, tuple[str, int | None]] = {
         ),
         200,
     ),
-    "model by hour, twelve days": (
+    "model by hour, thirty days": (
         (
             "SELECT toStartOfHour(start_time) AS hour, request_model, sum(sample_weight) AS n, quantilesTDigest(0.5, 0.95)(duration_ns),"
             " sum(input_tokens), sum(output_tokens), sum(cost_usd) FROM spans WHERE operation = 'chat' GROUP BY 1, 2"
@@ -43,7 +43,7 @@ QUERIES: dict[str, tuple[str, int | None]] = {
         200,
     ),
     "drift: window means and e-detector, 3 days against 3": ("@e_detector", 500),
-    "score mean by prompt version and hour, twelve days": (
+    "score mean by prompt version and hour, thirty days": (
         (
             "SELECT prompt_version, toStartOfHour(span_time) AS hour, avgWeighted(score, sample_weight) FROM evaluations"
             " WHERE name = 'faithfulness' GROUP BY 1, 2"
@@ -56,21 +56,22 @@ QUERIES: dict[str, tuple[str, int | None]] = {
         f"SELECT count() FROM spans WHERE {DAY} AND output ILIKE '%refund policy refund%'",
         None,
     ),
+    "text in the output, thirty days": ("SELECT count() FROM spans WHERE output ILIKE '%refund policy refund%'", None),
     "failures of one evaluator with their texts, one day, 200 rows": (
         (
-            "SELECT input, output FROM spans WHERE start_time >= '2026-11-12' AND (trace_id, span_id) IN (SELECT trace_id, span_id"
-            " FROM evaluations WHERE name = 'faithfulness' AND passed = 'fail' AND span_time >= '2026-11-12') LIMIT 200"
+            "SELECT input, output FROM spans WHERE start_time >= '2026-11-30' AND (trace_id, span_id) IN (SELECT trace_id, span_id"
+            " FROM evaluations WHERE name = 'faithfulness' AND passed = 'fail' AND span_time >= '2026-11-30') LIMIT 200"
         ),
         None,
     ),
-    "spans by user, top 20 by cost, twelve days": (
+    "spans by user, top 20 by cost, thirty days": (
         "SELECT user_id, sum(cost_usd) AS cost FROM spans GROUP BY 1 ORDER BY cost DESC LIMIT 20",
         None,
     ),
 }
 PARAMETERS = {
-    "pages/traces": {"start": "2026-11-12 00:00:00", "end": "2026-11-13 00:00:00"},
-    "e_detector": {"until": "2026-11-13T00:00:00Z", "since_s": 3 * 86400},
+    "pages/traces": {"start": "2026-11-30 00:00:00", "end": "2026-12-01 00:00:00"},
+    "e_detector": {"until": "2026-12-01T00:00:00Z", "since_s": 3 * 86400},
 }
 
 
