@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evalspan.evaluators.statistics.e_detector import BETS, slack
+from evalspan.evaluators.statistics.e_detector import BETS, STAKES, slack
 
 HORIZONS = (1, 3, 10, 30, 100, 300)
 REFERENCES = (2, 7, 28, 1_000_000)
@@ -28,8 +28,11 @@ def largest_evidence(horizon: int, reference: float, runs: int, rng: np.random.G
         difference = (reference * base[:, None] + sums[:, :t]) / pre - (sums[:, [t]] - sums[:, :t]) / post
         size = 1 / np.sqrt(1 / pre + 1 / post)
         z = difference * size
-        paid = sum(np.exp(np.minimum(bet * size * z - (bet * size) ** 2 / 2, 500)).sum(axis=1) for bet in BETS)
-        largest = np.maximum(largest, np.log(paid / len(BETS)))
+        paid = sum(
+            stake * np.exp(np.minimum(bet * size * z - (bet * size) ** 2 / 2, 500)).sum(axis=1)
+            for bet, stake in zip(BETS, STAKES, strict=True)
+        )
+        largest = np.maximum(largest, np.log(paid))
     return largest
 
 

@@ -94,36 +94,56 @@ class Watcher:
     async def _follow(self, rules: list[AlertRule]) -> None:
         while True:
             await self._clock.sleep(rules[0].every_s)
-            now = self._clock.now()
-            shared = await asyncio.to_thread(self._shared_rows, rules, now)
-            for rule in rules:
-                try:
-                    with self._telemetry.timed("alert_evaluation_duration_seconds"):
-                        await self.evaluate(rule, now, shared.get(rule.name))
-                except Exception as error:  # noqa: BLE001 - one rule, or a message of its own, must not end the others
-                    _log.exception("rule %s", rule.name)
-                    self._failed(rule, error, self._clock.now())
-                self._telemetry.add("alert_evaluations_total", rule=rule.name)
+            await self._look(rules, self._clock.now())
 
-    def _shared_rows(self, rules: list[AlertRule], now: datetime) -> dict[str, Rows]:
-        """The rows of each rule from one run of their query; empty when that fails, so that each runs by itself."""
+    async def look(self, now: datetime) -> None:
+        """Evaluates every rule once."""
+        for rules in sharing_a_scan(self._rules):
+            await self._look(rules, now)
+
+    async def _look(self, rules: list[AlertRule], now: datetime) -> None:
+        """Evaluates rules that share a scan: their query runs once, and what is silenced is read once."""
+        shared, silenced = await asyncio.to_thread(self._shared, rules, now)
+        for rule in rules:
+            try:
+                with self._telemetry.timed("alert_evaluation_duration_seconds"):
+                    await self.evaluate(rule, now, shared.get(rule.name), silenced)
+            except Exception as error:  # noqa: BLE001 - one rule, or a message of its own, must not end the others
+                _log.exception("rule %s", rule.name)
+                self._failed(rule, error, self._clock.now())
+            self._telemetry.add("alert_evaluations_total", rule=rule.name)
+
+    def _shared(
+        self, rules: list[AlertRule], now: datetime
+    ) -> tuple[dict[str, Rows], dict[str, datetime | None] | None]:
+        """The rows of each rule from one run of their query, and the silences; nothing when that fails: each asks itself."""
         if len(rules) == 1:
-            return {}
+            return {}, None
         try:
             conditions = {rule.name: condition_of(rule) for rule in rules}
-            return matching_each(self._store, rules[0].query, conditions, shared_parameters(rules[0], now))
+            rows = matching_each(self._store, rules[0].query, conditions, shared_parameters(rules[0], now))
+            return rows, self._silenced_rules(rules[0].project)
         except EvalspanError as error:
             _log.info("%d rules on %s are evaluated one by one: %s", len(rules), rules[0].query, error)
-            return {}
+            return {}, None
 
-    async def evaluate(self, rule: AlertRule, now: datetime, rows: Rows | None = None) -> list[Transition]:
-        """Evaluates one rule, on `rows` where its query has run; what changed.
+    async def evaluate(
+        self,
+        rule: AlertRule,
+        now: datetime,
+        rows: Rows | None = None,
+        silences: dict[str, datetime | None] | None = None,
+    ) -> list[Transition]:
+        """Evaluates one rule, on `rows` where its query has run, with `silences` where they are known; what changed.
 
         A query that fails is an alert, too, after three times in a row.
         """
         try:
             rows = await asyncio.to_thread(self.matching_rows, rule, now) if rows is None else rows
-            silenced = await asyncio.to_thread(self._silenced, rule, now)
+            if silences is None:
+                silences = await asyncio.to_thread(self._silenced_rules, rule.project, rule.name)
+            until = silences.get(rule.name)
+            silenced = until is not None and until > now
             if not rows:
                 await asyncio.to_thread(self._check_readiness, rule, now)
         except EvalspanError as error:
@@ -147,9 +167,9 @@ class Watcher:
             return evaluate_gauge(self._store, rule, self._telemetry.value(rule.telemetry))
         return matching(self._store, rule.query, rule.condition, parameters_of(rule, now)).dicts()
 
-    def _silenced(self, rule: AlertRule, now: datetime) -> bool:
-        until = next((row["silenced_until"] for row in stored_rules(self._store, rule.name, rule.project)), None)
-        return until is not None and until > now
+    def _silenced_rules(self, project: str, rule: str = "") -> dict[str, datetime | None]:
+        """Until when each rule of the project is silenced. Raises StoreError."""
+        return {row["rule_id"]: row["silenced_until"] for row in stored_rules(self._store, rule, project)}
 
     def _check_readiness(self, rule: AlertRule, now: datetime) -> None:
         """Notes on the rule's row when its detector has too little data: that is not the same as quiet."""

@@ -64,13 +64,14 @@ WITH
     -- means of scores between 0 and 1 lie there, too, and differ by 1 at most
     ((x, on_unit, least_possible) -> if(on_unit, greatest(least_possible, least(1, x)), x)) AS cut,
     [0.25, 0.5, 1, 2] AS bets,
+    [0.1, 0.3, 0.4, 0.2] AS stakes,
     200 AS reach,
-    {horizon:UInt32} / {alpha:Float64} * exp(-greatest(0.5, 2 - 0.25 * log({horizon:UInt32})) * if({alpha:Float64} <= 0.05, 1, 0.7)) AS limit,
+    {horizon:UInt32} / {alpha:Float64} * exp(-greatest(0.5, 2 - 0.27 * log({horizon:UInt32})) * if({alpha:Float64} <= 0.05, 1, 0.7)) AS limit,
     -- a standardised value with skewness g as a normal score; skewness away from the watched side is left alone
     ((z, g) -> if(g < 1e-6, z, 6 / g * (if(g / 2 * z + 1 <= 0, 0, cbrt(g / 2 * z + 1)) - 1) + g / 6)) AS normal_score,
     -- what a change point pays: its precision before and after it, its difference and its third moment against the side it is on
-    ((pre, post, difference, moment, size) -> arrayAvg(l -> exp(least(500, l * size / sqrt(1 / pre + 1 / post) * normal_score(difference / sqrt(1 / pre + 1 / post), moment / pow(1 / pre + 1 / post, 1.5))
-        - pow(l * size, 2) / (1 / pre + 1 / post) / 2)), bets)) AS payoff,
+    ((pre, post, difference, moment, size) -> arraySum((l, stake) -> stake * exp(least(500, l * size / sqrt(1 / pre + 1 / post) * normal_score(difference / sqrt(1 / pre + 1 / post), moment / pow(1 / pre + 1 / post, 1.5))
+        - pow(l * size, 2) / (1 / pre + 1 / post) / 2)), bets, stakes)) AS payoff,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32}) AS reference_s,

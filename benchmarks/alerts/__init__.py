@@ -1,0 +1,1 @@
+"""What it costs to look: many alert rules over many evaluations."""
