@@ -143,6 +143,7 @@ _BOUND_AFTER = regex.compile(
 _RANGE = regex.compile(
     rf"(?P<currency>{units.BEFORE})(?P<first>\d[\d.,]*)[-–—](?P<last>\d[\d.,]*)(?![\w%-])", regex.IGNORECASE
 )
+_MAX_DIGITS = 4000
 _CENTS = regex.compile(r"(?<![\d.,])(\d{1,4})\s?¢")
 _NUMERAL = r"[\p{N}〇零一二三四五六七八九十百千万]"
 _UNREAD = regex.compile(
@@ -290,5 +291,6 @@ def _readings(number: str) -> set[Number]:
 
 
 def _exact(text: str) -> Number:
-    value = float(text) if "." in text else int(text)
+    # Python reads no whole number of more than 4,300 digits, and nobody means one.
+    value = float(text) if "." in text else int(text[:_MAX_DIGITS])
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

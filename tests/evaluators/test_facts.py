@@ -158,3 +158,8 @@ def test_number_normalisation_is_an_option_with_its_own_name() -> None:
 def test_bounds_after_the_number_ranges_and_cents_are_read(one, other, same):
     there = facts(other)
     assert all(any(fact.agrees(known) for known in there) for fact in facts(one)) is same
+
+
+def test_a_number_of_fifty_thousand_digits_is_a_number() -> None:
+    (fact,) = facts("1" * 50_000)
+    assert not fact.agrees(facts("12")[0])
