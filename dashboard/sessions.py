@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from ..errors import UsageError
 from ..queries.messages import output_text
 from ..queries.span_conditions import conversation_filter
 from . import guard, messages
+from .filters import stamp
 from .labels import OVERALL, label_span, redirect, remember_author
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .trace import ALWAYS
@@ -34,20 +36,23 @@ async def _list(context: PageContext) -> dict[str, Any]:
         raise UsageError("This list cannot be shown so.", hint=f"sort: {', '.join(SORTS)}; show: {', '.join(SHOW)}.")
     rows = context.config.rows
     skip = min(int(params["skip"]), 1_000_000) if params.get("skip", "").isdecimal() else 0
-    chosen = {f"by_{sort}": 1, **({only: 1} if only else {})}
+    chosen: dict[str, Any] = {f"by_{sort}": 1, **({only: 1} if only else {})}
     asked = conditions(context, without="q")  # `q` is the search of this page itself: the beginning of an id
     if sort == "last" and not only and not asked:
         # The newest are found by their times alone; only what the page shows is read in full.
         listed = await context.query("pages/session_ids", q=q, rows=rows, skip=skip)
         ids = [row["conversation_id"] for row in listed]
-        chosen |= {"ids": ids, "by_page": 1, "whole": 0}
+        # Scores and texts are looked for where these conversations lie, not in the whole range.
+        times = _between(listed)
+        chosen |= {"ids": ids, "by_page": 1, "whole": 0, **times}
         found = await context.query("pages/sessions", q=q, rows=rows, **chosen) if ids else []
         total = listed[0]["total"] if listed else 0
     else:
+        times = dict[str, str]()
         filtered = conversation_filter(asked)
         found = await context.query("pages/sessions", filtered, q=q, rows=rows, skip=skip, **chosen)
         total = found[0]["total"] if found else 0
-    texts = await _texts(context, [row["conversation_id"] for row in found])
+    texts = await _texts(context, [row["conversation_id"] for row in found], times)
     here = all_params(context)
     return {
         "sessions": [{**row, **texts.get(row["conversation_id"], {})} for row in found],
@@ -65,8 +70,16 @@ async def _list(context: PageContext) -> dict[str, Any]:
     }
 
 
-async def _texts(context: PageContext, ids: list[str]) -> dict[str, dict[str, Any]]:
-    found = await context.query("pages/session_previews", ids=ids) if ids else []
+def _between(listed: Rows) -> dict[str, str]:
+    """The range in which all spans of these conversations began, as parameters of a query."""
+    if not listed:
+        return {}
+    first, newest = min(row["first"] for row in listed), max(row["newest"] for row in listed)
+    return {"start": stamp(first - timedelta(seconds=1)), "end": stamp(newest + timedelta(seconds=1))}
+
+
+async def _texts(context: PageContext, ids: list[str], times: dict[str, str]) -> dict[str, dict[str, Any]]:
+    found = await context.query("pages/session_previews", ids=ids, **times) if ids else []
     return {row.pop("conversation_id"): row for row in found}
 
 

@@ -9,11 +9,13 @@
 -- param rows UInt32 = 50 -- how many
 -- param skip UInt32 = 0 -- how many are left out first
 -- column conversation_id -- the conversation
+-- column first -- when its first span of the range began
+-- column newest -- when its newest began
 -- column total -- how many there are
-SELECT conversation_id, count() OVER () AS total
+SELECT conversation_id, first, newest, count() OVER () AS total
 FROM
 (
-    SELECT conversation_id, max(start_time) AS newest
+    SELECT conversation_id, min(start_time) AS first, max(start_time) AS newest
     FROM spans
     WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
