@@ -58,6 +58,7 @@ def close_at_exit(close: Callable[[], Any], flush: Callable[[float], Any]) -> No
             # Just before a fork: whoever forks with such a library has imported it by then.
             os.register_at_fork(before=lambda: safe_call(hook_libraries))
     safe_call(hook_libraries)
+    safe_call(hook_billiard)
     safe_call(hook_uvicorn)
     safe_call(close_on_sigterm)
 
@@ -97,15 +98,23 @@ def flush_all() -> None:
 
 def hook_libraries() -> None:
     """Has the children of every such library that is imported call us before they leave."""
-    pool = sys.modules.get("billiard.pool")
-    if pool is not None and "billiard.pool" not in _hooked:
-        _hooked.add("billiard.pool")
-        pool.Worker._do_exit = closing_first(pool.Worker._do_exit)  # noqa: SLF001 - the one way that all its workers leave
     for name in _LIBRARIES:
         library = sys.modules.get(name)
         if library is not None and name not in _hooked:
             _hooked.add(name)
             library.register_after_fork(_child, in_child_of(library))
+
+
+def hook_billiard() -> None:
+    """Has the workers of billiard's pools close, whenever it is imported: a spawned worker imports it after the app."""
+    if "billiard.pool" not in _hooked:
+        _hooked.add("billiard.pool")
+        when_imported("billiard.pool", close_before_workers_leave)
+
+
+def close_before_workers_leave(pool: Any) -> None:
+    """Wraps the one way in which all workers of billiard leave."""
+    pool.Worker._do_exit = closing_first(pool.Worker._do_exit)  # noqa: SLF001
 
 
 def closing_first(leave: Callable[..., Any]) -> Callable[..., Any]:

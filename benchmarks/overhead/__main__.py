@@ -16,6 +16,7 @@ import click
 from .environments import CONTESTANTS, OURS, ROOT, Contestant, python_of
 
 DOCUMENT = ROOT / "docs" / "benchmarks-overhead.md"
+FRAMEWORKS_BEGIN = "<!-- frameworks: begin -->"  # from here on `python -m benchmarks.overhead.frameworks` writes
 BASELINE, BARE = "none", "bare span"
 CALL_CASES = ("chat 1 KB", "chat 32 KB", "async chat 1 KB", "responses", "embeddings", "messages", "async messages")
 CHUNK_CASES = (
@@ -28,13 +29,14 @@ CHUNK_CASES = (
 )
 SWITCH_CASES = ("switch on, ms", "switch on, MB")
 SPREAD_CASES = ("chat 1 KB", "chat 32 KB", "chat chunk", "messages chunk", "switch on, ms")
-# case -> (most it may cost, largest share of the best public instrumentation in the same run, None where none is set)
-TARGETS: dict[str, tuple[float, float | None]] = {
-    "chat 1 KB": (110.0, 0.35),
-    "chat 32 KB": (230.0, 0.5),
-    **dict.fromkeys(CHUNK_CASES, (2.0, None)),
-    "switch on, ms": (15.0, None),
-    "switch on, MB": (2.0, None),
+# case -> the most that it may cost: by itself, as a multiple of the bare span, as a share of the best public
+# instrumentation, both of the same run. Machines differ by a factor of two, so calls are held to ratios.
+TARGETS: dict[str, tuple[float | None, float | None, float | None]] = {
+    "chat 1 KB": (None, 1.25, 0.35),
+    "chat 32 KB": (None, 1.25, 0.5),
+    **dict.fromkeys(CHUNK_CASES, (1.5, None, None)),
+    "switch on, ms": (15.0, None, None),
+    "switch on, MB": (2.0, None, None),
 }
 Numbers = dict[str, dict[str, float]]
 
@@ -59,7 +61,8 @@ def main(rounds: int, envs: str, only: tuple[str, ...], no_write: bool) -> None:
     text = report(runs, rounds)
     print(text)
     if not no_write:
-        DOCUMENT.write_text(text + "\n")
+        kept = DOCUMENT.read_text().partition(FRAMEWORKS_BEGIN)[2] if DOCUMENT.exists() else ""
+        DOCUMENT.write_text(f"{text}\n\n{FRAMEWORKS_BEGIN}{kept}" if kept else f"{text}\n")
 
 
 def prepared(contestants: list[Contestant], envs: Path) -> dict[str, Path]:
@@ -183,17 +186,25 @@ def spread(runs: dict[str, list[dict[str, float]]]) -> list[str]:
 def verdicts(numbers: Numbers) -> list[str]:
     """Each target, what was measured, and whether it is reached."""
     lines = [
-        "| | reached | at most | of the best public one | at most | |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+        "| | reached | at most | times the bare span | at most | of the best public one | at most | |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     public = [name for name in numbers if name not in (BASELINE, BARE, OURS)]
-    for case, (most, share) in TARGETS.items():
+    for case, limits in TARGETS.items():
         ours = numbers[OURS][case]
         best = min((numbers[name][case] for name in public), default=0.0)
-        ratio = ours / best if best > 0 else None
-        met = ours <= most and (share is None or (ratio is not None and ratio <= share))
-        shown = f"{ratio:.2f}" if ratio is not None else ""
-        lines.append(f"| {case} | {ours:.1f} | {most:g} | {shown} | {share or ''} | {'yes' if met else 'not yet'} |")
+        compared = (None, numbers[BARE][case] if BARE in numbers else None, best)
+        cells, met = [], True
+        for most, base in zip(limits, compared, strict=True):
+            reached = ours if base is None else ours / base if base > 0 else None
+            met &= most is None or (reached is not None and reached <= most)
+            shown = (
+                ""
+                if reached is None or (base is not None and most is None)
+                else f"{reached:.{1 if base is None else 2}f}"
+            )
+            cells += [shown, f"{most:g}" if most is not None else ""]
+        lines.append(f"| {case} | {' | '.join(cells)} | {'yes' if met else 'not yet'} |")
     return lines
 
 

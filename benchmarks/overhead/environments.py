@@ -53,7 +53,7 @@ CONTESTANTS = (
 )  # fmt: skip
 
 
-def python_of(contestant: Contestant, folder: Path) -> Path:
+def python_of(contestant: Contestant, folder: Path, *, reinstall: bool = False) -> Path:
     """The interpreter of a contestant's environment, made now if it is not there; CalledProcessError if it cannot be."""
     home = folder / (contestant.environment or contestant.name).replace(" ", "-").lower()
     python = home / "bin" / "python"
@@ -66,7 +66,7 @@ def python_of(contestant: Contestant, folder: Path) -> Path:
         if contestant.without_dependencies:
             install(python, "--no-deps", *contestant.without_dependencies)
         ready.touch()
-    if contestant.name == OURS:
+    if reinstall or contestant.name == OURS:
         # This working copy, not that of the last time.
         install(python, "--no-deps", "--force-reinstall", str(ROOT))
     return python

@@ -35,10 +35,10 @@ def test_they_are_the_innermost_spans_and_come_apart_by_name(spans: Spans) -> No
         with evalspan.span("inner"):
             inner = evalspan.current_ids()
         again = evalspan.current_ids()
+    assert inner.trace_id == outer.trace_id
+    assert (inner.trace_id, inner.span_id) == ids_of(named(spans, "inner"))
     assert outer == again
     assert outer == ids_of(named(spans, "outer"))
-    assert (inner.trace_id, inner.span_id) == ids_of(named(spans, "inner"))
-    assert inner.trace_id == outer.trace_id
 
 
 @evalspan.observe(name="async function")

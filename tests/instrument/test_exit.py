@@ -17,6 +17,7 @@ from .test_start import CALL, python, spans_at
 CHILDREN = """
 import multiprocessing, os, sys, time, warnings
 from concurrent.futures import ProcessPoolExecutor
+import billiard
 import evalspan
 
 warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
@@ -48,6 +49,13 @@ if __name__ == "__main__":
             pool.map(work, ["pool left"] * 3)
         with ProcessPoolExecutor(2, mp_context=fork) as executor:
             list(executor.map(work, ["executor"] * 3))
+        for method in ("fork", "spawn", "forkserver"):
+            context = billiard.get_context(method)
+            process = context.Process(target=work, args=(f"billiard {method}",))
+            process.start()
+            process.join()
+            with context.Pool(1) as pool:
+                pool.map(work, [f"billiard pool {method}"])
         ready = fork.Event()
         process = fork.Process(target=work_and_wait, args=("terminated", ready), daemon=True)
         process.start()
@@ -66,7 +74,9 @@ def test_children_of_multiprocessing_send_their_spans_however_they_leave(
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     found = Counter(name for _, name in spans_at(collector))
-    once = ("parent", "fork", "spawn", "forkserver", "terminated")
+    methods = ("fork", "spawn", "forkserver")
+    once = ["parent", *methods, "terminated"]
+    once += [f"{who} {method}" for who in ("billiard", "billiard pool") for method in methods]
     assert found == {**dict.fromkeys(once, 1), "pool": 3, "pool left": 3, "executor": 3}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from ... import semconv
@@ -114,14 +113,14 @@ def describe(given: dict[str, Any]) -> Attributes:
 
 
 def _server_tools(items: list[Any]) -> Attributes:
-    used = Counter(
-        name
-        for item in items
-        if (name := _SERVER_TOOLS.get(str(field(item, "type")))) is not None
+    used: Attributes = {}
+    for item in items:
+        kind = field(item, "type")
+        name = _SERVER_TOOLS.get(kind) if isinstance(kind, str) else None
         # Opening a page that was found is no further search.
-        and field(field(item, "action") or {}, "type") in (None, "search")
-    )
-    return dict(used)
+        if name is not None and field(field(item, "action") or {}, "type") in (None, "search"):
+            used[name] = used.get(name, 0) + 1
+    return used
 
 
 def _failure(given: dict[str, Any], status: Any) -> Failure | None:
