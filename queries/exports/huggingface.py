@@ -10,6 +10,7 @@ import msgspec
 
 from ...errors import UsageError
 from ..atomic_write import jsonl, write_atomically
+from ..untrusted_text import file_name
 from .messages import conversation
 
 
@@ -21,10 +22,14 @@ def write(path: Path, cases: Sequence[dict[str, Any]]) -> list[Path]:
     partitions = sorted({case["partition"] for case in cases})
     for partition in partitions:
         rows = [_row(case) for case in cases if case["partition"] == partition]
-        file = path / "data" / f"{partition}.jsonl"
+        file = path / "data" / f"{file_name(partition)}.jsonl"
         write_atomically(file, jsonl(rows))
         files.append(file)
-    splits = [line for one in partitions for line in (f"  - split: {one}", f"    path: data/{one}.jsonl")]
+    splits = [
+        line
+        for one in partitions
+        for line in (f"  - split: {file_name(one)}", f"    path: data/{file_name(one)}.jsonl")
+    ]
     front = ["---", "configs:", "- config_name: default", "  data_files:", *splits, "---"]
     readme = path / "README.md"
     write_atomically(readme, "\n".join([*front, "", f"# {path.name}", "", _about(cases), ""]).encode())
