@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from ...queries.literals import literal
 from .load import parameters_of
 from .rule import AlertRule
 
@@ -32,14 +31,10 @@ def shared_parameters(rule: AlertRule, now: datetime) -> dict[str, Any]:
     return parameters_of(msgspec.structs.replace(rule, parameters=_without_metric(rule)), now)
 
 
-def condition_of(rule: AlertRule) -> str:
-    """The rule's condition, and that the row is of its metric where the shared run has all."""
+def is_about(rule: AlertRule, row: Mapping[str, Any]) -> bool:
+    """Whether a row of a shared run is of the rule's metric, where the run has all."""
     metric = rule.parameters.get("metric", "")
-    return (
-        f"metric = {literal(str(metric))} AND ({rule.condition})"
-        if metric and rule.query in BY_METRIC
-        else rule.condition
-    )
+    return not metric or rule.query not in BY_METRIC or row["metric"] == str(metric)
 
 
 def _without_metric(rule: AlertRule) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from .findings import alert_id, alert_row, as_stored, describe, example_traces, 
 from .load import parameters_of
 from .notices import notice_of
 from .rule import AlertRule
-from .sharing import condition_of, shared_parameters, sharing_a_scan
+from .sharing import is_about, shared_parameters, sharing_a_scan
 from .sinks import Sink
 from .states import Key, RuleState, Transition
 
@@ -120,8 +120,10 @@ class Watcher:
         if len(rules) == 1:
             return {}, None
         try:
-            conditions = {rule.name: condition_of(rule) for rule in rules}
-            rows = matching_each(self._store, rules[0].query, conditions, shared_parameters(rules[0], now))
+            # Each condition once, however many metrics it is asked of: the rows are told apart here.
+            conditions = {rule.condition: rule.condition for rule in rules}
+            found = matching_each(self._store, rules[0].query, conditions, shared_parameters(rules[0], now))
+            rows = {rule.name: [row for row in found[rule.condition] if is_about(rule, row)] for rule in rules}
             return rows, self._silenced_rules(rules[0].project)
         except EvalspanError as error:
             _log.info("%d rules on %s are evaluated one by one: %s", len(rules), rules[0].query, error)

@@ -15,7 +15,7 @@ from evalspan.collector.alerts import load_rules, persist_rules
 from evalspan.collector.alerts.config import AlertRule, SinkConfig
 from evalspan.collector.alerts.formats import FORMATS
 from evalspan.collector.alerts.mail import mail_of
-from evalspan.collector.alerts.sharing import condition_of, shared_parameters, sharing_a_scan
+from evalspan.collector.alerts.sharing import is_about, shared_parameters, sharing_a_scan
 from evalspan.collector.alerts.watcher import Watcher
 from evalspan.collector.config import load_config
 from evalspan.queries.conditions import matching, matching_each
@@ -190,8 +190,9 @@ def test_rules_on_one_query_share_its_run_and_see_what_they_would_see_alone(stor
     other = AlertRule(name="other", query="segments", condition="1", project="shared")
     (group, alone) = sharing_a_scan([*rules, other])
     assert (len(group), alone) == (12, [other])
-    conditions = {rule.name: condition_of(rule) for rule in group}
-    together = matching_each(store, "score_trend", conditions, shared_parameters(group[0], NOON))
+    conditions = {rule.condition: rule.condition for rule in group}
+    found = matching_each(store, "score_trend", conditions, shared_parameters(group[0], NOON))
+    together = {rule.name: [row for row in found[rule.condition] if is_about(rule, row)] for rule in group}
     for rule in rules:
         given = {**rule.parameters, "project": "shared", "until": NOON.isoformat()}
         assert together[rule.name] == matching(store, "score_trend", rule.condition, given).dicts(), rule.name
