@@ -79,6 +79,7 @@ CASES = {"LangChain": langchain, "OpenAI Agents": openai_agents, "Pydantic AI": 
 def main(framework: str, mode: str) -> None:
     """Measures one framework in one mode."""
     os.environ |= {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "OPENAI_API_KEY": "k",
         "OPENAI_AGENTS_DISABLE_TRACING": "1" if mode != "with its instrumentor" else "0",
     }
