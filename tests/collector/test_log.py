@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -213,5 +214,5 @@ async def test_a_disk_without_space_refuses_whole_records_and_recovers(tmp_path,
 )
 def test_inserts_are_larger_in_a_stream_and_at_once_after_a_pause(tmp_path, pause_s, size, flushes) -> None:
     log = DurableLog(tmp_path, LIMITS.__class__(1 << 30, 1 << 25, 0.5, 0, 0), Telemetry(), "spans", Supervisor())
-    active = SimpleNamespace(opened_at=log._sealed_at + pause_s, size=size)
+    active: Any = SimpleNamespace(opened_at=log._sealed_at + pause_s, size=size)
     assert log._patience_s(active) == pytest.approx(0.5 * flushes)
