@@ -62,6 +62,7 @@ DAY = (NOW - timedelta(days=2)).strftime("%Y-%m-%d %H:%M:%S")
         ("start_time > toDateTime(1767225600)", "`start_time` > '2025-12-31 00:00:00.000'"),
         ("start_time < {at:DateTime}", "`start_time` < '2026-01-01 00:00:01.000'"),
     ],
+    ids=lambda _: "case",
 )
 def test_times_and_ids_are_pushed(store: Store, condition: str, wanted: str) -> None:
     given = {"at": "2026-01-01 00:00:00"} if "{at" in condition else None
