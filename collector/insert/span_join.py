@@ -22,6 +22,7 @@ _MAX_PAUSE_S = 16.0
 _SHUTDOWN_WAIT_S = 3.0
 # While the service is down no span can come; senders try again for about so long once it is back.
 _AFTER_START_S = 60.0
+_CLOCK_STEP_S = 1.0
 
 
 class Write(Protocol):
@@ -69,6 +70,8 @@ class SpanJoinStage:
         self._last = False
         self._missing: set[Key] = set()
         self._started_ms = time.time_ns() // 1_000_000
+        self._clock_ahead_s = _clock_ahead_s()
+        self._distrusted_until = 0.0  # monotonic seconds
 
     def insert(self, content: bytes, token: str) -> None:  # noqa: ARG002 - a repetition overwrites
         """Inserts a segment, or a part of it, for the attempt that is under way. Raises what the store raises."""
@@ -121,6 +124,20 @@ class SpanJoinStage:
     def _is_last(self, held: PendingSegment) -> bool:
         if self._spans.ended and not self._spans.backlog_bytes and not self._keep_at_stop:
             return True
+        if self._clock_moved():
+            return False
         # A clock that was ahead for a while must not keep it waiting for as long.
         held.received_ms = min(held.received_ms, time.time_ns() // 1_000_000 + int(1000 * _AFTER_START_S))
         return self._spans.inserted_until_ms > held.received_ms + 1000 * self._wait_s
+
+    def _clock_moved(self) -> bool:
+        """Whether somebody moved the clock lately: what was received before and after it cannot be compared yet."""
+        ahead_s = _clock_ahead_s()
+        if abs(ahead_s - self._clock_ahead_s) > _CLOCK_STEP_S:
+            self._clock_ahead_s, self._distrusted_until = ahead_s, time.monotonic() + self._wait_s
+        return time.monotonic() < self._distrusted_until
+
+
+def _clock_ahead_s() -> float:
+    """Of the clock that nobody moves."""
+    return time.time_ns() / 1e9 - time.monotonic()
