@@ -12,6 +12,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import evalspan
+from evalspan.instrument.libraries.openai import responses
+from evalspan.instrument.libraries.openai.background_runs import BackgroundRuns
 
 from ..scripted import ScriptedServer, scripted_server
 
@@ -37,6 +39,12 @@ class Spans:
 
     def content(self, name: str) -> Any:
         return json.loads(self.attributes()[name])
+
+
+@pytest.fixture(autouse=True)
+def no_response_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted server gives every response the same id: what one test fetched, another one's process never began."""
+    monkeypatch.setattr(responses, "runs", BackgroundRuns())
 
 
 @pytest.fixture
