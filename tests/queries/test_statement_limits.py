@@ -78,8 +78,8 @@ ENDED = {
     "an explained plan": "EXPLAIN SELECT (SELECT count() FROM numbers(100000000000000) WHERE sin(number) > 2)",
     "a described query": "DESCRIBE (SELECT (SELECT count() FROM numbers(100000000000000) WHERE sin(number) > 2) AS a)",
     "a joined table of oneself": "SELECT count() FROM numbers(30000000) AS a JOIN numbers(30000000) AS b ON a.number % 3 = b.number % 3",
-    "an array that is searched for every row": "SELECT count() FROM numbers(1000000) WHERE has(range(100000), number + 2000000)",
-    "a function of its own over an array for every row": "SELECT count() FROM numbers(1000000) WHERE arrayExists(x -> x = number, range(300000, 400000))",
+    "an array that is searched for every row": "SELECT count() FROM numbers(1000000000) WHERE has(range(100000), number + 2000000)",
+    "a function of its own over an array for every row": "SELECT count() FROM numbers(1000000000) WHERE arrayExists(x -> x = number, range(300000, 400000))",
     "large blocks": "SELECT count() FROM numbers(10000000000) WHERE sin(number) > 2 SETTINGS max_block_size = 10000000000",
 }  # fmt: skip
 
