@@ -187,3 +187,15 @@ def test_a_clock_that_was_ahead_for_a_while_keeps_nothing_waiting_for_as_long(tm
     bench.spans.inserted_until_ms = time.time_ns() // 1_000_000 + 75_000
     bench.wait()
     assert bench.released == ["1"]
+
+
+def test_just_after_somebody_moved_the_clock_nothing_counts_as_overdue(tmp_path: Path, monkeypatch: Any) -> None:
+    bench = Bench(tmp_path)
+    ahead_s = bench.stage._clock_ahead_s + 3600
+    monkeypatch.setattr(awaited, "_clock_ahead_s", lambda: ahead_s)
+    bench.spans.inserted_until_ms = RECEIVED + 3_600_000
+    bench.arrive("1", b"a")
+    assert bench.released == []
+    bench.stage._distrusted_until = time.monotonic()  # twelve seconds later
+    bench.wait()
+    assert bench.released == ["1"]
