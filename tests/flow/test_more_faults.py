@@ -57,7 +57,7 @@ def ended_well(collector: Collector) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_the_folder_of_the_logs_is_deleted_again_and_again_under_load(mode: str, tmp_path: Path, soak: bool) -> None:
     """What is lost are complete segments that were deleted before their insert, and each of them is counted."""
-    path, times = tmp_path / "store", 20 if soak else 3
+    path, times = tmp_path / "store", 20 if soak else 1
     with serving(path, settings=MODES[mode]) as collector:
         with loaded(collector) as acknowledged:
             for _ in range(times):
@@ -111,7 +111,7 @@ def test_the_folder_of_the_store_is_deleted_under_load_and_the_service_says_so(t
 @pytest.mark.slow
 def test_without_descriptors_nothing_acknowledged_is_lost_and_it_recovers(tmp_path: Path, soak: bool) -> None:
     """Beside what the store itself has open there are so few that connections of a flood take all."""
-    path, times = tmp_path / "store", 10 if soak else 2
+    path, times = tmp_path / "store", 10 if soak else 1
     with serving(path, "--sql-port", "0", settings=KEEP) as collector:
         open_files = len(list(Path(f"/proc/{collector.process.pid}/fd").iterdir()))
         before = resource.prlimit(collector.process.pid, resource.RLIMIT_NOFILE)
@@ -164,7 +164,7 @@ def test_a_clock_that_is_moved_loses_and_doubles_nothing(mode: str, tmp_path: Pa
 
 @pytest.mark.slow
 def test_of_two_services_that_start_on_one_store_one_takes_it_and_loses_nothing(tmp_path: Path, soak: bool) -> None:
-    path, times = tmp_path / "store", 20 if soak else 3
+    path, times = tmp_path / "store", 20 if soak else 1
     refused = 0
     with serving(path, settings=KEEP) as collector:
         command = [sys.executable, "-m", "evalspan", "serve", "--store", f"chdb://{path}", "--port", "0"]

@@ -111,7 +111,7 @@ def report(name: str, rounds: int, counts: dict[str, int]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("mode", "few"), [("keep", 10), ("tail", 4)])
+@pytest.mark.parametrize(("mode", "few"), [("keep", 6), ("tail", 4)])
 def test_kills_at_random_moments_lose_and_double_nothing(
     mode: str, few: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
