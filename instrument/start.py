@@ -19,6 +19,7 @@ from .exit_hooks import close_at_exit, forget
 from .foreign_spans import ForeignSpans
 from .frameworks.activation import Activation, activate, deactivate, loader_begins
 from .frameworks.selection import FrameworksOption, select
+from .frameworks.table import Framework
 from .libraries.coexistence import switched_on
 from .libraries.hooks import HOOKS
 from .metrics import ClientMetrics, make_meter_provider
@@ -60,6 +61,14 @@ class Handle:
         self._events: Events | None = None
         self._events_lock = threading.Lock()
         self._meter_provider = make_meter_provider(config, self.resource) if provider is not None else None
+
+    def _attach(self, libraries: Iterable[str], frameworks: Iterable[Framework]) -> None:
+        """Puts in place what traces: the hooks of the SDKs, what masks spans and log events of others, the frameworks."""
+        self.tracing = activate_libraries(libraries, self.config, self.tracer_provider, self.events)
+        set_active(self.tracing)
+        self.foreign_spans = add_foreign_spans(self.tracer_provider, self.tracing.policy)
+        self.foreign_logs = add_foreign_logs(self._logger_provider, self.tracing.policy)
+        self.activation = activate(frameworks, self.config, self.tracer_provider)
 
     @property
     def resource(self) -> Resource:
@@ -186,11 +195,7 @@ def init(
             return Handle(config, None, None)
         provider, processor = find_or_make(config, tracer_provider, environment=environment)
         _handle = Handle(config, provider, processor, logger_provider)
-        _handle.tracing = activate_libraries(libraries, config, provider, _handle.events)
-        set_active(_handle.tracing)
-        _handle.foreign_spans = add_foreign_spans(provider, _handle.tracing.policy)
-        _handle.foreign_logs = add_foreign_logs(logger_provider, _handle.tracing.policy)
-        _handle.activation = activate(chosen, config, provider)
+        _handle._attach(libraries, chosen)  # noqa: SLF001 - same module
         if threads:
             patch_threading()
         # At exit no thread can be started any more, so this closes directly; the processor keeps to its own limit.

@@ -295,7 +295,8 @@ class DurableLog:
         while not self._closing:
             await asyncio.sleep(min(self.limits.keep_s, 1) or 1)
             try:
-                if self._kept and time.time() - self._kept[0].stat().st_ctime >= self.limits.keep_s:
+                # Without a sign: after a clock went back, segments would else be kept for as long as it went back.
+                if self._kept and abs(time.time() - self._kept[0].stat().st_ctime) >= self.limits.keep_s:
                     await self.forget()
             except OSError as error:
                 # The files are copies of what is in the store.

@@ -31,7 +31,9 @@ async def follow(
     while True:
         now = time.time()
         # The timer may wake a little early: then the same window must not be said again.
-        boundary = max((int(now) // every_s + 1) * every_s, last + every_s)
+        following = (int(now) // every_s + 1) * every_s
+        # A window much further ahead means that the clock went back: it must not be waited for.
+        boundary = max(following, last + every_s) if last <= following else following
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), boundary - now)
             return

@@ -151,10 +151,7 @@ def calibrate(
             "The evaluator has neither verdicts nor scores to cut.", hint="Score the labelled items first."
         )
     raters = len({pair.rater for pair in pairs})
-    good = [bool(item.good) for item in judged]
-    passed = [bool(item.passed) for item in judged]
-    newest = max((pair.at for pair in pairs if pair.at), default=None)
-    age = ((now or datetime.now(UTC)) - newest).total_seconds() / 86400 if newest else None
+    newest, age = _newest(pairs, now or datetime.now(UTC))
     verdict, reasons = _verdict(confusion, min_labels, at_least)
     return Calibration(
         verdict=verdict,
@@ -170,7 +167,9 @@ def calibrate(
         informedness=confusion.informedness,
         f1=confusion.f1,
         agreement=_rate(confusion.caught + confusion.cleared, sum(msgspec.structs.astuple(confusion))),
-        kappa=cohen_kappa(good, passed) if judged else None,
+        kappa=cohen_kappa([bool(item.good) for item in judged], [bool(item.passed) for item in judged])
+        if judged
+        else None,
         kappa_quadratic=_quadratic(scored),
         alpha=_alpha(pairs),
         threshold=threshold,
@@ -181,6 +180,12 @@ def calibrate(
         drift=_drift(judged),
         notes=_notes(judged, scored, items, raters, age),
     )
+
+
+def _newest(pairs: Sequence[Pair], now: datetime) -> tuple[datetime | None, float | None]:
+    """When the last label was given, and how many days ago."""
+    newest = max((pair.at for pair in pairs if pair.at), default=None)
+    return newest, (now - newest).total_seconds() / 86400 if newest else None
 
 
 def count(verdicts: Sequence[tuple[bool, bool]]) -> Confusion:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -120,9 +120,7 @@ def find_drift(
             period = halved
             volume = _volumes(store, period, tables)
             notes.append("There is nothing before the period, so its first half is the baseline.")
-    enough = {
-        of: [row for row in rows if min(row["n_before"], row["n_after"]) >= MIN_SCORES] for of, rows in volume.items()
-    }
+    enough = {of: [row for row in rows if _is_enough(row)] for of, rows in volume.items()}
     window_s = _window(enough[tables[0]] or enough[tables[-1]], period.since_s)
     moves = _found(store, period, window_s, enough, alpha, [by] if by else ["system_hash", "segment"])
     return DriftReport(
@@ -135,14 +133,13 @@ def find_drift(
         changes=_rows(store, "changes", msgspec.structs.replace(period, baseline_s=max(period.since_s, WEEK_S))),
         inputs=inputs_that_moved(store, {**period.parameters(), "baseline_s": period.since_s}),
         scores=[row for rows in volume.values() for row in rows],
-        thin=[
-            str(row["metric"])
-            for rows in volume.values()
-            for row in rows
-            if min(row["n_before"], row["n_after"]) < MIN_SCORES
-        ],
+        thin=[str(row["metric"]) for rows in volume.values() for row in rows if not _is_enough(row)],
         notes=notes + _version_notes(volume[tables[0]]) + _reference_notes(store, period),
     )
+
+
+def _is_enough(row: Mapping[str, Any]) -> bool:
+    return bool(min(row["n_before"], row["n_after"]) >= MIN_SCORES)
 
 
 def _found(

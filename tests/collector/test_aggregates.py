@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -87,6 +88,21 @@ async def test_w05_b28_every_window_is_said_once_and_a_failure_ends_only_its_own
     assert said == [end.isoformat() for end in asked[1:]]
     assert len(set(asked)) == len(asked) == 3
     assert "a score was None" in caplog.text
+
+
+async def test_w05_windows_go_on_after_the_clock_was_put_back_by_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, moved, enough, real = list[str](), list[bool](), asyncio.Event(), time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 86_400 * bool(moved))
+    monkeypatch.setattr(aggregates, "line_of", lambda _store, _project, end, _every_s: end.isoformat())
+
+    def say(line: str) -> None:
+        said.append(line)
+        moved.append(True)
+        if len(said) == 3:
+            enough.set()
+
+    await asyncio.wait_for(aggregates.follow(None, ["p"], 1, say, enough), 20)  # type: ignore[arg-type]
+    assert said[0] > said[2] > said[1], "each window of the clock that counts now is said once"
 
 
 def test_w05_a_minute_is_the_default_zero_is_off_and_less_is_refused() -> None:

@@ -142,6 +142,21 @@ async def test_one_bad_record_does_not_hold_up_the_others(tmp_path) -> None:
     assert aside.record.body == b"poison"
 
 
+async def test_inserted_segments_are_not_kept_for_as_long_as_a_clock_was_put_back(tmp_path, monkeypatch) -> None:
+    running, _ = pipeline(tmp_path, Away(), keep_s=0.2)
+    running.start()
+    await running.log.append(b"before", "p")
+    await asyncio.to_thread(wait_until_empty, running.log)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 86_400)
+    for _ in range(50):
+        if not list((tmp_path / "spans").glob(f"*{segments.INSERTED}")):
+            break
+        await asyncio.sleep(0.1)
+    assert not list((tmp_path / "spans").glob(f"*{segments.INSERTED}"))
+    assert await running.stop(20)
+
+
 async def test_what_a_stop_leaves_in_the_log_is_inserted_by_the_next_start(tmp_path) -> None:
     store = Away()
     store.error = StoreUnreachable("connection refused")

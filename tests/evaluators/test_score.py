@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -68,21 +69,18 @@ def test_p06_the_table_has_n_interval_unscored_and_why(folder):
     assert rows["style"]["n"] == 11
 
 
+def begun(folder: Path, suite: str, *, concurrency: int, **variables: str) -> subprocess.Popen[bytes]:
+    """A run that the test is about to kill."""
+    command = [sys.executable, "-m", "evalspan", "score", "--input", "a.jsonl", "--suite", suite]
+    return subprocess.Popen(
+        [*command, "--concurrency", str(concurrency)], cwd=folder, env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 def test_a_killed_run_is_resumed_and_nothing_is_scored_twice(folder):
     write(folder, answers(60))
-    command = [
-        sys.executable,
-        "-m",
-        "evalspan",
-        "score",
-        "--input",
-        "a.jsonl",
-        "--suite",
-        "checks:SUITE",
-        "--concurrency",
-        "2",
-    ]
-    running = subprocess.Popen(command, cwd=folder, env={**os.environ, "SLOW": "0.2"}, stderr=subprocess.DEVNULL)
+    running = begun(folder, "checks:SUITE", concurrency=2, SLOW="0.2")
     results = folder / "a.scores.jsonl"
     deadline = time.monotonic() + 60
     while not (results.exists() and results.read_bytes().count(b"\n") >= 5) and time.monotonic() < deadline:
@@ -99,7 +97,8 @@ def test_a_killed_run_is_resumed_and_nothing_is_scored_twice(folder):
     assert results.read_bytes().count(b"\n") == 180
 
 
-def test_what_a_killed_run_spent_is_known_and_counts_against_the_budget_of_the_next(folder):
+def judge_that_holds_the_fourth_call(asked: list[int], hold: threading.Event) -> ThreadingHTTPServer:
+    """An OpenAI endpoint that always grades with 4; the fourth call waits until `hold` is set."""
     grade = json.dumps({"reasoning": "fine", "score": 4, "strengths": [], "weaknesses": []})
     body = json.dumps(
         {
@@ -108,7 +107,6 @@ def test_what_a_killed_run_spent_is_known_and_counts_against_the_budget_of_the_n
             "usage": {"prompt_tokens": 1000, "completion_tokens": 20, "total_tokens": 1020},
         }
     ).encode()  # fmt: skip
-    asked, hold = [], threading.Event()
 
     class Endpoint(BaseHTTPRequestHandler):
         def log_message(self, *_):
@@ -128,25 +126,19 @@ def test_what_a_killed_run_spent_is_known_and_counts_against_the_budget_of_the_n
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def test_what_a_killed_run_spent_is_known_and_counts_against_the_budget_of_the_next(folder):
+    asked, hold = [], threading.Event()
+    server = judge_that_holds_the_fourth_call(asked, hold)
     url = f"http://127.0.0.1:{server.server_port}/v1"
     (folder / "priced.py").write_text(
         "from evalspan.evaluators import Judge\n"
         f"SUITE = [Judge('tone', model='m', base_url={url!r}, cache=False, retries=0, price=(10, 10), max_tokens=100)]\n"
     )
     write(folder, answers(8))
-    command = [
-        sys.executable,
-        "-m",
-        "evalspan",
-        "score",
-        "--input",
-        "a.jsonl",
-        "--suite",
-        "priced:SUITE",
-        "--concurrency",
-        "1",
-    ]
-    running = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    running = begun(folder, "priced:SUITE", concurrency=1)
     deadline = time.monotonic() + 60
     while len(asked) < 4 and time.monotonic() < deadline:
         time.sleep(0.02)

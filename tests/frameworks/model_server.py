@@ -32,6 +32,28 @@ _RESULT_MARKS = (
 _FINAL_TOOLS = ("final_answer", "final_result", "finish", "submit")
 
 
+def item_events(item: dict[str, Any], text: str) -> list[dict[str, Any]]:
+    """The events in which the Responses API streams one item: a function's call, or a message of these words."""
+    part = item.get("content", [{}])[0]
+    at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    empty: dict[str, Any] = {"arguments": ""} if item["type"] == "function_call" else {"content": []}
+    opened = {**item, "status": "in_progress", **empty}
+    events = [{"type": "response.output_item.added", "output_index": 0, "item": opened}]
+    if item["type"] == "function_call":
+        told = {"item_id": item["id"], "output_index": 0}
+        events.append({"type": "response.function_call_arguments.delta", **told, "delta": item["arguments"]})
+        events.append(
+            {"type": "response.function_call_arguments.done", **told, "arguments": item["arguments"], "name": text}
+        )
+    else:
+        events.append({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
+        events += [{"type": "response.output_text.delta", **at, "delta": word, "logprobs": []} for word in words(text)]
+        events.append({"type": "response.output_text.done", **at, "text": text, "logprobs": []})
+        events.append({"type": "response.content_part.done", **at, "part": part})
+    events.append({"type": "response.output_item.done", "output_index": 0, "item": item})
+    return events
+
+
 class Runs:
     """Every request of every run."""
 
@@ -365,27 +387,10 @@ class Handler(BaseHTTPRequestHandler):
         if not record["stream"]:
             self.reply(response(whole=True))
             return
-        at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-        events: list[dict[str, Any]] = [
+        events = [
             {"type": f"response.{step}", "response": response(whole=False)} for step in ("created", "in_progress")
         ]
-        empty: dict[str, Any] = {"arguments": ""} if arguments is not None else {"content": []}
-        opened = {**item, "status": "in_progress", **empty}
-        events.append({"type": "response.output_item.added", "output_index": 0, "item": opened})
-        if arguments is not None:
-            told = {"item_id": item["id"], "output_index": 0}
-            events.append({"type": "response.function_call_arguments.delta", **told, "delta": item["arguments"]})
-            events.append(
-                {"type": "response.function_call_arguments.done", **told, "arguments": item["arguments"], "name": text}
-            )
-        else:
-            events.append({"type": "response.content_part.added", **at, "part": {**part, "text": ""}})
-            events += [
-                {"type": "response.output_text.delta", **at, "delta": word, "logprobs": []} for word in words(text)
-            ]
-            events.append({"type": "response.output_text.done", **at, "text": text, "logprobs": []})
-            events.append({"type": "response.content_part.done", **at, "part": part})
-        events.append({"type": "response.output_item.done", "output_index": 0, "item": item})
+        events += item_events(item, text)
         events.append({"type": "response.completed", "response": response(whole=True)})
         self.stream(
             [
