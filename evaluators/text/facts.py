@@ -69,7 +69,7 @@ _SCALES = {
 _ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
          "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_WORDS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+ENGLISH_NUMBERS = {word: n for n, word in enumerate(_ONES)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
 _MONTHS = {name[:3]: n for n, name in enumerate(
     ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
      "december"], 1)}  # fmt: skip
@@ -274,7 +274,7 @@ def _scaled(value: Number, factor: float) -> Number:
 def _readings(number: str) -> set[Number]:
     """What a written number may mean: 1,200 and 1.200 can be thousands; 49,00 is a decimal comma."""
     if not number[0].isdigit():
-        return {sum(_WORDS[word] for word in regex.split(r"[- ]", number.lower()))}
+        return {sum(ENGLISH_NUMBERS[word] for word in regex.split(r"[- ]", number.lower()))}
     number = "".join(str(unicodedata.decimal(one)) if one.isdecimal() else one for one in number)
     if "e" in number.lower():
         value = float(number)

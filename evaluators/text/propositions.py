@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from .facts import Fact, facts
+from .facts import ENGLISH_NUMBERS, Fact, facts
 from .passages import content_stems, is_negated
 from .tokens import sentences
 
@@ -79,12 +79,15 @@ _CANON = {
     }.items()
     for word in words.split()
 }
-COUNTS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty ninety hundred".split()
-)
-NUMBER_WORDS = COUNTS | frozenset(
-    {"thre", "seve", "eleve", "twelv", "fifte", "twent", "thirt", "ninet", "hundr", "half", "quart"}
-)
+COUNTS = (frozenset(ENGLISH_NUMBERS) - {"zero"}) | {"hundred"}
+
+
+def word_key(stem: str) -> str:
+    """A key that forms of one word share: the first five letters of a longer stem."""
+    return stem[:5] if len(stem) > 5 else stem
+
+
+_NUMBER_KEYS = COUNTS | {word_key(stem) for word in COUNTS for stem in content_stems(word)} | {"half", "quart"}
 
 
 class Proposition(msgspec.Struct, frozen=True):
@@ -102,18 +105,13 @@ class Proposition(msgspec.Struct, frozen=True):
     negated: bool
 
 
-def word_key(stem: str) -> str:
-    """A key that forms of one word share: the first five letters of a longer stem."""
-    return stem[:5] if len(stem) > 5 else stem
-
-
 @lru_cache(maxsize=8192)
 def word_keys(text: str) -> frozenset[str]:
     """The keys of a text's content words; words for one idea ("permitted", "allowed") share theirs."""
     text = _TIME_IDIOM.sub(" ", _NO_IDIOM.sub(" free ", text.lower().replace("e-mail", "email")))
     canonical = re.sub(r"[a-z]+", lambda match: _CANON.get(match.group(), match.group()), text)
     marked = (match.group() for match in _MARKED.finditer(text))  # 5G, 4K
-    return frozenset([*(word_key(one) for one in content_stems(canonical)), *marked]) - NUMBER_WORDS
+    return frozenset([*(word_key(one) for one in content_stems(canonical)), *marked]) - _NUMBER_KEYS
 
 
 PREDICATES = word_keys("allow contain price")

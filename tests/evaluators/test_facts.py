@@ -8,7 +8,8 @@ import pytest
 from evalspan.evaluators import Constraints, SemanticSimilarity, Unscored, token_f1
 from evalspan.evaluators.builtin.checks import NoInventedPrices
 from evalspan.evaluators.builtin.similarity import disagreements
-from evalspan.evaluators.text.facts import facts, prices, unread_amounts
+from evalspan.evaluators.text.facts import ENGLISH_NUMBERS, facts, prices, unread_amounts
+from evalspan.evaluators.text.propositions import word_keys
 from evalspan.evaluators.text.tokens import unicode_segments
 
 CONTRADICTIONS = [
@@ -163,3 +164,9 @@ def test_bounds_after_the_number_ranges_and_cents_are_read(one, other, same):
 def test_a_number_of_fifty_thousand_digits_is_a_number() -> None:
     (fact,) = facts("1" * 50_000)
     assert not fact.agrees(facts("12")[0])
+
+
+def test_no_number_in_words_is_taken_for_what_a_sentence_is_about() -> None:
+    bare = word_keys("The house has rooms.")
+    for word in sorted({*ENGLISH_NUMBERS} - {"zero"}):
+        assert word_keys(f"The house has {word} rooms.") == bare, word
