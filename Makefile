@@ -28,7 +28,7 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/mkdocs build --quiet
 
-# The floor stands in pyproject.toml, under [tool.coverage.report].
+# What runs in a process of its own, such as the service, is not counted.
 coverage: $(STAMP)
 	$(BIN)/coverage run -m pytest -q $(CHECK)
 	$(BIN)/coverage report --skip-covered --sort=cover
