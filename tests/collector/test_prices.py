@@ -118,6 +118,7 @@ def test_a_price_that_comes_later_changes_the_cost_of_stored_calls_and_nothing_e
     """Whatever a call carries: bodies under any name, events, links, weights, nested and lost roles, times."""
     project, ours = "prices-later", {"gen_ai.request.model": "not-priced-yet", "gen_ai.response.model": ""}
     bare = Pricing(store)
+    bare.reprice(3600)  # what other tests left in the store they share
     requests = {
         "plain": request_of(2, attributes=ours),
         "sampled": request_of(1, attributes={**ours, "evalspan.sample_weight": "4", "evalspan.sample_rule": "slow"}),
