@@ -16,8 +16,9 @@ CHECK := -m "not browser and not model and not slow" --ignore tests/flow --ignor
 check: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(CHECK)
 
+# Three workers for two cores: much of what these tests do is wait for processes of their own.
 test: $(STAMP) browser
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
