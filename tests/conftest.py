@@ -43,6 +43,7 @@ def global_tracer_provider() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long rounds of the fault suite")
+    parser.addoption("--soak-rounds", type=int, default=100, help="of the rounds of kill -9, so many at a time")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -115,7 +115,7 @@ def report(name: str, rounds: int, counts: dict[str, int]) -> None:
 def test_kills_at_random_moments_lose_and_double_nothing(
     mode: str, few: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    rounds = 100 if request.config.getoption("--soak") else few
+    rounds = request.config.getoption("--soak-rounds") if request.config.getoption("--soak") else few
     path = tmp_path / "store"
     acknowledged = killed(path, TAIL if mode == "tail" else KEEP, rounds)
     counts = check(path, acknowledged, sampled=mode == "tail")
