@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ _PARAMETER = re.compile(r"^(\w+) (.+?) = (.*?) -- (.+)$")
 _REQUIRED = re.compile(r"^(\w+) (\S+) -- (.+)$")
 _COLUMN = re.compile(r"^(.+?) -- (.+)$")
 _OPTIONAL = re.compile(r" *-- if (\w+)$")
+_INCLUDE = re.compile(r"^( *)-- include (\w+)$")
 _SLOT = re.compile(r"^ *-- slot (\w+)$")
 _UNSET = ("", 0, "0", 0.0, (), None)
 
@@ -147,11 +148,26 @@ def parse(name: str, text: str) -> Query:
     one = {key: " ".join(fields.get(key, [])) for key in ("title", "answers", "method", "source")}
     return Query(
         name=name,
-        sql="\n".join(lines[body_at:]).strip().removesuffix(";"),
+        sql="\n".join(_with_parts(lines[body_at:])).strip().removesuffix(";"),
         parameters=[_parameter(name, line) for line in fields.get("param", [])],
         columns=[_column(name, line) for line in fields.get("column", [])],
         **one,
     )
+
+
+def _with_parts(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, each `-- include NAME` replaced by what several queries share: parts/NAME.sql, after its first line."""
+    for line in lines:
+        if found := _INCLUDE.match(line):
+            indent, part = found.groups()
+            yield from (indent + shared for shared in _part(part))
+        else:
+            yield line
+
+
+@cache
+def _part(name: str) -> list[str]:
+    return (FOLDER / "parts" / f"{name}.sql").read_text().splitlines()[1:]
 
 
 def _parameter(query: str, line: str) -> Parameter:

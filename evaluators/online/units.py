@@ -131,21 +131,31 @@ class SpanUnits:
         return []
 
 
-class TraceUnits:
-    """Traces: all spans of one, once its root has come or is overdue."""
+class _StoredUnits:
+    """What traces and conversations share: the store says when one is ready, and which one the budget ends at."""
 
-    unit: Unit = "trace"
+    unit: Unit
 
     def __init__(self, store: SpanScoringStore, scope: UnitScope) -> None:
         self._store, self._scope = UnitScoringStore(store.store), scope
 
     def counts(self, after: int, until: int, probability: float) -> Counts:
-        """How many traces became ready in a window."""
+        """How many units became ready in a window."""
         return self._store.counts(self._scope, after, until, probability)
 
     def cutoff(self, after: int, until: int, budget: int) -> float | None:
-        """The sampling hash of the first trace beyond the budget."""
+        """The sampling hash of the first unit beyond the budget."""
         return self._store.cutoff(self._scope, after, until, budget)
+
+    def superseded(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Scores of a trace whose root came after all, or of a conversation from before it went on."""
+        return self._store.superseded(self.unit, rows)
+
+
+class TraceUnits(_StoredUnits):
+    """Traces: all spans of one, once its root has come or is overdue."""
+
+    unit: Unit = "trace"
 
     def page(self, window: tuple[int, int], cutoff: float, done: Mapping[str, Any], size: int) -> list[Item]:
         """The next traces, as many as there is room for at once."""
@@ -153,35 +163,16 @@ class TraceUnits:
         spans = self._store.spans_of([(str(row["project"]), str(row["trace_id"])) for row in found])
         return [_trace_item(row, spans[str(row["project"]), str(row["trace_id"])]) for row in found]
 
-    def superseded(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Scores of a trace whose root came after all, which was scored as incomplete."""
-        return self._store.superseded("trace", rows)
 
-
-class ConversationUnits:
+class ConversationUnits(_StoredUnits):
     """Conversations: all turns of one that has been idle long enough; again when it goes on."""
 
     unit: Unit = "conversation"
-
-    def __init__(self, store: SpanScoringStore, scope: UnitScope) -> None:
-        self._store, self._scope = UnitScoringStore(store.store), scope
-
-    def counts(self, after: int, until: int, probability: float) -> Counts:
-        """How many conversations paused in a window."""
-        return self._store.counts(self._scope, after, until, probability)
-
-    def cutoff(self, after: int, until: int, budget: int) -> float | None:
-        """The sampling hash of the first conversation beyond the budget."""
-        return self._store.cutoff(self._scope, after, until, budget)
 
     def page(self, window: tuple[int, int], cutoff: float, done: Mapping[str, Any], size: int) -> list[Item]:
         """The next conversations; they are read one by one, because one may be long."""
         found = _fitting(self._store.waiting(self._scope, window, cutoff, done, size), MAX_CONVERSATION_SPANS)
         return [self._item(row) for row in found]
-
-    def superseded(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Scores of a conversation from before it went on."""
-        return self._store.superseded("conversation", rows)
 
     def _item(self, row: Mapping[str, Any]) -> Item:
         project, name = str(row["project"]), str(row["conversation"])

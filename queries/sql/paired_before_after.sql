@@ -45,10 +45,8 @@ WITH
     (
         SELECT (s.name, toString(s.unit)) AS name, evaluator_version, trace_id, span_id, sipHash64(if(conversation_id != '', conversation_id, trace_id)) AS cluster,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
-            multiIf({by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
-                {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
-                {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
-                {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value,
+            -- include score_group
+            AS value,
             span_time, created_at
         FROM evaluations AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})

@@ -52,10 +52,9 @@ WITH
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window,
             score IS NOT NULL OR passed != 'unknown' AS scored,
             ifNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))), 0) AS y,
-            multiIf({by:String} = '', '', {by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
-                {by:String} = 'request_model', toString(request_model), {by:String} = 'prompt_name', toString(prompt_name),
-                {by:String} = 'prompt_version', toString(prompt_version), {by:String} = 'system_hash', toString(system_hash),
-                {by:String} = 'segment', toString(segment), toString(throwIf(1, 'by must be service, environment, request_model, prompt_name, prompt_version, system_hash or segment'))) AS value
+            if({by:String} = '', '',
+                -- include score_group
+            ) AS value
         FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})

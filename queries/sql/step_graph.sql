@@ -25,15 +25,7 @@
 WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
-    judged AS
-    (
-        SELECT trace_id, max(passed = 'fail') AS is_failed
-        FROM evaluations
-        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND unit = 'trace' AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = '' AND passed != 'unknown'
-            AND span_time >= since_time - toIntervalDay(1) AND span_time < until_time + toIntervalDay(1)
-        GROUP BY trace_id
-    ),
+    -- include judged_traces
     paths AS
     (
         SELECT trace_id, any(sample_weight) AS w,

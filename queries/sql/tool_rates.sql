@@ -29,8 +29,7 @@ WITH
     1.959963984540054 AS z,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
-    ((rate, m) -> (rate * m + z * z / 2) / (m + z * z)) AS centre,
-    ((rate, m) -> z / (m + z * z) * sqrt(m * rate * (1 - rate) + z * z / 4)) AS half,
+    -- include wilson_interval
     -- one row per trace: which of its spans had wrong arguments
     checked AS
     (

@@ -30,17 +30,8 @@ WITH
     1.959963984540054 AS z,
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
-    ((rate, m) -> (rate * m + z * z / 2) / (m + z * z)) AS centre,
-    ((rate, m) -> z / (m + z * z) * sqrt(m * rate * (1 - rate) + z * z / 4)) AS half,
-    judged AS
-    (
-        SELECT trace_id, max(passed = 'fail') AS is_failed
-        FROM evaluations
-        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND unit = 'trace' AND ({metric:String} = '' OR name = {metric:String}) AND experiment_id = '' AND passed != 'unknown'
-            AND span_time >= since_time - toIntervalDay(1) AND span_time < until_time + toIntervalDay(1)
-        GROUP BY trace_id
-    ),
+    -- include wilson_interval
+    -- include judged_traces
     exchanges AS
     (
         SELECT conversation_id AS conversation, trace_id, min(start_time) AS began, max(start_time + toIntervalNanosecond(duration_ns)) AS ended,

@@ -18,6 +18,7 @@ DATA = {
     "evalspan.queries.schema",
     "evalspan.queries.sql",
     "evalspan.queries.sql.pages",
+    "evalspan.queries.sql.parts",
 }
 
 
