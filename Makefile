@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests start hundreds of processes: where bytecode is not kept, each compiles all of evalspan again.
-export PYTHONDONTWRITEBYTECODE =
 STAMP := $(VENV)/.installed
 
 .PHONY: demo check test lint bench frameworks soak docs coverage lock install browser clean
