@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import StoreError, UsageError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from .store.client import Store
@@ -53,26 +53,17 @@ def erase_user(store: Store, user: str, project: str = "default") -> list[Erased
 
     Raises:
         UsageError: an empty name.
-        StoreError: the tables are distributed over a cluster, where each shard deletes its own.
+        QueryError: ClickHouse refuses a statement.
     """
-    distributed = store.query(
-        "SELECT count() FROM system.tables WHERE database = {database:String} AND name = 'spans'"
-        " AND engine = 'Distributed'",
-        {"database": store.location.database},
-    )
-    if distributed.rows[0][0]:
-        raise StoreError(
-            "The tables are distributed over a cluster.", hint="docs/operations.md has the statements for each shard."
-        )
     ids, erased = _ids(store, user, project), []
     for table, condition in _WHERE.items():
         rows = 0
         for batch in _batches(ids):
             found = _count(store, table, project, batch)
             if found:
-                store.command(
-                    f"ALTER TABLE {table} DELETE WHERE project = {{project:String}} AND ({condition})"
-                    " SETTINGS mutations_sync = 2",
+                store.alter(
+                    table,
+                    f"DELETE WHERE project = {{project:String}} AND ({condition}) SETTINGS mutations_sync = 2",
                     {"project": project, "ids": batch},
                 )
             rows += found

@@ -19,7 +19,7 @@ _OPEN = f"s.attributes['{semconv.CONTENT_DROPPED}'] != 'true'"  # the content po
 
 # A span's row is immutable, but rows with the same key replace each other, the last one inserted wins.
 _REWRITE = f"""
-INSERT INTO spans
+INSERT INTO {{spans}}
 SELECT s.* REPLACE (
     if(s.input = '' AND {_OPEN}, c.input, s.input) AS input,
     if(s.output = '' AND {_OPEN}, c.output, s.output) AS output,
@@ -28,7 +28,7 @@ SELECT s.* REPLACE (
     if(s.system_hash = '' AND c.system != '', {_HASH}, s.system_hash) AS system_hash,
     now64(3) AS inserted_at)
 FROM (
-    SELECT * FROM spans FINAL
+    SELECT * FROM {{spans}} FINAL
     WHERE project = {{project}} AND trace_id IN ({{trace_ids}}) AND span_id IN ({{span_ids}})
 ) AS s
 INNER JOIN {{rows}} AS c ON c.trace_id = s.trace_id AND c.span_id = s.span_id
@@ -59,6 +59,7 @@ def add_messages(store: Store, project: str, found: list[SpanMessages]) -> None:
             trace_ids=", ".join(literal(trace_id) for trace_id in sorted({content.trace_id for content in some})),
             span_ids=", ".join(literal(content.span_id) for content in some),
             rows="{rows}",
+            spans="{spans}",
         )
         store.insert_from([msgspec.structs.asdict(content) for content in some], structure, statement)
 

@@ -85,7 +85,7 @@ WHERE trace_id IN {trace_ids:Array(String)} AND span_id IN {span_ids:Array(Strin
 # Rows with the same key replace each other, the last one inserted wins. What the span itself says stays in `attributes`,
 # so that it can become a call again; its cost waits there, too.
 _CHANGE = """
-INSERT INTO spans
+INSERT INTO {spans}
 SELECT s.* EXCEPT (own_operation, sent_input, apart) REPLACE (
     c.role AS role,
     if(counts, own_operation, '') AS operation,
@@ -108,7 +108,7 @@ FROM (
         ifNull(toUInt32OrNull(attributes['gen_ai.usage.cache_read.input_tokens']), 0) + greatest(
             ifNull(toUInt32OrNull(attributes['gen_ai.usage.cache_write.input_tokens']), 0),
             ifNull(toUInt32OrNull(attributes['gen_ai.usage.cache_creation.input_tokens']), 0)) AS apart
-    FROM spans FINAL
+    FROM {spans} FINAL
     WHERE trace_id IN ({trace_ids}) AND span_id IN ({span_ids})
 ) AS s
 INNER JOIN (SELECT *, role = 'call' AS counts FROM {rows}) AS c ON c.project = s.project AND c.trace_id = s.trace_id AND c.span_id = s.span_id
@@ -129,7 +129,10 @@ def change_roles(store: Store, changes: list[RoleChange]) -> set[RoleChange]:
     there = [one for one in changes if one.key in stored]
     if there:
         statement = _CHANGE.format(
-            trace_ids=", ".join(map(literal, trace_ids)), span_ids=", ".join(map(literal, span_ids)), rows="{rows}"
+            trace_ids=", ".join(map(literal, trace_ids)),
+            span_ids=", ".join(map(literal, span_ids)),
+            rows="{rows}",
+            spans="{spans}",
         )
         structure = ", ".join(f"{name} String" for name in RoleChange.__struct_fields__)
         store.insert_from([msgspec.structs.asdict(one) for one in there], structure, statement)

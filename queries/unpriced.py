@@ -15,7 +15,7 @@ role = 'call' AND cost_usd IS NULL AND (input_tokens IS NOT NULL OR output_token
     AND inserted_at >= now64(3) - toIntervalSecond({seconds:UInt32})
 """
 
-_MODELS = f"SELECT DISTINCT {_NAMED} AS names FROM spans WHERE {_UNPRICED}"  # noqa: S608 - of constants
+_MODELS = f"SELECT DISTINCT {_NAMED} AS names FROM {{spans}} WHERE {_UNPRICED}"  # noqa: S608 - of constants
 
 # A span as it came: what the decoder promoted stands in `attributes`, but for the bodies. What lost its role in the
 # collector and has it again says its operation in the column only.
@@ -26,7 +26,7 @@ SELECT project, toUnixTimestamp64Milli(ingested_at) AS received_ms, resource, sc
     status_message, operation, input, output, attributes,
     arrayMap(e -> (toUnixTimestamp64Nano(e.time), e.name, e.attributes), events) AS events,
     arrayMap(l -> [l.1, l.2], links) AS links
-FROM spans
+FROM {{spans}}
 WHERE {_UNPRICED} AND {_NAMED} = {{names:Array(String)}} AND (trace_id, span_id) > ({{trace_id:String}}, {{span_id:String}})
 ORDER BY trace_id, span_id
 LIMIT {{most:UInt32}}
@@ -37,7 +37,7 @@ _OWN = "SELECT provider, model FROM model_prices FINAL WHERE source = 'own' AND 
 
 def unpriced_models(store: StoreClient, seconds: int) -> list[dict[str, str]]:
     """What calls stored in the last `seconds` without a cost are priced by: attributes in `prices.NAMES`, once each."""
-    rows = store.query(_MODELS, {"seconds": seconds}).rows
+    rows = store.query(_MODELS.replace("{spans}", store.spans_here), {"seconds": seconds}).rows
     return [dict(zip(_NAMES, names, strict=True)) for (names,) in rows]
 
 
@@ -46,7 +46,7 @@ def unpriced_spans(
 ) -> list[dict[str, Any]]:
     """Such calls of one model behind the ids `after` (trace and span), at most `most`, as rows to be sent again."""
     return store.query(
-        _ROWS,
+        _ROWS.replace("{spans}", store.spans_here),
         {
             "names": [names[name] for name in _NAMES],
             "seconds": seconds,

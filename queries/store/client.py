@@ -21,6 +21,7 @@ from ..untrusted.reader import UntrustedReader
 from ..untrusted.sql_gate import Limits, Names, examine
 from ..untrusted.statement_settings import array_search_settings
 from ..untrusted.tenancy import TenantViews, confine
+from .cluster import CLUSTER_READER_SETTINGS, CLUSTER_WRITER_SETTINGS, cluster_of, on_cluster
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
@@ -57,18 +58,21 @@ class Store:
         self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
         self._readers: list[Client] = []
         self._untrusted = UntrustedReader(location.path, location.database)
-        self._tenants = TenantViews(location.database, cluster=cluster)
         self._tenant_clients: dict[str, Client] = {}
         self._spans: Client | None = None
         self._rows: Client = open_client(location, database=None)
         try:
+            self.cluster = "" if location.embedded else cluster_of(self._rows, location.database, cluster)
+            self._reader_settings = READER_SETTINGS | (CLUSTER_READER_SETTINGS if self.cluster else {})
+            self._tenants = TenantViews(location.database, cluster=self.cluster)
             if migrate:
-                bring_up_to_date(self._rows, location.database, cluster=cluster)
+                bring_up_to_date(self._rows, location.database, cluster=self.cluster)
             self._rows.close()
-            self._rows = open_client(location, database=location.database)
+            writer_settings = CLUSTER_WRITER_SETTINGS | CLUSTER_READER_SETTINGS if self.cluster else None
+            self._rows = open_client(location, database=location.database, settings=writer_settings)
             self._spans = open_client(location, database=location.database)
             for _ in range(max(1, readers)):
-                self._readers.append(open_client(location, database=location.database, settings=READER_SETTINGS))
+                self._readers.append(open_client(location, database=location.database, settings=self._reader_settings))
                 self._free.put(self._readers[-1])
         except BaseException:
             self.close()
@@ -90,6 +94,11 @@ class Store:
                     settings={"max_execution_time": timeout_s},
                 )
             )
+
+    @property
+    def spans_here(self) -> str:
+        """The table of the spans that lie on this server: on a cluster only those of its shard."""
+        return "spans_local" if self.cluster else "spans"
 
     def answers(self) -> bool:
         """Whether a table of ours can be read now. Raises what `query` raises."""
@@ -179,13 +188,22 @@ class Store:
     def _tenant_client(self, database: str) -> Client:
         """A server's client whose unqualified tables are the project's views."""
         if database not in self._tenant_clients:
-            self._tenant_clients[database] = open_client(self.location, database=database, settings=READER_SETTINGS)
+            self._tenant_clients[database] = open_client(
+                self.location, database=database, settings=self._reader_settings
+            )
         return self._tenant_clients[database]
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs one statement that changes something. Raises QueryError when ClickHouse refuses it."""
         with self._rows_lock, translated(sql):
             self._rows.command(sql, parameters=dict(parameters) if parameters else None)
+
+    def alter(self, table: str, action: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Runs ALTER TABLE on a table of ours, on a cluster on every shard's. Raises QueryError when ClickHouse refuses it."""
+        statement = f"ALTER TABLE {table} {action}"
+        steps = on_cluster(statement, self.cluster, self.location.database) if self.cluster else [statement]
+        for step in steps:
+            self.command(step, parameters)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """
@@ -205,7 +223,8 @@ class Store:
 
     def insert_from(self, rows: Sequence[Mapping[str, Any]], structure: str, sql: str) -> None:
         """
-        Runs an INSERT ... SELECT that reads these rows, of that ClickHouse structure, where it says `{rows}`.
+        Runs an INSERT ... SELECT that reads these rows, of that ClickHouse structure, where it says `{rows}`, and has
+        `{spans}` for the spans that lie on this server: on a cluster a span is written again where it was.
 
         The rows travel as data: a server takes no parameter of more than 128 KiB.
 
@@ -213,6 +232,7 @@ class Store:
             QueryError: ClickHouse refuses the statement or a value; nothing is inserted.
         """
         block = b"\n".join(msgspec.json.encode(row) for row in rows)
+        sql = sql.replace("{spans}", self.spans_here)
         with self._rows_lock, translated(sql):
             if self.embedded:
                 insert_from_file(self._rows, Path(self.location.path), sql, block, structure)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...errors import StoreError
-from .cluster import on_cluster
+from .cluster import cluster_of, on_cluster
 from .engine import translated
 
 if TYPE_CHECKING:
@@ -92,12 +92,14 @@ def bring_up_to_date(
 ) -> list[str]:
     """
     Applies what is missing and returns the names, in order. Every statement may run twice, so a crash in the
-    middle is repaired by the next start. With `cluster` the tables are replicated and distributed.
+    middle is repaired by the next start. With `cluster` the tables are replicated and distributed; those that are
+    already are altered on their cluster, named here or not.
 
     Raises:
-        StoreError: as `pending`.
+        StoreError: as `pending`, or as `cluster_of`.
         QueryError: the server refuses a statement.
     """
+    cluster = cluster_of(client, database, cluster)
     with translated():
         everywhere = f" ON CLUSTER '{cluster}'" if cluster else ""
         client.command(f"CREATE DATABASE IF NOT EXISTS {database}{everywhere}")

@@ -19,6 +19,10 @@ class StoreClient(Protocol):
     """The DSN without its password, and the setting that names it."""
     embedded: bool
 
+    @property
+    def spans_here(self) -> str:
+        """The table of the spans that lie on this server: on a cluster only those of its shard."""
+
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:
         """Runs one reading statement. Raises QueryError, StoreUnreachable."""
 

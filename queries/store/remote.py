@@ -23,6 +23,7 @@ class RemoteStore:
     """The same face as Store, over the running service's HTTP ports; reading SQL only, rows by table."""
 
     embedded = False
+    spans_here = "spans"
 
     def __init__(self, owner: Owner, *, shown: str, described: str = "") -> None:
         """

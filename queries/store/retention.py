@@ -48,5 +48,5 @@ def _drop(store: Store, table: str, before: datetime) -> list[Dropped]:
         {"newest": before.strftime(naming), "before": before},
     )
     for partition, _ in found.rows:
-        store.command(f"ALTER TABLE {table} DROP PARTITION ID '{partition}'")
+        store.alter(table, f"DROP PARTITION ID '{partition}'")
     return [Dropped(table, partition, rows) for partition, rows in found.rows]
