@@ -29,12 +29,12 @@ from ..queries.host.supervision import Supervisor
 from ..queries.host.telemetry import Telemetry
 from ..queries.http.access import ACCESS
 from ..queries.http.connection_guard import ConnectionGuard, raise_file_limit
-from ..queries.roles import recent_spans
+from ..queries.nesting import recent_spans
 from ..queries.store.client import Store, open_store
 from ..queries.store.lock_file import Owner, remove_lock_file, write_lock_file
 from . import alerts, online, retention
 from .config import Config
-from .insert import message_events, prompt_slots, scores
+from .insert import late_nesting, message_events, prompt_slots, scores
 from .insert.inserter import KeepAll, Stage, Strict
 from .insert.message_events import insert_message_events
 from .insert.nested import StrictSpans
@@ -310,6 +310,7 @@ class Service:
         online.attach(app, host, config)
         alerts.attach(app, host, config)
         prompt_slots.attach(app, host)
+        late_nesting.attach(app, host, self._pricing.reprice)
         dashboard.attach(app, host, config.dashboard)
         retention.attach(app, host)
 

@@ -1,45 +1,68 @@
-"""Log events of other instrumentations on their way through the app's own logger provider, under our content policy.
+"""Log events of other instrumentations on their way through logger providers of the app, under our content policy.
 
-The official instrumentors can put prompts and answers into log events beside their spans.
+The official instrumentors can put prompts and answers into log events beside their spans. The policy acts where every
+provider of OpenTelemetry's SDK hands a record to its processors, so that it holds for providers made later, too.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Callable
 from typing import Any
-
-from opentelemetry._logs import get_logger_provider
-from opentelemetry.sdk._logs import LogRecordProcessor
 
 from .content import ContentPolicy
 from .foreign_content import ForeignContent, is_content
-from .safe_call import safe_call
+from .frameworks.patches import Patches
+from .import_hooks import when_imported
 
 log = logging.getLogger(__name__)
 
 _GENAI_EVENT = "gen_ai."
+_SDK = "opentelemetry.sdk._logs._internal"
+_HAND_ON = ("SynchronousMultiLogRecordProcessor", "ConcurrentMultiLogRecordProcessor")
 
 
-class ForeignLogs(LogRecordProcessor):
+class ForeignLogs:
     """Masks GenAI events, or takes their content away where none may leave; all other records stay as they are."""
 
     def __init__(self, policy: ContentPolicy) -> None:
         self._policy = policy
         self._content = ForeignContent(policy)
-        self.active = True
+        self._patches = Patches()
+        self._on = True
 
-    def on_emit(self, log_record: Any) -> None:
-        """Changes the record before any later processor sees it."""
+    def attach(self, module: Any) -> None:
+        """From here on every record passes the policy before any processor of any provider sees it."""
+        if not self._on:
+            return
+        for name in _HAND_ON:
+            if (kind := getattr(module, name, None)) is not None:
+                self._patches.wrap(kind, "on_emit", self._before)
+
+    def detach(self) -> None:
+        """Records are left alone from now on."""
+        self._on = False
+        self._patches.restore()
+
+    def _before(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def on_emit(processors: Any, log_record: Any) -> Any:
+            self.clean(log_record)
+            return original(processors, log_record)
+
+        return on_emit
+
+    def clean(self, log_record: Any) -> None:
+        """Changes a record in place; what could not be masked does not leave."""
         record = log_record.log_record
         scope = log_record.instrumentation_scope
         name = record.event_name or (record.attributes or {}).get("event.name") or ""
         ours = scope is not None and scope.name == "evalspan"
-        if not self.active or ours or not str(name).startswith(_GENAI_EVENT):
+        if not self._on or ours or not str(name).startswith(_GENAI_EVENT):
             return
         try:
             self._apply(record)
         except Exception:
-            # What could not be masked does not leave.
             log.debug("the content of a log event could not be masked; it is withheld", exc_info=True)
             record.body = None
             record.attributes = {key: value for key, value in record.attributes.items() if not is_content(key)}
@@ -54,35 +77,26 @@ class ForeignLogs(LogRecordProcessor):
         if cleaned is not None:
             record.attributes = cleaned
 
-    def shutdown(self) -> None:
-        """Nothing waits here."""
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the base class's signature
-        """Nothing waits here."""
-        return True
+def watch_logs(policy: ContentPolicy, given: Any) -> ForeignLogs:
+    """Puts the policy in front of the processors of all logger providers, those that the app makes later as well.
 
-
-def watch_logs(policy: ContentPolicy, given: Any) -> ForeignLogs | None:
-    """Puts the policy in front of the processors of the app's logger provider; None where there is nothing to do.
-
-    A provider that takes no processor in front is said: events go through it as they are.
+    A provider of another make is said: events go through it as they are.
     """
-    provider = given if given is not None else get_logger_provider()
-    if type(provider).__name__ == "ProxyLoggerProvider":
-        return None
-    processor = ForeignLogs(policy)
-    if safe_call(_put_first, provider, processor) is None:
+    logs = ForeignLogs(policy)
+    when_imported(_SDK, logs.attach)
+    provider = given
+    if provider is None and "opentelemetry._logs" in sys.modules:
+        provider = sys.modules["opentelemetry._logs"].get_logger_provider()
+    if provider is not None and type(provider).__name__ != "ProxyLoggerProvider" and not _is_of_sdk(provider):
         log.warning(
             "log events of other instrumentations go through %s as they are: evalspan cannot mask them there",
             type(provider).__name__,
         )
-        return None
-    return processor
+    return logs
 
 
-def _put_first(provider: Any, processor: ForeignLogs) -> bool:
-    """In front of those that are there: added behind them, it would change what they have sent."""
-    chain = provider._multi_log_record_processor  # noqa: SLF001 - there is no public way to the front
-    with chain._lock:  # noqa: SLF001
-        chain._log_record_processors = (processor, *chain._log_record_processors)  # noqa: SLF001
-    return True
+def _is_of_sdk(provider: Any) -> bool:
+    kinds = tuple(kind for name in _HAND_ON if (kind := getattr(sys.modules.get(_SDK), name, None)) is not None)
+    chain = getattr(provider, "_multi_log_record_processor", None)
+    return isinstance(chain, kinds)

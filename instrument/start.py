@@ -249,8 +249,8 @@ def add_foreign_spans(provider: Any, policy: ContentPolicy) -> ForeignSpans | No
 
 
 def add_foreign_logs(given: Any, policy: ContentPolicy) -> ForeignLogs | None:
-    """The same for log events, where the app has a logger provider and there is something to mask or to leave out."""
-    if (policy.redactor is None and policy.kept) or (given is None and "opentelemetry.sdk._logs" not in sys.modules):
+    """The same for log events of all logger providers, where there is something to mask or to leave out."""
+    if policy.redactor is None and policy.kept:
         return None
     from .foreign_logs import watch_logs
 
@@ -274,7 +274,7 @@ def uninstall() -> None:
     if _handle is not None and _handle.foreign_spans is not None:
         _handle.foreign_spans.active = False
     if _handle is not None and _handle.foreign_logs is not None:
-        _handle.foreign_logs.active = False
+        _handle.foreign_logs.detach()
     unpatch_threading()
     set_active(None)
     _handle = None

@@ -5,8 +5,6 @@ The decoder's view (schema/009_roles_and_costs.sql) decides by the same table; a
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from .literals import literal
@@ -137,21 +135,3 @@ def change_roles(store: Store, changes: list[RoleChange]) -> set[RoleChange]:
         structure = ", ".join(f"{name} String" for name in RoleChange.__struct_fields__)
         store.insert_from([msgspec.structs.asdict(one) for one in there], structure, statement)
     return set(changes) - set(there)
-
-
-_RECENT = """
-SELECT project, trace_id, span_id, parent_span_id, scope_name,
-    if(operation = '' AND attributes['evalspan.role'] = 'other', attributes['evalspan.nested_operation'], operation) AS own_operation,
-    operation = '' AND own_operation != '' AS has_lost, if(has_lost, 'call', role) AS own_role,
-    attributes['gen_ai.usage.input_tokens'] != '' OR attributes['gen_ai.usage.output_tokens'] != '' AS has_usage, input != '' OR output != '' AS has_content,
-    status = 'ERROR' AS failed, attributes['gen_ai.response.id'] AS response_id
-FROM spans
-WHERE inserted_at >= now64(3) - toIntervalSecond({seconds:UInt32})
-ORDER BY inserted_at DESC
-LIMIT {rows:UInt32}
-"""
-
-
-def recent_spans(store: Store, seconds: int, rows: int) -> list[dict[str, Any]]:
-    """What nesting is decided by of the spans stored in the last `seconds`, at most `rows`, newest first."""
-    return store.query(_RECENT, {"seconds": seconds, "rows": rows}).dicts()

@@ -16,8 +16,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ...instrument import semconv
 from . import adk, langfuse, logfire, mcp, mlflow, openinference, openlit, openllmetry, pydantic_ai, vercel
 from .attributes import SpanAttributes, any_value, as_json, parsed
+from .call_nesting import OURS
 from .messages import messages
-from .nested_calls import OURS, READ, NestedCalls
+from .nested_calls import READ, NestedCalls
 from .providers import canonical
 from .span_outline import Reader, is_text, text_of
 from .vocabulary import check_total, forget_estimates, put_error, put_messages, take_operation_cost

@@ -23,6 +23,7 @@ from .table import Framework
 log = logging.getLogger(__name__)
 
 ITSELF = "itself"
+_BASE = "opentelemetry.instrumentation.instrumentor"
 _DISABLED_VARIABLE = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 
@@ -60,9 +61,12 @@ class Activation:
         self._lock = threading.RLock()
         self._on = True
         self._switching = threading.local()
+        self._coming: set[str] = set()
+        """Modules of the instrumentors that the app is switching on right now."""
 
     def start(self) -> None:
         """Switches on what is imported already, and waits for the rest without looking for it."""
+        when_imported(_BASE, _see_others_come)
         for state in self.states.values():
             for module in (state.framework.module, *state.framework.through):
                 _watch(module)
@@ -89,6 +93,7 @@ class Activation:
         if getattr(self._switching, "on", False) or not self._on:
             return
         module = type(instrumentor).__module__
+        self._coming.add(module)  # while it is at it, it may import the framework
         for state in self.states.values():
             if state.ours is None:
                 continue
@@ -96,6 +101,19 @@ class Activation:
             if theirs is not None:
                 state.switch_off()
                 self._traced(state, theirs, f"{theirs}, switched on by the app")
+
+    def is_there(self, instrumentor: Any) -> None:
+        """The app's instrumentor is switched on; where it refused, ours takes the framework after all."""
+        module = type(instrumentor).__module__
+        if module not in self._coming:
+            return
+        self._coming.discard(module)
+        if getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
+            return
+        for state in self.states.values():
+            if state.imported and state.scopes == (module,) and state.ours is None:
+                state.imported, state.traced_by, state.scopes = False, None, ()
+                self._imported(state, None)
 
     def takes_care_of(self, instrumentor: Any) -> bool:
         """Whether it belongs to a framework of ours, for which the best one is switched on at its import."""
@@ -135,7 +153,7 @@ class Activation:
             return
         candidates = installed_for(state.framework)
         for candidate in candidates:
-            if candidate.running() is not None:
+            if candidate.module in self._coming or candidate.running() is not None:
                 self._traced(state, candidate, f"{candidate}, switched on by the app")
                 return
         if state.framework.native:
@@ -159,7 +177,6 @@ class Activation:
             if conflict := _conflict(instrumentor):
                 state.note = f"{candidate} refuses {conflict}"
                 return False
-            _see_others_come()
             instrumentor.instrument(
                 tracer_provider=self._provider, skip_dep_check=True, **self._content.arguments(family)
             )
@@ -284,7 +301,7 @@ def loader_begins() -> None:
     """The loader of `opentelemetry-instrument` is about to switch on all that is installed, several per framework."""
     global _loading
     _loading = True
-    _see_others_come()
+    _see_others_come(import_module(_BASE))
 
 
 def loader_is_done() -> None:
@@ -320,9 +337,9 @@ def _is_whole(module: str, just_now: str | None) -> bool:
     return module == just_now or not getattr(spec, "_initializing", False)
 
 
-def _see_others_come() -> None:
+def _see_others_come(module: Any) -> None:
     """Hears when the app switches an instrumentor on itself."""
-    base = import_module("opentelemetry.instrumentation.instrumentor").BaseInstrumentor
+    base = module.BaseInstrumentor
     original = base.instrument
     if getattr(original, "_evalspan", False):
         return
@@ -333,7 +350,11 @@ def _see_others_come() -> None:
             if _loading and safe_call(_current.takes_care_of, instrumentor):
                 return None
             safe_call(_current.leave_to, instrumentor)
-        return original(instrumentor, *args, **kwargs)
+        try:
+            return original(instrumentor, *args, **kwargs)
+        finally:
+            if _current is not None:
+                safe_call(_current.is_there, instrumentor)
 
     instrument._evalspan = True  # type: ignore[attr-defined] # noqa: SLF001 - marks our own function
     base.instrument = instrument

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from evalspan.collector.dialects import normalise
 from evalspan.collector.dialects.nested_calls import NestedCalls
+from evalspan.collector.insert.late_nesting import correct
 from evalspan.collector.insert.prices import Pricing
 from evalspan.collector.insert.role_changes import RoleChanges
 from evalspan.collector.log.framing import frame
 from evalspan.queries.host.telemetry import Telemetry
-from evalspan.queries.roles import recent_spans
+from evalspan.queries.nesting import recent_spans
 
 START = 1_790_000_000_000_000_000
 GPT = {"gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
@@ -96,7 +98,11 @@ class Way:
         pricing = Pricing(self.store)
         self.inserting = RoleChanges(self.store, pricing.insert, Telemetry(), pricing.reprice)
 
-    def receive(self, spans: list[tuple[Any, ...]], trace: int) -> bytes:
+    def correct(self) -> None:
+        if any(one.role == "call" for one in correct(self.store, 600)):
+            Pricing(self.store).reprice(60)
+
+    def receive(self, spans: list[tuple[Any, ...]], trace: int, *, started: int = START) -> bytes:
         request = ExportTraceServiceRequest()
         for number, parent, scope, attributes, code in spans:
             group = request.resource_spans.add().scope_spans.add()
@@ -105,8 +111,8 @@ class Way:
                 trace_id=trace.to_bytes(16, "big"),
                 span_id=number.to_bytes(8, "big"),
                 parent_span_id=parent.to_bytes(8, "big") if parent else b"",
-                start_time_unix_nano=START,
-                end_time_unix_nano=START + 10**9,
+                start_time_unix_nano=started,
+                end_time_unix_nano=started + 10**9,
             )
             span.status.code = code
             for key, value in attributes.items():
@@ -196,6 +202,55 @@ def test_spans_of_many_requests_in_any_order(store, inserts: str) -> None:
     if held:
         way.insert(b"".join(held))
     check(store, project, traces)
+
+
+@pytest.mark.parametrize("inserts", ["each", "late"])
+def test_spans_that_come_after_the_memory_or_at_another_collector_are_settled_in_the_store(store, inserts: str) -> None:
+    """Each span at a collector that remembers none of the others; corrected after every step, or once at the end."""
+    project = f"nested-apart-{inserts}"
+    traces: dict[int, str] = {}
+    way = Way(store, project)
+    steps: list[list[tuple[list[tuple[Any, ...]], int]]] = [[], [], []]
+    for name, (spans, _) in SHAPES.items():
+        for order in orders(len(spans)):
+            trace = len(traces) + 1
+            traces[trace] = name
+            for number, place in enumerate(order):
+                steps[number].append(([spans[place]], trace))
+    for step in steps:
+        segments = []
+        for sent in step:
+            way.nested = NestedCalls()
+            segments.append(way.receive(*sent))
+        way.insert(b"".join(segments))
+        if inserts == "each":
+            way.correct()
+    way.correct()
+    assert not [one for one in correct(store, 600) if one.project == project]  # nothing is changed twice
+    way.restart()
+    check(store, project, traces)
+
+
+def test_a_call_is_corrected_by_spans_that_were_stored_hours_apart(store) -> None:
+    way = Way(store, "nested-hours")
+    way.insert(way.receive([one(2, 1, OURS, CHAT)], 1))
+    way.nested = NestedCalls()
+    way.insert(way.receive([one(1, 0, THEIRS, CHAT)], 1, started=START - 3600 * 10**9))
+    way.correct()
+    check(store, "nested-hours", {1: "a framework around ours"})
+
+
+def test_a_run_that_two_collectors_fetch_is_one_call(store) -> None:
+    way = Way(store, "nested-fetched")
+    fetched = {**CHAT, "gen_ai.operation.name": "fetch_response", "gen_ai.response.id": "resp_2"}
+    for trace in (1, 2, 3):
+        way.nested = NestedCalls()
+        way.insert(way.receive([one(trace, 0, OURS, fetched)], trace, started=time.time_ns() - 10**9))
+    way.correct()
+    sql = "SELECT count(), sum(input_tokens) FROM spans WHERE project = 'nested-fetched' AND role = 'call'"
+    assert store.query(sql).rows == [(1, 1000)]
+    way.correct()
+    assert store.query(sql).rows == [(1, 1000)]
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -10,6 +10,8 @@ from pathlib import Path
 # What an instrumentor does, told by name.
 BEHAVIOURS = {
     "good": "events.append(('on', NAME, kwargs.get('tracer_provider'), kwargs.get('config')))",
+    "imports": "import agents; events.append(('on', NAME, kwargs.get('tracer_provider'), kwargs.get('config')))",
+    "refuses": "import agents; raise RuntimeError('refused')",
     "raises": "raise RuntimeError('broken instrumentor')",
     "exits": "raise SystemExit(3)",
 }

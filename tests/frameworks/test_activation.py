@@ -168,6 +168,32 @@ def test_what_the_app_switches_on_later_replaces_ours(world, provider, same):
     theirs.uninstrument()
 
 
+@pytest.mark.parametrize("loaded", ["before init", "after init"])
+@pytest.mark.parametrize("same", [True, False], ids=["the same one", "another one"])
+def test_an_instrumentor_of_the_app_that_imports_the_framework_itself_is_the_only_one(world, provider, same, loaded):
+    """It is switched on before the app imports the framework, and imports it to find what it wraps."""
+    if not same:
+        world.instrumentor(OFFICIAL)
+    other = world.instrumentor(OPENINFERENCE, "imports")
+    module = importlib.import_module(other) if loaded == "before init" else None
+    handle = evalspan.init(tracer_provider=provider)
+    theirs = (module or importlib.import_module(other)).Instrumentor()
+    theirs.instrument(tracer_provider="theirs")
+    assert [event[1:3] for event in world.events if event[0] == "on"] == [(other.replace("_", "-"), "theirs")]
+    assert "switched on by the app" in str(handle.coverage()["openai-agents"].traced_by)
+    theirs.uninstrument()
+
+
+def test_where_the_app_s_own_instrumentor_fails_ours_takes_the_framework(world, provider):
+    world.instrumentor(OFFICIAL)
+    other = world.instrumentor(OPENINFERENCE, "refuses")
+    handle = evalspan.init(tracer_provider=provider)
+    with pytest.raises(RuntimeError, match="refused"):
+        importlib.import_module(other).Instrumentor().instrument(tracer_provider="theirs")
+    assert world.did("on") == [OFFICIAL]
+    assert handle.coverage()["openai-agents"].traced_by == f"{OFFICIAL} 0.1"
+
+
 def test_uninstrument_takes_ours_out_and_init_puts_them_back(world, provider):
     world.instrumentor(OFFICIAL)
     evalspan.init(tracer_provider=provider)

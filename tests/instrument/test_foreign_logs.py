@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from opentelemetry._logs import LogRecord
-from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor, LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -74,6 +76,40 @@ def test_after_uninstrument_events_are_left_alone() -> None:
     logs = Logs(redact=["email"])
     evalspan.uninstrument()
     assert logs.emit(**EVENT).body == EVENT["body"]
+
+
+@pytest.mark.parametrize("concurrent", [False, True])
+@pytest.mark.parametrize("content", ["masked", "off"])
+def test_a_provider_that_the_app_makes_after_init_is_reached(content: str, concurrent: bool) -> None:
+    """Whoever holds it, and whichever of its processors came first."""
+    settings: dict[str, Any] = {"redact": ["email"]} if content == "masked" else {"capture_content": False}
+    evalspan.init(tracer_provider=TracerProvider(shutdown_on_exit=False), frameworks=False, **settings)
+    exporter = InMemoryLogRecordExporter()
+    chain = ConcurrentMultiLogRecordProcessor() if concurrent else None
+    provider = LoggerProvider(shutdown_on_exit=False, multi_log_record_processor=chain)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    provider.get_logger("theirs").emit(LogRecord(**EVENT))
+    assert MAIL not in repr(exporter.get_finished_logs()[0].log_record)
+    evalspan.uninstrument()
+    provider.get_logger("theirs").emit(LogRecord(**EVENT))
+    assert exporter.get_finished_logs()[1].log_record.body == EVENT["body"]
+
+
+def test_a_process_that_loads_the_logs_only_after_init_is_reached() -> None:
+    code = """
+import sys, evalspan
+evalspan.init("app", "http://127.0.0.1:1", capture_content=False, frameworks=False)
+assert "opentelemetry.sdk._logs._internal" not in sys.modules
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import ConcurrentMultiLogRecordProcessor, LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+exporter, provider = InMemoryLogRecordExporter(), LoggerProvider(shutdown_on_exit=False)
+provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+provider.get_logger("theirs").emit(LogRecord(event_name="gen_ai.choice", body="secret"))
+print(repr(exporter.get_finished_logs()[0].log_record.body))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "None"
 
 
 def test_a_provider_that_cannot_be_reached_is_said(caplog: pytest.LogCaptureFixture) -> None:
