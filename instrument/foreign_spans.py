@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import SpanKind, Status
+from opentelemetry.trace import SpanContext, SpanKind, Status
 
 from . import semconv
 from .content import ContentPolicy
 from .context import add_context_attributes, scopes_seen
 from .current_context import SPAN_KEY
 from .foreign_content import GENAI, MOST_BYTES, QUOTING, ForeignContent, is_content
+from .libraries.coexistence import call_of
+from .libraries.framework_runs import are_kept, span_of_run
 from .safe_call import safe_call
 from .span_attributes import read
 from .tracing import is_ours
@@ -28,6 +31,10 @@ _GENAI_CONVERSATION, _LANGCHAIN_CONFIG = (
     "langchain_core.runnables.config",
 )
 _KNOW_CONVERSATIONS = frozenset((_GENAI_CONVERSATION, _LANGCHAIN_CONFIG))
+
+repeating: set[str] = set()
+"""Scopes whose spans tell calls once more that another instrumentation of this process traces."""
+_runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # the span of the model run that a span lies in
 
 
 class ForeignSpans(SpanProcessor):
@@ -46,6 +53,10 @@ class ForeignSpans(SpanProcessor):
     def _on_ending(self, span: Span) -> None:
         if not self.active:
             return
+        if _runs and (run := _runs.pop(span, None)) is not None and run.end_time is None and call_of(span) is not None:
+            safe_call(run.set_attribute, semconv.ROLE, semconv.ROLE_OTHER)
+        if repeating and span.instrumentation_scope is not None and span.instrumentation_scope.name in repeating:
+            safe_call(span.set_attribute, semconv.ROLE, semconv.ROLE_OTHER)
         try:
             if not is_ours(span) and not self._is_fine(span):
                 self._apply(span)
@@ -117,6 +128,25 @@ def _started(span: Span, parent_context: Context | None) -> None:
         add_context_attributes(span, context)
     if SPAN_KEY in context or not sys.modules.keys().isdisjoint(_KNOW_CONVERSATIONS):
         _inherit(span, context)
+    if are_kept() and not is_ours(span):
+        _put_into_run(span, context)
+
+
+def _put_into_run(span: Any, context: Context) -> None:
+    """A span that another instrumentation starts inside a LangChain run belongs to it, although no span says so."""
+    run = span_of_run(context)
+    if run is None or getattr(run.span.instrumentation_scope, "name", "") == getattr(
+        span.instrumentation_scope, "name", ""
+    ):
+        return
+    around, own = run.span.get_span_context(), span.get_span_context()
+    if span.parent is None:  # nobody has seen its ids yet
+        span._context = SpanContext(around.trace_id, own.span_id, False, own.trace_flags, own.trace_state)  # noqa: SLF001
+    elif span.parent.trace_id != around.trace_id:
+        return
+    span._parent = around  # noqa: SLF001
+    if run.is_model_call:
+        _runs[span] = run.span
 
 
 def _inherit(span: Span, context: Context) -> None:

@@ -13,6 +13,7 @@ from opentelemetry.context import attach, get_current
 
 from .. import semconv
 from ..decorators import observe
+from ..foreign_spans import repeating
 from ..safe_call import safe_call
 from .claude_messages import ClaudeCalls
 from .embedding_calls import async_embeddings_hook, embeddings_hook
@@ -44,6 +45,9 @@ def litellm(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001 - the 
     for name, leading in _LITELLM.items():
         patches.wrap(module, name, partial(_by_name, leading))
     patches.wrap(module, "stream_chunk_builder", _estimating)
+    # Its own telemetry, where the app has switched it on, tells afterwards what has a span already.
+    repeating.add("litellm")
+    patches.then(partial(repeating.discard, "litellm"))
 
 
 def _estimating(original: Any) -> Any:

@@ -13,6 +13,7 @@ class Patches:
 
     def __init__(self) -> None:
         self._placed: list[tuple[Any, str, Any, Any]] = []
+        self._later: list[Callable[[], Any]] = []
 
     def wrap(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         """Replaces `owner.name` by what `make` makes of it; nothing where it does not exist."""
@@ -25,8 +26,14 @@ class Patches:
         setattr(owner, name, placed)
         self._placed.append((owner, name, original, placed))
 
+    def then(self, undo: Callable[[], Any]) -> None:
+        """What `restore` does beside."""
+        self._later.append(undo)
+
     def restore(self) -> None:
         """Puts everything back."""
+        while self._later:
+            self._later.pop()()
         while self._placed:
             owner, name, original, placed = self._placed.pop()
             current = vars(owner).get(name) if isinstance(owner, type) else getattr(owner, name, None)

@@ -27,9 +27,14 @@ class Run(NamedTuple):
     is_model_call: bool
 
 
+def are_kept() -> bool:
+    """Whether a tracer is loaded that makes no span current."""
+    return _TRACERS[0] in sys.modules or _TRACERS[1] in sys.modules
+
+
 def span_of_run(context: Context) -> Run | None:
     """The open span of the innermost LangChain run on the stack; None without one, or where a newer one is current."""
-    if _TRACERS[0] not in sys.modules and _TRACERS[1] not in sys.modules:
+    if not are_kept():
         return None
     frame: FrameType | None = inspect.currentframe()
     for _ in range(_MAX_FRAMES):

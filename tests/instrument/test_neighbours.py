@@ -242,6 +242,33 @@ def test_calls_and_blocks_inside_a_tool_whose_span_is_never_current_are_inside_i
     assert dict(outer.attributes or {}) == {}
 
 
+@pytest.mark.parametrize("kind", [CallbackManagerForLLMRun, CallbackManagerForToolRun])
+@pytest.mark.parametrize("told", ["at the start", "at the end", "never"])
+def test_spans_of_others_inside_a_run_whose_span_is_never_current_are_inside_it(
+    kind: Any, told: str, handler: Handler, spans: Spans
+) -> None:
+    """Bedrock's, Gemini's or a database's instrumentor under LangChain: one trace, and a call in a model's run is one call."""
+    handler.open["run"] = spans.provider.get_tracer("openinference.instrumentation.langchain").start_span("run")
+    theirs = spans.provider.get_tracer("openinference.instrumentation.bedrock")
+
+    def generate(run_manager: Any) -> None:
+        says = {"openinference.span.kind": "LLM"}
+        with theirs.start_as_current_span("converse", attributes=says if told == "at the start" else {}) as span:
+            if told == "at the end":
+                span.set_attributes(says)
+            spans.provider.get_tracer("http").start_span("POST").end()
+
+    generate(kind("run", handler))
+    handler.open["run"].end()
+    post, inner, outer = spans.all()
+    assert {span.context.trace_id for span in (post, inner)} == {outer.context.trace_id}
+    assert inner.parent is not None
+    assert post.parent is not None
+    assert (inner.parent.span_id, post.parent.span_id) == (outer.context.span_id, inner.context.span_id)
+    is_one_call = told != "never" and kind is CallbackManagerForLLMRun
+    assert dict(outer.attributes or {}) == ({semconv.ROLE: semconv.ROLE_OTHER} if is_one_call else {})
+
+
 def test_init_twice_is_one_span(server: ScriptedServer, spans: Spans) -> None:
     assert evalspan.init() is evalspan.init(tracer_provider=TracerProvider(shutdown_on_exit=False))
     CHAT_CREATE.start(client_of(CHAT_CREATE, server))
