@@ -7,10 +7,11 @@ whatever the judge itself says about it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import msgspec
 
+from ...errors import UsageError
 from ..contract import Direction, Score, Unscored, fingerprint, unscored_by
 from ..judges.connection import Connection, caller_for
 from ..judges.fencing import find_injections, strip_injections
@@ -22,9 +23,15 @@ from ..judges.structured import Unusable, Verdict, add_costs, ask_structured, pa
 from ..text.facts import facts
 from ..text.passages import labelled_text, passage_text, source_of_evidence
 from ..text.tokens import unicode_tokens
+from .claim_by_claim import OneClaim, check_each
 from .grounding import Grounding, contradicts
 
 Status = Literal["SUPPORTED", "UNSUPPORTED", "REASONABLE_INFERENCE", "NOT_CHECKABLE"]
+Splitting = Literal["auto", "judge", "clauses"]
+_CANNOT_LIST = (
+    "the judge cannot list claims (its list goes in circles), so each clause was checked by itself; "
+    'claims="clauses" asks so from the start'
+)
 VETOES = ("number", "feature", "scope")
 """Findings of the rules that stand against a judge who passed them over."""
 _EVIDENCE_SHARE = 0.8  # of a quote's runs of three words; judges drop a comma or mend a capital
@@ -48,9 +55,22 @@ class Claims(msgspec.Struct, frozen=True):
     claims: list[Claim]
 
 
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The claims of an output, checked, whoever split it."""
+
+    by: Literal["judge", "clauses"]
+    claims: list[dict[str, Any]]
+    cost_usd: float | None
+    repaired: bool
+    warning: str | None = None
+
+
 class Hallucination:
     """Share of the checkable claims that the context supports or lets infer, in [0, 1]; one unsupported claim fails.
 
+    `claims` says who splits the output: "judge" (it lists the claims), "clauses" (each clause is checked by rule and, where
+    no rule settles it, put to the judge by itself: for small models) or "auto" (the judge, and the clauses where it cannot
+    list: its answer goes in circles until it is cut off).
     `details` hold `claims` (claim, status, evidence, and `corrected` where the judge's status did not stand),
     `overall_faithfulness_score` and `has_hallucinations`, both counted here. Without a context or a checkable claim the
     result is Unscored. The judge runs at temperature 0.
@@ -68,6 +88,7 @@ class Hallucination:
         name: str = "hallucination",
         *,
         model: str,
+        claims: Splitting = "auto",
         prompt: str | Path | Prompt = "claims",
         subject_model: str | None = None,
         calibration: str | None = None,
@@ -77,7 +98,11 @@ class Hallucination:
         self.name = name
         self.subject_model = subject_model
         self.calibration = calibration
+        if claims not in get_args(Splitting):
+            raise UsageError(f"claims={claims!r} is unknown", hint='there are "auto", "judge" and "clauses"')
+        self.claims = claims
         self.prompt = load_prompt(prompt, slots=("material",))
+        self._one = load_prompt("claim", slots=("material",))
         self.model, self._caller = caller_for(model, connection)
         self._max_tokens = max_tokens
 
@@ -89,7 +114,8 @@ class Hallucination:
     @property
     def version(self) -> str:
         """A fingerprint of model, prompt and the rules that check the judge."""
-        return fingerprint("hallucination-2", self._caller.identity, self.model, self.prompt.fingerprint)
+        prompts = (self.prompt.fingerprint, self._one.fingerprint)
+        return fingerprint("hallucination-3", self._caller.identity, self.model, self.claims, *prompts)
 
     def printed_prompt(self) -> str:
         """The prompt as the model gets it, with slots where the judged texts go."""
@@ -114,14 +140,14 @@ class Hallucination:
         # Where the output speaks to the judge, it is also judged without those sentences, and all claims count.
         texts = [text, strip_injections(text)] if find_injections(text) else [text]
         try:
-            verdicts = [await self._ask(asked_text(input), passages, one) for one in texts]
+            found = await self._check(input, context, texts)
         except Unusable as error:
             return unscored_by(error, {"cost_usd": error.cost_usd, "judge_model": self.model})
         except Exception as error:  # noqa: BLE001 - whatever the judge's endpoint did, there is no score
             return unscored_by(error, {"judge_model": self.model})
-        claims = dict.fromkeys(claim for verdict in verdicts for claim in verdict.value.claims)
-        checked = [check_claim(claim, passages) for claim in claims]
-        checked += unlisted_findings(text, passage_text(context), input, checked)
+        checked = found.claims
+        if found.by == "judge":  # clauses have gone through these rules
+            checked += unlisted_findings(text, passage_text(context), input, checked)
         for claim in checked:
             if source := source_of_evidence(context, claim.get("evidence")):
                 claim["source"] = source
@@ -131,14 +157,62 @@ class Hallucination:
             "calibration": self.calibration or "uncalibrated",
             "judge_model": self.model,
             "prompt": f"{self.prompt.name} {self.prompt.version} ({self.prompt.fingerprint})",
-            "repaired": any(verdict.repaired for verdict in verdicts),
+            "claims_by": found.by,
+            "repaired": found.repaired,
             "orders_to_the_judge": len(texts) > 1,
-            "warnings": [self_preference] if self_preference else [],
-            "cost_usd": add_costs(*(verdict.cost_usd for verdict in verdicts)),
+            "warnings": [one for one in (self_preference, found.warning) if one],
+            "cost_usd": found.cost_usd,
         }
         return _score(checked, details)
 
     __call__ = evaluate
+
+    async def _check(self, question: Any, context: Any, texts: list[str]) -> _Found:
+        """The checked claims of all texts. Raises Unusable, and what the judge's endpoint raises."""
+        if self.claims == "clauses":
+            return await self._by_clause(question, context, texts)
+        passages = labelled_text(context)
+        try:
+            verdicts = [await self._ask(asked_text(question), passages, one) for one in texts]
+        except Unusable as error:
+            if self.claims == "judge" or not error.endless:
+                raise
+            return await self._by_clause(question, context, texts, listing=error)
+        claims = dict.fromkeys(claim for verdict in verdicts for claim in verdict.value.claims)
+        return _Found(
+            by="judge",
+            claims=[check_claim(claim, passages) for claim in claims],
+            cost_usd=add_costs(*(verdict.cost_usd for verdict in verdicts)),
+            repaired=any(verdict.repaired for verdict in verdicts),
+        )
+
+    async def _by_clause(
+        self, question: Any, context: Any, texts: list[str], *, listing: Unusable | None = None
+    ) -> _Found:
+        spent = listing.cost_usd if listing else 0.0
+        try:
+            found = [await check_each(one, context, question, self._ask_one) for one in texts]
+        except Unusable as error:
+            raise Unusable(str(error), cost_usd=add_costs(spent, error.cost_usd)) from None
+        claims = {one["claim"]: one for each in found for one in each.claims}
+        return _Found(
+            by="clauses",
+            claims=list(claims.values()),
+            cost_usd=add_costs(spent, *(one.cost_usd for one in found)),
+            repaired=any(one.repaired for one in found),
+            warning=_CANNOT_LIST if listing else None,
+        )
+
+    async def _ask_one(self, clause: str, passages: str) -> Verdict:
+        def build(nonce: str) -> Request:
+            system, user = self._one.render(
+                nonce=nonce, material=render_material(nonce, passages=passages, claim=clause)
+            )
+            return Request(self.model, system, (Message("user", user),), 0.0, 64, "claim", schema_of(OneClaim))
+
+        return await ask_structured(
+            self._caller, build, lambda reply: parse_json(reply, OneClaim), texts=(passages, clause)
+        )
 
     async def _ask(self, question: str, passages: str, text: str) -> Verdict:
         def build(nonce: str) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -29,9 +30,11 @@ RAISE_BY = 4
 class Unusable(EvalspanError):
     """The judge answered, but there is no verdict in what it answered; the message says why."""
 
-    def __init__(self, message: str, *, cost_usd: float | None) -> None:
+    def __init__(self, message: str, *, cost_usd: float | None, endless: bool = False) -> None:
         super().__init__(message)
         self.cost_usd = cost_usd
+        self.endless = endless
+        """Whether the judge wrote the same again and again until it was cut off: more room would not help."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ async def ask_structured(
         try:
             answer, more = await _ask_in_full(caller, _continued(request, again))
         except Unusable as error:
-            raise Unusable(str(error), cost_usd=add_costs(cost, error.cost_usd)) from None
+            raise Unusable(str(error), cost_usd=add_costs(cost, error.cost_usd), endless=error.endless) from None
         cost = add_costs(cost, more)
         value, problem = _parsed(answer.reply, parse)
     if value is None:
@@ -113,16 +116,24 @@ async def _ask_in_full(caller: Caller, request: Request) -> tuple[Answer, float 
             if reply is None or is_transient(error):
                 raise
             # More room than this model has, or than the budget pays.
-            raise Unusable(f"{_why_unfinished(reply, request)}; asked with more: {error}", cost_usd=cost) from error
+            raise Unusable(
+                f"{_why_unfinished(reply, request)}; asked with more: {error}",
+                cost_usd=cost,
+                endless=repeats_itself(reply.text),
+            ) from error
         reply = answer.reply
         cost = add_costs(cost, answer.cost_usd)
         if answer.reply.finish is Finish.ANSWERED:
             return answer, cost
-        if answer.reply.finish is Finish.CUT_OFF and asked.max_tokens < MAX_RAISED_TOKENS:
+        # One raise is always tried; a judge that still goes in circles then would only cost more.
+        endless = reply.finish is Finish.CUT_OFF and repeats_itself(reply.text)
+        stop = endless and asked.max_tokens > request.max_tokens
+        if reply.finish is Finish.CUT_OFF and asked.max_tokens < MAX_RAISED_TOKENS and not stop:
             asked = msgspec.structs.replace(asked, max_tokens=min(asked.max_tokens * RAISE_BY, MAX_RAISED_TOKENS))
             caller.learn_room(request, asked.max_tokens)
             continue
-        raise Unusable(_why_unfinished(answer.reply, asked), cost_usd=cost)
+        circles = "; it repeats itself" if endless else ""
+        raise Unusable(_why_unfinished(reply, asked) + circles, cost_usd=cost, endless=endless)
 
 
 def _why_unfinished(reply: Reply, request: Request) -> str:
@@ -133,6 +144,22 @@ def _why_unfinished(reply: Reply, request: Request) -> str:
         Finish.REFUSED: f"the judge refused to answer{said}",
         Finish.ONLY_REASONING: "the judge only reasoned and wrote no answer (no content beside its reasoning)",
     }[reply.finish]
+
+
+_DIGITS = re.compile(r"\d+")
+_REPEATS = 4
+_AT_LEAST = 60
+"""Characters that a repetition must fill: four dashes or a row of zeros are none."""
+
+
+def repeats_itself(text: str) -> bool:
+    """Whether the text ends in the same characters (but for digits) at least four times over."""
+    tail = _DIGITS.sub("0", text)[-2000:]
+    # The last repetition may be cut off anywhere: a period shows at every phase.
+    return any(
+        len(tail) >= _REPEATS * period >= _AT_LEAST and tail[-_REPEATS * period :] == tail[-period:] * _REPEATS
+        for period in range(1, len(tail) // _REPEATS + 1)
+    )
 
 
 def _continued(request: Request, messages: tuple[Message, ...]) -> Request:

@@ -26,6 +26,8 @@ class ScriptedJudge:
         answer = self.by(request) if self.by else self.answers[min(len(self.requests), len(self.answers)) - 1]
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, Reply):
+            return answer
         text = answer if isinstance(answer, str) else json.dumps(answer)
         return Reply(text, request.model, 100, 20, self.tokens)
 

@@ -123,3 +123,28 @@ def test_h08_calibration_rejects_a_judge_at_chance(model_url, tmp_path):
     verdict = calibrate(tmp_path / "s.small_judge.labelled.jsonl", 4)
     assert verdict.returncode in (3, 4), verdict.stdout  # never 0
     assert "MAY GATE" not in verdict.stdout
+
+
+@pytest.mark.model
+async def test_h09_the_small_model_as_judge_catches_the_wrong_price_and_the_invented_feature(model_url):
+    """Rules settle the clear clauses; the model, which calls all it is asked SUPPORTED, decides the rest."""
+    from evalspan.evaluators import Hallucination, run_evaluator
+
+    judge = Hallucination(model="smollm2", base_url=f"{model_url}/v1", cache=False, retries=0, claims="clauses")
+    answers = {one["id"]: one for one in map(json.loads, (EXAMPLE / "answers.jsonl").read_text().splitlines())}
+    for name, faithful in (("clean", True), ("wrong-price", False), ("invented-feature", False), ("cancel", True)):
+        one = answers[name]
+        got = await run_evaluator(judge, input=one["input"], output=one["output"], context=one["context"])
+        assert got.passed is faithful, (name, got.unscored, got.details)
+    assert got.details["claims"][0]["decided_by"] == "judge"
+
+
+@pytest.mark.model
+@pytest.mark.slow
+async def test_h09_a_small_model_that_cannot_list_claims_is_asked_clause_by_clause(model_url):
+    from evalspan.evaluators import Hallucination, run_evaluator
+
+    judge = Hallucination(model="smollm2", base_url=f"{model_url}/v1", cache=False, retries=0, max_tokens=60)
+    one = next(one for one in map(json.loads, (EXAMPLE / "answers.jsonl").read_text().splitlines()) if one["id"] == "wrong-price")  # fmt: skip
+    got = await run_evaluator(judge, input=one["input"], output=one["output"], context=one["context"])
+    assert (got.passed, got.details["claims_by"]) == (False, "clauses")

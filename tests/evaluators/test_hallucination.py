@@ -1,5 +1,7 @@
 """Hallucination by claims: the judge is checked, its own summary is not believed, nothing checkable is unscored."""
 
+import random
+
 import pytest
 
 from evalspan.evaluators import Hallucination, run_evaluator
@@ -152,3 +154,106 @@ async def test_a_wrong_price_or_an_invented_feature_that_the_judge_passes_over_i
         assert any("found by rule" in (claim.get("corrected") or "") for claim in got.details["claims"])
     right = await judged(scripted(fine), "Pro includes automation rules.", page)
     assert right.passed is True
+
+
+PAGE = (
+    "Pro costs $49 per month and includes live chat and audit logs. "
+    "You can cancel in Settings under Billing; the subscription then runs until the end of the period."
+)
+
+
+async def by_clause(provider, output, context=PAGE):
+    one = Hallucination(model="m", provider=provider, cache=False, retries=0, claims="clauses")
+    return await run_evaluator(one, output=output, context=context)
+
+
+@pytest.mark.parametrize(
+    ("output", "passed"),
+    [
+        ("Pro costs $49 per month and includes live chat.", True),
+        ("Pro costs $48.99 per month and includes live chat.", False),
+        ("Pro costs $49 per year.", False),
+        ("Pro includes live chat, audit logs and a fax machine.", False),
+        ("Pro does not include live chat and audit logs.", False),
+    ],
+)
+async def test_by_clause_the_rules_settle_what_they_can_without_the_judge(scripted, output, passed):
+    provider = scripted({"status": "SUPPORTED"})
+    got = await by_clause(provider, output)
+    assert got.passed is passed, got.details["claims"]
+    assert {one["decided_by"] for one in got.details["claims"]} == {"rule"}
+    assert provider.requests == []
+
+
+async def test_by_clause_the_judge_is_asked_what_no_rule_settles_and_shown_the_closest_passages(scripted):
+    provider = scripted({"status": "SUPPORTED"}, {"status": "UNSUPPORTED"})
+    got = await by_clause(
+        provider, "Leaving takes effect when the period ends. You leave by telling the Billing clerk. Thank you!"
+    )
+    assert [(one["status"], one.get("decided_by")) for one in got.details["claims"]] == [
+        ("SUPPORTED", "judge"), ("UNSUPPORTED", "judge"), ("NOT_CHECKABLE", None)]  # fmt: skip
+    assert (got.value, got.passed) == (0.5, False)
+    assert "until the end of the period" in provider.requests[0].messages[0].text
+    assert provider.requests[0].schema["properties"]["status"]["enum"] == ["SUPPORTED", "UNSUPPORTED"]
+
+
+async def test_by_clause_a_judge_without_an_answer_leaves_the_output_unscored(scripted):
+    got = await by_clause(scripted("I would rather not say."), "You leave by telling the Billing clerk.")
+    assert (got.value, got.passed) == (None, None)
+    assert "does not fit its form" in got.unscored
+
+
+CIRCLES = '{"claims": [' + '{"claim": "claim 1", "status": "SUPPORTED", "evidence": "SUPPORTED"}, ' * 30
+
+
+def cut_off(text):
+    from evalspan.evaluators.judges.providers import Finish, Reply
+
+    return Reply(text, "m", 100, 100, finish=Finish.CUT_OFF)
+
+
+async def test_a_judge_whose_list_goes_in_circles_is_asked_clause_by_clause(scripted):
+    def small(request):
+        return cut_off(CIRCLES) if request.schema_name == "claims" else {"status": "SUPPORTED"}
+
+    provider = scripted(by=small)
+    one = Hallucination(model="m", provider=provider, cache=False, retries=0)
+    good = await run_evaluator(one, output="Pro costs $49 per month and includes live chat.", context=PAGE)
+    bad = await run_evaluator(one, output="Pro costs $59 per month and includes live chat.", context=PAGE)
+    assert (good.passed, bad.passed) == (True, False)
+    assert good.details["claims_by"] == "clauses"
+    assert "cannot list claims" in good.details["warnings"][-1]
+    asked = [request.max_tokens for request in provider.requests if request.schema_name == "claims"]
+    assert asked == [2000, 8000, 8000]  # one raise is tried, and known the next time
+    listing = Hallucination(model="m", provider=scripted(by=small), cache=False, retries=0, claims="judge")
+    kept = await run_evaluator(listing, output="Pro costs $49 per month.", context=PAGE)
+    assert "repeats itself" in kept.unscored
+
+
+async def test_an_answer_that_is_cut_off_but_goes_on_is_asked_for_again_until_it_is_whole(scripted):
+    long = "{" + "".join(random.Random(1).choices("abcdefgh ", k=3000))
+    provider = scripted(cut_off(long), cut_off(long), claims(SUPPORTED))
+    got = await judged(provider)
+    assert got.passed is True
+    assert [request.max_tokens for request in provider.requests] == [2000, 8000, 32000]
+
+
+@pytest.mark.parametrize(
+    ("text", "circles"),
+    [
+        ("", False), ("ab " * 50, True), ("-" * 59, False), ("x" * 61, True), ("once upon a time " * 3, False),
+        ("once upon a time there was " * 4, True), ('{"claim": "claim 1"}, {"claim": "claim 2"}, {"claim": "claim 3"}, {"claim": "claim 4"}, {"cl', True),
+        ("The plan costs $49 per month, which the help page states. It also includes live chat and audit logs for teams.", False),
+    ],
+)  # fmt: skip
+def test_repetition_is_told_from_text(text, circles):
+    from evalspan.evaluators.judges.structured import repeats_itself
+
+    assert repeats_itself(text) is circles
+
+
+def test_who_splits_must_be_known(scripted):
+    from evalspan.errors import UsageError
+
+    with pytest.raises(UsageError, match="claims='sentences' is unknown"):
+        Hallucination(model="m", provider=scripted(claims()), claims="sentences")
