@@ -41,6 +41,13 @@ _CONTENT = CONTENT_ATTRIBUTES | {
     "langfuse.observation.output",
     "langfuse.trace.input",
     "langfuse.trace.output",
+    "genkit:input",
+    "genkit:output",
+    "braintrust.input",
+    "braintrust.input_json",
+    "braintrust.output",
+    "braintrust.output_json",
+    "braintrust.expected",
     "crew_agents",
     "crew_tasks",
     "crew_inputs",
@@ -71,7 +78,20 @@ _CONTENT_BELOW = (
 _EVENT_CONTENT = frozenset(("content", "message", "tool_calls", "arguments", "result", "body", "parts"))
 # What an exception says may quote the request.
 QUOTING = frozenset(("exception.message", "exception.stacktrace"))
-GENAI = ("gen_ai.", "openinference.", "llm.", "traceloop.", "pydantic_ai.", "ai.", "logfire.", "langfuse.", "mlflow.")
+GENAI = (
+    "gen_ai.",
+    "openinference.",
+    "llm.",
+    "traceloop.",
+    "pydantic_ai.",
+    "ai.",
+    "logfire.",
+    "langfuse.",
+    "mlflow.",
+    "langsmith.",
+    "braintrust.",
+    "genkit:",
+)
 # Identifiers and vocabulary: what spans are looked up by is not masked, as with spans of ours.
 _STRUCTURE = re.compile(
     r"(^|[._])(id|ids|name|names|type|types|model|version|kind|role|roles|reason|reasons|provider|system|encoding"

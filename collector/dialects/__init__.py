@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ...instrument import semconv
-from . import adk, langfuse, logfire, mcp, mlflow, openinference, openlit, openllmetry, pydantic_ai, vercel
+from . import (
+    adk,
+    braintrust,
+    genkit,
+    langfuse,
+    langsmith,
+    logfire,
+    mcp,
+    mlflow,
+    openinference,
+    openlit,
+    openllmetry,
+    pydantic_ai,
+    vercel,
+)
 from .attributes import SpanAttributes, any_value, as_json, parsed
 from .call_nesting import OURS
 from .messages import messages
@@ -39,6 +53,9 @@ _DIALECTS: tuple[tuple[tuple[str, ...], Callable[[SpanAttributes], None]], ...] 
     (("gcp.vertex.agent.",), adk.rewrite),
     (("openinference.", "llm.token_count.", "llm.input_messages."), openinference.rewrite),
     (("langfuse.",), langfuse.rewrite),
+    (("langsmith.",), langsmith.rewrite),
+    (("braintrust.",), braintrust.rewrite),
+    (("genkit:",), genkit.rewrite),
     ((semconv.MCP_SESSION_ID,), mcp.rewrite),
     (("mlflow.",), mlflow.rewrite),
     (("logfire.",), logfire.rewrite),
@@ -150,7 +167,9 @@ def _rewrite(attributes: SpanAttributes) -> None:
     _one_provider(attributes)
     _structured_values(attributes)
     _message_events(attributes)
-    if any(key.startswith(("gen_ai.", "openinference.", "mlflow.", "langfuse.")) for key in keys):
+    if any(
+        key.startswith(("gen_ai.", "openinference.", "mlflow.", "langfuse.", "langsmith.", "genkit:")) for key in keys
+    ):
         put_error(attributes)
 
 
