@@ -34,7 +34,9 @@ def main(name: str, where: str) -> None:
         subprocess.run(command, check=True, timeout=200)
         merged = ExportTraceServiceRequest()
         for body in runs.exports[f"{name}.one"]:
-            sent = from_json(body, ExportTraceServiceRequest).SerializeToString() if body[:1] == b"{" else body  # genkit sends JSON
+            sent = (
+                from_json(body, ExportTraceServiceRequest).SerializeToString() if body[:1] == b"{" else body
+            )  # genkit sends JSON
             merged.MergeFromString(scrubbed(sent))
     (HERE / "recordings" / "more" / f"{name}.otlp").write_bytes(merged.SerializeToString())
 
