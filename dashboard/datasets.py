@@ -150,7 +150,7 @@ def _changes(versions: Rows) -> list[dict[str, Any]]:
 
 datasets = page("/datasets", "datasets.html", "Datasets")(_list)
 _DATASET = r"/datasets/{dataset:[A-Za-z0-9_\-]+(?:\.(?!json$)[A-Za-z0-9_\-]+)*}"
-dataset = page(_DATASET, "dataset.html", "Dataset")(_one)
+dataset = page(_DATASET, "dataset.html", "Dataset", early=False)(_one)
 routes = [
     *datasets.routes(),
     *dataset.routes(),

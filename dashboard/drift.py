@@ -174,7 +174,7 @@ def twins(bins: Rows) -> dict[str, dict[str, Any]]:
 
 
 drift = page("/drift", "drift.html", "Drift", since="7d")(_show)
-inputs = page("/drift/inputs", "drift_inputs.html", "What users ask", since="7d")(_inputs)
+inputs = page("/drift/inputs", "drift_inputs.html", "What users ask", since="7d", early=False)(_inputs)
 routes = [
     *drift.routes(),
     web.get("/drift/report", guard.protect(handle_errors(_later))),

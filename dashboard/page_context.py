@@ -18,8 +18,10 @@ from ..errors import EvalspanError, UsageError
 from ..queries import catalog
 from ..queries.plain_json import plain_json
 from . import guard
+from .early_head import is_slow, streamed
 from .filters import RANGES, Filters
 from .result_cache import ResultCache
+from .statement_cache import StatementCache
 from .template_filters import environment
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ Rows = list[dict[str, Any]]
 HOST: web.AppKey[Host] = web.AppKey("dashboard_host")
 CONFIG: web.AppKey[DashboardConfig] = web.AppKey("dashboard_config")
 SCOPES: web.AppKey[dict[tuple[str, str], tuple[float, dict[str, list[str]]]]] = web.AppKey("dashboard_scopes")
+STATEMENTS: web.AppKey[StatementCache] = web.AppKey("dashboard_statements")
 VIEWS: web.AppKey[ResultCache[Rows]] = web.AppKey("dashboard_views")
 SCOPES_SECONDS = 30.0
 PARAMETER_IN_SQL = re.compile(r"\{(\w+):")
@@ -86,8 +89,7 @@ class PageContext:
         sql = query.statement(bound, {**(slots or {}), "conditions": filtered.text if filtered else ""})
         used = {key: bound[key] for key in dict.fromkeys(PARAMETER_IN_SQL.findall(sql)) if key in bound}
         self.executed.append(ExecutedQuery(name, sql, used))
-        result = await asyncio.to_thread(lambda: self.host.store.query(sql, used))
-        return result.dicts()
+        return (await self.request.app[STATEMENTS].answer(self.host.store, sql, used)).dicts()
 
     async def first_row(
         self, name: str, filtered: Filter | None = None, slots: Mapping[str, str] | None = None, /, **parameters: Any
@@ -118,6 +120,8 @@ class Page:
     show: Show
     since: str = ""
     """The time range without one in the URL; empty for the setting's."""
+    early: bool = True
+    """Whether its head may go first: not where what is read says how the page is called."""
 
     def routes(self) -> list[web.RouteDef]:
         """The page and its `.json` twin."""
@@ -126,13 +130,20 @@ class Page:
             web.get(f"{self.path}.json", guard.protect(handle_errors(self.json))),
         ]
 
-    async def html(self, request: web.Request) -> web.Response:
-        """The page as HTML."""
+    async def html(self, request: web.Request) -> web.StreamResponse:
+        """The page as HTML, its head first when the rest takes a while."""
         context = page_context(request, since=self.since)
-        data, scopes, views = await asyncio.gather(self.show(context), _scopes(context), _views(context))
-        title = data.pop("title", self.title)
-        around: dict[str, Any] = {"scopes": scopes, "views": views, "json_url": json_url(request)}
-        return render(context, self.template, title=title, **around, **data)
+        around: dict[str, Any] = {"views": await _views(context), "json_url": json_url(request)}
+        work = asyncio.ensure_future(self._filled(context))
+        work.add_done_callback(_retrieved)
+        if self.early and await is_slow(request, work):
+            values = page_values(context, title=self.title, **around)
+            return await streamed(request, self.template, values, work, context.config.prefix)
+        return render(context, self.template, **{"title": self.title, **around, **await work})
+
+    async def _filled(self, context: PageContext) -> dict[str, Any]:
+        data, scopes = await asyncio.gather(self.show(context), _scopes(context))
+        return {"scopes": scopes, **data}
 
     async def json(self, request: web.Request) -> web.Response:
         """The same data as JSON, with the SQL that gave it."""
@@ -150,9 +161,14 @@ class Page:
         return response
 
 
-def page(path: str, template: str, title: str, *, since: str = "") -> Callable[[Show], Page]:
+def _retrieved(work: asyncio.Task[dict[str, Any]]) -> None:
+    if not work.cancelled():
+        work.exception()  # whoever asked may be gone: nobody else waits for it
+
+
+def page(path: str, template: str, title: str, *, since: str = "", early: bool = True) -> Callable[[Show], Page]:
     """Turns a function that fills a page into the page."""
-    return lambda show: Page(path, template, title, show, since)
+    return lambda show: Page(path, template, title, show, since, early)
 
 
 def page_context(request: web.Request, *, since: str = "") -> PageContext:
@@ -165,29 +181,33 @@ def page_context(request: web.Request, *, since: str = "") -> PageContext:
 
 def render(context: PageContext, template: str, *, status: int = 200, **data: Any) -> web.Response:
     """Draws a template with what every page needs around it."""
-    request = context.request
-    text = (
-        environment()
-        .get_template(template)
-        .render(
-            context=context,
-            filters=context.filters,
-            path=request.path,
-            ranges=RANGES,
-            theme=_theme(request),
-            csrf=guard.csrf_token(request),
-            signed_in=guard.signed_in(request),
-            now=datetime.now(UTC),
-            tz=context.filters.zone,
-            replay=bool(context.config.replay),
-            without_range=_address(request, {}),
-            outside_range=_outside_range(request),
-            **{"scopes": {}, "views": [], "json_url": "", **data},
-        )
-    )
+    text = environment().get_template(template).render(page_values(context, **data))
     response = web.Response(text=text, status=status, content_type="text/html")
     response.enable_compression()
     return response
+
+
+def page_values(context: PageContext, **data: Any) -> dict[str, Any]:
+    """What templates find: what every page needs, and what this one says."""
+    request = context.request
+    return {
+        "context": context,
+        "filters": context.filters,
+        "path": request.path,
+        "ranges": RANGES,
+        "theme": _theme(request),
+        "csrf": guard.csrf_token(request),
+        "signed_in": guard.signed_in(request),
+        "now": datetime.now(UTC),
+        "tz": context.filters.zone,
+        "replay": bool(context.config.replay),
+        "without_range": _address(request, {}),
+        "outside_range": _outside_range(request),
+        "scopes": {},
+        "views": [],
+        "json_url": "",
+        **data,
+    }
 
 
 def _outside_range(request: web.Request) -> dict[str, list[str]]:

@@ -117,5 +117,5 @@ def time_line(shares: Rows, versions: Rows) -> list[dict[str, Any]]:
 
 
 prompts = page("/prompts", "prompts.html", "Prompts", since="30d")(_list)
-prompt = page("/prompts/{prompt:(?:(?!\\.json$).)+}", "prompt.html", "Prompt", since="30d")(_one)
+prompt = page("/prompts/{prompt:(?:(?!\\.json$).)+}", "prompt.html", "Prompt", since="30d", early=False)(_one)
 routes = [*prompts.routes(), *prompt.routes()]

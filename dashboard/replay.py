@@ -137,5 +137,5 @@ async def _run(context: PageContext, examples: list[dict[str, Any]], name: str) 
     return record
 
 
-replay = page("/replay/{trace:[0-9a-fA-F]{1,32}}/{span:[0-9a-fA-F]{1,16}}", "replay.html", "Replay")(_show)
+replay = page("/replay/{trace:[0-9a-fA-F]{1,32}}/{span:[0-9a-fA-F]{1,16}}", "replay.html", "Replay", early=False)(_show)
 routes = [*replay.routes(), web.post(replay.path, guard.protect(handle_errors(_replay)))]

@@ -36,8 +36,9 @@ from . import (
     views,
     why,
 )
-from .page_context import CONFIG, HOST, SCOPES, VIEWS, handle_errors, not_found, page_context, render
+from .page_context import CONFIG, HOST, SCOPES, STATEMENTS, VIEWS, handle_errors, not_found, page_context, render
 from .result_cache import ResultCache
+from .statement_cache import StatementCache
 
 if TYPE_CHECKING:
     from ..queries.host import Host
@@ -85,6 +86,7 @@ def build(app: web.Application, host: Host, config: DashboardConfig) -> None:
     app[findings.FINDINGS] = ResultCache()
     app[why.EXPLANATIONS] = ResultCache()
     app[VIEWS] = ResultCache()
+    app[STATEMENTS] = StatementCache()
     app[live.LISTENERS] = set()
     app[guard.GUARD] = guard.Guard(
         lambda key: host.keys.access(f"Bearer {key}"),

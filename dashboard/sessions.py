@@ -52,7 +52,7 @@ async def _list(context: PageContext) -> dict[str, Any]:
         filtered = conversation_filter(asked)
         found = await context.query("pages/sessions", filtered, q=q, rows=rows, skip=skip, **chosen)
         total = found[0]["total"] if found else 0
-    texts = await _texts(context, [row["conversation_id"] for row in found], times)
+    texts = await _texts(context, found, times)
     here = all_params(context)
     return {
         "sessions": [{**row, **texts.get(row["conversation_id"], {})} for row in found],
@@ -78,9 +78,19 @@ def _between(listed: Rows) -> dict[str, str]:
     return {"start": stamp(first - timedelta(seconds=1)), "end": stamp(newest + timedelta(seconds=1))}
 
 
-async def _texts(context: PageContext, ids: list[str], times: dict[str, str]) -> dict[str, dict[str, Any]]:
-    found = await context.query("pages/session_previews", ids=ids, **times) if ids else []
-    return {row.pop("conversation_id"): row for row in found}
+async def _texts(context: PageContext, found: Rows, times: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """First questions and last answers: of the first and last traces; of all others only where these say nothing."""
+    if not found:
+        return {}
+    ids = [row["conversation_id"] for row in found]
+    ends = sorted({row[end] for row in found for end in ("first_trace", "last_trace")})
+    read = await context.query("pages/session_previews", ids=ids, traces=ends, chosen=1, **times)
+    texts = {row.pop("conversation_id"): row for row in read}
+    silent = [one for one in ids if not all(texts.get(one, {}).get(text) for text in ("asked", "answered"))]
+    if silent:
+        read = await context.query("pages/session_previews", ids=silent, **times)
+        texts |= {row.pop("conversation_id"): row for row in read}
+    return texts
 
 
 async def _one(context: PageContext) -> dict[str, Any]:
@@ -137,7 +147,7 @@ async def _label(request: web.Request) -> web.StreamResponse:
 
 
 sessions = page("/sessions", "sessions.html", "Conversations")(_list)
-session = page("/sessions/{session:(?:(?!\\.json$).)+}", "session.html", "Conversation")(_one)
+session = page("/sessions/{session:(?:(?!\\.json$).)+}", "session.html", "Conversation", early=False)(_one)
 routes = [
     *sessions.routes(),
     web.post("/sessions/{session:.+}/label", guard.protect(handle_errors(_label))),

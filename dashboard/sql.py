@@ -141,7 +141,7 @@ def _bare(kind: str) -> str:
     return kind.removeprefix("Nullable(").removeprefix("LowCardinality(")
 
 
-sql = page("/sql", "sql.html", "SQL")(_show)
+sql = page("/sql", "sql.html", "SQL", early=False)(_show)
 
 
 MAX_ADDRESS = 3500

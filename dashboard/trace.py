@@ -195,7 +195,7 @@ def _label_plain(chat: list[messages.Message], span: dict[str, Any]) -> list[mes
     return [{**message, "role": message["role"] or names[min(at, len(names) - 1)]} for at, message in enumerate(chat)]
 
 
-trace = page("/traces/{trace:[0-9a-fA-F]{1,32}}", "trace.html", "Trace")(_show)
+trace = page("/traces/{trace:[0-9a-fA-F]{1,32}}", "trace.html", "Trace", early=False)(_show)
 
 
 async def _span(request: web.Request) -> web.StreamResponse:

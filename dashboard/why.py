@@ -237,6 +237,6 @@ async def _note(request: web.Request) -> web.StreamResponse:
     return remember_author(redirect(guard.local_path(text.get("back", "/alerts"))), text["author"])
 
 
-alert = page("/alerts/{alert:(?:(?!\\.json$)[^/])+}", "why.html", "Alert")(_alert)
-why = page("/why", "why.html", "Why", since="14d")(_finding)
+alert = page("/alerts/{alert:(?:(?!\\.json$)[^/])+}", "why.html", "Alert", early=False)(_alert)
+why = page("/why", "why.html", "Why", since="14d", early=False)(_finding)
 routes = [*why.routes(), web.post("/alerts/notes", guard.protect(handle_errors(_note))), *alert.routes()]

@@ -55,6 +55,7 @@ class Store:
         """When the insert of spans that is under way began, milliseconds since 1970: its rows are not visible yet."""
         self._columns: dict[str, Columns] = {}
         self._spans_lock, self._rows_lock = threading.Lock(), threading.Lock()
+        self._spans_written = self._rows_written = 0
         self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
         self._readers: list[Client] = []
         self._untrusted = UntrustedReader(location.path, location.database)
@@ -99,6 +100,11 @@ class Store:
     def spans_here(self) -> str:
         """The table of the spans that lie on this server: on a cluster only those of its shard."""
         return "spans_local" if self.cluster else "spans"
+
+    @property
+    def changes(self) -> tuple[int, int] | None:
+        """Moves on with every write, so that what was read at one value is still so at the same; None: others write, too."""
+        return (self._spans_written, self._rows_written) if self.embedded else None
 
     def answers(self) -> bool:
         """Whether a table of ours can be read now. Raises what `query` raises."""
@@ -179,7 +185,7 @@ class Store:
             yield client, sql, {"parameters": bound, "settings": {**limits.settings(), **confined, "readonly": 1}}
 
     def _execute(self, statement: str) -> str:
-        with self._rows_lock:
+        with self._writing_rows():
             if statement.startswith("SELECT"):
                 return self._rows.raw_query(statement, fmt="TSVRaw").decode()
             self._rows.command(statement)
@@ -195,7 +201,7 @@ class Store:
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs one statement that changes something. Raises QueryError when ClickHouse refuses it."""
-        with self._rows_lock, translated(sql):
+        with self._writing_rows(), translated(sql):
             self._rows.command(sql, parameters=dict(parameters) if parameters else None)
 
     def alter(self, table: str, action: str, parameters: Mapping[str, Any] | None = None) -> None:
@@ -218,7 +224,7 @@ class Store:
         if not rows:
             return
         block = encode_rows(table, rows, self._columns_of(table))
-        with self._rows_lock, translated(f"INSERT INTO {table}"):
+        with self._writing_rows(), translated(f"INSERT INTO {table}"):
             self._insert(self._rows, table, block, "JSONEachRow", {"date_time_input_format": "best_effort"})
 
     def insert_from(self, rows: Sequence[Mapping[str, Any]], structure: str, sql: str) -> None:
@@ -233,7 +239,7 @@ class Store:
         """
         block = b"\n".join(msgspec.json.encode(row) for row in rows)
         sql = sql.replace("{spans}", self.spans_here)
-        with self._rows_lock, translated(sql):
+        with self._writing_rows(), translated(sql):
             if self.embedded:
                 insert_from_file(self._rows, Path(self.location.path), sql, block, structure)
             else:
@@ -250,7 +256,7 @@ class Store:
             QueryError: the block does not hold those columns, or ClickHouse refuses a value.
         """
         kept = ", ".join(f"`{column}`" for column in into or columns)
-        with self._rows_lock, translated(f"INSERT INTO {table}"):
+        with self._writing_rows(), translated(f"INSERT INTO {table}"):
             if self.embedded:
                 insert_native_file(self._rows, Path(self.location.path), table, kept, block)
             elif not into or tuple(into) == tuple(columns):
@@ -291,6 +297,7 @@ class Store:
                 self._insert(self._spans, "otlp_in", segment, "Protobuf", settings)
             finally:
                 self.insert_began_ms = None
+                self._spans_written += 1
 
     def _insert(self, client: Client, table: str, block: bytes, fmt: str, settings: dict[str, str | int]) -> None:
         if self.embedded:
@@ -318,6 +325,15 @@ class Store:
             )
             self._columns = Columns.by_table(found.rows)
         return Columns.of(table, self._columns)
+
+    @contextmanager
+    def _writing_rows(self) -> Iterator[None]:
+        """The one place for everything but spans; counted also when it fails, since some of it may be there."""
+        with self._rows_lock:
+            try:
+                yield
+            finally:
+                self._rows_written += 1
 
     @contextmanager
     def _reader(self) -> Iterator[Client]:

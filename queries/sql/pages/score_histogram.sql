@@ -14,7 +14,7 @@
 -- column traces -- stored traces (conversations, when these were judged) with such a score
 -- column share -- weighted share of the scores
 WITH
-    scored AS (SELECT if(unit = 'conversation', conversation_id, trace_id) AS judged, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
+    scored AS (SELECT cityHash64(if({unit:String} = 'conversation', conversation_id, trace_id)) AS judged, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y FROM evaluations
         WHERE name = {name:String} AND unit = {unit:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment

@@ -26,18 +26,27 @@ SELECT dimension, value, n, traces, unscored, effective_n, mean,
     if(n < 2, NULL, multiIf(two_valued, least(1, wilson_middle + wilson_half), on_unit, least(1, mean + 1.96 * standard_error), mean + 1.96 * standard_error)) AS high
 FROM
 (
-    SELECT pair.1 AS dimension, pair.2 AS value, count(y) AS n, uniqExactIf(judged, y IS NOT NULL) AS traces, countIf(y IS NULL) AS unscored, sumIf(w, y IS NOT NULL) AS total, pow(total, 2) / sumIf(w * w, y IS NOT NULL) AS effective_n,
-        sum(w * y) / total AS mean,
-        sqrt(greatest(0, sum(w * w * y * y) - 2 * mean * sum(w * w * y) + mean * mean * sumIf(w * w, y IS NOT NULL)) * n / greatest(n - 1, 1)) / total AS standard_error,
-        min(y IN (0, 1)) AS two_valued, min(y) >= 0 AND max(y) <= 1 AS on_unit
-    FROM (SELECT if(unit = 'conversation', conversation_id, trace_id) AS judged, sample_weight AS w, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, arrayJoin([('prompt', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('model', toString(request_model)),
-            ('segment', toString(segment)), ('service', toString(service)), ('environment', toString(environment)), ('evaluator version', toString(evaluator_version))]) AS pair
-        FROM evaluations
-        WHERE name = {name:String} AND unit = {unit:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND project = {project:String} -- if project
-        AND environment = {environment:String} -- if environment
-        AND service = {service:String} -- if service
-        AND experiment_id = '' AND sample_weight > 0)
+    SELECT pair.1 AS dimension, pair.2 AS value, sum(scored) AS n, uniqExactMerge(judged_) AS traces, sum(unscored_) AS unscored, sum(w_) AS total, pow(total, 2) / sum(ww_) AS effective_n,
+        sum(wy_) / total AS mean,
+        sqrt(greatest(0, sum(wwyy_) - 2 * mean * sum(wwy_) + mean * mean * sum(ww_)) * n / greatest(n - 1, 1)) / total AS standard_error,
+        min(two_) AS two_valued, min(least_) >= 0 AND max(most_) <= 1 AS on_unit
+    FROM
+    (
+        -- Rows are added up by all dimensions together; these few sums are what is taken apart by each of them.
+        SELECT count(y) AS scored, uniqExactStateIf(judged, y IS NOT NULL) AS judged_, countIf(y IS NULL) AS unscored_, sumIf(w, y IS NOT NULL) AS w_, sumIf(w * w, y IS NOT NULL) AS ww_,
+            sum(w * y) AS wy_, sum(w * w * y) AS wwy_, sum(w * w * y * y) AS wwyy_, min(y IN (0, 1)) AS two_, min(y) AS least_, max(y) AS most_,
+            arrayJoin([('prompt', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('model', toString(request_model)),
+                ('segment', toString(segment)), ('service', toString(service)), ('environment', toString(environment)), ('evaluator version', toString(evaluator_version))]) AS pair
+        FROM (SELECT prompt_name, prompt_version, request_model, segment, service, environment, evaluator_version, cityHash64(if({unit:String} = 'conversation', conversation_id, trace_id)) AS judged, sample_weight AS w,
+                coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y
+            FROM evaluations
+            WHERE name = {name:String} AND unit = {unit:String} AND if({source:String} = '', source != 'human', toString(source) = {source:String}) AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+            AND project = {project:String} -- if project
+            AND environment = {environment:String} -- if environment
+            AND service = {service:String} -- if service
+            AND experiment_id = '' AND sample_weight > 0)
+        GROUP BY prompt_name, prompt_version, request_model, segment, service, environment, evaluator_version
+    )
     WHERE pair.2 != ''
     GROUP BY dimension, value
     HAVING n > 0

@@ -22,6 +22,8 @@
 -- param rows UInt32 = 50 -- how many
 -- param skip UInt32 = 0 -- how many are left out first
 -- column turns -- traces in the conversation
+-- column first_trace -- the trace that began first
+-- column last_trace -- the trace that went on last
 -- column lowest -- the lowest score of evaluators, NULL when there is none
 -- column worst -- the evaluator that gave it
 -- column failures -- failed scores
@@ -45,34 +47,44 @@ WITH
         AND conversation_id IN {ids:Array(String)} -- if by_page
         GROUP BY conversation_id, trace_id
     ),
-    scores AS
+    -- Apart, because what is said of whole conversations has no trace: one list for both would be read twice.
+    judged AS
     (
-        SELECT trace_id, if(trace_id = '', conversation_id, '') AS whole, name, passed, source, coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y
+        SELECT trace_id, minIf(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
+            countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
         FROM evaluations FINAL
         WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
         AND project = {project:String} -- if project
         AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
-        AND (trace_id IN (SELECT trace_id FROM turns) OR trace_id = '' AND conversation_id IN (SELECT conversation_id FROM turns)) -- if by_page
+        AND trace_id != ''
+        AND trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} AND conversation_id IN {ids:Array(String)}) -- if by_page
+        GROUP BY trace_id
     ),
-    judged AS
+    wholes AS
     (
-        SELECT trace_id, whole, minIf(y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
+        SELECT conversation_id AS whole, minIf(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
             countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
-        FROM scores GROUP BY trace_id, whole
+        FROM evaluations FINAL
+        WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
+        AND project = {project:String} -- if project
+        AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
+        AND trace_id = ''
+        AND conversation_id IN {ids:Array(String)} -- if by_page
+        GROUP BY conversation_id
     ),
     conversations AS
     (
-        SELECT conversation_id, any(user) AS user, count() AS turns, min(begun) AS first, max(begun) AS last, max(latest) AS newest, max(ended) AS finished, sum(errors) AS errors, sum(tokens) AS tokens, sum(cost_usd) AS cost_usd,
+        SELECT conversation_id, any(user) AS user, count() AS turns, argMin(turns.trace_id, begun) AS first_trace, argMax(turns.trace_id, latest) AS last_trace, min(begun) AS first, max(begun) AS last, max(latest) AS newest, max(ended) AS finished, sum(errors) AS errors, sum(tokens) AS tokens, sum(cost_usd) AS cost_usd,
             groupUniqArray(3)(toString(service)) AS services, min(j.lowest) AS turn_lowest, argMin(j.worst, j.lowest) AS turn_worst, sum(j.failures) AS turn_failures, sum(j.down) AS turn_down, sum(j.up) AS turn_up
-        FROM turns LEFT JOIN (SELECT * FROM judged WHERE trace_id != '') AS j ON j.trace_id = turns.trace_id
+        FROM turns LEFT JOIN judged AS j ON j.trace_id = turns.trace_id
         GROUP BY conversation_id
     )
-SELECT conversation_id, user, turns, first, last, dateDiff('millisecond', first, finished) * 1e6 AS duration_ns, errors, tokens, cost_usd, services,
+SELECT conversation_id, user, turns, first_trace, last_trace, first, last, dateDiff('millisecond', first, finished) * 1e6 AS duration_ns, errors, tokens, cost_usd, services,
     if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.lowest, turn_lowest) AS lowest, if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.worst, turn_worst) AS worst,
     turn_failures + w.failures AS failures, turn_down + w.down AS thumbs_down, turn_up + w.up AS thumbs_up,
     0 AS total -- if by_page
     count() OVER () AS total -- if whole
-FROM conversations LEFT JOIN (SELECT * FROM judged WHERE whole != '') AS w ON w.whole = conversation_id
+FROM conversations LEFT JOIN wholes AS w ON w.whole = conversation_id
 WHERE 1
     AND (errors > 0 OR failures > 0 OR thumbs_down > 0) -- if bad
     AND errors > 0 -- if erred

@@ -1,0 +1,60 @@
+"""Answers of statements that are still true: the same text and parameters, and nothing written to the store since."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..queries.store.result import Result
+
+if TYPE_CHECKING:
+    from ..queries.store.client import Store
+
+MAX_ROWS = 2_000
+MAX_SIZE = 16_000_000
+"""Most characters that are kept; the oldest answers give way."""
+_CHANGES_BY_ITSELF = re.compile(r"\b(now|now64|today|yesterday|rand\w*|generateUUID\w*)\(|\bsystem\.", re.IGNORECASE)
+"""What a statement says whose answer is another one each time, or does not depend on what was written."""
+
+
+class StatementCache:
+    """Answers by statement and parameters, a project's among them; for one event loop and an embedded store.
+
+    A server has other writers, so that nothing is kept of what it answers.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[tuple[int, int], int, Result]] = {}
+        self._size = 0
+
+    async def answer(self, store: Store, sql: str, parameters: dict[str, Any]) -> Result:
+        """The answer of the store, or the one that it gave before its last write. Raises what `Store.query` raises."""
+        before = store.changes
+        key = (sql, repr(sorted(parameters.items())))
+        found = self._kept.get(key)
+        if found and found[0] == before:
+            return found[2]
+        result = await asyncio.to_thread(lambda: store.query(sql, parameters))
+        # `before` and not the count of now: what was written meanwhile may be in this answer, or not.
+        if before is not None and not _CHANGES_BY_ITSELF.search(sql):
+            self._keep(key, before, result)
+        return result
+
+    def _keep(self, key: tuple[str, str], changes: tuple[int, int], result: Result) -> None:
+        if len(result.rows) > MAX_ROWS:
+            return
+        size = len(key[0]) + len(key[1]) + sum(_size(value) for row in result.rows for value in row)
+        if size > MAX_SIZE // 8:
+            return
+        self._size += size - self._kept.pop(key, (changes, 0, result))[1]
+        self._kept[key] = (changes, size, result)
+        while self._size > MAX_SIZE:
+            self._size -= self._kept.pop(next(iter(self._kept)))[1]
+
+
+def _size(value: Any) -> int:
+    """About how many characters a value takes; what a list or map holds is estimated from its text."""
+    if isinstance(value, str):
+        return len(value) + 50
+    return len(str(value)) + 50 if isinstance(value, list | tuple | dict) else 30
