@@ -13,7 +13,7 @@ from .filters import instant, stamp
 from .findings import IDENTIFIERS
 from .page_context import PageContext, Rows, page
 from .scores import bucket
-from .trace_filters import added, chips, conditions, kept, removed
+from .trace_filters import WHERE, added, chips, conditions, kept, removed
 
 MAX_CAUSES = 14
 MAX_FOUND = 4
@@ -58,7 +58,7 @@ async def _show(context: PageContext) -> dict[str, Any]:
         "rise": (changed[0]["all_after"], changed[0]["all_before"]) if changed else None,
         "forecast": forecast,
         "dearest": dearest,
-        "opens": {f"{row['key']}={row['value']}": added(context, "/traces", f"{row['key']}={row['value']}") for row in changed[:MAX_CAUSES]},
+        "opens": {text: _since(context, middle, end, text) for row in changed[:MAX_CAUSES] for text in [f"{row['key']}={row['value']}"]},
         "chips": [{"text": chip.text, "without": removed(context, chip)} for chip in chips(context)],
         "kept": kept(context),
     }  # fmt: skip
@@ -82,6 +82,17 @@ def _middle(context: PageContext, end: datetime) -> datetime:
 
 def _open(context: PageContext, by: str, value: str) -> str:
     return "" if value == "(others)" else added(context, "/traces", f"{by}={value}")
+
+
+def _since(context: PageContext, middle: datetime, end: datetime, text: str) -> str:
+    """The traces that a change counts: those with the value since `middle`."""
+    params = kept(context)
+    ends = {
+        "since": "",
+        "from": middle.isoformat(timespec="milliseconds"),
+        "to": end.isoformat(timespec="milliseconds"),
+    }
+    return context.filters.url("/traces", **{**params, WHERE: [*params.get(WHERE, []), text], **ends})
 
 
 def _stacked(points: Rows, labels: list[str]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -273,37 +272,3 @@ def test_dragging_over_a_chart_sets_the_range_of_the_page(chromium: Browser, tol
     assert "service=support-bot" in page.url
     assert "since=" not in page.url
     page.close()
-
-
-STATES = [
-    "/", "/traces?since=7d&where=region!%3Deu&columns=duration,cost,model,region&rows=compact", "/explore?since=7d&measure=errors&by=region",
-    "/explore?since=7d&measure=score.faithfulness&by=version", "/difference?since=7d&error=ToolTimeout", "/why?metric=faithfulness&service=support-bot&since=14d",
-    "/sessions?since=7d&show=bad&sort=score", "/cost?since=14d&by=tenant.id", "/prompts", "/prompts/answer", "/views", "/nothing-here",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("path", STATES)
-def test_a_new_page_is_accessible_does_not_jump_and_fits_a_phone(
-    chromium: Browser, told: Collector, axe: str, path: str
-) -> None:
-    found: dict[str, Any] = {}
-    for width, scheme in ((1280, "light"), (390, "dark")):
-        context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
-        page = context.new_page()
-        page.add_init_script(
-            "window.moved = 0; new PerformanceObserver((l) => { for (const e of l.getEntries()) if (!e.hadRecentInput) window.moved += e.value; })"
-            ".observe({ type: 'layout-shift', buffered: true })"
-        )
-        page.goto(f"http://{told.address}{path}")
-        page.wait_for_load_state("networkidle")
-        page.evaluate(axe)
-        answer = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        serious = {one["id"]: [node["html"][:140] for node in one["nodes"][:3]] for one in answer["violations"] if one["impact"] in {"serious", "critical"}}  # fmt: skip
-        moved, over = page.evaluate("[window.moved, document.documentElement.scrollWidth - innerWidth]")
-        found |= {f"{width} {name}": html for name, html in serious.items()}
-        if moved > 0.05:
-            found[f"{width} moved"] = moved
-        if over > 0:
-            found[f"{width} wider than the screen"] = over
-        context.close()
-    assert not found, json.dumps(found, indent=1)

@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from evalspan.dashboard import early_head, routes
-from evalspan.dashboard.config import DashboardConfig
+from evalspan.dashboard import early_head
 from evalspan.dashboard.early_head import MARK, READING
 from evalspan.errors import QueryError
-from evalspan.queries.host.limits import Deadlines, ProjectShares
-from evalspan.queries.host.origin import TrustedProxies
 from evalspan.queries.store.client import Store
+
+from .application import with_pages
 
 BROWSER = {"Accept": "text/html,*/*", "Accept-Encoding": "identity"}
 FIXED = ["/", "/traces", "/sessions", "/explore", "/cost", "/prompts", "/scores", "/drift", "/alerts", "/review", "/annotate", "/datasets", "/experiments", "/difference", "/views"]  # fmt: skip
@@ -46,17 +42,6 @@ def held(store: Store) -> Iterator[Held]:
     found = Held(store)
     yield found
     found.go.set()
-
-
-def with_pages(held: Any, told: Callable[[Any], Awaitable[None]], prefix: str = "") -> None:
-    async def run() -> None:
-        app, keys = web.Application(), SimpleNamespace(open=True, access=lambda *_: None)
-        host: Any = SimpleNamespace(store=held, keys=keys, shares=ProjectShares(), proxies=TrustedProxies(), deadlines=Deadlines(), address="", public_url="", http_url="")  # fmt: skip
-        routes.build(app, host, DashboardConfig(public_url=f"https://example.com{prefix}" if prefix else ""))
-        async with TestClient(TestServer(app), auto_decompress=False) as client:
-            await told(client)
-
-    asyncio.run(run())
 
 
 def test_the_head_is_there_before_the_store_answers_also_compressed(held: Held) -> None:
@@ -98,7 +83,7 @@ def test_a_page_in_two_parts_is_the_page_in_one(held: Held, monkeypatch: pytest.
             assert text.count(READING) == 1, path
             assert plain(text.replace(READING, "")) == plain(whole), path
 
-    with_pages(held, told, prefix)
+    with_pages(held, told, public_url=f"https://example.com{prefix}" if prefix else "")
 
 
 def plain(text: str) -> str:

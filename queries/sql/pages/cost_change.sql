@@ -17,7 +17,7 @@
 WITH
     greatest(dateDiff('second', {start:DateTime64(3)}, {middle:DateTime64(3)}), 1) / 86400 AS days_before,
     greatest(dateDiff('second', {middle:DateTime64(3)}, {end:DateTime64(3)}), 1) / 86400 AS days_after,
-    priced AS (SELECT start_time >= {middle:DateTime64(3)} AS late, sample_weight * cost_usd AS cost, service, environment, request_model, prompt_name, prompt_version, user_id, attributes, resource, trace_id
+    priced AS (SELECT start_time >= {middle:DateTime64(3)} AS late, sample_weight * assumeNotNull(cost_usd) AS cost, service, environment, request_model, prompt_name, prompt_version, user_id, attributes, resource, trace_id
         FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
