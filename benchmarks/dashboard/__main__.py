@@ -3,7 +3,7 @@
     python -m benchmarks.dashboard [--rows 1000000] [--store DIRECTORY] [--against CHECKOUT] [--no-browser]
 
 Every figure is of the whole answer: routing, queries, drawing, bytes on the loopback. `warm` is the median of `--rounds`
-requests after two, CPU the processor time of the service for one of them over all its threads, which a busy machine
+requests after two, each for a range of its own; `again` that of the same address once more, while nothing is written; CPU the processor time of the service for one of them over all its threads, which a busy machine
 does not stretch. `first` is the first answer after a restart of the service. With `--against` another checkout, with
 an environment in its .venv, serves the same traffic from a store of its own, and both answer in turns.
 """
@@ -86,11 +86,12 @@ def main() -> None:
 def measure(folder: Path, pages: list[Asked], chosen: argparse.Namespace) -> None:
     """Each page after a restart, then warm."""
     with served(folder, Path(sys.executable)) as service:
-        first = (time.perf_counter(), fetched(service.url + pages[0].path), time.perf_counter())
+        first = (time.perf_counter(), fetched(service.url + at_turn(pages[0].path, 0)), time.perf_counter())
         rows = [(page, timed(service, page.path, chosen.rounds)) for page in pages]
+        again = {page.name: timed(service, at_turn(page.path, 0), 3) for page in pages}
         trace = send_big_trace(service.url)
         rows.append((Asked(f"a trace of {BIG:,} spans", "", None), timed(service, f"/traces/{trace}", chosen.rounds)))
-        report(rows, chosen.rows)
+        report(rows, again, chosen.rows)
         print(f"\nThe first page after a restart came after {(first[2] - first[0]) * 1e3:.0f} ms.")
         if not chosen.no_browser and Path(CHROMIUM).exists():
             in_browser(service.url, f"/traces/{trace}")
@@ -129,9 +130,14 @@ def summed_up(found: list[Timing]) -> Timing:
 def once(service: Served, path: str, turn: int) -> Timing:
     """One request; an address with a range of its own for each turn gets it."""
     before, began = processor_seconds(service.process), time.perf_counter()
-    size = len(fetched(service.url + path.format(minute=turn % 12 * 5, hour=turn // 12 % 24)))
+    size = len(fetched(service.url + at_turn(path, turn)))
     wall = time.perf_counter() - began
     return Timing(wall * 1e3, (processor_seconds(service.process) - before) * 1e3, size)
+
+
+def at_turn(path: str, turn: int) -> str:
+    """The address with the range of this turn."""
+    return path.format(minute=turn % 12 * 5, hour=turn // 12 % 24)
 
 
 def compare(new: Served, old: Served, pages: list[Asked], chosen: argparse.Namespace) -> None:
@@ -228,12 +234,13 @@ def in_browser(url: str, path: str) -> None:
     print(f"| unfolds spans that were left out | {statistics.median(unfolded):.0f} | |")
 
 
-def report(rows: list[tuple[Asked, Timing]], spans: int) -> None:
+def report(rows: list[tuple[Asked, Timing]], again: dict[str, Timing], spans: int) -> None:
     print(f"\n{spans:,} spans; {platform.machine()}, {platform.system()}, Python {platform.python_version()}\n")
-    print("| page | warm, ms | CPU, ms | KB | to reach, ms |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| page | warm, ms | CPU, ms | again, ms | KB | to reach, ms |\n| --- | ---: | ---: | ---: | ---: | ---: |")
     for page, found in rows:
+        same = f"{again[page.name].wall:.0f}" if page.name in again else ""
         print(
-            f"| {page.name} | {found.wall:.0f} | {found.processor:.0f} | {found.size / 1e3:.0f} | {page.goal or ''} |"
+            f"| {page.name} | {found.wall:.0f} | {found.processor:.0f} | {same} | {found.size / 1e3:.0f} | {page.goal or ''} |"
         )
 
 

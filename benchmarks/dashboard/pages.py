@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-DAY = "from=2026-11-30T00:00&to=2026-12-01T00:00"
-MONTH = "from=2026-11-01T00:00&to=2026-12-01T00:00"
-WEEK = "from=2026-11-24T00:00&to=2026-12-01T00:00"
+DAY = "from=2026-11-30T00:{minute:02}&to=2026-11-30T23:{minute:02}"
+MONTH = "from=2026-11-01T00:{minute:02}&to=2026-11-30T23:{minute:02}"
 ANEW = "from=2026-11-24T00:{minute:02}&to=2026-11-30T{hour:02}:00"
-"""A week that nobody has asked for yet, so that nothing kept from an earlier request answers."""
+"""Each turn asks for a range that nobody has asked for yet, so that nothing kept from an earlier request answers."""
 TRACE = "d0ec0bd8e7b0a1c6"
 
 
