@@ -25,7 +25,8 @@ from .cluster import CLUSTER_READER_SETTINGS, CLUSTER_WRITER_SETTINGS, cluster_o
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
-from .migrations import SCHEMA, bring_up_to_date
+from .migrations import bring_up_to_date
+from .otlp_settings import otlp_settings
 from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
 from .row_encoding import Columns, encode_rows
 from .staging import insert_from_file, insert_native_file, insert_through_file
@@ -276,21 +277,7 @@ class Store:
             QueryError: a record is not the protobuf it should be; nothing of the segment is stored.
         """
         assert self._spans is not None
-        settings: dict[str, str | int] = {
-            **(OTLP_FILE if self.embedded else OTLP_TEXT),
-            "input_format_protobuf_oneof_presence": 1,
-            "insert_deduplication_token": token,
-            "deduplicate_blocks_in_dependent_materialized_views": 1,
-            "max_partitions_per_insert_block": 0,  # clocks are wrong by years on somebody's machine
-            "max_insert_threads": 1,
-            "max_threads": 1,
-            # The views are planned anew for every insert; there is nothing in them to optimise, only time to lose.
-            "query_plan_enable_optimizations": 0,
-            # Doubles within one insert and the indexes of a part this small are left to the first merge, which looks at
-            # every row anyway; readers (final = 1) see each span once before it, too.
-            "optimize_on_insert": 0,
-            "materialize_skip_indexes_on_insert": 0,
-        }
+        settings = otlp_settings(token, embedded=self.embedded)
         with self._spans_lock, translated("INSERT INTO otlp_in"):
             self.insert_began_ms = time.time_ns() // 1_000_000
             try:
@@ -342,17 +329,6 @@ class Store:
             yield client
         finally:
             self._free.put(client)
-
-
-# A server has no file of ours, so it gets the text; the embedded engine would keep a copy of the text in the directory
-# that the process happens to be in, which may be nobody's to write to.
-_PROTO = SCHEMA / "otlp.proto"
-OTLP_FILE = {"format_schema_source": "file", "format_schema": f"{_PROTO}:Request"}
-OTLP_TEXT = {
-    "format_schema_source": "string",
-    "format_schema": "\n".join(line for line in _PROTO.read_text().splitlines() if not line.startswith("//")),
-    "format_schema_message_name": "Request",
-}
 
 
 def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> Store:

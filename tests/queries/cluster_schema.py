@@ -18,10 +18,10 @@ import chdb
 
 from evalspan.queries import catalog
 from evalspan.queries.literals import literal
-from evalspan.queries.store.client import OTLP_FILE
 from evalspan.queries.store.cluster import CLUSTER_READER_SETTINGS, on_cluster
 from evalspan.queries.store.engine import READER_SETTINGS
 from evalspan.queries.store.migrations import migrations
+from evalspan.queries.store.otlp_settings import OTLP_FILE
 
 CONFIG = """
 <clickhouse><remote_servers><main>
