@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo check test lint bench frameworks soak docs coverage lock install browser clean
+.PHONY: demo check test lint bench frameworks soak docs docs-version coverage lock install browser clean
 
 demo: $(STAMP)
 	$(BIN)/evalspan demo
@@ -28,6 +28,11 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --quiet
+
+# The site of a release, beside those of earlier ones, as a commit on the local branch gh-pages: make docs-version VERSION=0.1.0
+docs-version: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/mike deploy --update-aliases $(basename $(VERSION)) latest
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/mike set-default latest
 
 # What runs in a process of its own, such as the service, is not counted.
 coverage: $(STAMP)

@@ -172,7 +172,7 @@ def _between(labels: Rows) -> dict[str, Any] | None:
     shared = [found for found in _by_span(labels).values() if len(found) > 1]
     if not shared:
         return None
-    from ..evaluators.statistics import krippendorff_alpha  # here: numpy and scipy are 25 MB that few services need
+    from ..evaluators.statistics import krippendorff_alpha  # here: numpy is 10 MB that few services need
 
     people = sorted({author for found in shared for author in found})
     ratings = [[found.get(author) for found in shared] for author in people]

@@ -19,7 +19,7 @@ SHOWN_FLIPS = 30
 
 
 async def _show(context: PageContext) -> dict[str, Any]:
-    from ..evaluators.statistics import proportion_interval  # here: numpy and scipy are 25 MB that few services need
+    from ..evaluators.statistics import proportion_interval  # here: numpy is 10 MB that few services need
 
     runs = await context.query("pages/experiments")
     for run in runs:
@@ -39,7 +39,7 @@ def compare(results: Rows, baseline: str, candidate: str, suite: str = "") -> di
 
     `suite` is the JSON of the candidate's metrics; without it higher is taken as better.
     """
-    from ..evaluators.experiments.compare import compare_runs  # here: scipy is 25 MB that few services need
+    from ..evaluators.experiments.compare import compare_runs  # here: numpy is 10 MB that few services need
 
     old, new = _by_example(results, baseline), _by_example(results, candidate)
     shared = sorted(old.keys() & new.keys())

@@ -145,7 +145,7 @@ def agreement(counts: dict[str, Any]) -> dict[str, Any] | None:
     both_fail, only_judge = int(counts["both_fail"]), int(counts["only_judge"])
     only_human, both_pass = int(counts["only_human"]), int(counts["both_pass"])
     same = both_fail + both_pass
-    # Here: a service whose scores nobody looks at does without scipy's 27 MB.
+    # Here: a service whose scores nobody looks at does without numpy's 10 MB.
     from ..evaluators.statistics import cohen_kappa, proportion_interval
 
     interval = proportion_interval(same, n)

@@ -134,7 +134,7 @@ async def _explained(
     key = (metric, service, *scope.values(), start, changed, end)
 
     def explain() -> dict[str, Any]:
-        from ..evaluators.drift.why import explain_shift  # here: numpy and scipy are 25 MB that few services need
+        from ..evaluators.drift.why import explain_shift  # here: numpy is 10 MB that few services need
 
         found = explain_shift(
             context.host.store, metric, since=end - start, until=end, changed=changed, service=service, **scope

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .against import against
 from .cells import Bounds, load, measure, table, wait_for, warm_up
-from .servers import Evalspan, Mlflow, Phoenix, Server, running
+from .servers import Evalspan, EvalspanOnServer, Mlflow, Phoenix, Server, running
 from .spans import templates
 from .tail import offered
 
@@ -108,6 +108,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="another checkout with its .venv: only ratios to it are measured")
     parser.add_argument("--rounds", type=int, default=3, help="of --against, both checkouts in turn")
     parser.add_argument("--tail", action="store_true", help="only tail sampling: 5 % of traces of 20 spans")
+    parser.add_argument("--server-store", action="store_true", help="ours with a ClickHouse server as its store")
     parser.add_argument("--only", choices=[kind.name for kind in SERVERS], help="measure one server")
     parser.add_argument("--cells", help="for instance 100x4,512x16; all six otherwise")
     parser.add_argument("--seconds", type=float, default=10, help="seconds of load per cell")
@@ -122,20 +123,22 @@ def main() -> None:
         return
     rows: list[dict] = []
     facts: list[dict] = []
-    for kind in SERVERS if options.rivals else (Evalspan,):
+    own = EvalspanOnServer if options.server_store else Evalspan
+    for kind in SERVERS if options.rivals else (own,):
         if options.only and kind.name != options.only:
             continue
-        ours = kind is Evalspan
+        ours = issubclass(kind, Evalspan)
         python = Path(sys.executable) if ours else python_of(kind.name, options.rivals)
         # Rivals that acknowledge faster than they store would be busy for hours with ten seconds of load.
         bounds = Bounds(options.seconds, 0 if ours else options.rival_spans, 120)
         with tempfile.TemporaryDirectory(prefix=f"ingest-{kind.name}-") as name:
-            facts.append(facts_of(kind, Path(name), python))
-            print(table(facts[-1:]), file=sys.stderr)
+            if not options.server_store:  # its server ends with it, so there is nothing to find after a restart
+                facts.append(facts_of(kind, Path(name), python))
+                print(table(facts[-1:]), file=sys.stderr)
             for number, cell in enumerate(cells):
                 rows.append(measure(kind, Path(name) / str(number), python, cell, bounds))
                 print(table(rows[-1:]), file=sys.stderr)
-    finish("\n\n".join([table(rows), table(facts)]), options.to)
+    finish("\n\n".join(table(some) for some in (rows, facts) if some), options.to)
 
 
 def finish(report: str, to: Path | None) -> None:

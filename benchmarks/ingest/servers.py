@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import unquote, urlsplit
 
 
 def free_port() -> int:
@@ -192,6 +193,48 @@ class TailSampling(Evalspan):
     def environment(self) -> dict[str, str]:
         (self.directory / "evalspan.toml").write_text('[sampling]\nmode = "tail"\nrate = 0.05\nrules = []\n')
         return {}
+
+
+class EvalspanOnServer(Evalspan):
+    """The service with its rows on a server over HTTP: INGEST_STORE names one, else the tests' writable one in a process of its own.
+
+    CPU and memory are those of the service alone; a restart finds the same server again.
+    """
+
+    name = "evalspan, server store"
+
+    def __init__(self, directory: Path, python: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.store, self._server = os.environ.get("INGEST_STORE", ""), None
+        if not self.store:
+            writable = Path(__file__).parents[2] / "tests" / "queries" / "writable_server.py"
+            command = [str(python), str(writable), str(directory / "server")]
+            self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert self._server.stdout
+            address = self._server.stdout.readline().strip()
+            self.store = f"{address.replace('http://', 'http://writer:pass%20word@')}/evalspan"
+        super().__init__(directory, python)
+
+    def command(self) -> list[str]:
+        ports = ["--port", str(self.port), "--grpc-port", "-1", "--sql-port", "-1"]
+        return [str(self.python), "-m", "evalspan", "serve", "--store", self.store, *ports]
+
+    def environment(self) -> dict[str, str]:
+        return {"EVALSPAN_RECEIVE_LOG_PATH": str(self.directory / "log")}
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        super().stop(number)
+        if self._server and self._server.stdin:
+            self._server.stdin.close()
+            self._server.wait(60)
+
+    def _ask(self, sql: str) -> int:
+        parts = urlsplit(self.store)
+        request = urllib.request.Request(f"http://{parts.hostname}:{parts.port}/", data=f"{sql} FORMAT TSV".encode())
+        request.add_header("X-ClickHouse-User", unquote(parts.username or "default"))
+        request.add_header("X-ClickHouse-Key", unquote(parts.password or ""))
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.read())
 
 
 class Phoenix(Server):

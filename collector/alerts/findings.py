@@ -84,7 +84,7 @@ def _explanation(
 ) -> dict[str, Any] | None:
     """Why the metric moved (`evalspan why`), as data; None where there is too little to tell."""
     scope: dict[str, Any] = {name: str(rule.parameters.get(name, "")) for name in _SCOPE}
-    # Here: a service that has nothing to explain does without numpy and scipy.
+    # Here: a service that has nothing to explain does without numpy.
     from ...evaluators.drift.why import explain_shift
 
     fixed = rule.parameters.get("until")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from ...errors import ConfigError
+from ...errors import ConfigError, UsageError
 from ...queries.cli.output import format_option, render
 from ...queries.host.auth import refuse_open_door
 from ...queries.settings import Mistake, refuse
 from ...queries.store.client import Result
+from ...queries.store.cluster import check_cluster
+from ...queries.store.config import parse_dsn
 from ..config import TABLES, Config, check_config, load_config
+from ..receivers.tls import certificate_of
 
 _file_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
 
@@ -42,11 +46,7 @@ def show(path: Path | None, origin: bool, format_: str) -> None:
 def check(path: Path | None) -> None:
     """Say whether the settings can be used; exit 2 with everything that is wrong: file, line, the nearest name."""
     loaded, mistakes = check_config(path)
-    try:
-        refuse_open_door(loaded.receive.host, loaded.auth)
-    except ConfigError as error:
-        mistakes.append(Mistake("", str(error), error.hint))
-    refuse(mistakes)
+    refuse([*mistakes, *_unusable(loaded)])
     problems = _problems(loaded)
     for problem in problems:
         click.echo(problem, err=True)
@@ -54,6 +54,22 @@ def check(path: Path | None) -> None:
         raise ConfigError(f"{len(problems)} of the rules and sinks cannot work.", hint="The others would run.")
     known = [name for name in loaded.origins if name.split(".")[0] in TABLES]
     click.echo(f"configuration valid ({len(known)} values set)")
+
+
+def _unusable(loaded: Config) -> Iterator[Mistake]:
+    """What would stop `evalspan serve` although each value by itself is one: files, addresses, settings that go together."""
+    store = loaded.store
+    attempts: list[tuple[str, Callable[[], object]]] = [
+        ("", lambda: refuse_open_door(loaded.receive.host, loaded.auth)),
+        ("receive.tls_cert", lambda: certificate_of(loaded.receive)),
+        ("store.dsn", lambda: parse_dsn(store.dsn) if store.dsn else None),
+        ("store.cluster", lambda: check_cluster(store.cluster, embedded=store.dsn[:4] in ("", "chdb"))),
+    ]
+    for name, attempt in attempts:
+        try:
+            attempt()
+        except (ConfigError, UsageError) as error:
+            yield Mistake(loaded.origins.get(name, ""), str(error), error.hint)
 
 
 def _problems(loaded: Config) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from scipy import stats
 
 from ..statistics.decomposition import Contribution, Decomposition
+from ..statistics.distributions import chi_square_p, fisher_exact_p, normal_cdf
 
 # The columns of the query shift_calls, and the kind of candidate that each is; the first of two that fit alike leads.
 CONFIGURATION = {
@@ -155,8 +155,8 @@ def _shares(x: np.ndarray, w: np.ndarray, after: np.ndarray) -> tuple[float, flo
 
 
 def _share_p(x: np.ndarray, after: np.ndarray) -> float:
-    table = np.array([[x[side].sum(), (1 - x[side]).sum()] for side in (after == 0, after == 1)])
-    return float(stats.fisher_exact(table)[1] if table.min() < 5 else stats.chi2_contingency(table)[1])
+    table = [float(count) for side in (after == 0, after == 1) for count in (x[side].sum(), (1 - x[side]).sum())]
+    return fisher_exact_p(*table) if min(table) < 5 else chi_square_p(*table)
 
 
 def _controls(calls: dict[str, np.ndarray]) -> np.ndarray:
@@ -178,7 +178,7 @@ def _forward(
         design = np.column_stack([controls, *(one.calls for one in chosen)])
         strengths = [_fit(y, w, np.column_stack([design, one.calls]))[-1] for one in left]
         best = max(abs(b / e) if e else 0.0 for b, e in strengths)
-        if min(1.0, 2 * float(stats.norm.sf(best)) * len(pool)) >= P_NAMED:
+        if min(1.0, 2 * normal_cdf(-best) * len(pool)) >= P_NAMED:
             break
         # A recorded change that fits as well as the bare moment is preferred to it, and the order of kinds to chance.
         place = next(i for i, (b, e) in enumerate(strengths) if e and _as_well(abs(b / e), best, left[i], after))
@@ -189,7 +189,7 @@ def _forward(
     answers = []
     for feature, (slope, error) in zip(chosen, fitted, strict=True):
         before, share = _shares(feature.calls, w, after)
-        p = 2 * float(stats.norm.sf(abs(slope / error))) if error else 1.0
+        p = 2 * normal_cdf(-abs(slope / error)) if error else 1.0
         answers.append((feature, slope * (share - before), min(1.0, p * len(pool))))
     return answers
 

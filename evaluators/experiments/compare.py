@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
-from scipy.special import ndtr, stdtr, stdtrit
 
 from ..statistics import Interval, benjamini_hochberg, clustered_standard_error, mcnemar_test, weighted_mean
+from ..statistics.distributions import student_cdf, student_quantile
 from ..statistics.samples import on_unit_scale
 from .record import CaseResult, Experiment, Metric
 
@@ -145,13 +145,13 @@ def _measure(metric: str, pairs: list[Pair], margin: float | None, *, higher: bo
     drops = [sign * (pair.candidate - pair.baseline) for pair in pairs]
     binary = all(value in (0.0, 1.0) for pair in pairs for value in (pair.baseline, pair.candidate))
     mean, error, freedom = _estimate(pairs, drops, binary=binary)
-    half = float(stdtrit(freedom, 1 - ALPHA)) * error
+    half = student_quantile(freedom, 1 - ALPHA) * error
     bound = 1.0 if on_unit_scale(side for pair in pairs for side in (pair.baseline, pair.candidate)) else math.inf
     low, high = Interval(mean - half, mean + half).within(-bound, bound)
     worse = [pair.example_id for pair, drop in zip(pairs, drops, strict=True) if drop < 0]
     better = [pair.example_id for pair, drop in zip(pairs, drops, strict=True) if drop > 0]
     test = mcnemar_test(len(better), len(worse)) if binary else None
-    detectable = (float(stdtrit(freedom, 1 - ALPHA)) + POWER_QUANTILE) * error
+    detectable = (student_quantile(freedom, 1 - ALPHA) + POWER_QUANTILE) * error
     needed = math.ceil(len(pairs) * (detectable / margin) ** 2) if margin and low <= -margin < high else None
     return Comparison(
         metric=metric,
@@ -204,7 +204,7 @@ def _p_worse(mean: float, error: float, freedom: float, n: int, exact: float | N
         return exact / 2 if surplus > 0 else 1 - exact / 2 if surplus < 0 else 1.0
     if error == 0:
         return 2.0**-n if mean < 0 else 1.0
-    return float(stdtr(freedom, mean / error)) if freedom < 1e6 else float(ndtr(mean / error))
+    return student_cdf(freedom, mean / error)
 
 
 def _conclusion(low: float, high: float, margin: float | None, n: int) -> Conclusion:

@@ -88,7 +88,7 @@ def mean_interval(
 
     Source: linearised with-replacement variance of Hajek's mean, Sarndal et al. (1992), 5.7 and 4.6, between clusters.
     """
-    from scipy.stats import t
+    from ..statistics.distributions import student_quantile
 
     total = math.fsum(weights)
     mean = math.fsum(w * y for w, y in zip(weights, values, strict=True)) / total
@@ -99,7 +99,7 @@ def mean_interval(
     if n < 2:
         return mean, -math.inf, math.inf
     error = math.sqrt(math.fsum(one**2 for one in residuals.values()) * n / (n - 1)) / total
-    half = float(t.ppf(0.975, n - 1)) * error
+    half = student_quantile(n - 1, 0.975) * error
     return mean, mean - half, mean + half
 
 

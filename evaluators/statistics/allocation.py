@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
-from scipy import stats
 
+from .distributions import student_quantile
 from .estimates import Z95
 from .samples import Interval, Values, floats, same_length
 
@@ -160,7 +160,7 @@ def post_stratified_mean(
     error = math.sqrt(float(parts.sum()))
     mean = float((size * means).sum() / size.sum())
     freedom = float(parts.sum()) ** 2 / max(float((parts**2 / np.maximum(n - 1 + SHRINK_BY, 1)).sum()), 1e-300)
-    half = error * (float(stats.t.ppf(0.975, freedom)) if error else 0.0)
+    half = error * (student_quantile(freedom, 0.975) if error else 0.0)
     return AssistedMean(mean, error, Interval(mean - half, mean + half), len(y))
 
 

@@ -6,8 +6,8 @@ import math
 
 import msgspec
 import numpy as np
-from scipy.special import bdtr, chdtrc, stdtr, stdtrit
 
+from .distributions import chi_square_tail, student_cdf, student_quantile
 from .samples import Floats, Interval, Values, floats, open_unit, same_length
 
 
@@ -70,9 +70,9 @@ def welch_test(a: Values, b: Values) -> DifferenceTest:
         return DifferenceTest(t, p, difference, Interval(difference, difference), 0.0, float(x.size + y.size - 2))
     df = (va + vb) ** 2 / (va**2 / (x.size - 1) + vb**2 / (y.size - 1))
     t = difference / standard_error
-    half = float(stdtrit(df, 0.975)) * standard_error
+    half = student_quantile(df, 0.975) * standard_error
     interval = Interval(difference - half, difference + half)
-    return DifferenceTest(t, 2 * float(stdtr(df, -abs(t))), difference, interval, standard_error, df)
+    return DifferenceTest(t, 2 * student_cdf(df, -abs(t)), difference, interval, standard_error, df)
 
 
 def paired_difference(a: Values, b: Values) -> PairedDifference:
@@ -90,8 +90,8 @@ def paired_difference(a: Values, b: Values) -> PairedDifference:
         mean = float(d[0])
         return PairedDifference(mean, 0.0, 2.0 ** (1 - d.size) if mean else 1.0, Interval(mean, mean))
     df = d.size - 1
-    half = float(stdtrit(df, 0.975)) * standard_error
-    p = 2 * float(stdtr(df, -abs(mean / standard_error)))
+    half = student_quantile(df, 0.975) * standard_error
+    p = 2 * student_cdf(df, -abs(mean / standard_error))
     return PairedDifference(mean, standard_error, p, Interval(mean - half, mean + half))
 
 
@@ -109,8 +109,8 @@ def mcnemar_test(b: int, c: int) -> McNemarTest:
         return McNemarTest(0.0, 1.0)
     statistic = (b - c) ** 2 / n
     if n < 25:
-        return McNemarTest(statistic, min(1.0, 2 * float(bdtr(min(b, c), n, 0.5))))
-    return McNemarTest(statistic, float(chdtrc(1, statistic)))
+        return McNemarTest(statistic, min(1.0, 2 * sum(math.comb(n, k) for k in range(min(b, c) + 1)) / 2**n))
+    return McNemarTest(statistic, chi_square_tail(statistic))
 
 
 def benjamini_hochberg(p_values: Values, q: float) -> list[bool]:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 import numpy as np
 
+from .distributions import normal_cdf
 from .samples import Floats, Interval, Values, floats, on_unit_scale, same_length
 
 _Z = 1.959963984540054
@@ -178,8 +179,6 @@ def _around(value: float, variance: float) -> Interval:
 
 
 def _p(value: float, variance: float) -> float:
-    from scipy import stats
-
     if variance <= 0:
         return 1.0 if abs(value) < 1e-12 else 0.0
-    return float(2 * stats.norm.sf(abs(value) / variance**0.5))
+    return 2 * normal_cdf(-abs(value) / variance**0.5)

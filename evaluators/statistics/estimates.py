@@ -7,11 +7,11 @@ from collections.abc import Hashable
 
 import msgspec
 import numpy as np
-from scipy.special import betaincinv, ndtri
 
+from .distributions import beta_quantile, normal_quantile
 from .samples import Interval, Ratings, Values, floats, open_unit, same_length
 
-Z95 = float(ndtri(0.975))
+Z95 = normal_quantile(0.975)
 
 
 class WeightedMean(msgspec.Struct, frozen=True):
@@ -74,14 +74,14 @@ def proportion_interval(successes: float, n: float, confidence: float = 0.95, me
         raise ValueError(f"successes must lie between 0 and n, not {successes} of {n}")
     k, n, tail = float(successes), float(n), (1 - confidence) / 2
     if method == "clopper-pearson":
-        low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-        high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+        low = beta_quantile(k, n - k + 1, tail) if k > 0 else 0.0
+        high = beta_quantile(k + 1, n - k, 1 - tail) if k < n else 1.0
         return Interval(low, high)
     if method != "wilson":
         raise ValueError(f'method must be "wilson" or "clopper-pearson", not {method!r}')
     if n == 0:
         return Interval(0.0, 1.0)
-    z = float(-ndtri(tail))
+    z = -normal_quantile(tail)
     centre = (k + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
     # The exact ends at 0 and n, which rounding would miss by an ulp.

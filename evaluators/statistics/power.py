@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-from scipy.special import nctdtr, stdtrit
-
+from .distributions import noncentral_t_missed, student_quantile
 from .samples import open_unit, positive
 
 
@@ -48,18 +46,19 @@ def _levels(alpha: float, power: float) -> None:
 def _power(n: float, effect: float, alpha: float) -> float:
     """The chance that the two-sided t test with n per side sees a standardised effect."""
     df = 2 * n - 2
-    critical = float(stdtrit(df, 1 - alpha / 2))
+    critical = student_quantile(df, 1 - alpha / 2)
     shift = effect * math.sqrt(n / 2)
-    missed = float(nctdtr(df, shift, critical)) - float(nctdtr(df, shift, -critical))
-    # Far out the noncentral t underflows to NaN: there the effect is never missed.
-    return 1.0 if np.isnan(missed) else 1 - missed
+    return 1 - noncentral_t_missed(df, shift, critical)
 
 
 def _solve(excess: Callable[[float], float], low: float) -> float:
     """The root of a growing function above `low`."""
-    from scipy.optimize import brentq
-
     high = max(2 * low, 1.0)
     while excess(high) < 0:
         low, high = high, 2 * high
-    return float(brentq(excess, low, high, xtol=1e-12, rtol=1e-12))
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if excess(middle) < 0 else (low, middle)
+    return high

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import msgspec
-from scipy.special import stdtr
 
 from .comparisons import DifferenceTest, welch_test
+from .distributions import student_cdf, student_quantile
 from .power import minimum_detectable_effect
 from .samples import Interval, Values, floats, open_unit, positive
 
@@ -114,13 +114,11 @@ def _one_sided(test: DifferenceTest, distance: float, sizes: dict[str, int]) -> 
     if test.standard_error == 0:
         # Two constants: exactly one of all arrangements of the pooled scores is as extreme.
         return 1 / math.comb(sum(sizes.values()), sizes["n_baseline"]) if distance < 0 else 1.0
-    return float(stdtr(test.degrees_of_freedom, distance / test.standard_error))
+    return student_cdf(test.degrees_of_freedom, distance / test.standard_error)
 
 
 def _interval(test: DifferenceTest, alpha: float) -> Interval:
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(test.degrees_of_freedom, 1 - alpha / 2)) * test.standard_error
+    half = student_quantile(test.degrees_of_freedom, 1 - alpha / 2) * test.standard_error
     return Interval(test.difference - half, test.difference + half)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ...errors import UsageError
+from ...errors import StoreLocked, UsageError
 from .options import store_option
 
 
@@ -38,7 +38,12 @@ def restore(folder: Path, dsn: str | None) -> None:
     from ..store.backup import restore as read
     from ..store.client import open_store
 
-    with open_store(dsn) as store:
+    try:
+        opened = open_store(dsn)
+    except StoreLocked as error:
+        error.hint = "Restore into a new store, --store chdb:///PATH, or stop `evalspan serve` first."
+        raise
+    with opened as store:
         manifest = read(store, folder, _progress)
     click.echo(f"{manifest.rows} rows of {manifest.created_at} restored into {store.described}", err=True)
 

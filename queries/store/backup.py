@@ -113,8 +113,8 @@ def restore(store: Store, folder: Path, advance: Advance = lambda _, __: None) -
     row goes in.
 
     Raises:
-        UsageError: the folder is no backup, or a file of it is damaged or gone.
-        StoreError: the store has rows already, or is older than the backup.
+        UsageError: the folder is no backup, a file of it is damaged or gone, or the store has rows already.
+        StoreError: the store is older than the backup.
     """
     manifest = read_manifest(folder)
     _check(store, folder, manifest)
@@ -143,7 +143,7 @@ def _check(store: Store, folder: Path, manifest: Manifest) -> None:
     held = {one.name: sum(rows for _, rows in pieces(store, one)) for one in _user_tables(store)}
     if any(held.values()):
         full = ", ".join(f"{rows} rows in {name}" for name, rows in held.items() if rows)
-        raise StoreError(
+        raise UsageError(
             f"{store.described} is not empty: {full}.", hint="Restore into a new store: --store chdb:///PATH."
         )
 

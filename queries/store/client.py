@@ -21,7 +21,7 @@ from ..untrusted.reader import UntrustedReader
 from ..untrusted.sql_gate import Limits, Names, examine
 from ..untrusted.statement_settings import array_search_settings
 from ..untrusted.tenancy import TenantViews, confine
-from .cluster import CLUSTER_READER_SETTINGS, CLUSTER_WRITER_SETTINGS, cluster_of, on_cluster
+from .cluster import CLUSTER_READER_SETTINGS, CLUSTER_WRITER_SETTINGS, check_cluster, cluster_of, on_cluster
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
@@ -48,6 +48,7 @@ class Store:
     """
 
     def __init__(self, location: Location, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> None:
+        check_cluster(cluster, embedded=location.embedded)
         self.location = location
         self.dsn = location.shown
         self.described = location.described

@@ -45,8 +45,7 @@ def on_cluster(statement: str, cluster: str, database: str) -> list[str]:
     Raises:
         UsageError: the cluster's name is not an identifier.
     """
-    if not re.fullmatch(r"[\w.-]+", cluster):
-        raise UsageError(f"{cluster!r} cannot be the name of a cluster.", hint="See system.clusters on the server.")
+    check_cluster(cluster)
     everywhere = f"ON CLUSTER '{cluster}'"
     if view := _VIEW.match(statement):
         name, target = view.groups()
@@ -81,6 +80,19 @@ def on_cluster(statement: str, cluster: str, database: str) -> list[str]:
             steps.append(f"CREATE TABLE IF NOT EXISTS {name} {everywhere} AS {held} ENGINE = {over}")
         return steps
     return [statement]
+
+
+def check_cluster(cluster: str, *, embedded: bool = False) -> None:
+    """Raises UsageError for a cluster of an embedded store, and for a name that no cluster can have; "" is none."""
+    if not cluster:
+        return
+    if embedded:
+        raise UsageError(
+            f"[store] cluster is {cluster}, but the store is embedded.",
+            hint="Name a server of the cluster: [store] dsn.",
+        )
+    if not re.fullmatch(r"[\w.-]+", cluster):
+        raise UsageError(f"{cluster!r} cannot be the name of a cluster.", hint="See system.clusters on the server.")
 
 
 def cluster_of(client: Client, database: str, wanted: str = "") -> str:

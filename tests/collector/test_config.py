@@ -72,6 +72,25 @@ def test_check_refuses_what_serve_refuses(tmp_path) -> None:
     assert "reachable from other machines" in str(checked.exception)
 
 
+def test_check_says_at_once_all_that_is_wrong_between_settings_and_with_files(tmp_path) -> None:
+    path = written(
+        tmp_path,
+        '[receive]\ntls_cert = "/nowhere.pem"\ntls_key = "/nowhere.key"\nsql_port = 99999\n'
+        '[store]\ndsn = "postgres://h"\ncluster = "a b"\n',
+    )
+    done = CliRunner().invoke(config_command, ["check", str(path)])
+    assert isinstance(done.exception, ConfigError)
+    text = str(done.exception)
+    assert [f"evalspan.toml:{line}" in text for line in (2, 4, 6, 7)] == [True] * 4
+    for body, wrong in (
+        ('[store]\ncluster = "main"', "embedded"),
+        ('[receive]\ntls_cert = "x.pem"', "set together"),
+        ('[store]\ndsn = "https://host:99999/db"', "65535"),
+    ):
+        path.write_text(body)
+        assert wrong in str(CliRunner().invoke(config_command, ["check", str(path)]).exception)
+
+
 def test_short_keys_and_an_open_door_are_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match="shorter than 16"):
         load_config(written(tmp_path, '[auth]\nkeys = { short = "p" }'), environment={})
