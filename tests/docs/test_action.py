@@ -196,3 +196,53 @@ def test_a_gate_that_never_ran_comments_nothing_and_fails(repository: Path, mode
     assert runner.failed
     assert "verdict=error" in (runner.temp / "outputs").read_text()
     assert len(json.loads((repository / "comments.json").read_text())) == 2
+
+
+# What pip is asked for is written down; the installed evalspan is this one.
+PIP = """#!/usr/bin/env python3
+import sys
+open(__file__ + ".log", "a").write(repr(sys.argv[1:]) + "\\n")
+"""
+
+
+@pytest.mark.parametrize("recipe", ["gitlab", "shell"])
+def test_the_other_recipes_run_as_they_stand_and_keep_reports_and_answers(
+    recipe: str, repository: Path, model_url: str
+) -> None:
+    blocks = re.findall(r"```(?:yaml|bash)\n(.*?)```", (ACTION.parents[2] / "docs" / "ci.md").read_text(), re.DOTALL)
+    if recipe == "gitlab":
+        job = yaml.safe_load(next(block for block in blocks if block.startswith("gate:")))["gate"]
+        assert "slim" not in job["image"]  # pip brings a tag with git, which the slim images have not
+        assert job["artifacts"]["when"] == job["cache"]["when"] == "always"
+        lines, given = job["script"], job["variables"]
+        outputs = [*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"], *job["cache"]["paths"]]
+    else:
+        lines = next(block for block in blocks if block.startswith("pip install")).splitlines()
+        given, outputs = {}, ["gate.xml", "gate.json"]
+    (repository / "evals").mkdir()
+    (repository / "evals" / "support.jsonl").write_text((repository / "cases.jsonl").read_text())
+    (repository / "evals" / "suite.py").write_text(CHECKS.replace("SUITE", "suite"))
+    pip = repository / "bin" / "pip"
+    pip.write_text(PIP)
+    pip.chmod(0o755)
+    environment = {
+        **os.environ,
+        **{name: value.replace("$CI_PROJECT_DIR", str(repository)) for name, value in given.items()},
+        "PATH": f"{repository / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "OPENAI_BASE_URL": model_url,
+        "OPENAI_API_KEY": "k",
+    }
+    script = "set -e\n" + "\n".join(lines)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=repository,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr  # the model names an invented price
+    assert "evalspan[evaluators] @ git+https://" in Path(f"{pip}.log").read_text()
+    assert [name for name in outputs if not (repository / name).exists()] == []
+    assert ET.parse(repository / "gate.xml").getroot().find(".//failure") is not None
