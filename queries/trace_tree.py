@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .roles import ROLE_OF_OPERATION, ROLES
+from .role_of_span import ROLE_OF_OPERATION, ROLES
 
 Span = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...instrument import semconv
-from ...queries.roles import CALL, ROLE_OF_OPERATION
+from ...queries.role_of_span import CALL, ROLE_OF_OPERATION
 from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
 from .vocabulary import put_usage
 

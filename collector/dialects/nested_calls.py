@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...instrument import semconv
 from ...queries.prices import NAMES, ModelKey, key_of
-from ...queries.roles import CALL, OTHER, role_of
+from ...queries.role_of_span import CALL, OTHER, role_of
 from .attributes import SpanAttributes, any_value
 from .call_nesting import Node, Trace, corrected, node_of, node_of_row
 from .span_outline import is_plain_count, text_of, value_of

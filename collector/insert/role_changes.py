@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from ...instrument import semconv
 from ...queries.host.telemetry import Telemetry
-from ...queries.roles import CALL, ROLES, RoleChange, change_roles
+from ...queries.role_of_span import CALL, ROLES
+from ...queries.roles import RoleChange, change_roles
 from ...queries.store.client import Store
 from ..dialects.nested_calls import set_role
 from ..log import framing

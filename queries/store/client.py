@@ -26,7 +26,7 @@ from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
 from .migrations import bring_up_to_date
-from .otlp_settings import otlp_settings
+from .otlp_insert import OtlpInsert
 from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
 from .row_encoding import Columns, encode_rows
 from .staging import insert_from_file, insert_native_file, insert_through_file
@@ -56,6 +56,7 @@ class Store:
         self.insert_began_ms: int | None = None
         """When the insert of spans that is under way began, milliseconds since 1970: its rows are not visible yet."""
         self._columns: dict[str, Columns] = {}
+        self._otlp = OtlpInsert(Path(location.path) if location.embedded else None)
         self._spans_lock, self._rows_lock = threading.Lock(), threading.Lock()
         self._spans_written = self._rows_written = 0
         self._free: queue.SimpleQueue[Client] = queue.SimpleQueue()
@@ -278,11 +279,10 @@ class Store:
             QueryError: a record is not the protobuf it should be; nothing of the segment is stored.
         """
         assert self._spans is not None
-        settings = otlp_settings(token, embedded=self.embedded)
-        with self._spans_lock, translated("INSERT INTO otlp_in"):
+        with self._spans_lock, translated("INSERT INTO spans"):
             self.insert_began_ms = time.time_ns() // 1_000_000
             try:
-                self._insert(self._spans, "otlp_in", segment, "Protobuf", settings)
+                self._otlp.insert(self._spans, segment, token)
             finally:
                 self.insert_began_ms = None
                 self._spans_written += 1

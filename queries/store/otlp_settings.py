@@ -15,20 +15,27 @@ OTLP_TEXT = {
 }
 
 
-def otlp_settings(token: str, *, embedded: bool) -> dict[str, str | int]:
-    """The settings of one insert; a token that was inserted before adds nothing."""
+def rows_settings(token: str) -> dict[str, str | int]:
+    """The settings of one insert of rows; a token that was inserted before adds nothing."""
     return {
-        **(OTLP_FILE if embedded else OTLP_TEXT),
-        "input_format_protobuf_oneof_presence": 1,
         "insert_deduplication_token": token,
-        "deduplicate_blocks_in_dependent_materialized_views": 1,
         "max_partitions_per_insert_block": 0,  # clocks are wrong by years on somebody's machine
         "max_insert_threads": 1,
         "max_threads": 1,
-        # The views are planned anew for every insert; there is nothing in them to optimise, only time to lose.
+        # The statements are planned anew for every insert; there is nothing to optimise in them, only time to lose.
         "query_plan_enable_optimizations": 0,
         # Doubles within one insert and the indexes of a part this small are left to the first merge, which looks at
         # every row anyway; readers (final = 1) see each span once before it, too.
         "optimize_on_insert": 0,
         "materialize_skip_indexes_on_insert": 0,
+    }
+
+
+def otlp_settings(token: str, *, embedded: bool) -> dict[str, str | int]:
+    """The settings of one insert of records, which the decoder's views read."""
+    return {
+        **(OTLP_FILE if embedded else OTLP_TEXT),
+        **rows_settings(token),
+        "input_format_protobuf_oneof_presence": 1,
+        "deduplicate_blocks_in_dependent_materialized_views": 1,
     }

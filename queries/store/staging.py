@@ -6,7 +6,7 @@ The driver's own file would lie in the machine's temporary directory, where a ki
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +39,20 @@ def insert_native_file(client: Client, folder: Path, table: str, columns: str, b
         client.command(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}")  # noqa: S608 - own names
 
 
+def insert_native_pieces(
+    client: Client, folder: Path, sql: str, pieces: Iterable[bytes], settings: Mapping[str, str | int]
+) -> None:
+    """Runs an INSERT ... SELECT with `{rows}` in it for a block in the Native format that is in pieces. Raises as above."""
+    given = ", ".join(f"{name} = {literal(value)}" for name, value in settings.items())
+    with _file_of(pieces, folder) as path:
+        statement = sql.replace("{rows}", f"file('{path}', 'Native')")
+        client.command(f"{statement} SETTINGS {given}")
+
+
 @contextmanager
-def _file_of(block: bytes, folder: Path) -> Iterator[str]:
+def _file_of(block: bytes | Iterable[bytes], folder: Path) -> Iterator[str]:
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(block)
+        file.writelines((block,) if isinstance(block, bytes) else block)
         file.flush()
         file.seek(0)  # where the system hands out the same open file again rather than a new one
         # By its number, too, because the engine takes braces and stars in a path for a pattern that nothing matches.

@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evalspan.errors import QueryError
-from evalspan.queries.roles import ROLE_OF_OPERATION, ROLES, role_of
+from evalspan.queries.role_of_span import ROLE_OF_OPERATION, ROLES, role_of
 from evalspan.queries.store.client import Store
 
 RECEIVED_MS = 1_790_000_000_123
