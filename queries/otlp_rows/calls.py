@@ -1,4 +1,4 @@
-"""What a span is, and what a call used and cost: the columns that the view otlp_to_otlp_priced of schema/051 computes."""
+"""What a span is, and what a call used and cost: the columns that the view otlp_to_otlp_priced of schema/051 and 073 computes."""
 
 from __future__ import annotations
 
@@ -105,6 +105,9 @@ def call_of(attributes: Attributes, price: Price, started_ns: int, *, used: bool
     computed = dollars(rate, usage) if used and rate is not None else None
     reported = number(attributes, semconv.REPORTED_COST_USD)
     reported = number(attributes, names.COST_SAID) if reported is None else reported
+    # 0 beside tokens that have a price is what a sender says of a model that it does not know.
+    if reported is not None and (reported < 0 or (reported == 0 and computed)):
+        reported = None
     cost = number(attributes, semconv.COST_USD)
     for candidate in (computed if price.is_own else None, reported, computed):
         cost = candidate if cost is None else cost

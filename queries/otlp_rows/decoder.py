@@ -1,6 +1,6 @@
 """A segment of OTLP records as one block of rows of `spans`, and the records that are left to the decoder's views.
 
-It makes the rows that the views of schema/051 make; tests/queries/test_otlp_rows.py compares the two.
+It makes the rows that the views of schema/051 and 073 make; tests/queries/test_otlp_rows.py compares the two.
 """
 
 from __future__ import annotations

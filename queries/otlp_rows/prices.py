@@ -1,4 +1,4 @@
-"""What a call costs by its token counts: the sums of the decoder's view (schema/051), on the same tables."""
+"""What a call costs by its token counts: the sums of the decoder's view (schema/051 and 073), on the same tables."""
 
 from __future__ import annotations
 
