@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...instrument import semconv
-from ...queries.roles import CALL, OTHER
+from ...queries.role_of_span import CALL, OTHER
 
 OURS = "evalspan"
 NATIVE = ("com.anthropic.sdk.python", "com.anthropic.sdk.typescript")

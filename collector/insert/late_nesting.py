@@ -18,7 +18,8 @@ from aiohttp import web
 
 from ...errors import EvalspanError
 from ...queries.nesting import nested_traces, runs_fetched_again, spans_of
-from ...queries.roles import CALL, OTHER, RoleChange, change_roles
+from ...queries.role_of_span import CALL, OTHER
+from ...queries.roles import RoleChange, change_roles
 from ..dialects.call_nesting import Trace, corrected, node_of_row
 
 if TYPE_CHECKING:
