@@ -32,8 +32,6 @@ _GENAI_CONVERSATION, _LANGCHAIN_CONFIG = (
 )
 _KNOW_CONVERSATIONS = frozenset((_GENAI_CONVERSATION, _LANGCHAIN_CONFIG))
 
-repeating: set[str] = set()
-"""Scopes whose spans tell calls once more that another instrumentation of this process traces."""
 _runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # the span of the model run that a span lies in
 
 
@@ -55,8 +53,6 @@ class ForeignSpans(SpanProcessor):
             return
         if _runs and (run := _runs.pop(span, None)) is not None and run.end_time is None and call_of(span) is not None:
             safe_call(run.set_attribute, semconv.ROLE, semconv.ROLE_OTHER)
-        if repeating and span.instrumentation_scope is not None and span.instrumentation_scope.name in repeating:
-            safe_call(span.set_attribute, semconv.ROLE, semconv.ROLE_OTHER)
         try:
             if not is_ours(span) and not self._is_fine(span):
                 self._apply(span)

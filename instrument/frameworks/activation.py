@@ -108,12 +108,20 @@ class Activation:
         if module not in self._coming:
             return
         self._coming.discard(module)
-        if getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
-            return
+        is_on = getattr(instrumentor, "is_instrumented_by_opentelemetry", False)
         for state in self.states.values():
-            if state.imported and state.scopes == (module,) and state.ours is None:
+            if is_on:
+                self._complete(state, module, instrumentor)
+            elif state.imported and state.scopes == (module,) and state.ours is None:
                 state.imported, state.traced_by, state.scopes = False, None, ()
                 self._imported(state, None)
+
+    def _complete(self, state: State, module: str, instrumentor: Any) -> None:
+        """The app's instrumentor leaves out the same as ours, where it is the one that we would take."""
+        best = installed_for(state.framework)[:1]
+        is_best = bool(best) and best[0].module == module
+        if state.imported and state.scopes == (module,) and is_best and state.patches.is_empty:
+            self._adjust(state, instrumentor)
 
     def takes_care_of(self, instrumentor: Any) -> bool:
         """Whether it belongs to a framework of ours, for which the best one is switched on at its import."""
@@ -153,8 +161,11 @@ class Activation:
             return
         candidates = installed_for(state.framework)
         for candidate in candidates:
-            if candidate.module in self._coming or candidate.running() is not None:
+            running = candidate.running()
+            if candidate.module in self._coming or running is not None:
                 self._traced(state, candidate, f"{candidate}, switched on by the app")
+                if running is not None:
+                    self._complete(state, candidate.module, running)
                 return
         if state.framework.native:
             from .native import SWITCHES

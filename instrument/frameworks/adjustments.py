@@ -13,7 +13,7 @@ from opentelemetry.context import attach, get_current
 
 from .. import semconv
 from ..decorators import observe
-from ..foreign_spans import repeating
+from ..import_hooks import when_imported
 from ..safe_call import safe_call
 from .claude_messages import ClaudeCalls
 from .embedding_calls import async_embeddings_hook, embeddings_hook
@@ -39,15 +39,13 @@ _LITELLM = {
 }
 
 
-def litellm(instrumentor: Any, patches: Patches) -> None:  # noqa: ARG001 - the signature of all adjustments
+def litellm(instrumentor: Any, patches: Patches) -> None:
     """OpenInference reads model and messages by name only: what was given by position is passed on by name."""
     module = import_module("litellm")
     for name, leading in _LITELLM.items():
         patches.wrap(module, name, partial(_by_name, leading))
     patches.wrap(module, "stream_chunk_builder", _estimating)
-    # Its own telemetry, where the app has switched it on, tells afterwards what has a span already.
-    repeating.add("litellm")
-    patches.then(partial(repeating.discard, "litellm"))
+    when_imported("litellm.integrations.opentelemetry", partial(_litellm_repeats, instrumentor, patches))
 
 
 def _estimating(original: Any) -> Any:
@@ -59,6 +57,22 @@ def _estimating(original: Any) -> Any:
         return original(chunks, *args, **kwargs)
 
     return stream_chunk_builder
+
+
+def _litellm_repeats(instrumentor: Any, patches: Patches, module: Any) -> None:
+    """Its own telemetry, through a provider of its own, tells afterwards what has a span already: its spans count nothing."""
+
+    def hook(original: Any) -> Any:
+        def set_attributes(telemetry: Any, span: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(telemetry, span, *args, **kwargs)
+            scope = getattr(getattr(span, "instrumentation_scope", None), "name", "")
+            if scope == "litellm" and getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
+                safe_call(span.set_attribute, semconv.ROLE, semconv.ROLE_OTHER)
+            return result
+
+        return set_attributes
+
+    patches.wrap(module.OpenTelemetry, "set_attributes", hook)
 
 
 def _by_name(names: tuple[str, ...], function: Any) -> Any:

@@ -13,7 +13,11 @@ class Patches:
 
     def __init__(self) -> None:
         self._placed: list[tuple[Any, str, Any, Any]] = []
-        self._later: list[Callable[[], Any]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is replaced."""
+        return not self._placed
 
     def wrap(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         """Replaces `owner.name` by what `make` makes of it; nothing where it does not exist."""
@@ -26,14 +30,8 @@ class Patches:
         setattr(owner, name, placed)
         self._placed.append((owner, name, original, placed))
 
-    def then(self, undo: Callable[[], Any]) -> None:
-        """What `restore` does beside."""
-        self._later.append(undo)
-
     def restore(self) -> None:
         """Puts everything back."""
-        while self._later:
-            self._later.pop()()
         while self._placed:
             owner, name, original, placed = self._placed.pop()
             current = vars(owner).get(name) if isinstance(owner, type) else getattr(owner, name, None)

@@ -184,6 +184,34 @@ def test_an_instrumentor_of_the_app_that_imports_the_framework_itself_is_the_onl
     theirs.uninstrument()
 
 
+@pytest.mark.parametrize("order", ["before init", "after init", "twice"])
+def test_what_an_instrumentor_leaves_out_is_added_once_whoever_switched_it_on(tmp_path, provider, order):
+    """OpenInference has no spans of mistral's embeddings: also where the app switched it on."""
+    package = "openinference-instrumentation-mistralai"
+    body = "class Embeddings:\n    def create(self, **given):\n        return None\n    async def create_async(self, **given): ...\n"
+    with invented(tmp_path) as world:
+        world.framework("mistralai", "mistralai.client")
+        world.framework("mistralai-embeddings", "mistralai.client.embeddings", body=body)
+        attached = "class Chat:\n    def complete(self): ...\n    complete.__wrapped__ = True\n"
+        world.framework("mistralai-chat", "mistralai.client.chat", body=attached)
+        module = world.instrumentor(package)
+        theirs = importlib.import_module(module).Instrumentor
+        if order == "before init":
+            theirs().instrument(tracer_provider="theirs")
+        evalspan.init(tracer_provider=provider)
+        importlib.import_module("mistralai.client")
+        for _ in range({"before init": 0, "after init": 1, "twice": 2}[order]):
+            theirs().instrument(tracer_provider="theirs")
+        create = importlib.import_module("mistralai.client.embeddings").Embeddings.create
+        depth = 0
+        while (create := getattr(create, "__wrapped__", None)) is not None:
+            depth += 1
+        assert depth == 1
+        evalspan.uninstrument()
+        assert not hasattr(importlib.import_module("mistralai.client.embeddings").Embeddings.create, "__wrapped__")
+        theirs().uninstrument()
+
+
 def test_where_the_app_s_own_instrumentor_fails_ours_takes_the_framework(world, provider):
     world.instrumentor(OFFICIAL)
     other = world.instrumentor(OPENINFERENCE, "refuses")
