@@ -44,7 +44,7 @@ async def _show(context: PageContext) -> dict[str, Any]:
     if chosen not in laid.spans:
         chosen = interesting(laid, scores)
     span, near = await asyncio.gather(
-        context.first_row("pages/span", trace=trace_id, span=chosen),
+        context.first_row("pages/span", trace=trace_id, span=chosen, at=stamp_ns(laid.spans[chosen])),
         context.first_row("pages/neighbours", trace=trace_id, at=stamp_ns(spans[0]), **ALWAYS),
     )
     failure = next((laid.spans[one] for one in sorted(wrong, key=lambda one: -laid.depth[one]) if _innermost(laid, one)), None)  # fmt: skip

@@ -54,7 +54,7 @@ STATES = {
     "tenants": "/cost?since=14d&by=tenant.id",
     "views": "/views",
     "prompt": "/prompts/answer?since=14d",
-    "alert": "/alerts/al1",
+    "alert": "/alerts/a1",
     **{f"empty {path}": f"{path}{'&' if '?' in path else '?'}{NOBODY}" for path in (
         "/", "/traces", "/sessions", "/explore", "/cost", "/prompts", "/scores", "/drift?wait=1", "/review?wait=1", "/annotate", "/difference",
         "/why?metric=none", "/status", "/traces?q=nothing-like-this",

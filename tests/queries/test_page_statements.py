@@ -172,3 +172,27 @@ def test_a_length_that_never_differs_has_no_histogram_and_still_a_row() -> None:
     drawn = environment().get_template("drift_inputs.html").render(numbers=[row], categories=[], words={}, histograms={}, json_url="/drift/inputs.json")  # fmt: skip
     assert "input characters" in drawn
     assert "<svg" not in drawn
+
+
+def test_a_span_whose_time_is_known_is_read_from_one_hour_and_is_the_same_span(store: Store) -> None:
+    project = "page-span"
+    for minute in (0, 59, 60):
+        at = DAY + timedelta(minutes=minute, milliseconds=999)
+        store.insert(
+            "spans",
+            [
+                {
+                    "project": project,
+                    "trace_id": f"{minute:032x}",
+                    "span_id": "a" * 16,
+                    "start_time": at,
+                    "input": f"asked {minute}",
+                }
+            ],
+        )
+        given: dict[str, Any] = {"project": project, "trace": f"{minute:032x}", "span": "a" * 16}
+        query = catalog.get("pages/span")
+        bound = query.bound({**given, "at": f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"})
+        statement = query.statement(bound)
+        assert "toStartOfHour" in statement
+        assert store.query(statement, bound).dicts() == query.run(store, **given).dicts() != []
