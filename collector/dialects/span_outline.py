@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 _OPTIONAL, _REPEATED = 1, 3
 _INT32, _STRING, _MESSAGE, _BYTES = 5, 9, 11, 12
 _KEY, _VALUE, _INT = 0x0A, 0x12, 0x18  # tags of KeyValue and AnyValue
-_VALUE_TAG, _TEXT_TAG, _LAST_OF_NUMBER = b"\x12", b"\x0a", b"\x7f"
+_LAST_OF_NUMBER = 127
 _MAX_TEXTS, _LONGEST_TEXT = 8_192, 256
+_MAX_SHORT, _SHORT = 65_536, 128
 
 
 class SpanOutline:
@@ -50,10 +51,12 @@ class Reader:
 
     def __init__(self, wanted: frozenset[str], ours: str, suspicious: Suspicious) -> None:
         self._ours, self._keys = ours, _Keys(wanted, suspicious)
+        # Most attributes are short and come again. From several threads: what two find out at once is the same.
+        self._short: dict[bytes, Seen | None] = {}
 
     def read(self, body: bytes) -> Iterator[SpanOutline]:
         """The spans of an encoded request, in order. Raises DecodeError."""
-        keys = self._keys
+        short, see = self._short, self._see
         for at_group, group in enumerate(_REQUEST.FromString(body).resource_spans):
             for at_scope, scope in enumerate(group.scope_spans):
                 name = scope.scope.name
@@ -62,27 +65,41 @@ class Reader:
                     facts: dict[str, bytes] = {}
                     suspect = False
                     for raw in span.attributes[:]:
-                        known = keys[raw[: raw[1] + 2] if raw[1:] else raw]
+                        known = short.get(raw, _UNSEEN) if len(raw) < _SHORT else see(raw)
                         if known is None:
                             continue
-                        if known is _UNUSUAL:
-                            raw, known = _usual(raw, keys)  # noqa: PLW2901
+                        if known is _UNSEEN:
+                            known = short[raw] = see(raw)
                             if known is None:
                                 continue
-                        key, is_wanted, suspicious = known
+                        key, encoded, is_wanted, is_suspect = known
                         if is_wanted:
-                            facts[key] = raw
-                        if suspicious is not None and not is_ours:
-                            suspect = suspect or suspicious(raw)
+                            facts[key] = encoded
+                        suspect = suspect or is_suspect
                     outline = SpanOutline(span, (at_group, at_scope, index), name, facts)
                     if not is_ours:
                         outline.suspect = suspect or outline.failed or bool(span.events)
                     yield outline
+        if len(short) > _MAX_SHORT:
+            short.clear()
+
+    def _see(self, raw: bytes) -> Seen | None:
+        """What an encoded attribute means; None for nearly all of them."""
+        known = self._keys[raw[: raw[1] + 2] if len(raw) > 1 else raw]
+        if known is _UNUSUAL:
+            raw, known = _usual(raw, self._keys)
+        if known is None:
+            return None
+        key, is_wanted, suspicious = known
+        return key, raw, is_wanted, suspicious is not None and suspicious(raw)
 
 
 Suspicious = Callable[[str], "Callable[[bytes], bool] | None"]
 Known = tuple[str, bool, "Callable[[bytes], bool] | None"]
 _UNUSUAL: Known = ("", False, None)
+Seen = tuple[str, bytes, bool, bool]
+"""Key, the attribute as usually encoded, whether it is wanted, and whether a dialect may have something to change."""
+_UNSEEN: Seen = ("", b"", False, False)
 
 
 class _Keys(dict[bytes, "Known | None"]):
@@ -136,13 +153,14 @@ def text_of(raw: bytes | None) -> str:
 
 def is_text(raw: bytes) -> bool:
     """Whether an encoded attribute has a text as its value."""
-    at = raw[1] + 2 if raw[1:] else 0
-    if raw[at : at + 1] != _VALUE_TAG:
+    size = len(raw)
+    at = raw[1] + 2 if size > 1 else 0
+    if at >= size or raw[at] != _VALUE:
         return False
     at += 1
-    while raw[at : at + 1] > _LAST_OF_NUMBER:
+    while at < size and raw[at] > _LAST_OF_NUMBER:
         at += 1
-    return raw[at + 1 : at + 2] == _TEXT_TAG
+    return at + 1 < size and raw[at + 1] == _KEY  # the tag of a text, too
 
 
 def is_plain_count(raw: bytes) -> bool:
