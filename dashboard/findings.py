@@ -18,8 +18,8 @@ from .page_context import PageContext, Rows
 from .result_cache import ResultCache
 from .template_filters import aware, money, number, share
 
-BACK = timedelta(days=16)
-"""How far back a change is looked for."""
+BACK, FURTHEST = timedelta(days=16), timedelta(days=60)
+"""How far back a change is looked for: this far, or as far as the range of the page, up to the second."""
 SCORE_BUCKET_S = 6 * 3600
 MIN_Z = 5.0
 """Standardised difference from which a change counts: many series are looked at, at every split."""
@@ -51,6 +51,8 @@ class Finding:
     alert: str = ""
     where: tuple[str, ...] = field(default=())
     unit: str = "span"
+    both_ways: bool = False
+    """Whether of several metrics some fell and some rose, each to the worse."""
 
     @property
     def key(self) -> str:
@@ -61,6 +63,9 @@ class Finding:
         """The finding in one clause, without its cause."""
         at = self.since.strftime("%d %b" if self.kind in {"score", "cost"} else "%d %b %H:%M")
         if self.kind == "score":
+            if self.both_ways:
+                first = self.metric.partition(",")[0]
+                return f"{self.metric} got worse since {at}: {first} {number(self.before)} to {number(self.after)}"
             word = "fell" if self.after < self.before else "rose"
             return f"{self.metric} {word} since {at}: {number(self.before)} to {number(self.after)}"
         if self.kind == "cost":
@@ -76,17 +81,19 @@ async def findings_of(context: PageContext) -> list[Finding]:
     """The findings up to the end of the page's range, most certain first; kept for a minute per scope."""
     filters = context.filters
     end = min(filters.end, context.host_now())
+    back = min(max(BACK, end - filters.start), FURTHEST)
     key = (
+        round(back / timedelta(hours=1)),
         filters.project,
         filters.environment,
         filters.service,
         end.strftime("%F %H:%M") if filters.since == "" else "",
     )
-    return await context.request.app[FINDINGS].get(key, lambda: _look_for(context, end))
+    return await context.request.app[FINDINGS].get(key, lambda: _look_for(context, end, back))
 
 
-async def _look_for(context: PageContext, end: datetime) -> list[Finding]:
-    times = {"start": stamp(end - BACK), "end": stamp(end)}
+async def _look_for(context: PageContext, end: datetime, back: timedelta) -> list[Finding]:
+    times = {"start": stamp(end - back), "end": stamp(end)}
     series, directions, errors, alerts = await asyncio.gather(
         context.query("pages/finding_series", **times, bucket_s=SCORE_BUCKET_S),
         context.query("pages/directions"),
@@ -96,7 +103,7 @@ async def _look_for(context: PageContext, end: datetime) -> list[Finding]:
     said = {row["name"]: bool(row["lower"]) for row in directions}
     found = _of_series([row for row in series if row["kind"] != "cost"], said)
     found += _of_series(per_day([row for row in series if row["kind"] == "cost"]), said)
-    found += _of_errors(errors, end)
+    found += _of_errors(errors, end, back)
     found.sort(key=lambda one: (not one.lasting, -abs(one.z)))
     caused = await asyncio.gather(*(_caused(context, one, end) for one in found[: 2 * MAX_CAUSES]))
     return _with_alerts(_deduplicated([*caused, *found[2 * MAX_CAUSES :]]), alerts)
@@ -157,7 +164,7 @@ def _matters(kind: str, change: ChangePoint, *, lower: bool = False) -> bool:
     return (change.after - change.before if lower else change.before - change.after) >= MIN_SCORE
 
 
-def _of_errors(rows: Rows, end: datetime) -> list[Finding]:
+def _of_errors(rows: Rows, end: datetime, back: timedelta) -> list[Finding]:
     """Kinds of errors that were never there before their first hour, or that came in a burst."""
     found = []
     for row in rows:
@@ -170,7 +177,7 @@ def _of_errors(rows: Rows, end: datetime) -> list[Finding]:
             z = (sum(counts) ** 0.5) * 2
             found.append(Finding("new", metric, "", first, 0.0, sum(counts), z, where=where))
             continue
-        every = sorted([*counts, *([0.0] * max(0, int(BACK / timedelta(hours=1)) - len(counts)))])
+        every = sorted([*counts, *([0.0] * max(0, int(back / timedelta(hours=1)) - len(counts)))])
         usual = median(every)
         peaks = [at for at, count in enumerate(counts) if count >= usual * BURST + MIN_BURST]
         if peaks:
@@ -214,13 +221,15 @@ async def _cause_of_cost(context: PageContext, finding: Finding, end: datetime) 
     given = {"start": stamp(finding.since - before), "middle": stamp(finding.since), "end": stamp(end)}
     rows = await context.query("pages/cost_change", **given, service=finding.service)
     rise = (rows[0]["all_after"] - rows[0]["all_before"]) if rows else 0.0
-    # What was there before and rose by itself says more than what all calls of the service share.
+    growth = rows[0]["all_after"] / rows[0]["all_before"] if rows and rows[0]["all_before"] else 0.0
+    # What rose by more than everything did says why; what nearly all calls share rose along with it.
     rated = [
-        (row["after"] - row["before"], row)
+        (row["after"] - growth * row["before"], row)
         for row in rows
         if rise > 0 and row["key"] not in IDENTIFIERS | {"service"} and row["after"] < 0.999 * row["all_after"]
     ]
-    part, best = max(rated, key=lambda pair: pair[0], default=(0.0, None))
+    beyond, best = max(rated, key=lambda pair: pair[0], default=(0.0, None))
+    part = best["after"] - best["before"] if best and beyond > 0.1 * rise else 0.0
     cause = f"{'nearly all of it ' if part > 0.8 * rise else ''}{best['key']} {best['value']}" if best and part > 0.4 * rise else ""  # fmt: skip
     where = (f"{best['key']}={best['value']}",) if cause and best else ()
     address = context.filters.url("/cost", service=finding.service, middle=finding.since.strftime("%Y-%m-%dT%H:%MZ"), **_range(finding, end, before))  # fmt: skip
@@ -261,7 +270,8 @@ def _deduplicated(found: list[Finding]) -> list[Finding]:
             kept.append(one)
         else:
             also = same.metric if one.metric in same.metric.split(", ") else f"{same.metric}, {one.metric}"
-            kept[kept.index(same)] = replace(same, metric=also)
+            turned = (one.after < one.before) != (same.after < same.before)
+            kept[kept.index(same)] = replace(same, metric=also, both_ways=same.both_ways or turned)
     return kept
 
 
