@@ -61,7 +61,7 @@ def test_the_cause_of_a_cost_is_what_rose_beyond_the_rest_and_not_what_nearly_al
             cost = (
                 (0.02 if model == "small" else 1.0) * draw.uniform(0.8, 1.2) * (12 if dear and customer == "c-7" else 1)
             )
-            spans.append({"project": project, "trace_id": f"{hour:030x}{number:02x}", "span_id": f"{number:016x}", "start_time": at + timedelta(minutes=number), "duration_ns": 10**9, "operation": "chat", "role": "call", "service": "Schalter", "request_model": model, "cost_usd": cost, "attributes": {"customer": customer}})  # fmt: skip
+            spans.append({"project": project, "trace_id": f"{hour:030x}{number:02x}", "span_id": f"{number:016x}", "start_time": at + timedelta(minutes=number), "duration_ns": 10**9, "operation": "chat", "role": "call", "service": "Schalter", "request_model": model, "cost_usd": cost, "attributes": {"customer": customer, "evalspan.cost_usd": f"{cost:.1f}", "evalspan.tag.plan": "pro" if customer == "c-7" else "free"}})  # fmt: skip
     store.insert("spans", spans)
 
     async def told(client: Any) -> None:
@@ -71,5 +71,13 @@ def test_the_cause_of_a_cost_is_what_rose_beyond_the_rest_and_not_what_nearly_al
         (cost,) = (one for one in found["findings"] if one["kind"] == "cost")
         assert cost["cause"] == "nearly all of it customer c-7"
         assert cost["since"].startswith("2026-03-31")
+        # What we write ourselves about a call is no property of whoever sent it; tags are.
+        differing = await document(
+            client,
+            f"/difference.json?project={project}&where=customer%3Dc-7&from=2026-04-06T00:00&to={END:%Y-%m-%dT%H:%M}",
+        )
+        keys = {row["key"] for row in differing["rows"]}
+        assert "evalspan.tag.plan" in keys
+        assert "evalspan.cost_usd" not in keys
 
     with_pages(store, told)

@@ -30,7 +30,7 @@ FROM
     SELECT late, cost, trace_id, arrayJoin(arrayDistinct(arrayConcat([
         ('service', toString(service)), ('environment', toString(environment)), ('model', toString(request_model)), ('user', user_id),
         ('version', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version))))],
-        arrayFilter(p -> length(p.2) BETWEEN 1 AND 80 AND p.1 NOT IN ('user.id', 'service.name', 'deployment.environment', 'deployment.environment.name', 'evalspan.cost_usd', 'session.id', 'server.address', 'server.port', 'service.instance.id') AND NOT startsWith(p.1, 'gen_ai.') AND NOT startsWith(p.1, 'telemetry.'),
+        arrayFilter(p -> length(p.2) BETWEEN 1 AND 80 AND p.1 NOT IN ('user.id', 'service.name', 'deployment.environment', 'deployment.environment.name', 'session.id', 'server.address', 'server.port', 'service.instance.id') AND NOT startsWith(p.1, 'gen_ai.') AND (NOT startsWith(p.1, 'evalspan.') OR startsWith(p.1, 'evalspan.tag.')) AND NOT startsWith(p.1, 'telemetry.'),
             arrayZip(arrayConcat(mapKeys(attributes), mapKeys(resource)), arrayConcat(mapValues(attributes), mapValues(resource))))))) AS pair,
         toString(pair.1) AS key, pair.2 AS value
     FROM priced

@@ -45,7 +45,7 @@ FROM
         ('service', toString(service)), ('environment', toString(environment)), ('name', toString(name)), ('model', toString(request_model)), ('provider', toString(provider)),
         ('tool', toString(tool_name)), ('agent', toString(agent_name)), ('operation', toString(operation)), ('error', toString(error_type)), ('status', if(status = 'ERROR', 'ERROR', '')),
         ('version', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('hash', toString(system_hash)), ('user', user_id), ('rule', toString(sample_rule))],
-        arrayFilter(p -> length(p.2) BETWEEN 1 AND 80 AND p.1 NOT IN ('error.type', 'exception.type', 'user.id', 'service.name', 'deployment.environment', 'deployment.environment.name', 'enduser.id', 'session.id') AND NOT startsWith(p.1, 'gen_ai.') AND NOT startsWith(p.1, 'evalspan.input') AND NOT startsWith(p.1, 'evalspan.output'),
+        arrayFilter(p -> length(p.2) BETWEEN 1 AND 80 AND p.1 NOT IN ('error.type', 'exception.type', 'user.id', 'service.name', 'deployment.environment', 'deployment.environment.name', 'enduser.id', 'session.id') AND NOT startsWith(p.1, 'gen_ai.') AND (NOT startsWith(p.1, 'evalspan.') OR startsWith(p.1, 'evalspan.tag.')),
             arrayZip(arrayConcat(mapKeys(attributes), mapKeys(resource)), arrayConcat(mapValues(attributes), mapValues(resource))))))) AS pair,
         toString(pair.1) AS key, pair.2 AS value
     FROM spans
