@@ -38,7 +38,8 @@ _STRUCTURED = frozenset(
 )
 # No content, but written by the app or the API as they like.
 _TEXTS_OF_OTHERS = frozenset({semconv.REQUEST_STOP_SEQUENCES, semconv.FINISH_REASONS})
-_CODE = re.compile(r"[A-Za-z][\w.:-]{0,99}")
+CODE = r"[A-Za-z][\w.:-]{0,99}"
+"""What an API calls an error, and no sentence that may quote the request."""
 _MAX_MESSAGE = 1000
 _ROOM_FOR_MARKS = 160
 _MIN_CUT = 64
@@ -109,7 +110,7 @@ class ContentPolicy:
         said = []
         if isinstance(status := getattr(error, "status_code", None), int):
             said.append(f"HTTP {status}")
-        if isinstance(code := getattr(error, "code", None), str) and _CODE.fullmatch(code):
+        if isinstance(code := getattr(error, "code", None), str) and re.fullmatch(CODE, code):
             said.append(code)
         return ", ".join(said) or None
 

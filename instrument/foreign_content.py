@@ -92,13 +92,14 @@ GENAI = (
     "braintrust.",
     "genkit:",
 )
-# Identifiers and vocabulary: what spans are looked up by is not masked, as with spans of ours.
-_STRUCTURE = re.compile(
+# Identifiers and vocabulary: what spans are looked up by is not masked, as with spans of ours. Patterns are compiled when
+# they are first used: compiling them takes as long as a tenth of switching on.
+_STRUCTURE = (
     r"(^|[._])(id|ids|name|names|type|types|model|version|kind|role|roles|reason|reasons|provider|system|encoding"
     r"|mime_type|scope|status|format|formats|tier|fingerprint|address|parent|schema)$"
 )
 # Names as the dialects spell them, such as gen_ai.prompt.0.content.
-_WORDS = re.compile(r"[A-Za-z][A-Za-z0-9_]*([.][A-Za-z0-9_]+)*")
+_WORDS = r"[A-Za-z][A-Za-z0-9_]*([.][A-Za-z0-9_]+)*"
 # A character of UTF-8 has at most so many.
 MOST_BYTES = 4
 
@@ -137,7 +138,7 @@ class ForeignContent:
                     cut.append(name)
             elif isinstance(value, (tuple, list, Mapping, bytes)) and genai and self.policy.redactor is not None:
                 allowed_value = _like(value, self.policy.redactor.value(value))
-                if allowed_value != value and not _STRUCTURE.search(name):
+                if allowed_value != value and not re.search(_STRUCTURE, name):
                     changed[name] = allowed_value
         if not changed and not dropped and not renamed:
             return None
@@ -158,11 +159,11 @@ class ForeignContent:
     def name(self, name: str) -> str:
         """The name of an attribute or an event, masked unless it is a word of a dialect's."""
         redactor = self.policy.redactor
-        return name if redactor is None or _WORDS.fullmatch(name) else redactor.text(name)
+        return name if redactor is None or re.fullmatch(_WORDS, name) else redactor.text(name)
 
     def _text(self, name: str, text: str, *, masked: bool) -> tuple[str, bool]:
         """One text masked and bounded, and whether it was cut; JSON stays JSON."""
-        redactor = self.policy.redactor if masked and not _STRUCTURE.search(name) else None
+        redactor = self.policy.redactor if masked and not re.search(_STRUCTURE, name) else None
         too_long = (
             len(text) * MOST_BYTES > self.policy.max_bytes
             and len(text.encode(errors="replace")) > self.policy.max_bytes

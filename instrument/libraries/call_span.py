@@ -28,7 +28,7 @@ from opentelemetry.context import create_key
 from opentelemetry.trace import Span, Status, StatusCode
 
 from .. import semconv
-from ..content import without_content
+from ..content import CODE, without_content
 from ..safe_call import safe_call
 from ..span_attributes import write
 from ..tracing import Attributes, Tracing, error_name
@@ -42,7 +42,6 @@ CURRENT_CALL = create_key("evalspan.call")
 # A span travels with its HTTP response, and so does the generator that reads the events (held weakly).
 _CALL = "evalspan.call"
 _READER = "evalspan.reader"
-_ERROR_CODE = re.compile(r"[A-Za-z][\w.:-]{0,99}")
 _kind: Callable[[Any], Hashable] = type
 
 
@@ -148,7 +147,7 @@ class CallSpan:
 def error_code(failure: Failure) -> str:
     """The API's own code for `error.type`, unless it is no code but a text."""
     code = failure.type
-    return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else "failed"
+    return code if isinstance(code, str) and re.fullmatch(CODE, code) else "failed"
 
 
 # What the request returned
