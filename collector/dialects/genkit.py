@@ -72,7 +72,7 @@ def _usage(span: SpanAttributes, usage: Any) -> None:
         return
     sent, got, thought = usage.get("inputTokens"), usage.get("outputTokens"), usage.get("thoughtsTokens")
     total = usage.get("totalTokens")
-    if all(isinstance(one, int) for one in (sent, got, thought, total)) and total == sent + got + thought:
+    if isinstance(sent, int) and isinstance(got, int) and isinstance(thought, int) and total == sent + got + thought:
         got += thought  # the total proves that what was thought is not in the answer's tokens
     span.put_count(semconv.INPUT_TOKENS, sent)
     span.put_count(semconv.OUTPUT_TOKENS, got)

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import evalspan
 
 MAIL = "eve@corp.example"
-EVENT = {
+EVENT: dict[str, Any] = {
     "event_name": "gen_ai.client.inference.operation.details",
     "body": {"content": [f"mail {MAIL}", {MAIL: MAIL}], "raw": MAIL.encode()},
     "attributes": {"gen_ai.operation.name": "chat", "gen_ai.input.messages": f'[{{"id": "{MAIL}"}}]', f"k {MAIL}": 1},
