@@ -21,13 +21,14 @@ from ..untrusted.reader import UntrustedReader
 from ..untrusted.sql_gate import Limits, Names, examine
 from ..untrusted.statement_settings import array_search_settings
 from ..untrusted.tenancy import TenantViews, confine
+from .answer_stream import blocks_of
 from .cluster import CLUSTER_READER_SETTINGS, CLUSTER_WRITER_SETTINGS, check_cluster, cluster_of, on_cluster
 from .config import Location, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
 from .migrations import bring_up_to_date
 from .otlp_insert import OtlpInsert
-from .result import Result, blocks_of, from_answer, read_untrusted, stream_untrusted
+from .result import Result, from_answer, read_untrusted, stream_untrusted
 from .row_encoding import Columns, encode_rows
 from .staging import insert_from_file, insert_native_file, insert_through_file
 

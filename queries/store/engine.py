@@ -27,7 +27,7 @@ TIMES = {"session_timezone": "UTC"}
 _CODE = re.compile(r"Code: (\d+)")
 # What was asked stands in the address, schema and all: pages of it, and other ones each time.
 _ADDRESS_QUERY = re.compile(r"/?\?\S+")
-_TAIL = re.compile(r"\s*\(version [^)]*\)(\s*\(for url [^)]*\))?\s*$")
+_TAIL = re.compile(r"\s*\(version (?:[^()]|\([^()]*\))*\)(\s*\(for url [^)]*\))?\s*$")
 _UNREACHABLE_CODES = {193, 194, 209, 210, 516}  # wrong or missing password, network, authentication
 
 
@@ -156,8 +156,9 @@ def _opening(location: Location) -> Iterator[None]:
                 f"The embedded store at {location.path} cannot be opened: {first_line(text)}",
                 hint="Check the directory's owner and free space, or name another with --store.",
             ) from error
+        said = "The ClickHouse refuses us" if _CODE.search(text) else "No ClickHouse answers"
         raise StoreUnreachable(
-            f"No ClickHouse answers at {location.shown}: {first_line(text).splitlines()[0]}",
+            f"{said} at {location.shown}: {first_line(text).splitlines()[0]}",
             hint="Check host, port, user and password in --store, EVALSPAN_STORE or [store] dsn.",
         ) from error
 

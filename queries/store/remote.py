@@ -11,11 +11,12 @@ import msgspec
 
 from ...errors import QueryError, StoreError, StoreUnreachable, UsageError
 from ..untrusted.sql_gate import Limits
+from .answer_stream import blocks_of
 from .config import DATABASE, Location
 from .engine import open_client, translated
 from .lock_file import Owner
 from .owner_connection import connect_to_owner
-from .result import Result, blocks_of, from_answer
+from .result import Result, from_answer
 from .row_encoding import Columns, encode_rows
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..untrusted.execution import Reply
     from ..untrusted.reader import UntrustedReader
 
-BLOCK = 1 << 20
 _PARAMETER = re.compile(r"\{\s*\w+\s*:[^{}]+\}")
 
 
@@ -69,13 +68,6 @@ def stream_untrusted(
     """The same, as bytes in the format that the statement names, as they come. Close it when it is not read to the end."""
     with closing(_Source(_started(reader, sql, parameters, limits).chunks)) as source:
         yield from source.gen
-
-
-def blocks_of(stream: Any) -> Generator[bytes]:
-    """A server's answer, a block at a time; its connection is given back at the end."""
-    with closing(stream):
-        while block := stream.read(BLOCK):
-            yield block
 
 
 def _started(

@@ -11,6 +11,9 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from evalspan.errors import QueryError
+from evalspan.queries.store.client import connect
+
 from ..collector.serving import Collector, rows_of, serving
 from ..collector.traffic import request_of
 
@@ -57,6 +60,16 @@ def test_a_backup_of_a_running_service_is_restored_with_every_row_and_column(ser
     twice = command("restore", str(folder), "--store", f"chdb://{target}")
     assert twice.returncode == 2
     assert "is not empty: 40 rows in spans" in twice.stderr
+
+
+def test_a_statement_that_fails_after_its_first_rows_leaves_no_error_among_the_rows_of_a_backup(service) -> None:
+    fails_late = "SELECT throwIf(number = 900000) FROM numbers(1000000) FORMAT CSV"
+    with connect(f"chdb://{service.path}") as store, pytest.raises(QueryError, match="non-zero"):
+        for _ in store.stream_untrusted(fails_late):
+            pass
+    done = command("sql", fails_late, "--store", f"chdb://{service.path}")
+    assert done.returncode != 0
+    assert "__exception__" not in done.stdout
 
 
 @pytest.mark.parametrize("harm", ["flip", "remove", "manifest"])
