@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from typing import Annotated, Any, get_args, get_origin
 
@@ -70,6 +71,7 @@ def _type(annotation: Any) -> str:
     )
     for long, short in (("typing.", ""), ("evalspan.collector.sampling.config.", ""), ("NoneType", "None")):
         text = text.replace(long, short)
+    text = re.sub(r"^Optional\[(.*)\]$", r"\1 | None", text)  # how interpreters before 3.14 write it
     text = text.rsplit(".", 1)[-1] if text.startswith("evalspan.") else text
     return f"`{text}`".replace("|", r"\|")
 

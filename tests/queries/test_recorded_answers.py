@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -138,7 +139,7 @@ def test_an_answer_that_breaks_off_without_a_word_is_no_whole_answer() -> None:
 )
 @pytest.mark.parametrize("tag", ["", TAG])
 def test_data_that_looks_like_an_error_is_data(rows: bytes, tag: str) -> None:
-    headers = {"X_ClickHouse_Exception_Tag": tag} if tag else {}
+    headers: dict[str, Any] = {"X_ClickHouse_Exception_Tag": tag} if tag else {}
     assert streamed(answer("200 OK", [rows] if rows else [], **headers)) == rows
 
 
