@@ -7,6 +7,7 @@ A span's lot is the hash of its id in [0, 1): all rules and workers draw the sam
 # ruff: noqa: S608 - what is put into the text is the operator's own condition from evalspan.toml; values are parameters
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -113,6 +114,7 @@ class SpanScoringStore:
 
     def __init__(self, store: StoreClient) -> None:
         self.store = store
+        self._versions: dict[str, int] = {}
 
     def check_condition(self, where: str) -> None:
         """Raises QueryError with ClickHouse's reason when the text is not one condition over the columns of spans."""
@@ -212,10 +214,11 @@ class SpanScoringStore:
     def load(self, consumer: str) -> tuple[int, dict[str, Any]] | None:
         """A worker's position in milliseconds and its state; None before it ever saved one."""
         rows = self.store.query(
-            "SELECT toUnixTimestamp64Milli(position), position_key FROM cursors WHERE consumer = {consumer:String}"
-            " ORDER BY version DESC LIMIT 1",
+            "SELECT toUnixTimestamp64Milli(position), position_key, version FROM cursors"
+            " WHERE consumer = {consumer:String} ORDER BY version DESC LIMIT 1",
             {"consumer": consumer},
         ).rows
+        self._versions[consumer] = int(rows[0][2]) if rows else 0
         return (int(rows[0][0]), msgspec.json.decode(rows[0][1] or "{}")) if rows else None
 
     def starting_point(self, rule: str, shards: int) -> int | None:
@@ -242,5 +245,14 @@ class SpanScoringStore:
     def save(self, consumer: str, project: str, position: int, state: Mapping[str, Any]) -> None:
         """Keep a worker's position and state: one row, so both change together or not at all."""
         stamp = f"{position // 1000}.{position % 1000:03d}"
-        row = {"project": project, "consumer": consumer, "position": stamp, "position_key": dict(state)}
+        # Of a clock that went back the newest state would be the oldest.
+        version = max(time.time_ns() // 1000, self._versions.get(consumer, 0) + 1)
+        row = {
+            "project": project,
+            "consumer": consumer,
+            "position": stamp,
+            "position_key": dict(state),
+            "version": version,
+        }
         self.store.insert("cursors", [row])
+        self._versions[consumer] = version

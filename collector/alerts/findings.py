@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,8 @@ from .states import Key, Transition
 
 _NAMESPACE = uuid.UUID("0f6b0a1e-5a0e-4b0e-9c59-5d7f5a4f2f11")
 _SCOPE = ("service", "environment")
+# From the moment an evaluation begins until its alert is in the store, seconds.
+LONGEST_EVALUATION_S = 3600
 EXPLAINED = ("e_detector", "segments")
 _KEPT = ("query", "parameters", "condition", "row", "traces", "finding")
 
@@ -53,6 +56,12 @@ def alert_row(
         "message": notice["message"],
         "details": msgspec.json.encode({key: notice[key] for key in _KEPT}).decode(),
     }
+
+
+def ending_version(started_at: datetime) -> int:
+    """The version of an alert's last row, above that of its first: also where the clock was ahead when it began."""
+    began_us = int(started_at.timestamp() * 1_000_000)
+    return max(time.time_ns() // 1000, began_us + LONGEST_EVALUATION_S * 1_000_000)
 
 
 def as_stored(rule: AlertRule, alert: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class AlertInstance:
     def __init__(self) -> None:
         self.hits = self.misses = 0
         self.since: datetime | None = None
-        self.quiet_until: datetime | None = None
+        self.ended_at: datetime | None = None
 
 
 class RuleState:
@@ -46,17 +46,22 @@ class RuleState:
             instance = self._instances.setdefault(key, AlertInstance())
             hit = key in seen
             instance.hits, instance.misses = (instance.hits + 1, 0) if hit else (0, instance.misses + 1)
-            quiet = instance.quiet_until is not None and now < instance.quiet_until
+            quiet = self._is_quiet(instance, now)
             if instance.since is None and instance.hits >= self._to_fire and not quiet:
                 instance.since = now
                 transitions.append(Transition(key, "fired", now))
             elif instance.since is not None and instance.misses >= self._to_resolve:
                 transitions.append(Transition(key, "resolved", instance.since))
                 instance.since = None
-                instance.quiet_until = now + self._repeat_interval
+                instance.ended_at = now
             elif instance.since is None and instance.misses >= self._to_resolve and not quiet:
                 del self._instances[key]
         return transitions
+
+    def _is_quiet(self, instance: AlertInstance, now: datetime) -> bool:
+        """Whether it ended a moment ago. An end in the future is that of a clock which was ahead: it keeps nothing quiet."""
+        ended = instance.ended_at
+        return ended is not None and ended <= now < ended + self._repeat_interval
 
     @property
     def firing(self) -> list[Key]:

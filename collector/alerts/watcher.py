@@ -16,7 +16,7 @@ from ...queries.conditions import matching, matching_each
 from ...queries.host.clock import Clock
 from ...queries.host.telemetry import Telemetry
 from ...queries.store.client import Store
-from .findings import alert_id, alert_row, as_stored, describe, example_traces, track_reference
+from .findings import alert_id, alert_row, as_stored, describe, ending_version, example_traces, track_reference
 from .load import parameters_of
 from .notices import notice_of
 from .rule import AlertRule
@@ -125,7 +125,7 @@ class Watcher:
             found = matching_each(self._store, rules[0].query, conditions, shared_parameters(rules[0], now))
             rows = {rule.name: [row for row in found[rule.condition] if is_about(rule, row)] for rule in rules}
             return rows, self._silenced_rules(rules[0].project)
-        except EvalspanError as error:
+        except Exception as error:  # noqa: BLE001 - each of them finds its own error, and none ends the others
             _log.info("%d rules on %s are evaluated one by one: %s", len(rules), rules[0].query, error)
             return {}, None
 
@@ -224,6 +224,7 @@ class Watcher:
         else:
             # It is over; what raised it stays on record.
             ending = {name: alert[name] for name in ("state", "ended_at", "window_to")}
+            ending["version"] = ending_version(transition.started_at)
             alert = {**self._raised.pop(alert["alert_id"], alert), **ending}
         self._write(alert)
         self._telemetry.add("alerts_total", rule=rule.name, state=state)

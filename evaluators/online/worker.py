@@ -30,6 +30,8 @@ BUDGET_SPENT = "the budget is spent: its spans wait for the next one"
 FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
 # A judgement that failed in passing is tried again: so often, and at least so long while nothing else succeeds.
 ATTEMPTS, PATIENCE_S = 5, 3600.0
+# After the clock went back, spans and evaluations of the last hour are looked at again: how long it was unnoticed is unknown.
+OVERLAP_MS, CLOCK_STEP_MS = 3_600_000, 1_000
 RETRIED = (UnscoredCause.TRANSIENT, UnscoredCause.TIMEOUT)
 Meter = Callable[..., None]
 Judged = tuple[Item, list[EvaluationResult]]
@@ -103,6 +105,7 @@ class RuleWorker:
     def _make_plan(self) -> bool:
         """Closes the window up to now minus the quiet time; False when there is nothing to score in it yet."""
         now = self.queue.now()
+        judged_since = self._heed_clock(now)
         until = min(now - int(self._wait_s * 1000), self.queue.visible_until(now))
         if until <= self.position:
             return False
@@ -128,10 +131,22 @@ class RuleWorker:
             self.position, self.state.progress_ms, self.state.queued = until, now, 0
             self._save_idle(now, changed=bool(counts.seen))
             return False
-        self.state.plan = Plan(self.position, until, cutoff, now, inclusion)
+        self.state.plan = Plan(self.position, until, cutoff, judged_since, inclusion)
         self.state.queued, self.state.heartbeat_ms, self.state.retrying = counts.sampled - over, now, ""
         self._save()
         return True
+
+    def _heed_clock(self, now: int) -> int:
+        """
+        Takes a position in the future back: the clock was ahead, and what is stored now would wait until it is there again.
+
+        Returns since when evaluations count for the next plan: what was judged in the hours that are looked at again is done.
+        """
+        if self.position <= now + CLOCK_STEP_MS:
+            return now
+        _log.warning("rule %r: the clock went back by %.0f s", self.rule.name, (self.position - now) / 1000)
+        self.position = now - OVERLAP_MS
+        return self.position
 
     def _allocate(self, inclusion: str | None = None) -> str:
         """Gives each span a probability of its own under `probability = "auto"`: as planned, else as learned now."""
@@ -158,6 +173,9 @@ class RuleWorker:
     def _page(self) -> list[Item]:
         plan = self.state.plan
         assert plan is not None
+        if plan.planned_at > time.time() * 1000 and plan.planned_at > (now := self.queue.now()):
+            # The clock went back: what is judged from now on would seem older than the plan, and be judged for ever.
+            plan.planned_at = now - OVERLAP_MS
         return self.units.page((plan.after, plan.until), plan.cutoff, self._done(plan), self._page_size)
 
     def _done(self, plan: Plan) -> dict[str, Any]:

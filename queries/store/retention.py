@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 # table -> the column that partitions it, the one that says when a row came in, and how a partition is named
 _TABLES = {"spans": ("start_time", "ingested_at", "%Y%m%d"), "evaluations": ("span_time", "created_at", "%Y%m")}
+
+
+EPOCH_YEAR = 1970
+_CLOCK = "retention/clock"
 
 
 class Dropped(msgspec.Struct, frozen=True):
@@ -50,3 +55,35 @@ def _drop(store: Store, table: str, before: datetime) -> list[Dropped]:
     for partition, _ in found.rows:
         store.alter(table, f"DROP PARTITION ID '{partition}'")
     return [Dropped(table, partition, rows) for partition, rows in found.rows]
+
+
+def newest_moment(store: Store) -> tuple[datetime | None, datetime | None]:
+    """
+    The moment that retention went by last, and since when a clock that jumped is watched; None where there is none.
+
+    Before it ever went by one: the newest arrival of a span. Raises QueryError, StoreUnreachable.
+    """
+    saved = store.query(
+        "SELECT position, toDateTime64(JSONExtractString(position_key, 'watched_since'), 3, 'UTC') FROM cursors"
+        " WHERE consumer = {consumer:String} ORDER BY version DESC LIMIT 1",
+        {"consumer": _CLOCK},
+    ).rows
+    if saved:
+        return saved[0][0], saved[0][1] if saved[0][1].year > EPOCH_YEAR else None
+    ((rows, newest),) = store.query("SELECT count(), max(ingested_at) FROM spans SETTINGS final = 0").rows
+    return (newest if rows else None), None
+
+
+def save_moment(store: Store, moment: datetime, watched_since: datetime | None) -> None:
+    """Keeps what `newest_moment` gives. Raises QueryError, StoreUnreachable."""
+    ((newest,),) = store.query(
+        "SELECT max(version) FROM cursors WHERE consumer = {consumer:String}", {"consumer": _CLOCK}
+    ).rows
+    row = {
+        "project": "default",
+        "consumer": _CLOCK,
+        "position": moment,
+        "position_key": {"watched_since": f"{watched_since or datetime.fromtimestamp(0, UTC):%Y-%m-%d %H:%M:%S}"},
+        "version": max(time.time_ns() // 1000, int(newest) + 1),  # the clock may have gone back
+    }
+    store.insert("cursors", [row])
