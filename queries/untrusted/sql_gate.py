@@ -165,6 +165,8 @@ def examine(sql: str, engine: Callable[[str], str], names: Names) -> Examined:
             node.kind == "Explain" and names.tenant and (node.text not in _KEY_EXPLAIN or tree[place + 1].kind == "Set")
         ):
             raise refused("EXPLAIN with options shows the whole table, of which a key sees a part: leave them out.")
+        elif node.kind == "Set" and names.tenant:  # those at the end were taken off and looked at before
+            raise refused("SETTINGS stand once, at the end of a statement: NAME = VALUE, no maps.")
     tables = {node.text for node in tree if node.kind == "TableIdentifier"}
     return Examined(
         output_format=_output_format(tree),

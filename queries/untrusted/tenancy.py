@@ -45,6 +45,11 @@ _ABOUT_DATABASES = {
     ("information_schema", "schemata"): "schema_name",
     ("information_schema", "views"): "table_schema",
 }
+# What SHOW may be about: not what goes on in the store for others, such as SHOW MERGES.
+_KEY_SHOWS = {
+    "TABLES", "FULL", "EXTENDED", "COLUMNS", "FIELDS", "INDEX", "INDEXES", "INDICES", "KEYS", "CREATE", "FUNCTIONS", "DATABASES",
+    "DICTIONARIES", "TEMPORARY", "SETTINGS",
+}  # fmt: skip
 _PRESENT_DATABASE = {"currentdatabase", "current_database", "database", "schema"}
 
 Execute = Callable[[str], str]
@@ -118,7 +123,7 @@ def confine(sql: str, parameters: Mapping[str, str], own: str, tenant: str) -> s
     Raises:
         QueryError: it names a database of views itself.
     """
-    tokens = _with_identifiers(tokenize(sql), parameters)
+    tokens = _with_identifiers(tokenize(_databases_selected(sql)), parameters)
     places = [place for place, token in enumerate(tokens) if token.kind != "blank"]
     written = [token.text for token in tokens]
     for position, place in enumerate(places):
@@ -141,6 +146,24 @@ def confine(sql: str, parameters: Mapping[str, str], own: str, tenant: str) -> s
         elif len(after) == 2 and token.name.lower() in _PRESENT_DATABASE and after[0].text + after[1].text == "()":
             written[place], written[places[position + 1]], written[places[position + 2]] = literal(own), "", ""
     return "".join(written)
+
+
+def _databases_selected(sql: str) -> str:
+    """SHOW DATABASES as a SELECT: the engine's own answer names the databases of all projects' views."""
+    tokens = [token for token in tokenize(sql) if token.kind != "blank"]
+    begin = [token.text.upper() for token in tokens[:2]]
+    if begin[:1] == ["SHOW"] and not _KEY_SHOWS.issuperset(begin[1:]):
+        raise QueryError(
+            f"{' '.join(begin)} is not for a project's key.", hint="docs/sql.md has the list.", code=ACCESS_DENIED
+        )
+    if begin != ["SHOW", "DATABASES"]:
+        return sql
+    rest = [token.text for token in tokens[2:]]
+    end = next(
+        (place for place, word in enumerate(rest) if word.upper() in ("LIMIT", "INTO", "FORMAT", ";")), len(rest)
+    )
+    pattern = f" WHERE name {' '.join(rest[:end])}" if end else ""
+    return f"SELECT name FROM system.databases{pattern} ORDER BY name {' '.join(rest[end:])}"  # noqa: S608 - the caller's own words
 
 
 def _with_identifiers(tokens: list[Token], parameters: Mapping[str, str]) -> list[Token]:

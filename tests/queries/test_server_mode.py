@@ -22,6 +22,11 @@ from evalspan.queries.store.client import Store, connect, open_store
 from evalspan.queries.store.config import RetentionConfig
 from evalspan.queries.store.retention import drop_old
 
+from .test_tenancy import MINE, OTHER, _try_all
+from .test_tenancy import _row as mixed_row
+
+TABLES = ("spans", "evaluations", "examples", "experiments", "alerts")
+
 HERE = Path(__file__).parent
 otlp: dict[str, Any] = runpy.run_path(str(HERE / "test_otlp_columns.py"))
 
@@ -150,3 +155,54 @@ def test_an_embedded_store_is_copied_to_a_server_and_again_without_doubles(
         spans, scores = (remote.query(text, {"p": project}).rows for text in sql)
         assert spans[0][:3] == (30, 30, "gpt-5-mini")
         assert scores == [(1, 0.5)]
+
+
+@pytest.fixture
+def mixed(remote: Store) -> Iterator[Store]:
+    """Parts of the server that hold two projects in one granule."""
+    for part in range(2):
+        for table in TABLES:
+            rows = [mixed_row(table, one, part * 10 + n) for n in range(4) for one in (MINE, OTHER)]
+            remote.insert(table, rows)
+    yield remote
+    for table in TABLES:
+        remote.command(f"DELETE FROM {table} WHERE project IN ('{MINE}', '{OTHER}')")
+
+
+def test_a_key_sees_its_project_on_a_server_too_and_conditions_that_are_given_down_change_no_answer(
+    mixed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, refused = _try_all(mixed, 60, seed=17)
+    assert answered > 3 * refused
+    conditions = (
+        "start_time >= '2026-01-05'", "start_time < '2026-01-05 10:00:00'", f"trace_id = '{MINE}-1'",
+        f"trace_id = '{OTHER}-1'", f"span_id IN ('{MINE}-2', '{OTHER}-3')", "start_time > now() - INTERVAL 1 HOUR",
+    )  # fmt: skip
+    every = [f"SELECT count(), max(input) FROM spans WHERE {one}" for one in conditions]
+    answers = [mixed.query_untrusted(sql, project=MINE).rows for sql in every]
+    assert answers[3][0][0] == 0
+    monkeypatch.setattr("evalspan.queries.store.client.table_filters", lambda *_: "")
+    assert [mixed.query_untrusted(sql, project=MINE).rows for sql in every] == answers
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM otlp_to_spans",
+        "SELECT * FROM spans SETTINGS additional_table_filters = {'evalspan.spans': '1'}",
+        "SELECT * FROM (SELECT * FROM spans SETTINGS readonly = 0)",
+        "SELECT 1 FROM spans SETTINGS max_memory_usage = 0",
+        "SELECT * FROM merge('evalspan', 'spans')",
+        "INSERT INTO spans (trace_id) VALUES ('x')",
+    ],
+)
+def test_what_a_key_may_not_do_it_may_not_do_on_a_server(sql: str, remote: Store) -> None:
+    with pytest.raises(QueryError):
+        remote.query_untrusted(sql, project=MINE)
+
+
+def test_a_key_is_told_of_no_other_projects_databases_on_a_server(remote: Store) -> None:
+    remote.query_untrusted("SELECT 1 FROM spans", project=OTHER)
+    names = [name for (name,) in remote.query_untrusted("SHOW DATABASES", project=MINE).rows]
+    assert "evalspan" in names
+    assert not [name for name in names if name.startswith("evalspan_tenant")]

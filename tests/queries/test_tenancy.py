@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,17 @@ def test_the_same_statements_do_fail_for_one_who_may_see_all(mixed: Store) -> No
         "SELECT * FROM merge('evalspan', 'spans')",
         "SELECT joinGet('evalspan.spans', 'input', 'x')",
         "SELECT * FROM spans SETTINGS additional_table_filters = {'evalspan.spans': '1'}",
+        "SELECT * FROM (SELECT * FROM spans SETTINGS additional_table_filters = {'evalspan.spans': '1'})",
+        "SELECT 1 IN (SELECT 1 FROM spans SETTINGS max_threads = 1)",
+        "WITH x AS (SELECT * FROM spans SETTINGS readonly = 0) SELECT * FROM x",
+        "SELECT 1 FROM spans SETTINGS max_threads = 1 UNION ALL SELECT 1 FROM spans",
+        "SHOW TABLES FROM {other_db}",
+        "SHOW MERGES",
+        "show /* */ filesystem caches",
+        "SHOW CLUSTERS",
+        "SHOW CREATE DATABASE {other_db}",
+        "SHOW COLUMNS FROM spans FROM {other_db}",
+        "SHOW INDEX FROM spans FROM {other_db}",
     ],
 )  # fmt: skip
 def test_what_is_not_listed_is_not_there(sql: str, mixed: Store) -> None:
@@ -124,6 +136,31 @@ def test_what_is_not_listed_is_not_there(sql: str, mixed: Store) -> None:
     with pytest.raises(QueryError) as refusal:
         mixed.query_untrusted(sql, {"d": tenant_database(OTHER), "t": "spans"}, project=MINE)
     assert MARK not in str(refusal.value)
+
+
+def test_no_statement_shows_anything_of_another_project_or_of_the_machine(mixed: Store, tmp_path: Path) -> None:
+    """Table functions, EXPLAIN, system tables, clauses and names in every spelling, from a file."""
+    mixed.query_untrusted("SELECT 1 FROM spans", project=OTHER)  # whose views are there
+    names = {"mine_db": tenant_database(MINE), "other_db": tenant_database(OTHER), "mine": MINE, "other": OTHER}
+    lines = (Path(__file__).parent / "hostile_statements.sql").read_text().splitlines()[1:]
+    deep = [
+        f"SELECT {before * 3000}1{after * 3000}"
+        for before, after in (("(", ")"), ("[", "]"), ("NOT ", ""), ("x->", ""))
+    ]
+    for line in [*lines, *deep]:
+        sql = line.replace("{folder}", str(tmp_path))
+        for name, value in names.items():
+            sql = sql.replace(f"{{{name}}}", value)
+        try:
+            given = {"x": "otlp_to_spans"} if "{x:" in sql else None
+            shown, code = repr(mixed.query_untrusted(sql, given, project=MINE).rows), 0
+        except QueryError as error:
+            shown, code = str(error), error.code
+        assert code not in ABOUT_ROWS, sql
+        assert not re.search(rf"{MARK} \d|{OTHER}-\d|root:x", shown), sql
+        for name in (OTHER, tenant_database(OTHER)):
+            assert name in sql or name not in shown, sql
+    assert not list(tmp_path.iterdir()), "a file was written"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +179,9 @@ def test_what_is_not_listed_is_not_there(sql: str, mixed: Store) -> None:
         ("SELECT count() FROM INFORMATION_SCHEMA.TABLES WHERE table_schema LIKE 'evalspan_tenant%'", [(0,)]),
         ("SELECT max(table_rows) FROM information_schema.tables WHERE table_schema = 'evalspan'", [(None,)]),
         ("EXISTS TABLE evalspan.spans", [(1,)]),
+        ("SHOW DATABASES", [(name,) for name in ("INFORMATION_SCHEMA", "default", "evalspan", "information_schema", "system")]),
+        ("show/**/databases NOT ILIKE '%e%' limit 1;", []),
+        ("SHOW DATABASES LIKE 'evalspan%' LIMIT 5", [("evalspan",)]),
     ],
 )  # fmt: skip
 def test_what_tools_ask_is_answered_for_the_one_project(
