@@ -48,6 +48,7 @@ from .log_output import announce
 from .readiness import Readiness
 from .receivers.admission import Admission
 from .receivers.config import deadlines_of
+from .receivers.far_days import FarDays
 from .receivers.http import HttpReceiver, statuses_for_all
 from .receivers.ingestor import Ingestor
 from .receivers.memory import RequestMemory
@@ -141,6 +142,7 @@ class Service:
             self.config.receive.max_attribute_bytes,
             self._pricing.announce,
             keep_days=self.config.retention.spans_days,
+            far_days=FarDays(self.host.shares.far_days),
         )
 
     async def run(self) -> None:
@@ -215,7 +217,7 @@ class Service:
             return
         from .receivers.grpc_server import GrpcReceiver
 
-        receiver = GrpcReceiver(self.intake, receive, self.keys, self.telemetry, self._memory)
+        receiver = GrpcReceiver(self.intake, receive, self.keys, self.telemetry, self._memory, self.config.limits)
         stack.push_async_callback(receiver.stop)
         self.host.grpc_url = self._url(await receiver.start())
 

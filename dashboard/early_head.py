@@ -56,7 +56,8 @@ async def streamed(
         text = environment().get_template("error.html").render(failed)
         await answer.end(MARK + text.partition(MARK)[2])
     else:
-        await answer.end(MARK + rest + "".join(pieces))
+        # Beside the event loop: there may be many rows, and everybody else's request waits for what is on it.
+        await answer.end(MARK + rest + await asyncio.to_thread("".join, pieces))
     return answer.response
 
 

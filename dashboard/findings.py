@@ -92,6 +92,10 @@ async def findings_of(context: PageContext) -> list[Finding]:
     return await context.request.app[FINDINGS].get(key, lambda: _look_for(context, end, back))
 
 
+MAX_FINDINGS = 500
+"""The clearest: each is compared with the others."""
+
+
 async def _look_for(context: PageContext, end: datetime, back: timedelta) -> list[Finding]:
     times = {"start": stamp(end - back), "end": stamp(end)}
     series, directions, errors, alerts = await asyncio.gather(
@@ -105,6 +109,7 @@ async def _look_for(context: PageContext, end: datetime, back: timedelta) -> lis
     found += _of_series(per_day([row for row in series if row["kind"] == "cost"]), said)
     found += _of_errors(errors, end, back)
     found.sort(key=lambda one: (not one.lasting, -abs(one.z)))
+    del found[MAX_FINDINGS:]
     caused = await asyncio.gather(*(_caused(context, one, end) for one in found[: 2 * MAX_CAUSES]))
     return _with_alerts(_deduplicated([*caused, *found[2 * MAX_CAUSES :]]), alerts)
 

@@ -18,6 +18,8 @@ from .traces import nothing_at_all
 
 WEEK = timedelta(days=7)
 POINTS = 48
+MAX_SERVICES = 200
+"""The busiest; a table of more helps nobody."""
 
 
 async def _show(context: PageContext) -> dict[str, Any]:
@@ -50,13 +52,21 @@ def _point(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _services(services: Rows, scores: Rows, trend: Rows, days: float) -> list[dict[str, Any]]:
+    """The busiest services, each with what it was before, its worst score and its traces over time."""
     before = {row["value"]: row for row in services if not row["late"]}
     times = sorted({row["time"] for row in trend})
+    per_time: dict[str, dict[datetime, float]] = {}
+    for point in trend:
+        if not point["whole"]:
+            per_time.setdefault(point["value"], {})[point["time"]] = point["traces"]
+    judged: dict[str, Rows] = {}
+    for row in scores:
+        judged.setdefault(row["value"], []).append(row)
     found = []
-    for row in (row for row in services if row["late"]):
+    for row in [row for row in services if row["late"]][:MAX_SERVICES]:
         old = before.get(row["value"], {})
         rate = row["failed"] / row["traces"] if row["traces"] else None
-        per_time = {point["time"]: point["traces"] for point in trend if not point["whole"] and point["value"] == row["value"]}  # fmt: skip
+        traces = per_time.get(row["value"], {})
         found.append(
             {
                 **row,
@@ -67,17 +77,17 @@ def _services(services: Rows, scores: Rows, trend: Rows, days: float) -> list[di
                 "traces_before": old.get("traces"),
                 "cost_per_day": row["cost_usd"] / days,
                 "cost_before": old["cost_usd"] / days if old else None,
-                "worst": _worst(scores, row["value"]),
-                "spark": [per_time.get(time, 0) for time in times],
+                "worst": _worst(judged.get(row["value"], [])),
+                "spark": [traces.get(time, 0) for time in times],
             }
         )
     return found
 
 
-def _worst(scores: Rows, service: str) -> dict[str, Any] | None:
-    """The score of a service that got worse most, else the one that fails most."""
-    own = [row for row in scores if row["value"] == service and row["late"]]
-    old = {(row["name"], row["unit"]): row for row in scores if row["value"] == service and not row["late"]}
+def _worst(scores: Rows) -> dict[str, Any] | None:
+    """Of the scores of a service the one that got worse most, else the one that fails most."""
+    own = [row for row in scores if row["late"]]
+    old = {(row["name"], row["unit"]): row for row in scores if not row["late"]}
     rated = [
         {
             **row,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ SCOPES: web.AppKey[dict[tuple[str, str], tuple[float, dict[str, list[str]]]]] = 
 STATEMENTS: web.AppKey[StatementCache] = web.AppKey("dashboard_statements")
 VIEWS: web.AppKey[ResultCache[Rows]] = web.AppKey("dashboard_views")
 SCOPES_SECONDS = 30.0
+MAX_PAGE_ROWS = 10_000
+"""Rows of one query that a page takes."""
+MANY_ROWS = 1_000
 PARAMETER_IN_SQL = re.compile(r"\{(\w+):")
 
 
@@ -57,6 +61,10 @@ class PageContext:
     host: Host
     config: DashboardConfig
     executed: list[ExecutedQuery] = field(default_factory=list)
+    rows: int = 0
+    """What all queries gave so far."""
+    cut: list[str] = field(default_factory=list)
+    """The queries that had more rows than a page takes: senders make up names, and a page is drawn beside all others."""
     posted: dict[str, str] = field(default_factory=dict)
     """Parameters that a form sent in the place of an address."""
 
@@ -89,7 +97,12 @@ class PageContext:
         sql = query.statement(bound, {**(slots or {}), "conditions": filtered.text if filtered else ""})
         used = {key: bound[key] for key in dict.fromkeys(PARAMETER_IN_SQL.findall(sql)) if key in bound}
         self.executed.append(ExecutedQuery(name, sql, used))
-        return (await self.request.app[STATEMENTS].answer(self.host.store, sql, used)).dicts()
+        result = await self.request.app[STATEMENTS].answer(self.host.store, sql, used, max_rows=MAX_PAGE_ROWS + 1)
+        rows = result.dicts()
+        if len(rows) > MAX_PAGE_ROWS:
+            self.cut.append(name)
+        self.rows += len(rows)
+        return rows[:MAX_PAGE_ROWS]
 
     async def first_row(
         self, name: str, filtered: Filter | None = None, slots: Mapping[str, str] | None = None, /, **parameters: Any
@@ -139,7 +152,9 @@ class Page:
         if self.early and await is_slow(request, work):
             values = page_values(context, title=self.title, **around)
             return await streamed(request, self.template, values, work, context.config.prefix)
-        return render(context, self.template, **{"title": self.title, **around, **await work})
+        draw = partial(render, context, self.template, **{"title": self.title, **around, **await work})
+        # A page of many rows is drawn beside the event loop: everybody else's request waits for what is on it.
+        return await asyncio.to_thread(draw) if context.rows > MANY_ROWS else draw()
 
     async def _filled(self, context: PageContext) -> dict[str, Any]:
         data, scopes = await asyncio.gather(self.show(context), _scopes(context))

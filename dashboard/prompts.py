@@ -13,6 +13,7 @@ from .scores import bucket
 from .text_diff import difference
 
 POINTS = 60
+MAX_PROMPTS = 500
 MAX_TEXT = 12_000
 """Characters of a prompt in which an edit is marked."""
 
@@ -28,11 +29,14 @@ async def _list(context: PageContext) -> dict[str, Any]:
     for row in _with_scores(versions, scores):
         one = prompts.setdefault(row["prompt"], {"prompt": row["prompt"], "named": row["named"], "versions": []})
         one["versions"].append(row)
+    shares_of = _by("prompt", shares)
     for one in prompts.values():
         one["calls"] = sum(row["calls"] for row in one["versions"])
         one["newest"] = max(one["versions"], key=lambda row: row["first"])
-        one["line"] = time_line([row for row in shares if row["prompt"] == one["prompt"]], one["versions"])
-    return {"prompts": sorted(prompts.values(), key=lambda one: (not one["named"], -one["calls"]))}
+        one["line"] = time_line(shares_of.get(one["prompt"], []), one["versions"])
+    if len(prompts) > MAX_PROMPTS:
+        context.cut.append("prompts")
+    return {"prompts": sorted(prompts.values(), key=lambda one: (not one["named"], -one["calls"]))[:MAX_PROMPTS]}
 
 
 async def _one(context: PageContext) -> dict[str, Any]:
@@ -48,7 +52,7 @@ async def _one(context: PageContext) -> dict[str, Any]:
     chosen = _pair(context, rows)
     texts = await _texts_of_prompts(context, chosen) if chosen else []
     times = sorted({row["time"] for row in shares})
-    all_of = {time: sum(row["calls"] for row in shares if row["time"] == time) for time in times}
+    all_of = {time: sum(row["calls"] for row in rows) for time, rows in _by("time", shares).items()}
     labels = [row["version"] for row in rows]
     share = {(row["time"], row["version"]): row["calls"] / all_of[row["time"]] for row in shares if all_of[row["time"]]}
     return {
@@ -87,6 +91,14 @@ def _pair(context: PageContext, rows: Rows) -> Rows:
     return newest if len(newest) == 2 else [*newest, *newest]
 
 
+def _by(column: str, rows: Rows) -> dict[Any, Rows]:
+    """The rows by their value of a column, in their order: names are many when a sender makes them up."""
+    found: dict[Any, Rows] = {}
+    for row in rows:
+        found.setdefault(row[column], []).append(row)
+    return found
+
+
 def _with_scores(versions: Rows, scores: Rows) -> Rows:
     of: dict[tuple[str, str], Rows] = {}
     for row in scores:
@@ -106,9 +118,9 @@ def time_line(shares: Rows, versions: Rows) -> list[dict[str, Any]]:
     if not times:
         return []
     whole = max((times[-1] - times[0]).total_seconds(), 1.0)
-    found = []
+    found, shares_of = [], _by("version", shares)
     for at, row in enumerate(sorted(versions, key=lambda one: one["first"])):
-        used = [one["time"] for one in shares if one["version"] == row["version"]]
+        used = [one["time"] for one in shares_of.get(row["version"], [])]
         if used:
             x = 100 * (min(used) - times[0]).total_seconds() / whole
             end = 100 * (max(used) - times[0]).total_seconds() / whole

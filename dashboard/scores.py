@@ -30,7 +30,10 @@ async def _show(context: PageContext) -> dict[str, Any]:
     coverage = {} if names and not context.is_json else await context.first_row("pages/coverage")
     chosen = _chosen(context, names)
     detail = await _detail(context, chosen, rules) if chosen else {}
-    mixed = {row["name"] for row in names if len({one["unit"] for one in names if one["name"] == row["name"]}) > 1}
+    units: dict[str, set[str]] = {}
+    for row in names:
+        units.setdefault(row["name"], set()).add(row["unit"])
+    mixed = {name for name, found in units.items() if len(found) > 1}
     for row in names:
         row["open"] = context.filters.url(
             "/scores", name=row["name"], source=row["source"], unit=row["unit"] if row["name"] in mixed else ""

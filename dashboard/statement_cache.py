@@ -28,14 +28,14 @@ class StatementCache:
         self._kept: dict[tuple[str, str], tuple[tuple[int, int], int, Result]] = {}
         self._size = 0
 
-    async def answer(self, store: Store, sql: str, parameters: dict[str, Any]) -> Result:
-        """The answer of the store, or the one that it gave before its last write. Raises what `Store.query` raises."""
+    async def answer(self, store: Store, sql: str, parameters: dict[str, Any], *, max_rows: int = 0) -> Result:
+        """The store's first `max_rows` rows (0: all), or what it gave before its last write. Raises what `Store.query` raises."""
         before = store.changes
         key = (sql, repr(sorted(parameters.items())))
         found = self._kept.get(key)
         if found and found[0] == before:
             return found[2]
-        result = await asyncio.to_thread(lambda: store.query(sql, parameters))
+        result = await asyncio.to_thread(lambda: store.query(sql, parameters, max_rows=max_rows))
         # `before` and not the count of now: what was written meanwhile may be in this answer, or not.
         if before is not None and not _CHANGES_BY_ITSELF.search(sql):
             self._keep(key, before, result)

@@ -44,7 +44,7 @@ class ResponseCache:
         path = self._path(key)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_atomically(path, answer, durable=False)
+            write_atomically(path, answer, durable=False, private=True)
         except (OSError, UsageError):
             return
 

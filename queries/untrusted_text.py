@@ -10,8 +10,8 @@ import os
 import re
 from typing import Any, TextIO, cast
 
-# Controls but tab and newline, C1, and what turns the order of characters or hides them: bidi, line separators, tags.
-_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+# Controls but tab and newline, C1, halves of pairs, and what turns the order of characters or hides them: bidi, line separators, tags.
+_CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 # Sequences that our own tables and progress bars use: colours, and the cursor's line.
 _OWN_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-KSTfhlmnsu]")

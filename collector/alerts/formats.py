@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...queries.untrusted_text import slack_text
+from ...queries.untrusted_text import markdown_text, slack_text
 from .config import SinkConfig
-from .notices import summary_line
+from .notices import shown_notice, summary_line
 
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 OPSGENIE_URL = "https://api.opsgenie.com"
@@ -75,17 +75,17 @@ def teams(_: SinkConfig, url: str, __: str, notice: dict[str, Any]) -> HttpMessa
         "body": [
             {
                 "type": "TextBlock",
-                "text": f"{notice['state']}: {notice['name']}",
+                "text": markdown_text(f"{notice['state']}: {notice['name']}"),  # a card shows links and images
                 "weight": "Bolder",
                 "color": "Good" if notice["state"] == "resolved" else color,
                 "wrap": True,
             },
-            {"type": "TextBlock", "text": notice["message"], "wrap": True},
+            {"type": "TextBlock", "text": markdown_text(notice["message"]), "wrap": True},
             {
                 "type": "FactSet",
                 "facts": [
                     {"title": "severity", "value": notice["severity"]},
-                    {"title": "project", "value": notice.get("project", "default")},
+                    {"title": "project", "value": markdown_text(notice.get("project", "default"))},
                     {"title": "since", "value": notice.get("started_at", "")},
                 ],
             },
@@ -142,10 +142,22 @@ def opsgenie(_: SinkConfig, url: str, secret: str, notice: dict[str, Any]) -> Ht
     return HttpMessage(address, headers, msgspec.json.encode(body))
 
 
-FORMATS: dict[str, Callable[[SinkConfig, str, str, dict[str, Any]], HttpMessage]] = {
-    "webhook": webhook,
-    "slack": slack,
-    "teams": teams,
-    "pagerduty": pagerduty,
-    "opsgenie": opsgenie,
+Format = Callable[[SinkConfig, str, str, dict[str, Any]], HttpMessage]
+
+
+def _for_people(write: Format) -> Format:
+    """The format of a receiver that shows the notice as it comes."""
+
+    def written(config: SinkConfig, url: str, secret: str, notice: dict[str, Any]) -> HttpMessage:
+        return write(config, url, secret, shown_notice(notice))
+
+    return written
+
+
+FORMATS: dict[str, Format] = {
+    "webhook": webhook,  # data for a program: as it is
+    "slack": _for_people(slack),
+    "teams": _for_people(teams),
+    "pagerduty": _for_people(pagerduty),
+    "opsgenie": _for_people(opsgenie),
 }

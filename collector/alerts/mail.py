@@ -16,14 +16,14 @@ from ...errors import ConfigError
 from ...queries.host.auth import is_loopback
 from .config import SinkConfig
 from .formats import links_of
-from .notices import summary_line
+from .notices import shown_notice, summary_line
 
 SMTPS = "465"
 
 
 def mail_of(config: SinkConfig, notice: dict[str, Any]) -> EmailMessage:
     """The message: subject in one line, then what happened, the numbers, the reason, and what to open."""
-    mail = EmailMessage()
+    mail, notice = EmailMessage(), shown_notice(notice)
     # The name contains values of spans, and a header takes no line break.
     mail["Subject"] = " ".join(f"evalspan {notice['state']}: {notice['name']}".split())
     mail["From"], mail["To"] = config.sender, ", ".join(config.to)

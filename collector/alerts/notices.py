@@ -8,6 +8,7 @@ from string import Formatter
 from typing import Any
 
 from ...evaluators.drift.units import format_difference, format_value, to_unit, unit_of
+from ...queries.untrusted_text import one_line, visible
 from .rule import AlertRule
 from .states import Key
 
@@ -58,6 +59,24 @@ def notice_of(
         "traces": traces,
         "link": link,
         "finding": finding,
+    }
+
+
+def shown_notice(notice: dict[str, Any]) -> dict[str, Any]:
+    """The notice for people to read: what spans and models put into it has no controls, and names are one line."""
+    return {
+        **notice,
+        **{
+            name: one_line(" ".join(str(notice[name]).split()))
+            for name in ("rule", "name", "project")
+            if name in notice
+        },
+        "message": visible(str(notice["message"])),
+        "reasons": [visible(str(reason)) for reason in notice.get("reasons", [])],
+        "row": {
+            one_line(name): one_line(value) if isinstance(value, str) else value
+            for name, value in notice["row"].items()
+        },
     }
 
 

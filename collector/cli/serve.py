@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ...queries.atomic_write import keep_files_private
 from ..config import load_config
 from ..log_output import configure_log
 
@@ -32,6 +33,7 @@ def serve(
     Prints `ready` on stdout when it accepts spans. SIGTERM finishes what was accepted and exits 0.
     """
     _quieten()
+    keep_files_private()
     flags = {
         "store.dsn": store,
         "receive.host": host,

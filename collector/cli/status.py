@@ -16,7 +16,7 @@ from ...queries.store.config import parse_dsn
 from ...queries.store.lock_file import Owner, service_of
 from ..config import load_config
 from ..log.quarantine import log_directory, set_aside_records
-from ..metrics_client import counters
+from ..metrics_client import counters, parts
 from ..online.terminal import say_funnel
 
 
@@ -76,6 +76,11 @@ def _say(owner: Owner | None, store: str, counted: list[tuple[str, str, float]])
         click.echo(f"no `evalspan serve` runs on {store}", err=True)
         return
     click.echo(f"service: process {owner.pid}, OTLP at {owner.http}, SQL at {owner.sql}", err=True)
+    for part, one in parts(owner).items():
+        if one["restarts"] or one["state"] not in ("ok", "off"):
+            again = f", started again {one['restarts']} times" if one["restarts"] else ""
+            why = f": {one['detail']}" if one["detail"] else ""
+            click.echo(f"  {part} is {one['state']} since {one['since']}{again}{why}", err=True)
     worth = ("rejected", "sampled_out", "failures", "quarantined", "damaged", "backlog", "duplicate")
     for name, labels, value in counted:
         if value and any(word in name for word in worth):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -15,7 +17,9 @@ from google.rpc.status_pb2 import Status
 
 from ...errors import UsageError
 from ...queries.host.auth import Access, KeyRing
+from ...queries.host.limits import LimitsConfig
 from ...queries.host.telemetry import Telemetry
+from ...queries.http.connection_guard import connections_within
 from .config import ReceiveConfig
 from .http import Accept
 from .ingestor import Ingestor
@@ -36,8 +40,15 @@ class GrpcReceiver:
     """The gRPC server; `start` returns the port it listens on."""
 
     def __init__(
-        self, intake: Ingestor, config: ReceiveConfig, keys: KeyRing, telemetry: Telemetry, memory: RequestMemory
+        self,
+        intake: Ingestor,
+        config: ReceiveConfig,
+        keys: KeyRing,
+        telemetry: Telemetry,
+        memory: RequestMemory,
+        limits: LimitsConfig,
     ) -> None:
+        self._peers = Peers(limits.connections_per_peer)
         self._config, self._keys, self._telemetry, self._memory = config, keys, telemetry, memory
         # Calls beyond these wait unread. gRPC's own limit would end them with a code that clients do not try again.
         # How long a message is shows when it is there: if all are as long as may be, they take twice what is allowed.
@@ -48,6 +59,8 @@ class GrpcReceiver:
                 ("grpc.so_reuseport", 0),
                 ("grpc.server_handshake_timeout_ms", int(config.header_timeout_s * 1000)),
                 ("grpc.max_metadata_size", 16 * 1024),
+                ("grpc.max_allowed_incoming_connections", connections_within(limits.grpc_connections, 0.125)),
+                ("grpc.max_concurrent_streams", limits.grpc_streams),
                 ("grpc.max_connection_idle_ms", int(config.idle_timeout_s * 1000)),
                 # gRPC by itself ends calls at random with CANCELLED once 1,000 wait, which some clients take as final.
                 ("grpc.server.max_pending_requests", _WAITING_CALLS),
@@ -94,10 +107,11 @@ class GrpcReceiver:
         async def answer(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             try:
                 access = self._access(context)
-                body = await self._read(messages)
-                with self._memory.reservation(access.holder) as reservation:
-                    reservation.resize(len(body))
-                    message = await accept(body, access.project, json=False, reservation=reservation)
+                with self._peers.call(context.peer()):
+                    body = await self._read(messages)
+                    with self._memory.reservation(access.holder) as reservation:
+                        reservation.resize(len(body))
+                        message = await accept(body, access.project, json=False, reservation=reservation)
             except RequestRejected as rejected:
                 self._telemetry.add("grpc_requests_total", 1, signal=signal, code=_CODES[rejected.code].name)
                 await context.abort(_CODES[rejected.code], rejected.message, _details(rejected))
@@ -122,6 +136,34 @@ class GrpcReceiver:
         if access is None:
             raise RequestRejected.unauthenticated()
         return access
+
+
+class Peers:
+    """The connections that have calls in progress, by address: gRPC shows connections only in their calls."""
+
+    def __init__(self, most_per_peer: int) -> None:
+        self._most = most_per_peer
+        self._calls: dict[str, Counter[str]] = {}
+
+    @contextmanager
+    def call(self, peer: str) -> Iterator[None]:
+        """A call of `peer`, "ipv4:ADDRESS:PORT". Raises RequestRejected when its address has too many connections."""
+        address = peer.rpartition(":")[0]
+        connections = self._calls.setdefault(address, Counter())
+        if peer not in connections and len(connections) >= self._most:
+            raise RequestRejected.busy(
+                f"{len(connections)} connections from this address have calls in progress, as many as it may have"
+                " ([limits] connections_per_peer)"
+            )
+        connections[peer] += 1
+        try:
+            yield
+        finally:
+            connections[peer] -= 1
+            if not connections[peer]:
+                del connections[peer]
+            if not connections:
+                self._calls.pop(address, None)
 
 
 def _details(rejected: RequestRejected) -> tuple[tuple[str, bytes], ...]:

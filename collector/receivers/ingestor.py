@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from ...queries.host.limits import ProjectShares
 from ...queries.host.telemetry import Telemetry
 from ...queries.prices import ModelKey
 from ..dialects import normalise, remember
@@ -31,6 +32,7 @@ from . import logs, metrics, spans
 from .body_parser import BodyParser
 from .dedup import RecentRequests
 from .defects import Defects
+from .far_days import FarDays
 from .memory import Reservation
 from .otlp_json import from_json
 from .rejection import RequestRejected
@@ -49,12 +51,14 @@ class Ingestor:
         announce: Callable[[set[ModelKey]], None] = lambda _: None,
         *,
         keep_days: int = 0,
+        far_days: FarDays | None = None,
     ) -> None:
         self._spans, self._scores, self._messages = spans, scores, messages
         self._telemetry, self._longest = telemetry, longest_attribute
         self._recent = RecentRequests()
         self.nested, self._announce, self._keep_days = NestedCalls(), announce, keep_days
         self._parser = BodyParser()
+        self._far_days = far_days or FarDays(ProjectShares().far_days)
 
     def close(self) -> None:
         """Ends the threads that parse."""
@@ -80,15 +84,22 @@ class Ingestor:
             rewritten = normalise(request, self.nested, project, body=kept)
             self._announce(self.nested.take_named())  # before the spans are in the log: no insert overtakes it
             kept = None if rewritten else kept
-            return spans.check(request, kept, self._longest, defects, keep_days=self._keep_days)
+            return spans.check(
+                request,
+                kept,
+                self._longest,
+                defects,
+                keep_days=self._keep_days,
+                refused_days=lambda days: self._far_days.refused(project, days),
+            )
 
         checked = await self._parser.run(body, "traces", reservation, parse, json=json)
         if checked.accepted:
             await self._make_durable(self._spans, checked.body, project)
             self._telemetry.add("spans_accepted_total", checked.accepted, project=project)
         if checked.rejected:
-            named = checked.rejected - defects.dropped
-            for reason, count in (("id", named), ("unreadable", defects.dropped)):
+            named = checked.rejected - defects.dropped - checked.crowded
+            for reason, count in (("id", named), ("unreadable", defects.dropped), ("far day", checked.crowded)):
                 self._telemetry.add("spans_rejected_total", count, reason=reason, project=project)
         if defects.repaired:
             self._telemetry.add("values_repaired_total", defects.repaired, project=project)

@@ -6,8 +6,8 @@ The common case costs one parse in C and a look at every span's ids; the client'
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -16,12 +16,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ...instrument import semconv
 from .defects import Defects
+from .far_days import DAY_NS, usual_times
 from .rejection import RequestRejected
 from .times import set_missing_times
 from .wire_repair import Damaged, move_old_spans, repaired
 
+RefusedDays = Callable[[set[int]], Mapping[int, str]]
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
-_DAY = 86_400 * 10**9
 
 
 class Checked(NamedTuple):
@@ -32,6 +33,7 @@ class Checked(NamedTuple):
     rejected: int
     timed: int  # spans that came without a usable time and were given one
     message: str  # empty when there is nothing to say
+    crowded: int = 0  # of the rejected, those on days far from the present that found no place
 
 
 def parse(body: bytes, defects: Defects | None = None) -> ExportTraceServiceRequest:
@@ -58,10 +60,12 @@ def check(
     defects: Defects | None = None,
     *,
     keep_days: int = 0,
+    refused_days: RefusedDays = lambda _: {},
 ) -> Checked:
     """Looks at every span of `request`, whose encoding is `body` if there is one yet and it has no `defects`.
 
-    Spans that are older than the `keep_days` that spans are kept (0: for ever) are said, and accepted.
+    Spans that are older than the `keep_days` that spans are kept (0: for ever) are said, and accepted; those on days far
+    from the present that find no place, which `refused_days` says with the reason, are rejected.
 
     Spans whose trace or span id is missing, all zero or of the wrong length are rejected. Attributes of more than
     `longest` bytes are cut, and their names listed in the span's attribute `evalspan.truncated`. Spans without a usable
@@ -69,8 +73,10 @@ def check(
     """
     # No attribute can be longer than the whole body: small requests need no look at the lengths.
     lengths_matter = body is None or len(body) > max_length
-    accepted = rejected = cut = timed = old = 0
-    oldest = time.time_ns() - keep_days * _DAY if keep_days else 0
+    accepted = rejected = cut = timed = old = crowded = 0
+    now = time.time_ns()
+    oldest, usual = now - keep_days * DAY_NS if keep_days else 0, usual_times(now, keep_days)
+    no_place = ""
     if defects:
         body = None
     for resource_spans in request.resource_spans:
@@ -89,12 +95,17 @@ def check(
             for index in reversed(nameless):
                 del spans[index]
             rejected += len(nameless)
+            timed_here, far = set_missing_times(spans, usual)
+            timed += timed_here
+            if far:
+                old += sum(start < oldest for start in far)
+                if reasons := refused_days({start // DAY_NS for start in far}):
+                    crowded += _drop_days(spans, reasons)
+                    no_place = next(iter(reasons.values()))
             accepted += len(spans)
-            timed_here, old_here = set_missing_times(spans, oldest)
-            timed, old = timed + timed_here, old + old_here
             if lengths_matter:
                 cut += sum(_cut_span(span, max_length) for span in spans if span.ByteSize() > max_length)
-    if body is None or rejected or cut or timed:
+    if body is None or rejected or cut or timed or crowded:
         body = request.SerializeToString()
     messages = defects.sentences("spans") if defects else []
     messages += _rejection_lines(rejected, cut, timed, max_length)
@@ -102,8 +113,18 @@ def check(
         messages.append(
             f"{old} spans are older than the {keep_days} days of [retention] spans_days and are soon deleted"
         )
+    if crowded:
+        messages.append(f"{crowded} spans rejected for their start: {no_place}")
     dropped = defects.dropped if defects else 0
-    return Checked(body, accepted, rejected + dropped, timed, "; ".join(messages))
+    return Checked(body, accepted, rejected + dropped + crowded, timed, "; ".join(messages), crowded)
+
+
+def _drop_days(spans: Any, days: Mapping[int, str]) -> int:
+    """Takes the spans that start on these days out; how many they were."""
+    found = [index for index, span in enumerate(spans) if span.start_time_unix_nano // DAY_NS in days]
+    for index in reversed(found):
+        del spans[index]
+    return len(found)
 
 
 def _cut_span(span: Span, max_length: int) -> int:

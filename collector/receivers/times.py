@@ -13,17 +13,19 @@ LATEST_NS = 2**63  # nanoseconds since 1970, in the year 2262: the store's times
 _MINUTE = 60 * 10**9
 
 
-def set_missing_times(spans: Iterable[Span], oldest: int = 0) -> tuple[int, int]:
+def set_missing_times(spans: Iterable[Span], usual: tuple[int, int] = (0, LATEST_NS)) -> tuple[int, list[int]]:
     """Sets the start of spans that have none, or one after 2262, and keeps what was said; returns how many those were,
-    and how many began before `oldest`, nanoseconds since 1970.
+    and the starts of those outside of the `usual` times, nanoseconds since 1970.
 
     The start becomes the end if there is one, else the minute of arrival: a client that sends the same again right
     away sends the same span.
     """
-    timed = old = 0
+    timed, (begin, end) = 0, usual
+    far: list[int] = []
     for span in spans:
         if 0 < (start := span.start_time_unix_nano) < LATEST_NS:
-            old += start < oldest
+            if not begin <= start < end:
+                far.append(start)
             continue
         said = span.attributes.add(key=semconv.START_TIME_SAID)
         said.value.string_value = str(span.start_time_unix_nano)
@@ -31,4 +33,4 @@ def set_missing_times(spans: Iterable[Span], oldest: int = 0) -> tuple[int, int]
             span.end_time_unix_nano = time.time_ns() // _MINUTE * _MINUTE
         span.start_time_unix_nano = span.end_time_unix_nano
         timed += 1
-    return timed, old
+    return timed, far

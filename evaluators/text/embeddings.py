@@ -150,7 +150,7 @@ class CachedEmbedder:
     def _keep(self, text: str, vector: Vector) -> None:
         self._known[text] = vector
         if self.folder is not None and cache_folder() is not None:
-            write_atomically(self._path(text), vector.tobytes(), durable=False)
+            write_atomically(self._path(text), vector.tobytes(), durable=False, private=True)
 
     def _path(self, text: str) -> Path:
         assert self.folder is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ...errors import StoreLocked, UsageError
+from ..atomic_write import keep_files_private
 from .options import store_option
 
 
@@ -21,6 +22,7 @@ def backup(folder: Path, dsn: str | None) -> None:
     evalspan backup /backups/evalspan-2026-11-30
     evalspan restore /backups/evalspan-2026-11-30 --store chdb:///srv/evalspan
     """
+    keep_files_private()
     from ..store.backup import backup as write
     from ..store.client import connect
 
@@ -35,6 +37,7 @@ def backup(folder: Path, dsn: str | None) -> None:
 @store_option
 def restore(folder: Path, dsn: str | None) -> None:
     """Put a backup into an empty store. Stop `evalspan serve` first, or name a new store with --store."""
+    keep_files_private()
     from ..store.backup import restore as read
     from ..store.client import open_store
 
@@ -57,6 +60,7 @@ def copy_store(source: str, target: str) -> None:
     \b
     evalspan copy-store chdb:///srv/evalspan https://user:password@clickhouse:8443/evalspan
     """
+    keep_files_private()
     from ..store.client import connect, open_store
     from ..store.config import parse_dsn
     from ..store.transfer import copy_rows

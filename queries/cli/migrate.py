@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ...errors import StoreLocked
+from ..atomic_write import keep_files_private
 from ..store.config import parse_dsn
 from ..store.engine import open_client
 from ..store.migrations import bring_up_to_date, migrations, pending
@@ -18,6 +19,7 @@ from .options import store_option
 @click.pass_context
 def migrate(ctx: click.Context, dsn: str | None, check: bool, cluster: str) -> None:
     """Bring the store's schema up to date. `evalspan serve` does this by itself when it starts."""
+    keep_files_private()
     location = parse_dsn(dsn)
     try:
         client = open_client(location, database=None)

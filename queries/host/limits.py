@@ -40,8 +40,16 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Open connections at the HTTP port, at most a quarter of the files that the process may open."""
     sql_connections: int = 256
     """Open connections at the SQL port, at most an eighth of them."""
+    grpc_connections: int = 512
+    """Open connections at the gRPC port, at most an eighth of them."""
+    grpc_streams: int = 1024
+    """Calls at once on one of these connections; clients keep the others back."""
     connections_per_peer: int = 512
-    """Open connections from one address, at each port."""
+    """Open connections from one address, at each port; at the gRPC port those with calls in progress."""
+    far_days: int = 4000
+    """Days further back than spans are kept (or than 400 days), or ahead, on which spans are stored, from one start of
+    the service to the next: each is a part of the store."""
+    far_days_per_project: int = 2000
     inflight_bytes_per_project: int = 0
     """Memory for the requests of one project in progress; 0: half of `[receive] max_inflight_bytes`."""
 
@@ -84,6 +92,7 @@ class ProjectShares:
         self.sql_sessions = of("SQL sessions", "sql_sessions")
         self.page_requests = of("page requests", "page_requests")
         self.otlp_requests = of("OTLP requests", "otlp_requests")
+        self.far_days = of("days far from the present", "far_days")
         self.live_listeners = shares(
             "live lists",
             live_listeners,

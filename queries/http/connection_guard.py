@@ -20,9 +20,7 @@ class ConnectionGuard:
     def __init__(self, *, header_timeout_s: float, max_connections: int, max_per_peer: int, files_share: float) -> None:
         """`files_share` is the part of the process's open files that the connections may take, 0 to 1."""
         self._header_timeout_s = header_timeout_s
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        fitting = max_connections if files == resource.RLIM_INFINITY else int(files * files_share)
-        self._max = max(1, min(max_connections, fitting))
+        self._max = connections_within(max_connections, files_share)
         self._max_per_peer = max(1, min(max_per_peer, self._max))
         self._silent: set[Connection] = set()  # connections without a request so far
         self._open: dict[Connection, str] = {}
@@ -74,6 +72,13 @@ class ConnectionGuard:
         self._open = {each: who for each, who in self._open.items() if each.transport is not None}
         counts = Counter(self._open.values())
         return len(self._open) > self._max or counts[peer] > self._max_per_peer
+
+
+def connections_within(most: int, files_share: float) -> int:
+    """So many connections, or fewer where they would take more than this part of the files that the process may open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    fitting = most if files == resource.RLIM_INFINITY else int(files * files_share)
+    return max(1, min(most, fitting))
 
 
 def raise_file_limit(most: int = 65_536) -> None:

@@ -71,7 +71,9 @@ def backup(store: StoreClient, folder: Path, advance: Advance = lambda _, __: No
         files = tuple(_written(store, unfinished, advance))
         names = tuple(one.name for one in migrations())
         manifest = Manifest(datetime.now(UTC).isoformat(timespec="seconds"), store.dsn, names, files)
-        write_atomically(unfinished / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        write_atomically(
+            unfinished / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1), private=True
+        )
         unfinished.rename(folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

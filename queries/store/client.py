@@ -83,9 +83,11 @@ class Store:
             self.close()
             raise
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30) -> Result:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, timeout_s: float = 30, max_rows: int = 0
+    ) -> Result:
         """
-        Runs one reading statement with ClickHouse parameters, `{name:Type}` in the text.
+        Runs one reading statement with ClickHouse parameters, `{name:Type}` in the text; its first `max_rows` rows, 0 for all.
 
         Raises:
             QueryError: ClickHouse refuses it, or it takes longer than `timeout_s` seconds.
@@ -96,7 +98,7 @@ class Store:
                 client.query(
                     sql,
                     parameters=dict(parameters) if parameters else None,
-                    settings={"max_execution_time": timeout_s},
+                    settings={"max_execution_time": timeout_s, "limit": max_rows},
                 )
             )
 

@@ -132,14 +132,24 @@ def serving(path: Path, *flags: str, **how: Any) -> Iterator[Collector]:
 
 def rows_of(path: Path, sql: str) -> list[list[Any]]:
     """The answer of the embedded store at `path`, asked in a process of its own: chDB opens one path a process."""
+    return answers_of(path, sql)[0]
+
+
+def answers_of(path: Path, *statements: str) -> list[list[list[Any]]]:
+    """The rows of each statement, all asked in one process."""
     program = (
         "import json, sys; from evalspan.queries.store.client import open_store\n"
         "with open_store('chdb://' + sys.argv[1]) as store:\n"
-        "    print(json.dumps([list(row) for row in store.query(sys.argv[2]).rows], default=str))"
+        "    answers = [[list(row) for row in store.query(sql).rows] for sql in sys.argv[2:]]\n"
+        "    print(json.dumps(answers, default=str))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path), sql], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", program, str(path), *statements],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    rows: list[list[Any]] = json.loads(done.stdout)
-    return rows
+    answers: list[list[list[Any]]] = json.loads(done.stdout)
+    return answers

@@ -27,7 +27,7 @@ class FileClock(Clock):
     async def sleep(self, seconds: float) -> None:
         wake = self.now() + timedelta(seconds=seconds)
         while self.now() < wake:  # noqa: ASYNC110 - another process sets it
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.05)
 
 
 def set_clock(folder: Path, now: datetime) -> None:

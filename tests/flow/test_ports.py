@@ -23,6 +23,8 @@ idle_timeout_s = 1
 max_body_bytes = 300000
 [limits]
 connections_per_peer = 12
+grpc_connections = 20
+grpc_streams = 30
 """
 PATIENCE_S = 20  # on a busy machine; each of the limits above is one second
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -174,6 +176,58 @@ def test_grpc_bounds_bodies_and_waiting_too(service: Collector) -> None:
         assert export(iter([request_of(1).SerializeToString()]), timeout=PATIENCE_S) == b""
         time.sleep(3)  # the server has closed the idle connection; clients make a new one
         assert export(iter([request_of(1).SerializeToString()]), timeout=PATIENCE_S) == b""
+
+
+def greeted(service: Collector) -> tuple[socket.socket, bytes]:
+    """A connection that speaks HTTP/2, and what the server says to it."""
+    connection = EVERY_PORT["gRPC"].connect(service)
+    try:
+        connection.sendall(PREFACE + NO_SETTINGS)
+        return connection, connection.recv(4096)
+    except ConnectionError:
+        return connection, b""
+
+
+def test_grpc_has_so_many_connections_with_so_many_calls_each_and_lets_in_others_again(service: Collector) -> None:
+    held = [greeted(service) for _ in range(26)]
+    assert sum(bool(said) for _, said in held) == 20
+    settings = next(said for _, said in held if said)
+    assert struct.pack(">HI", 3, 30) in settings, "SETTINGS_MAX_CONCURRENT_STREAMS"
+    for connection, _ in held:
+        connection.close()
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        connection, said = greeted(service)
+        connection.close()
+        if said:
+            return
+        assert time.monotonic() < until
+
+
+def test_grpc_gives_one_address_so_many_connections_with_calls(service: Collector) -> None:
+    def never() -> Iterator[bytes]:
+        time.sleep(2)
+        yield b""
+
+    def export(channel: grpc.Channel) -> Any:
+        return channel.stream_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+
+    # A pool of its own for each: else channels to one address share a connection.
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.insecure_channel(service.grpc_address, options=own) for _ in range(13)]
+    try:
+        refused: list[str] = []
+        until = time.monotonic() + PATIENCE_S
+        while not refused and time.monotonic() < until:  # each call ends after body_timeout_s
+            calls = [export(channel).future(never(), timeout=PATIENCE_S) for channel in channels]
+            errors = [str(call.exception(PATIENCE_S)) for call in calls]
+            refused = [error for error in errors if "[limits] connections_per_peer" in error]
+        assert len(refused) == 1
+        assert "UNAVAILABLE" in refused[0]
+        assert export(channels[12])(iter([request_of(1).SerializeToString()]), timeout=PATIENCE_S) == b""
+    finally:
+        for channel in channels:
+            channel.close()
 
 
 def test_the_service_goes_on_after_all_of_this(service: Collector) -> None:

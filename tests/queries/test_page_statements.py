@@ -58,7 +58,7 @@ def test_an_unchanged_store_is_asked_once_and_a_server_each_time(store: Store) -
         changes: tuple[int, int] | None = (1, 1)
         asked = 0
 
-        def query(self, sql: str, parameters: Any = None) -> Any:
+        def query(self, sql: str, parameters: Any = None, **_: Any) -> Any:
             self.asked += 1
             return store.query(sql, parameters)
 
@@ -81,7 +81,7 @@ def test_a_write_while_a_statement_runs_is_not_hidden_by_its_answer(store: Store
     class Late:
         changes = (1, 1)
 
-        def query(self, sql: str, parameters: Any = None) -> Any:
+        def query(self, sql: str, parameters: Any = None, **_: Any) -> Any:
             found = store.query(sql, parameters)
             self.changes = (1, self.changes[1] + 1)  # somebody writes before the answer is there
             return found
