@@ -68,6 +68,34 @@ SETTINGS final = 0
 """
 
 
+# An SDK that traces itself makes a trace of its own of each call where the tracer around it makes no span current, as
+# OpenInference's for LangChain. The pair: the same model and answer, at a time within the other's.
+_SAID_TWICE = """
+SELECT own.project, own.trace_id, own.span_id, around.span_id
+FROM (
+    SELECT project, service, trace_id, span_id, request_model, start_time, duration_ns, input_tokens, output_tokens FROM spans
+    WHERE inserted_at >= now64(3) - toIntervalMillisecond({milliseconds:UInt64}) AND role = 'call' AND parent_span_id = ''
+        AND scope_name IN {native:Array(String)} AND output_tokens IS NOT NULL
+) AS own
+INNER JOIN (
+    SELECT project, service, trace_id, span_id, request_model, start_time, duration_ns, input_tokens, output_tokens FROM spans
+    WHERE inserted_at >= now64(3) - toIntervalMillisecond({milliseconds:UInt64}) AND role = 'call' AND provider = 'anthropic'
+        AND scope_name NOT IN {native:Array(String)} AND NOT startsWith(scope_name, 'evalspan')
+) AS around ON around.project = own.project AND around.service = own.service AND around.request_model = own.request_model
+    AND around.output_tokens = own.output_tokens
+WHERE around.trace_id != own.trace_id AND around.start_time <= own.start_time
+    AND around.start_time + toIntervalNanosecond(around.duration_ns) >= own.start_time + toIntervalNanosecond(own.duration_ns)
+    AND (ifNull(around.input_tokens, 0) = 0 OR around.input_tokens = own.input_tokens)
+ORDER BY own.start_time, around.start_time DESC
+"""
+_HAS_NATIVE = """
+SELECT count() FROM spans
+WHERE inserted_at >= now64(3) - toIntervalMillisecond({milliseconds:UInt64}) AND role = 'call' AND parent_span_id = ''
+    AND scope_name IN {native:Array(String)}
+SETTINGS final = 0
+"""
+
+
 def recent_spans(store: Store, seconds: int, rows: int) -> list[dict[str, Any]]:
     """What nesting is decided by of the spans stored in the last `seconds`, at most `rows`, newest first."""
     return store.query(_RECENT, {"seconds": seconds, "rows": rows}).dicts()
@@ -88,3 +116,20 @@ def runs_fetched_again(store: Store, milliseconds: int) -> list[tuple[str, str, 
     if not store.query(_HAS_FETCHED, {"milliseconds": milliseconds}).rows[0][0]:
         return []
     return [tuple(row) for row in store.query(_FETCHED, {"milliseconds": milliseconds}).rows]
+
+
+def calls_said_twice(store: Store, milliseconds: int, native: list[str]) -> list[tuple[str, str, str]]:
+    """
+    Project, trace and span of calls that an SDK's own tracing (scopes `native`) has as traces of their own beside another
+    tracer's span of the same call, both stored in the last `milliseconds`. Each of those stands for one at most.
+    """
+    parameters = {"milliseconds": milliseconds, "native": native}
+    if not store.query(_HAS_NATIVE, parameters).rows[0][0]:
+        return []
+    taken: set[str] = set()
+    found: dict[str, tuple[str, str, str]] = {}
+    for project, trace_id, span_id, around in store.query(_SAID_TWICE, parameters).rows:
+        if span_id not in found and around not in taken:
+            taken.add(around)
+            found[span_id] = (project, trace_id, span_id)
+    return list(found.values())

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ...errors import EvalspanError
-from ...queries.nesting import nested_traces, runs_fetched_again, spans_of
+from ...queries.nesting import calls_said_twice, nested_traces, runs_fetched_again, spans_of
 from ...queries.role_of_span import CALL, OTHER
 from ...queries.roles import RoleChange, change_roles
-from ..dialects.call_nesting import Trace, corrected, node_of_row
+from ..dialects.call_nesting import NATIVE, Trace, corrected, node_of_row
 
 if TYPE_CHECKING:
     from ...queries.host import Host
@@ -32,6 +32,7 @@ _SHARE = 50
 _SINCE_START_S = 3600.0  # what was stored by others, or by a process that was killed
 _OVERLAP_S = 20.0  # an insert is seen after the time that its rows carry
 _MOST_TRACES = 500
+_APART_MS = 60_000  # so late may the other span of a call be stored
 
 
 def attach(app: web.Application, host: Host, reprice: Callable[[int], int]) -> None:
@@ -69,7 +70,8 @@ def correct(store: Store, window_s: float) -> list[RoleChange]:
     were changed. Raises what the store raises.
     """
     milliseconds = int(window_s * 1000)
-    changes = [RoleChange(*span, role=OTHER) for span in runs_fetched_again(store, milliseconds)]
+    twice = [*runs_fetched_again(store, milliseconds), *calls_said_twice(store, milliseconds + _APART_MS, list(NATIVE))]
+    changes = [RoleChange(*span, role=OTHER) for span in twice]
     found = nested_traces(store, milliseconds, _MOST_TRACES)
     traces: dict[tuple[str, str], Trace] = defaultdict(dict)
     for row in spans_of(store, [trace_id for _, trace_id in found]) if found else ():

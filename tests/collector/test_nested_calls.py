@@ -240,6 +240,44 @@ def test_a_call_is_corrected_by_spans_that_were_stored_hours_apart(store) -> Non
     check(store, "nested-hours", {1: "a framework around ours"})
 
 
+CLAUDE = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "anthropic",
+    "gen_ai.request.model": "claude-sonnet-4-5",
+    **USAGE,
+}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_sdk_that_traces_itself_in_a_trace_of_its_own_counts_nothing_beside_the_span_around_it(
+    store, order: tuple[int, int]
+) -> None:
+    """OpenInference's tracer for LangChain makes no span current, so that anthropic's own spans are traces of their own."""
+    project = f"nested-native-{order[0]}"
+    way, second = Way(store, project), 10**9
+    other = {**CLAUDE, "gen_ai.usage.output_tokens": 7}
+    sent = [
+        ([one(1, 0, THEIRS, CLAUDE)], 1, START),  # from START to START + 1 s, and its own
+        ([one(2, 0, PYTHON, CLAUDE)], 2, START),
+        ([one(3, 0, THEIRS, CLAUDE)], 3, START + 10 * second),
+        ([one(4, 0, PYTHON, CLAUDE)], 4, START + 10 * second),
+        ([one(5, 0, PYTHON, CLAUDE)], 5, START + 20 * second),  # nobody else has these
+        ([one(6, 0, PYTHON, CLAUDE)], 6, START + 10 * second),
+        ([one(7, 0, PYTHON, other)], 7, START),
+        ([one(8, 9, PYTHON, CLAUDE)], 8, START),
+    ]
+    for parity in order:
+        for spans, trace, started in sent[parity::2]:
+            way.insert(way.receive(spans, trace, started=started))
+        way.correct()
+    sql = "SELECT span_id, role FROM spans WHERE project = {p:String} ORDER BY span_id"
+    rows = store.query(sql, {"p": project}).rows
+    calls = {int(span_id, 16) for span_id, role in rows if role == "call"}
+    assert {1, 3, 5, 7, 8} <= calls
+    assert 2 not in calls
+    assert len(calls & {4, 6}) == 1  # one of the two is that of 3
+
+
 def test_a_run_that_two_collectors_fetch_is_one_call(store) -> None:
     way = Way(store, "nested-fetched")
     fetched = {**CHAT, "gen_ai.operation.name": "fetch_response", "gen_ai.response.id": "resp_2"}
