@@ -71,7 +71,8 @@ SETTINGS final = 0
 # An SDK that traces itself makes a trace of its own of each call where the tracer around it makes no span current, as
 # OpenInference's for LangChain. The pair: the same model and answer, at a time within the other's.
 _SAID_TWICE = """
-SELECT own.project, own.trace_id, own.span_id, around.span_id
+SELECT own.project, own.trace_id, own.span_id, around.trace_id, around.span_id,
+    ifNull(around.input_tokens, 0) = 0 AND own.input_tokens > 0 AS knows_more
 FROM (
     SELECT project, service, trace_id, span_id, request_model, start_time, duration_ns, input_tokens, output_tokens FROM spans
     WHERE inserted_at >= now64(3) - toIntervalMillisecond({milliseconds:UInt64}) AND role = 'call' AND parent_span_id = ''
@@ -120,16 +121,17 @@ def runs_fetched_again(store: Store, milliseconds: int) -> list[tuple[str, str, 
 
 def calls_said_twice(store: Store, milliseconds: int, native: list[str]) -> list[tuple[str, str, str]]:
     """
-    Project, trace and span of calls that an SDK's own tracing (scopes `native`) has as traces of their own beside another
-    tracer's span of the same call, both stored in the last `milliseconds`. Each of those stands for one at most.
+    Project, trace and span of what is no call, where an SDK's own tracing (scopes `native`) has a trace of its own beside
+    another tracer's span of the same call, both stored in the last `milliseconds`: the SDK's, unless it alone knows the
+    tokens of the input. Each span stands for one at most.
     """
     parameters = {"milliseconds": milliseconds, "native": native}
     if not store.query(_HAS_NATIVE, parameters).rows[0][0]:
         return []
     taken: set[str] = set()
-    found: dict[str, tuple[str, str, str]] = {}
-    for project, trace_id, span_id, around in store.query(_SAID_TWICE, parameters).rows:
-        if span_id not in found and around not in taken:
-            taken.add(around)
-            found[span_id] = (project, trace_id, span_id)
-    return list(found.values())
+    found = []
+    for project, trace_id, span_id, around_trace, around, knows_more in store.query(_SAID_TWICE, parameters).rows:
+        if taken.isdisjoint((span_id, around)):
+            taken |= {span_id, around}
+            found.append((project, around_trace, around) if knows_more else (project, trace_id, span_id))
+    return found

@@ -265,6 +265,8 @@ def test_an_sdk_that_traces_itself_in_a_trace_of_its_own_counts_nothing_beside_t
         ([one(6, 0, PYTHON, CLAUDE)], 6, START + 10 * second),
         ([one(7, 0, PYTHON, other)], 7, START),
         ([one(8, 9, PYTHON, CLAUDE)], 8, START),
+        ([one(10, 0, THEIRS, {**CLAUDE, "gen_ai.usage.input_tokens": 0})], 10, START + 30 * second),  # it lost them
+        ([one(11, 0, PYTHON, CLAUDE)], 11, START + 30 * second),
     ]
     for parity in order:
         for spans, trace, started in sent[parity::2]:
@@ -273,8 +275,8 @@ def test_an_sdk_that_traces_itself_in_a_trace_of_its_own_counts_nothing_beside_t
     sql = "SELECT span_id, role FROM spans WHERE project = {p:String} ORDER BY span_id"
     rows = store.query(sql, {"p": project}).rows
     calls = {int(span_id, 16) for span_id, role in rows if role == "call"}
-    assert {1, 3, 5, 7, 8} <= calls
-    assert 2 not in calls
+    assert {1, 3, 5, 7, 8, 11} <= calls
+    assert not calls & {2, 10}
     assert len(calls & {4, 6}) == 1  # one of the two is that of 3
 
 
