@@ -48,6 +48,35 @@ _NAMES = {
     "deepseek": "deepseek",
     "groq": "groq",
     "perplexity": "perplexity",
+    # Below: as they are with every separator as "_".
+    "azureopenai": "azure.ai.openai",
+    "openai_azure": "azure.ai.openai",
+    "azure_ai_openai": "azure.ai.openai",
+    "azure_ai_foundry": "azure.ai.inference",
+    "azure_inference": "azure.ai.inference",
+    "anthropic_claude": "anthropic",
+    "anthropic_vertex": "gcp.vertex_ai",
+    "anthropic_bedrock": "aws.bedrock",
+    "google_anthropic_vertex": "gcp.vertex_ai",
+    "googleai": "gcp.gemini",
+    "google_ai": "gcp.gemini",
+    "google_ai_studio": "gcp.gemini",
+    "google_gemini": "gcp.gemini",
+    "gemini_api": "gcp.gemini",
+    "google_vertex_ai": "gcp.vertex_ai",
+    "vertex_ai_beta": "gcp.vertex_ai",
+    "gcp_vertex": "gcp.vertex_ai",
+    "mistral_ai": "mistral_ai",
+    "x_ai": "x_ai",
+    "xai_grok": "x_ai",
+    "deep_seek": "deepseek",
+    "deepseek_ai": "deepseek",
+    "cohere_chat": "cohere",
+    "groq_cloud": "groq",
+    "groqcloud": "groq",
+    "perplexity_ai": "perplexity",
+    "ibm_watsonx": "ibm.watsonx.ai",
+    "watsonx_ai": "ibm.watsonx.ai",
 }
 # The Vercel AI SDK and others put the kind of API behind the provider: openai.responses, anthropic.messages.
 _APIS = ("chat", "responses", "completion", "completions", "messages", "embedding", "textembedding", "image", "text", "speech", "transcription")  # fmt: skip
@@ -58,6 +87,9 @@ def canonical(name: str) -> str:
     lower = name.strip().lower()
     if lower in _NAMES:
         return _NAMES[lower]
+    joined = lower.replace("-", "_").replace(" ", "_").replace(".", "_")
+    if joined in _NAMES:
+        return _NAMES[joined]
     maker, _, api = lower.rpartition(".")
     if maker and api.replace("-", "") in _APIS:
         return canonical(maker)
