@@ -16,6 +16,8 @@ from ...queries import catalog
 from ...queries.store.client import Store
 
 _log = logging.getLogger(__name__)
+MAX_METRICS = 200
+"""In one line."""
 _KEPT = ("metric", "evaluator_version", "effective_n", "mean", "low", "high", "p10", "share_unscored")
 
 
@@ -56,13 +58,18 @@ def line_of(store: Store, project: str, end: datetime, every_s: int) -> str:
     )
     if not rows.rows:
         return ""
-    said = {
+    # Senders make up names; the metrics with the most samples are said, in their order.
+    found = rows.dicts()
+    most = sorted(range(len(found)), key=lambda place: -found[place]["n"])[:MAX_METRICS]
+    said: dict[str, Any] = {
         "event": "evaluation_aggregates",
         "project": project,
         "window_start": end - timedelta(seconds=every_s),
         "window_end": end,
-        "scores": [_score(row) for row in rows.dicts()],
+        "scores": [_score(found[place]) for place in sorted(most)],
     }
+    if len(found) > MAX_METRICS:
+        said["scores_left_out"] = len(found) - MAX_METRICS
     return msgspec.json.encode(said).decode()
 
 

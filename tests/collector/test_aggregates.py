@@ -110,3 +110,14 @@ def test_w05_a_minute_is_the_default_zero_is_off_and_less_is_refused() -> None:
     assert EvaluationConfig(aggregates_every_s=0).aggregates_every_s == 0
     with pytest.raises(ConfigError):
         EvaluationConfig(aggregates_every_s=-1)
+
+
+def test_of_more_metrics_than_a_line_takes_those_with_the_most_samples_are_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aggregates, "MAX_METRICS", 2)
+    for name, count in (("a", 1), ("b", 3), ("c", 2)):
+        row = {"project": "many-metrics", "name": name, "source": "code", "span_time": END - timedelta(seconds=30), "score": 1.0, "passed": "pass", "sample_weight": 1.0}  # fmt: skip
+        store.insert("evaluations", [{**row, "evaluation_id": str(uuid.uuid4())} for _ in range(count)])
+    said = json.loads(aggregates.line_of(store, "many-metrics", END, 60))
+    assert ([one["metric"] for one in said["scores"]], said["scores_left_out"]) == (["b", "c"], 1)
