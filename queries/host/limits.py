@@ -42,8 +42,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Open connections at the SQL port, at most an eighth of them."""
     grpc_connections: int = 512
     """Open connections at the gRPC port, at most an eighth of them."""
-    grpc_streams: int = 1024
-    """Calls at once on one of these connections; clients keep the others back."""
+    grpc_streams: int = 16_384
+    """Calls at once on one of these connections; clients keep the others back once they know."""
     connections_per_peer: int = 512
     """Open connections from one address, at each port; at the gRPC port those with calls in progress."""
     far_days: int = 4000
