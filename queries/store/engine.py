@@ -28,6 +28,12 @@ _CODE = re.compile(r"Code: (\d+)")
 # What was asked stands in the address, schema and all: pages of it, and other ones each time.
 _ADDRESS_QUERY = re.compile(r"/?\?\S+")
 _TAIL = re.compile(r"\s*\(version (?:[^()]|\([^()]*\))*\)(\s*\(for url [^)]*\))?\s*$")
+# A syntax error lists every token that could stand there, and the statement by which the gate found out where it breaks.
+_EXPECTED = re.compile(r"(Expected one of: (?:[^,:]+, ){4})[^:]*?(?=: In scope|\. |\s*\(SYNTAX_ERROR\)|$)")
+_ASKED_WHERE = re.compile(r": In scope SELECT formatQuery\(.*\)(?=\. \(|\s*\(SYNTAX_ERROR|$)", re.DOTALL)
+# An error that passed through another statement is told in its words, too.
+_CODES = re.compile(r"^(?:Code: \d+\. DB::Exception: )+")
+_AGAIN = re.compile(r"( \([A-Z_]+\))(?: \(version [^)]*\)\. \([A-Z_]+\))+$")
 _UNREACHABLE_CODES = {193, 194, 209, 210, 516}  # wrong or missing password, network, authentication
 
 
@@ -132,10 +138,12 @@ def _translate(error: Exception, sql: str) -> StoreError:
 
 
 def first_line(text: str) -> str:
-    """ClickHouse's message without stack, number and version."""
+    """ClickHouse's message without stack, number, version and the long list of what could stand at a syntax error."""
     start = text.find("DB::Exception: ")
     body = text[start + len("DB::Exception: ") :] if start >= 0 else text
-    return _TAIL.sub("", body.split("Stack trace")[0]).strip()
+    told = _TAIL.sub("", body.split("Stack trace")[0]).strip()
+    told = _AGAIN.sub(r"\1", _CODES.sub("", told))
+    return _EXPECTED.sub(r"\1...", _ASKED_WHERE.sub("", told))
 
 
 @contextmanager

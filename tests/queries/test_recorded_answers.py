@@ -18,7 +18,7 @@ import pytest
 from evalspan.errors import QueryError, StoreError, StoreUnreachable
 from evalspan.queries.store.answer_stream import blocks_of
 from evalspan.queries.store.config import parse_dsn
-from evalspan.queries.store.engine import open_client, translated
+from evalspan.queries.store.engine import first_line, open_client, translated
 
 VERSION = b"version\ttimezone\treadonly\n"
 THROWN = (
@@ -165,3 +165,32 @@ def test_answers_of_several_versions_become_our_errors(
     for error in (refused.value, failed.value):
         assert "secret" not in f"{error} {error.hint}"
         assert "official build" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            (
+                "Code: 62. DB::Exception: Syntax error: failed at position 7 (1): 1. Expected one of: token sequence, Dot, token, OR, AND,"
+                " IS NULL, end of query: In scope SELECT formatQuery('SELEC 1'). (SYNTAX_ERROR) (version 26.9.2.1)"
+            ),
+            "Syntax error: failed at position 7 (1): 1. Expected one of: token sequence, Dot, token, OR, ...",
+        ),
+        (
+            (
+                "Code: 73. DB::Exception: Code: 73. DB::Exception: Unknown format Nope. (UNKNOWN_FORMAT) (version 26.9.2.1)."
+                " (UNKNOWN_FORMAT) (version 26.9.2.1)"
+            ),
+            "Unknown format Nope. (UNKNOWN_FORMAT)",
+        ),
+        (
+            "Code: 60. DB::Exception: Table t does not exist. (UNKNOWN_TABLE) (version 25.8.1.1 (official build))",
+            "Table t does not exist. (UNKNOWN_TABLE)",
+        ),
+        ("Code: 395. DB::Exception: said: Code: 1. x (NAME)", "said: Code: 1. x (NAME)"),
+    ],
+)
+def test_an_error_is_told_in_a_line(text: str, told: str) -> None:
+    assert first_line(text).startswith(told)
+    assert len(first_line(text)) <= len(told) + 20
