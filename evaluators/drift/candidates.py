@@ -140,7 +140,8 @@ def _version_of(calls: dict[str, np.ndarray], feature: _Feature) -> str:
     """Name and version that most calls with a prompt have and few others."""
     inside = feature.calls.astype(bool)
     told = Counter(v for one in calls["version"][inside].tolist() for v in one.split("\n") if v)
-    best = max(told, key=lambda v: told[v] - (having(calls, "version", v) * ~inside).sum(), default="")
+    # Where one span of a call says the version alone and another with the prompt's name, the one with the name says more.
+    best = max(told, key=lambda v: (told[v] - (having(calls, "version", v) * ~inside).sum(), " " in v), default="")
     return best if told[best] > 0.8 * inside.sum() and (having(calls, "version", best) * ~inside).mean() < 0.05 else ""
 
 
