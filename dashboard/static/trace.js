@@ -104,7 +104,6 @@ if (at >= 0) {
     if (id) link.href = `${document.documentElement.dataset.prefix ?? ""}/traces/${id}${location.search.replace(/([?&])span=[^&]*&?/, "$1")}`;
   }
   const back = document.querySelector("[data-list]");
-  back.hidden = false;
   back.href = kept.address;
   back.textContent = `${at + 1} of ${kept.ids.length} in the list`;
 }
