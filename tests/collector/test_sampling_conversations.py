@@ -73,6 +73,7 @@ def test_a_conversation_is_kept_whole_or_only_by_rules_and_says_which() -> None:
             assert len(spans) == len(everything[name])
 
 
+@pytest.mark.slow
 def test_estimates_per_conversation_are_right_by_conversation_and_biased_by_trace() -> None:
     """The share of conversations with a failure: the truth lies in the interval of one and outside of the other's."""
     everything = conversations(random.Random(2), 20_000)
@@ -98,13 +99,13 @@ def test_estimates_per_conversation_are_right_by_conversation_and_biased_by_trac
 
 
 def test_estimates_per_trace_stay_right_under_conversation_sampling() -> None:
-    everything = conversations(random.Random(3), 20_000)
+    everything = conversations(random.Random(3), 10_000)
     turns = [turn for one in everything.values() for turn in one]
     found = [span for spans in kept(SamplingConfig(key="conversation", rate=0.1, rules=RULES), everything).values() for span in spans]  # fmt: skip
     weights = [float(attribute(span, "evalspan.sample_weight")) for span in found]  # type: ignore[arg-type]
-    assert sum(weights) == pytest.approx(len(turns), rel=0.06)
+    assert sum(weights) == pytest.approx(len(turns), rel=0.09)
     failed = sum(weight for span, weight in zip(found, weights, strict=True) if span.status.code == 2)
-    assert failed == pytest.approx(sum(turn.failed for turn in turns), rel=0.02)
+    assert failed == pytest.approx(sum(turn.failed for turn in turns), rel=0.03)
 
 
 def test_traces_without_a_conversation_are_decided_by_their_own_id() -> None:

@@ -6,6 +6,7 @@ import math
 import random
 import statistics
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -61,6 +62,13 @@ def run(config: SamplingConfig, calls: list[Call]) -> list[tuple[Call, float, st
     return kept
 
 
+@cache
+def sampled(policy: str) -> tuple[list[Call], list[tuple[Call, float, str]]]:
+    """The traffic of a policy and what it keeps of it: drawn once for all tests."""
+    calls = traffic(random.Random(policy), N)
+    return calls, run(POLICIES[policy], calls)
+
+
 def hajek(kept: list[tuple[Call, float, str]], value: Callable[[Call], float]) -> tuple[float, float]:
     """Estimate and linearised standard error, independent of the package's own statistics."""
     total = sum(weight for _, weight, _ in kept)
@@ -78,8 +86,7 @@ METRICS: dict[str, Callable[[Call], float]] = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_b02_b04_weighted_estimates_are_within_four_standard_errors_of_the_truth(policy):
-    calls = traffic(random.Random(policy), N)
-    kept = run(POLICIES[policy], calls)
+    calls, kept = sampled(policy)
     assert 200 < len(kept) < N / 2
     for metric, value in METRICS.items():
         truth = sum(map(value, calls)) / N
@@ -101,8 +108,7 @@ INFORMED = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_b02_the_naive_mean_of_the_kept_rows_is_off_wherever_sampling_is_informed(policy):
-    calls = traffic(random.Random(policy), N)
-    kept = run(POLICIES[policy], calls)
+    calls, kept = sampled(policy)
     for metric, value in METRICS.items():
         truth = sum(map(value, calls)) / N
         values = [value(call) for call, _, _ in kept]
@@ -131,8 +137,7 @@ def test_b05_an_incident_in_which_everything_fails_stays_within_the_budget_and_u
 
 
 def test_b06_s05_s06_a_rare_segment_of_tier_and_hour_meets_its_floor_and_carries_its_true_weight():
-    calls = traffic(random.Random(9), N)
-    kept = run(POLICIES["segments with a floor"], calls)
+    calls, kept = sampled("segments with a floor")
     rare = [(call, weight, rule) for call, weight, rule in kept if call.tier == "enterprise"]
     offered = sum(call.tier == "enterprise" for call in calls)
     assert len(rare) > 3 * 0.03 * offered

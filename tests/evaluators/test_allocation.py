@@ -91,6 +91,7 @@ LEAST = 0.95 - 2.5 * (0.95 * 0.05 / 1000) ** 0.5
 """Of a thousand days: below it an interval does not hold 95 % (p < 0.007)."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("traffic", "more", "at_most"),
     [

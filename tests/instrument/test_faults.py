@@ -31,6 +31,8 @@ from .injection import (
 )
 from .scenarios import SCENARIOS, Scenario, client_of, run, run_async
 
+pytestmark = pytest.mark.slow  # forty calls for each of 164 cases
+
 FAILING = ("chat.create", "chat stream", "messages.create", "messages stream")
 CASES = [(s, False) for s in SCENARIOS] + [(s, True) for s in SCENARIOS if s.name in FAILING]
 # The clouds' clients and what is passed through take the same asynchronous path as the others.
