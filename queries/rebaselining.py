@@ -28,11 +28,13 @@ def scored_by_another(name: str, version: str, unit: str = "span") -> str:
 def both_versions(
     store: StoreClient, name: str, version: str, since_s: int, project: str = "default"
 ) -> list[dict[str, Any]]:
-    """For each span, trace or conversation with both: `old` and `new` score and `old_version`, the newest version other than this one."""
+    """For each span, trace or conversation with both: `old` and `new` score, `old_version` (the newest other than this one) and `cluster`."""
     return store.query(
         "SELECT argMaxIf(score, version, evaluator_version = {new:String}) AS new,"
         " argMaxIf(score, version, evaluator_version != {new:String}) AS old,"
-        " argMaxIf(evaluator_version, version, evaluator_version != {new:String}) AS old_version"
+        " argMaxIf(evaluator_version, version, evaluator_version != {new:String}) AS old_version,"
+        # Scores of one conversation move together, those of other traces do not.
+        " if(any(conversation_id) = '', concat('trace ', trace_id), any(conversation_id)) AS cluster"
         f" FROM evaluations WHERE name = {{name:String}} AND isNotNull(score) AND {_MACHINES}"
         " AND ({project:String} = '*' OR project = {project:String})"
         " AND span_time >= now() - toIntervalSecond({since:UInt32}) - INTERVAL 1 DAY"

@@ -122,8 +122,9 @@ def _serve(model_url: str, url: str, customers: int, console: Console) -> None:
             for number, (question, _, _) in enumerate(questions(customers)):
                 at = start + timedelta(days=(week - 1) * DAYS + (number + 0.5) * DAYS / customers)
                 shift = (at - datetime.now(UTC)).total_seconds()
-                with evalspan.context(session=f"week-{week}-{number // 2}", tags={SHIFT_TAG: f"{shift:.0f}"}):
-                    desk.answer(question)
+                session = f"week-{week}-{number // 2}"
+                with evalspan.context(session=session, tags={SHIFT_TAG: f"{shift:.0f}"}):
+                    desk.answer(question, session)
     finally:
         handle.shutdown()
         provider.shutdown()

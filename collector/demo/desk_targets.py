@@ -9,7 +9,6 @@ from typing import Any
 from ...errors import UsageError
 from ...evaluators import ArgumentsValid, ErrorsHandled, ToolCalls
 from ...evaluators.contract import Evaluator
-from ...instrument.libraries.entry_points import OpenAIInstrumentor
 from .local_model import MODEL_NAME
 from .order_desk import NEW_PROMPT, OLD_PROMPT, OrderDesk
 from .targets import MODEL_URL
@@ -31,14 +30,17 @@ def fixed_prompt(input: dict[str, Any]) -> str:  # noqa: A002 - the contract's w
 
 
 def _desk(prompt: str) -> OrderDesk:
-    _trace_model_calls()
     url = os.environ.get(MODEL_URL)
     if not url:
         raise UsageError(f"{MODEL_URL} names no model", hint="`evalspan demo --agent` sets it for its gate")
-    return OrderDesk(f"{url}/v1", MODEL_NAME, prompt, whole_numbers=True)
+    desk = OrderDesk(f"{url}/v1", MODEL_NAME, prompt, whole_numbers=True)
+    _trace_agents()
+    return desk
 
 
 @cache
-def _trace_model_calls() -> None:
-    """An app calls `evalspan.init()`; here nothing leaves the process, the gate alone reads the spans."""
-    OpenAIInstrumentor().instrument()
+def _trace_agents() -> None:
+    """An app calls `evalspan.init()`; here nothing leaves the process, the gate alone reads the framework's spans."""
+    from pydantic_ai import Agent
+
+    Agent.instrument_all()

@@ -1,18 +1,24 @@
-"""The agent that `evalspan demo --agent` watches: a plain tool loop on the local model, with order look-up and refunds.
+"""The agent that `evalspan demo --agent` watches: a Pydantic AI agent on the local model, with order look-up and refunds.
 
-The model reads the customer's message and says which tool to call with which order, held to a JSON Schema; the loop runs
-the tool and answers with what it returned. Nothing in it knows evalspan but `observe`.
+Pydantic AI runs the loop and traces it by itself. The model is too small to call tools in OpenAI's form, so a wrapper
+around it holds its answer to a JSON Schema and hands the framework the tool call that this says. Nothing here knows
+evalspan but `observe`, around what the customer is told.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
-
-import openai
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import evalspan
+
+from ...errors import EvalspanError
+
+if TYPE_CHECKING:
+    from pydantic_ai import Agent
+    from pydantic_ai.models import Model
 
 ORDERS = {f"LB-{number}": ("shipped", "processing", "delivered")[number % 3] for number in range(1001, 1041)}
 QUESTIONS = ("Where is my order {order}?", "Please refund order {order}.", "Has order {order} been sent?")
@@ -49,44 +55,40 @@ class OrderDesk:
     """
 
     def __init__(self, base_url: str, model: str, prompt: str, *, whole_numbers: bool, api_key: str = "none") -> None:
-        self._client = openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=1)
-        self._model, self._prompt, self._whole = model, prompt, whole_numbers
+        self._whole = whole_numbers
+        self._agent = self._clerk(_local(base_url, model, api_key), prompt)
 
-    def answer(self, question: str) -> str:
-        """What the customer is told."""
+    def answer(self, question: str, conversation: str | None = None) -> str:
+        """What the customer is told; `conversation` is the id that the agent's spans get."""
         desk = evalspan.observe(name="order desk", kind="agent")(self._answer)
-        return str(desk(question))
+        return str(desk(question, conversation))
 
-    def _answer(self, question: str) -> str:
-        asked = self._ask(question)
-        run = evalspan.observe(name=asked["tool"], kind="tool")(
-            {"find_order": self._find, "refund": self._refund}[asked["tool"]]
-        )
+    def _answer(self, question: str, conversation: str | None) -> str:
         try:
-            return str(run(order=asked["order"]))
+            return str(self._agent.run_sync(question, conversation_id=conversation).output)
         except LookupError:
-            # What such loops do, and what nobody notices until the money is asked for.
-            return "Your refund has been arranged." if asked["tool"] == "refund" else "Your order is on its way."
+            # What such apps do, and what nobody notices until the money is asked for.
+            return "Your refund has been arranged." if "refund" in question else "Your order is on its way."
 
-    def _ask(self, question: str) -> dict[str, str]:
-        completion = self._client.chat.completions.create(
-            model=self._model,
-            messages=[{"role": "system", "content": self._prompt}, {"role": "user", "content": question}],
-            tools=self._tools(),
-            response_format={"type": "json_schema", "json_schema": {"name": "call", "schema": _SAID, "strict": True}},
-            temperature=0,
-            max_tokens=40,
-        )
-        said = json.loads(completion.choices[0].message.content or "{}")
-        return {"tool": str(said.get("tool", "find_order")), "order": str(said.get("order", ""))}
+    def _clerk(self, model: Model, prompt: str) -> Agent:
+        from pydantic_ai import Agent, Tool
 
-    def _tools(self) -> Any:
         order = _WHOLE if self._whole else _DIGITS
-        parameters = {"type": "object", "properties": {"order": order}, "required": ["order"]}
-        return [
-            {"type": "function", "function": {"name": name, "description": about, "parameters": parameters}}
-            for name, about in (("find_order", "Look an order up."), ("refund", "Refund an order."))
+        schema = {"type": "object", "properties": {"order": order}, "required": ["order"]}
+        tools = [
+            Tool.from_schema(run, name, about, schema)
+            for name, about, run in (
+                ("find_order", "Look an order up.", self._find),
+                ("refund", "Refund an order.", self._refund),
+            )
         ]
+        return Agent(
+            model,
+            name="order_clerk",
+            instructions=prompt,
+            tools=tools,
+            model_settings={"temperature": 0, "max_tokens": 40},
+        )
 
     def _find(self, order: str) -> str:
         return f"Order {self._known(order)} is {ORDERS[self._known(order)]}."
@@ -101,6 +103,36 @@ class OrderDesk:
         if not re.fullmatch(pattern, order) or number not in ORDERS:
             raise LookupError(f"no order {order!r}")
         return number
+
+
+def _local(base_url: str, model: str, api_key: str) -> Model:
+    """The local model for Pydantic AI. Raises EvalspanError where that is not installed."""
+    try:
+        from pydantic_ai.messages import ToolCallPart, ToolReturnPart
+        from pydantic_ai.models import ModelRequestParameters
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.models.wrapper import WrapperModel
+        from pydantic_ai.providers.openai import OpenAIProvider
+    except ModuleNotFoundError as error:
+        raise EvalspanError(
+            "The agent of this demo runs on Pydantic AI, which is not installed.", hint="pip install 'evalspan[demo]'"
+        ) from error
+
+    class SaysWhichTool(WrapperModel):
+        """Asks for {"tool", "order"} first and makes a tool call of it; the answer to the tool's result is free text."""
+
+        async def request(self, messages: Any, model_settings: Any, model_request_parameters: Any) -> Any:
+            plain = ModelRequestParameters(instruction_parts=model_request_parameters.instruction_parts)
+            if any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
+                return await self.wrapped.request(messages, model_settings, plain)
+            form = {"type": "json_schema", "json_schema": {"name": "call", "schema": _SAID, "strict": True}}
+            held: Any = {**(model_settings or {}), "extra_body": {"response_format": form}}
+            response = await self.wrapped.request(messages, held, plain)
+            said = json.loads(response.text or "{}")
+            call = ToolCallPart(str(said.get("tool", "find_order")), {"order": str(said.get("order", ""))})
+            return replace(response, parts=[call])
+
+    return SaysWhichTool(OpenAIChatModel(model, provider=OpenAIProvider(base_url=base_url, api_key=api_key)))
 
 
 def questions(count: int) -> list[tuple[str, str, str]]:

@@ -97,7 +97,7 @@ def _score(ctx: click.Context, options: dict[str, Any]) -> None:
     if rebaselined and not options["since"]:
         raise UsageError("NAME@new compares with stored scores", hint="use it with --since")
     run = _score_file if options["input_path"] else _score_spans
-    with _budget(options, _results_path(options)) as budget:
+    with _budget(options, _journal_path(suite, options)) as budget:
         found = run(suite, rebaselined, options)
     _say_spending(budget)
     if any(one.n == 0 for one in found):
@@ -218,18 +218,36 @@ def _results_path(options: dict[str, Any]) -> Path | None:
     return Path(options["output_path"] or Path(options["input_path"]).with_suffix(".scores.jsonl"))
 
 
+def _journal_path(suite: list[Evaluator], options: dict[str, Any]) -> Path | None:
+    """What the run spends is noted here as it is spent: beside a file's outcomes, for spans in the user's state folder.
+
+    None where no judge takes part in scoring spans: nothing is spent, and a machine without a home is fine.
+    """
+    results = _results_path(options)
+    if results is not None:
+        return results.with_suffix(".spent.jsonl")
+    if not any(getattr(one, "source", "code") == "llm_judge" for one in suite):
+        return None
+    from ..contract import fingerprint
+    from ..judges.spending_journal import state_folder
+
+    # The same command again is known by what it scores, with what.
+    scope = (str(options[name]) for name in ("dsn", "project", "since", "where", "fraction"))
+    return state_folder() / f"score-{fingerprint(*scope, *(f'{one.name} {one.version}' for one in suite))}.spent.jsonl"
+
+
 @contextmanager
-def _budget(options: dict[str, Any], results: Path | None) -> Iterator[Budget]:
-    """The limits of this run; of a file, what a killed run before it has spent counts, too."""
+def _budget(options: dict[str, Any], journal_path: Path | None) -> Iterator[Budget]:
+    """The limits of this run; what a killed run of the same command has spent counts, too."""
     from ..judges.budget import Budget, use_budget
     from ..judges.spending_journal import SpendingJournal
 
     limits = {"max_tokens": options["max_tokens"], "max_usd": options["max_usd"]}
-    if results is None:
+    if journal_path is None:
         with use_budget(Budget(**limits)) as budget:
             yield budget
         return
-    journal = SpendingJournal(results.with_suffix(".spent.jsonl"))
+    journal = SpendingJournal(journal_path)
     if journal.earlier.calls:
         said = f", {journal.under_way} of them under way at its end" if journal.under_way else ""
         click.echo(

@@ -13,9 +13,17 @@ from typing import Literal
 
 import msgspec
 
-from ..statistics import Interval, benjamini_hochberg, clustered_standard_error, mcnemar_test, weighted_mean
+from ..statistics import (
+    Interval,
+    benjamini_hochberg,
+    clustered_standard_error,
+    mcnemar_test,
+    paired_difference,
+    weighted_mean,
+)
 from ..statistics.distributions import student_cdf, student_quantile
 from ..statistics.samples import on_unit_scale
+from ..statistics.sign_flip import sign_flip_test
 from .record import CaseResult, Experiment, Metric
 
 MIN_PAIRS = 10
@@ -41,6 +49,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """None: no margin is known for this scale, so the metric does not decide."""
     p_worse: float
     mcnemar_p: float | None
+    """Two-sided, of verdicts; by clusters and weights where the cases have them."""
     worse_cases: list[str]
     better_cases: list[str]
     minimum_detectable_effect: float
@@ -77,6 +86,26 @@ def compare_runs(
     measured = [one for one in found if one is not None]
     significant = benjamini_hochberg([one.p_worse for one in measured], ALPHA) if measured else []
     return [_conclude(one, worse) for one, worse in zip(measured, significant, strict=True)]
+
+
+def paired_by_cluster(a: Sequence[float], b: Sequence[float], clusters: Sequence[str]) -> tuple[float, Interval, float]:
+    """Mean of a - b over pairs, its 95 % interval and the two-sided p; pairs of one cluster share their error.
+
+    With a single cluster nothing is known of how clusters differ: the interval is infinite, p is 1.
+    """
+    if len(set(clusters)) == len(clusters):
+        plain = paired_difference(a, b)
+        mean, interval, p = plain.mean, plain.interval, plain.p
+    else:
+        drops = [x - y for x, y in zip(a, b, strict=True)]
+        groups = len(set(clusters))
+        mean = math.fsum(drops) / len(drops)
+        error = clustered_standard_error(drops, clusters) if groups > 1 else math.inf
+        half = student_quantile(max(groups - 1, 1), 0.975) * error
+        interval = Interval(mean - half, mean + half)
+        flipped = 2.0 ** (1 - groups) if mean else 1.0
+        p = flipped if error == 0 else 2 * student_cdf(max(groups - 1, 1), -abs(mean / error))
+    return mean, Interval(*interval.within(-1, 1)) if on_unit_scale([*a, *b]) else interval, p
 
 
 def stale_reasons(baseline: Experiment, candidate: Experiment) -> list[str]:
@@ -150,7 +179,7 @@ def _measure(metric: str, pairs: list[Pair], margin: float | None, *, higher: bo
     low, high = Interval(mean - half, mean + half).within(-bound, bound)
     worse = [pair.example_id for pair, drop in zip(pairs, drops, strict=True) if drop < 0]
     better = [pair.example_id for pair, drop in zip(pairs, drops, strict=True) if drop > 0]
-    test = mcnemar_test(len(better), len(worse)) if binary else None
+    exact = _exact_p(pairs, drops) if binary else None
     detectable = (student_quantile(freedom, 1 - ALPHA) + POWER_QUANTILE) * error
     needed = math.ceil(len(pairs) * (detectable / margin) ** 2) if margin and low <= -margin < high else None
     return Comparison(
@@ -161,8 +190,8 @@ def _measure(metric: str, pairs: list[Pair], margin: float | None, *, higher: bo
         difference=sign * mean,
         interval=(low, high) if higher else (-high, -low),
         margin=margin,
-        p_worse=_p_worse(mean, error, freedom, len(pairs), test.p if test else None, len(worse) - len(better)),
-        mcnemar_p=test.p if test else None,
+        p_worse=exact[0] if exact else _p_worse(mean, error, freedom, len(set(_clusters(pairs)))),
+        mcnemar_p=exact[1] if exact else None,
         worse_cases=worse,
         better_cases=better,
         minimum_detectable_effect=detectable,
@@ -179,18 +208,26 @@ def _estimate(pairs: list[Pair], drops: list[float], *, binary: bool) -> tuple[f
     (2012): without it, no flip among five cases would look like certainty.
     """
     n = len(drops)
-    weights = [pair.weight for pair in pairs]
-    clusters = [pair.cluster or f"\x00{pair.example_id}" for pair in pairs]
+    weights, clusters = [pair.weight for pair in pairs], _clusters(pairs)
+    groups = len(set(clusters))
     mean, size = sum(drops) / n, float(n)
     if max(weights) > min(weights):
         weighted = weighted_mean(drops, [min(weights) / weight for weight in weights])
         mean, error, size = weighted.mean, weighted.standard_error, weighted.effective_n
-    elif len(set(clusters)) < n:
-        size = float(len(set(clusters)))
-        error = clustered_standard_error(drops, clusters) if size > 1 else math.inf
+        if groups < n:
+            size = min(size, float(groups))
+            # Linearised: the weighted deviations stand for the values, so a cluster's move together.
+            scale = n / sum(weights)
+            moved = [scale * weight * (drop - mean) for weight, drop in zip(weights, drops, strict=True)]
+            error = clustered_standard_error(moved, clusters) if groups > 1 else math.inf
+    elif groups < n:
+        size = float(groups)
+        error = clustered_standard_error(drops, clusters) if groups > 1 else math.inf
     else:
         spread = sum((drop - mean) ** 2 for drop in drops) / (n - 1)
         error = math.sqrt(spread / n)
+    if max(drops) == min(drops) and not math.isinf(error):
+        mean, error = drops[0], 0.0  # rounding must not pass for spread
     if binary:
         worse, better = (drops.count(-1.0) + 1) / (n + 2), (drops.count(1.0) + 1) / (n + 2)
         adjusted = math.sqrt((worse + better - (better - worse) ** 2) / (size + 2))
@@ -198,12 +235,27 @@ def _estimate(pairs: list[Pair], drops: list[float], *, binary: bool) -> tuple[f
     return mean, error, max(size - 1, 1.0)
 
 
-def _p_worse(mean: float, error: float, freedom: float, n: int, exact: float | None, surplus: int) -> float:
-    """One-sided p of "the candidate is not worse"; exact for verdicts, the sign-flip test for a constant drop."""
-    if exact is not None:
-        return exact / 2 if surplus > 0 else 1 - exact / 2 if surplus < 0 else 1.0
+def _clusters(pairs: list[Pair]) -> list[str]:
+    """The cluster of each case; a case without one is its own."""
+    return [pair.cluster or f"\x00{pair.example_id}" for pair in pairs]
+
+
+def _exact_p(pairs: list[Pair], drops: list[float]) -> tuple[float, float]:
+    """(one-sided p of "the candidate is not worse", two-sided p) of verdicts: McNemar's test, by clusters and weights."""
+    clusters, weights = _clusters(pairs), [pair.weight for pair in pairs]
+    if len(set(clusters)) == len(pairs) and max(weights) == min(weights):
+        better, worse = drops.count(1.0), drops.count(-1.0)
+        two_sided = mcnemar_test(better, worse).p
+        return (two_sided / 2 if worse > better else 1 - two_sided / 2 if worse < better else 1.0), two_sided
+    weighted = [weight / max(weights) * drop for weight, drop in zip(weights, drops, strict=True)]
+    below, above = (sign_flip_test([sign * one for one in weighted], clusters) for sign in (1.0, -1.0))
+    return below, min(1.0, 2 * min(below, above))
+
+
+def _p_worse(mean: float, error: float, freedom: float, groups: int) -> float:
+    """One-sided p of "the candidate is not worse"; the sign-flip test for a constant drop."""
     if error == 0:
-        return 2.0**-n if mean < 0 else 1.0
+        return 2.0**-groups if mean < 0 else 1.0
     return student_cdf(freedom, mean / error)
 
 

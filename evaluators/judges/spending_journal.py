@@ -6,6 +6,7 @@ under way when the process was killed counts with the most that it may have cost
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,12 @@ class _Line(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     unpriced: int = 0
 
 
+def state_folder() -> Path:
+    """Where a run without a file of its own leaves its bill: `XDG_STATE_HOME`/evalspan, by default ~/.local/state/evalspan."""
+    given = os.environ.get("XDG_STATE_HOME")
+    return (Path(given) if given else Path.home() / ".local" / "state") / "evalspan"
+
+
 class SpendingJournal:
     """The file beside a run's results; `earlier` is what an unfinished run before this one spent.
 
@@ -36,11 +43,12 @@ class SpendingJournal:
         self.under_way = 0
         """Calls that the earlier run had begun and whose price is not known: counted with the most they may have cost."""
         self._begun = 0
-        self._read()
         try:
+            self._read()
             self._file = path.open("ab")
         except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another --output") from error
+            hint = "choose another --output, or set XDG_STATE_HOME to a folder that can be written"
+            raise UsageError(f"cannot write {path}: {error.strerror}", hint=hint) from error
 
     def begin(self, tokens: int, usd: float | None) -> int:
         """Notes that a call begins, with the most that it may take; returns its number."""

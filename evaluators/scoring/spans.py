@@ -82,20 +82,20 @@ async def score_spans(
 
 def compare_versions(store: StoreClient, evaluator: Evaluator, *, since: timedelta, project: str = "default") -> str:
     """How the current version scores against the one before it on the same spans, in one line."""
-    from ..statistics import paired_difference
-    from ..statistics.samples import on_unit_scale
+    from ..experiments.compare import paired_by_cluster
 
     pairs = both_versions(store, evaluator.name, evaluator.version, int(since.total_seconds()), project)
+    unit = unit_of(evaluator)
     if len(pairs) < 2:
-        return f"{evaluator.name}: {len(pairs)} spans have a score of both versions: too few to compare"
+        return f"{evaluator.name}: {len(pairs)} {unit}s have a score of both versions: too few to compare"
     old, new = [float(pair["old"]) for pair in pairs], [float(pair["new"]) for pair in pairs]
-    result = paired_difference(new, old)
-    low, high = result.interval.within(-1, 1) if on_unit_scale(old, new) else result.interval
+    clusters = [str(pair["cluster"]) for pair in pairs]
+    difference, (low, high), p = paired_by_cluster(new, old, clusters)
     versions = f"{pairs[0]['old_version']} -> {evaluator.version}"
     return (
-        f"{evaluator.name} {versions} on the same {len(pairs)} spans: mean {sum(old) / len(old):.3f} -> "
-        f"{sum(new) / len(new):.3f}, difference {result.mean:+.3f} (95 % {low:+.3f} to {high:+.3f}, p {result.p:.2g}). "
-        "Scores of different versions are not compared otherwise"
+        f"{evaluator.name} {versions} on the same {len(pairs)} {unit}s ({len(set(clusters))} conversations or single traces): mean "
+        f"{sum(old) / len(old):.3f} -> {sum(new) / len(new):.3f}, difference {difference:+.3f} (95 % {low:+.3f} to "
+        f"{high:+.3f}, p {p:.2g}). Scores of different versions are not compared otherwise"
     )
 
 

@@ -132,6 +132,41 @@ def test_b11_cases_of_one_cluster_are_not_independent() -> None:
     assert clustered[1] - clustered[0] > 2 * (naive[1] - naive[0])
 
 
+def test_b11_the_test_of_verdicts_counts_conversations_not_turns() -> None:
+    """Twelve turns of two conversations turned to failed, and nothing else moved: two coins, not twelve."""
+    old = [result_of(f"c{n}", True, cluster=str(n // 6)) for n in range(60)]
+    new = [result_of(f"c{n}", n >= 12, cluster=str(n // 6)) for n in range(60)]
+    alone = [result_of(f"c{n}", n >= 12) for n in range(60)]
+    clustered = compared(old, new)["pass rate"]
+    assert clustered.p_worse == pytest.approx(0.25)
+    assert clustered.mcnemar_p == pytest.approx(0.5)
+    assert clustered.conclusion == "inconclusive"
+    assert compared(old, alone)["pass rate"].p_worse == pytest.approx(0.5**12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_b11_chance_alone_rarely_looks_like_a_regression_of_conversations(weighted: bool) -> None:
+    draw = random.Random(11)
+    small = 0
+    for _ in range(100):
+        old, new = [], []
+        for talk in range(25):
+            # All turns of a conversation fare alike; both runs are equally good.
+            before, after = (draw.random() < 0.7 for _ in range(2))
+            weight = float(draw.choice((1, 4))) if weighted else 1.0
+            for turn in range(6):
+                old.append(result_of(f"{talk}-{turn}", before, cluster=str(talk), weight=weight))
+                new.append(result_of(f"{talk}-{turn}", after, cluster=str(talk), weight=weight))
+        small += compared(old, new)["pass rate"].p_worse < 0.05
+    assert small <= 12, "about 5 of 100 are to be expected"
+
+
+def test_b11_a_constant_drop_in_few_conversations_is_no_proof() -> None:
+    old = [result_of(f"c{n}", True, 0.5, cluster=str(n // 20)) for n in range(60)]
+    new = [result_of(f"c{n}", True, 0.4, cluster=str(n // 20)) for n in range(60)]
+    assert compared(old, new)["m"].p_worse == pytest.approx(2.0**-3)
+
+
 def test_b02_cases_drawn_from_traffic_count_with_their_weight() -> None:
     old = [result_of(f"c{n}", True, weight=9.0 if n < 100 else 1.0) for n in range(200)]
     new = [result_of(f"c{n}", n >= 100, weight=9.0 if n < 100 else 1.0) for n in range(200)]

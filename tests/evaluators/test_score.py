@@ -300,3 +300,43 @@ def test_p08_warnings_are_printed_with_their_remedy():
     assert "longer outputs score higher" in text  # j06
     assert "REASONABLE_INFERENCE" in text  # h07
     assert "evalspan calibrate" in text  # r07
+
+
+KILLED_MIDWAY = """
+import os, signal
+from evalspan.evaluators import Judge
+from evalspan.evaluators.cli.score import _budget, _journal_path
+suite = [Judge("tone", model="m", base_url="http://127.0.0.1:9/v1")]
+options = {"input_path": None, "output_path": None, "dsn": "chdb:///x", "project": "default", "since": SINCE, "where": "1",
+           "fraction": 1.0, "max_usd": 5.0, "max_tokens": None}
+with _budget(options, _journal_path(suite, options)) as budget:
+    print(round(budget.spent.usd, 4), budget.spent.calls)
+    with budget.reserve("m", 100, 0.5):
+        budget.record(60, 40, 0.2)
+    with budget.reserve("m", 100, 0.5):
+        if END == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_over_stored_spans_leaves_its_bill_to_the_same_command_only(tmp_path):
+    def score_since(since, end):
+        code = KILLED_MIDWAY.replace("SINCE", repr(since)).replace("END", repr(end))
+        environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+        return done.stdout.split()
+
+    assert score_since("24h", "killed") == ["0.0", "0"]
+    assert score_since("24h", "killed") == ["0.7", "2"]  # 0.2, and the most that the call under way may have cost
+    assert score_since("7d", "whole") == ["0.0", "0"]
+    assert score_since("24h", "whole") == ["1.4", "4"]
+    assert score_since("24h", "whole") == ["0.0", "0"]  # the one before ended by itself
+    assert list((tmp_path / "state" / "evalspan").iterdir()) == []
+
+
+def test_rules_over_stored_spans_need_no_place_for_a_bill(monkeypatch):
+    from evalspan.evaluators import exact_match
+    from evalspan.evaluators.cli.score import _journal_path
+
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    assert _journal_path([exact_match], {"input_path": None, "output_path": None}) is None

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from evalspan.evaluators import statistics as st
+from evalspan.evaluators.statistics import mcnemar_test
+from evalspan.evaluators.statistics.sign_flip import sign_flip_test
 
 Call = Callable[[], Any]
 NAN = math.nan
@@ -229,3 +231,24 @@ def test_huge_values_do_not_overflow() -> None:
     )
     assert huge.t == pytest.approx(small.t)
     assert huge.p == pytest.approx(small.p)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 9, [1] * 30, [3, 1, 1, 2, 5], [2, 2, 2, 7] * 6, [0.5, 1.25, 3.0]])
+def test_the_sign_flip_test_is_that_of_all_sign_flips(sizes):
+    draw = np.random.default_rng(3)
+    signs = draw.choice([-1, 1], size=(200_000, len(sizes)))
+    for observed in (np.array(sizes) * draw.choice([-1, 1], size=len(sizes)) for _ in range(3)):
+        by_hand = float(((signs * np.array(sizes)).sum(axis=1) <= observed.sum() + 1e-9).mean())
+        # Each cluster's sum is made of two parts: only the sum counts.
+        parts = np.repeat(observed / 2, 2)
+        names = np.repeat(np.arange(len(sizes)), 2).tolist()
+        assert sign_flip_test(parts, names) == pytest.approx(by_hand, abs=0.006)
+
+
+def test_the_sign_flip_test_of_single_verdicts_is_mcnemars():
+    for better, worse in ((0, 5), (3, 9), (9, 3), (10, 14)):
+        drops = [1.0] * better + [-1.0] * worse + [0.0] * 40
+        exact = mcnemar_test(better, worse).p / 2
+        expected = exact if worse > better else 1 - exact + math.comb(better + worse, worse) * 0.5 ** (better + worse)
+        assert sign_flip_test(drops, list(range(len(drops)))) == pytest.approx(expected)
+    assert sign_flip_test([0.0, 0.0], [1, 2]) == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,14 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from opentelemetry import trace
 from opentelemetry.util._once import Once
+from pydantic_ai import Agent
 
 from evalspan.collector.demo import desk_targets
 from evalspan.collector.demo.order_desk import NEW_PROMPT, OLD_PROMPT, ORDERS, OrderDesk, questions
 from evalspan.collector.demo.targets import MODEL_URL
+from evalspan.errors import EvalspanError
 from evalspan.evaluators.datasets import Example
 from evalspan.evaluators.experiments.run import RunSettings, run_cases
 from evalspan.evaluators.experiments.target import Identity, Target
-from evalspan.instrument.libraries.entry_points import OpenAIInstrumentor
 
 
 class Copies(BaseHTTPRequestHandler):
@@ -29,9 +31,11 @@ class Copies(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        system, question = (one["content"] for one in asked["messages"])
+        system, question = (one["content"] for one in asked["messages"][:2])
         order = re.search(r"LB-(\d{4})", question)
         assert order is not None
+        results = [one["content"] for one in asked["messages"] if one["role"] == "tool"]
+        assert bool(results) is not bool(asked.get("response_format"))  # a form for the call, free text for the answer
         said = {
             "tool": "refund" if "refund" in question.lower() else "find_order",
             "order": order.group() if "whole order number" in system else order[1],
@@ -39,7 +43,7 @@ class Copies(BaseHTTPRequestHandler):
         body = json.dumps(
             {
                 "id": "c", "object": "chat.completion", "created": 1, "model": "m",
-                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": json.dumps(said)}}],
+                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": results[0] if results else json.dumps(said)}}],
                 "usage": {"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 59},
             }
         ).encode()  # fmt: skip
@@ -94,7 +98,15 @@ def test_the_gate_sees_the_wrong_arguments_of_the_old_prompt_and_passes_the_fixe
             ran = run_cases(cases, Target(function, Identity(function.__name__)), desk_targets.GATE, RunSettings())
             seen[function.__name__] = {(metric.name, metric.passed) for one in ran for metric in one.metrics}
     finally:
-        OpenAIInstrumentor().uninstrument()
-        desk_targets._trace_model_calls.cache_clear()
+        Agent.instrument_all(False)
+        desk_targets._trace_agents.cache_clear()
     assert seen["old_prompt"] == {("arguments_valid", False), ("tool_calls", False)}
     assert seen["fixed_prompt"] == {("arguments_valid", True), ("tool_calls", True)}
+
+
+def test_without_the_framework_the_demo_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pydantic_ai", "pydantic_ai.messages", "pydantic_ai.models"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(EvalspanError, match="Pydantic AI, which is not installed") as told:
+        OrderDesk("http://127.0.0.1:9/v1", "m", OLD_PROMPT, whole_numbers=True)
+    assert "evalspan[demo]" in str(told.value.hint)
