@@ -157,6 +157,15 @@ def _with(made: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
+def count_of(value: Any) -> int | None:
+    """A number of tokens as an API reports it; some gateways send text or floats. None for what is no count."""
+    if value.__class__ is int:  # nearly always
+        return value if value >= 0 else None
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() else None
+    return int(value) if isinstance(value, float) and value >= 0 and value.is_integer() else None
+
+
 def parsed(arguments: Any) -> Any:
     """JSON text as its value; text that is not JSON, such as half a tool call, as it is."""
     if not isinstance(arguments, str):

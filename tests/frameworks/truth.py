@@ -11,8 +11,11 @@ from genai_prices import Usage, calc_price
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evalspan.collector.dialects import normalise
+from evalspan.collector.dialects.nested_calls import NestedCalls
 from evalspan.collector.insert.prices import Pricing
+from evalspan.collector.insert.role_changes import RoleChanges
 from evalspan.collector.log import framing
+from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.store.client import Store
 
 from .catalog import CASES, JAVASCRIPT, Case
@@ -37,12 +40,13 @@ class Stored:
     def __init__(self, recording: Recording, store: Store) -> None:
         self.recording = recording
         project = f"framework-{recording.framework}-{recording.mode}"
-        pricing = Pricing(store)
+        pricing, nested = Pricing(store), NestedCalls()
+        inserting = RoleChanges(store, pricing.insert, Telemetry(), pricing.reprice)  # as the service wires it
         for index, body in enumerate(recording.bodies):
             request = ExportTraceServiceRequest.FromString(body)
-            normalise(request)
+            normalise(request, nested, project)
             record = b"".join(framing.frame(request.SerializeToString(), project, _RECEIVED_MS))
-            pricing.insert(record, f"{project}-{index}")
+            inserting.insert(record, f"{project}-{index}")
         self.rows: list[dict[str, Any]] = store.query(_SQL, {"project": project}).dicts()
 
     def of(self, role: str) -> list[dict[str, Any]]:

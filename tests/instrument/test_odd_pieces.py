@@ -10,6 +10,8 @@ import pytest
 
 import evalspan
 from evalspan.instrument import semconv
+from evalspan.instrument.libraries.anthropic.message_call import usage as anthropic_usage
+from evalspan.instrument.libraries.openai.fields import usage as openai_usage
 
 from .conftest import Spans
 from .test_streamed_and_whole import Answers
@@ -258,3 +260,18 @@ def test_openais_charges_are_recorded(answers: Answers) -> None:
         }
         attributes, _ = answers.whole(answers.chat, body)
         assert attributes[semconv.REPORTED_COST_USD] == 0.0125
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [("11", 11), (11.0, 11), (11, 11), (0, 0), (-1, None), ("", None), ("many", None), (11.5, None), (True, None), ([], None), ("²", None)],
+)  # fmt: skip
+def test_a_count_is_a_count_however_a_gateway_writes_it(sent: Any, wanted: int | None) -> None:
+    for name in ("prompt_tokens", "input_tokens"):
+        assert openai_usage({name: sent, "completion_tokens": 7}).get(semconv.INPUT_TOKENS) == wanted
+    details = openai_usage({"prompt_tokens": 20, "prompt_tokens_details": {"cached_tokens": sent}})
+    assert details.get(semconv.CACHED_TOKENS) == wanted
+    assert anthropic_usage({"input_tokens": sent, "output_tokens": 7}).get(semconv.INPUT_TOKENS) == wanted
+    cached = anthropic_usage({"input_tokens": 20, "cache_read_input_tokens": sent})
+    assert cached[semconv.INPUT_TOKENS] == 20 + (wanted or 0)
+    assert cached.get(semconv.CACHED_TOKENS) == wanted

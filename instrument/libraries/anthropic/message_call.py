@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import semconv
 from ...tracing import Attributes
-from ..parts import each, field, fields, listed, message
+from ..parts import count_of, each, field, fields, listed, message
 from ..surface import Accumulator
 from .messages import content_parts, input_message, system_parts, tool_definition
 from .stream import MessageStream
@@ -85,17 +85,17 @@ def usage(reported: Any) -> Attributes:
     """Token counts; the API reports cached input apart, the conventions count it among the input."""
     found: Attributes = {}
     given = fields(reported)
-    read, written = given.get("cache_read_input_tokens"), given.get("cache_creation_input_tokens")
-    if isinstance(fresh := given.get("input_tokens"), int):
+    read, written = count_of(given.get("cache_read_input_tokens")), count_of(given.get("cache_creation_input_tokens"))
+    if (fresh := count_of(given.get("input_tokens"))) is not None:
         found[semconv.INPUT_TOKENS] = fresh + (read or 0) + (written or 0)
-    if isinstance(count := given.get("output_tokens"), int):
+    if (count := count_of(given.get("output_tokens"))) is not None:
         found[semconv.OUTPUT_TOKENS] = count
     if read is not None:
         found[semconv.CACHED_TOKENS] = read
     if written is not None:
         found[semconv.CACHE_WRITE_TOKENS] = written
     details = given.get("output_tokens_details")
-    if details is not None and isinstance(thinking := field(details, "thinking_tokens"), int):
+    if details is not None and (thinking := count_of(field(details, "thinking_tokens"))) is not None:
         found[semconv.REASONING_TOKENS] = thinking
     found.update(charges(given))
     return found
@@ -105,7 +105,7 @@ def charges(reported: dict[str, Any]) -> Attributes:
     """What else the price depends on: how long the cache keeps, the provider's tools, the tier, speed and place."""
     found: Attributes = {}
     creation = reported.get("cache_creation")
-    if creation is not None and isinstance(hour := field(creation, "ephemeral_1h_input_tokens"), int) and hour:
+    if creation is not None and (hour := count_of(field(creation, "ephemeral_1h_input_tokens"))):
         found[semconv.CACHE_WRITE_1H_TOKENS] = hour
     for name, count in fields(reported.get("server_tool_use")).items():
         if isinstance(count, int) and count:

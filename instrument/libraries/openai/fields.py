@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import semconv
 from ...tracing import Attributes
-from ..parts import field, fields
+from ..parts import count_of, field, fields
 from ..surface import Failure
 
 # Parameters whose value is recorded as it was sent; nothing is invented for what was not.
@@ -98,12 +98,12 @@ def usage(reported: Any) -> Attributes:
         if value is None:
             continue
         if (attribute := _COUNTS.get(name)) is not None:
-            if isinstance(value, int):
-                found[attribute] = value
+            if (count := count_of(value)) is not None:
+                found[attribute] = count
         elif (names := _DETAILS.get(name)) is not None:
-            for detail, count in fields(value).items():
-                attribute = names.get(detail) if count.__class__ is int else None
-                if attribute is not None and (count or attribute not in _MODALITIES):
+            for detail, told in fields(value).items():
+                attribute, count = names.get(detail), count_of(told)
+                if attribute is not None and count is not None and (count or attribute not in _MODALITIES):
                     found[attribute] = count
         elif name == "cost":
             _report_cost(found, value)
