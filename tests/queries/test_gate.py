@@ -140,10 +140,13 @@ def test_one_project_never_sees_the_rows_of_another(store: Store) -> None:
         "SELECT DISTINCT project FROM (SELECT * FROM (SELECT * FROM evaluations))",
         f"SELECT DISTINCT project FROM evaluations WHERE project = '{other}' OR 1",
         "WITH evaluations AS (SELECT project FROM evalspan.evaluations) SELECT DISTINCT project FROM evaluations",
-        "SELECT * FROM (SELECT DISTINCT project FROM evaluations SETTINGS additional_table_filters = {})",
         "SELECT any(project) FROM evalspan.`evaluations` FINAL",
     ):
         assert store.query_untrusted(sql, project=mine).rows == [(mine,)], sql
+    # Within a statement a key has no settings, those that filter its rows above all.
+    with pytest.raises(QueryError, match="SETTINGS stand once"):
+        filters = "SELECT * FROM (SELECT DISTINCT project FROM evaluations SETTINGS additional_table_filters = {})"
+        store.query_untrusted(filters, project=mine)
     assert store.query_untrusted("SELECT count() FROM evaluations", project="nobody's ' project").rows == [(0,)]
 
 
