@@ -144,8 +144,8 @@ def test_one_project_never_sees_the_rows_of_another(store: Store) -> None:
     ):
         assert store.query_untrusted(sql, project=mine).rows == [(mine,)], sql
     # Within a statement a key has no settings, those that filter its rows above all.
+    filters = "SELECT * FROM (SELECT DISTINCT project FROM evaluations SETTINGS additional_table_filters = {})"
     with pytest.raises(QueryError, match="SETTINGS stand once"):
-        filters = "SELECT * FROM (SELECT DISTINCT project FROM evaluations SETTINGS additional_table_filters = {})"
         store.query_untrusted(filters, project=mine)
     assert store.query_untrusted("SELECT count() FROM evaluations", project="nobody's ' project").rows == [(0,)]
 
