@@ -43,7 +43,7 @@ def persona(output: str) -> Score:
 
 def tell(store: Store, project: str, story: str, seed: int) -> None:
     """Sends five weeks of the shop's calls through the store's OTLP input and has the online engine score them."""
-    body = _request(story.split(), np.random.default_rng([seed, *story.encode()])).SerializeToString()
+    body = export(story, seed, UNTIL).SerializeToString()
     store.insert_otlp(b"".join(framing.frame(body, project, int(UNTIL.timestamp() * 1000))), token=uuid.uuid4().hex)
     rule = {
         "name": project,
@@ -69,7 +69,9 @@ def right(story: str, found: Finding) -> bool:
     return set(named[: len(wanted)]) == wanted if wanted else not named
 
 
-def _request(told: list[str], rng: np.random.Generator) -> ExportTraceServiceRequest:
+def export(story: str, seed: int, until: datetime) -> ExportTraceServiceRequest:
+    """The calls of a story, which ends at `until`, as a client sends them."""
+    told, rng = story.split(), np.random.default_rng([seed, *story.encode()])
     request = ExportTraceServiceRequest()
     group = request.resource_spans.add()
     group.resource.attributes.add(key="service.name").value.string_value = "shop"
@@ -77,7 +79,7 @@ def _request(told: list[str], rng: np.random.Generator) -> ExportTraceServiceReq
     for number in range(A_DAY * (BEFORE + AFTER)):
         days = (number + 0.5) / A_DAY
         late = days >= BEFORE
-        start = int((UNTIL - timedelta(days=BEFORE + AFTER - days)).timestamp() * 1e9)
+        start = int((until - timedelta(days=BEFORE + AFTER - days)).timestamp() * 1e9)
         segment = int(rng.choice(3, p=(0.35, 0.25, 0.4) if late and "mix" in told else (0.6, 0.3, 0.1)))
         festive = late and "prompt" in told
         items = rng.integers(0, CATALOGUE, RETRIEVED)

@@ -47,6 +47,11 @@ def links_of(notice: dict[str, Any]) -> list[tuple[str, str]]:
     return alert + [(f"trace {number}", trace) for number, trace in enumerate(notice["traces"], start=1)]
 
 
+def _reasons(notice: dict[str, Any]) -> list[str]:
+    """Why the metric moved, in sentences."""
+    return [str(line) for line in notice.get("reasons", [])]
+
+
 def webhook(config: SinkConfig, url: str, secret: str, notice: dict[str, Any]) -> HttpMessage:
     """Our own JSON, signed when there is a secret."""
     body = msgspec.json.encode(notice)
@@ -60,7 +65,7 @@ def webhook(config: SinkConfig, url: str, secret: str, notice: dict[str, Any]) -
 
 def slack(_: SinkConfig, url: str, __: str, notice: dict[str, Any]) -> HttpMessage:
     """Slack's incoming webhook, which Mattermost and Discord (`/slack`) take, too."""
-    reasons = "".join(f"\n{line}" for line in notice.get("reasons", []))
+    reasons = "".join(f"\n{line}" for line in _reasons(notice))
     links = "".join(f"\n{link}" for _, link in links_of(notice))
     return HttpMessage(url, _JSON, msgspec.json.encode({"text": slack_text(summary_line(notice) + reasons) + links}))
 
@@ -80,7 +85,10 @@ def teams(_: SinkConfig, url: str, __: str, notice: dict[str, Any]) -> HttpMessa
                 "color": "Good" if notice["state"] == "resolved" else color,
                 "wrap": True,
             },
-            {"type": "TextBlock", "text": markdown_text(notice["message"]), "wrap": True},
+            *(
+                {"type": "TextBlock", "text": markdown_text(text), "wrap": True}
+                for text in (notice["message"], *_reasons(notice))
+            ),
             {
                 "type": "FactSet",
                 "facts": [
@@ -108,7 +116,12 @@ def pagerduty(_: SinkConfig, url: str, secret: str, notice: dict[str, Any]) -> H
             "source": f"evalspan/{notice.get('project', 'default')}",
             "severity": _PAGERDUTY_SEVERITY.get(notice["severity"], "warning"),
             "class": notice["rule"],
-            "custom_details": {"message": notice["message"], "numbers": notice.get("numbers"), "row": notice["row"]},
+            "custom_details": {
+                "message": notice["message"],
+                "reasons": _reasons(notice),
+                "numbers": notice.get("numbers"),
+                "row": notice["row"],
+            },
         },
         "links": [{"href": link, "text": text} for text, link in links_of(notice)],
     }
@@ -128,12 +141,13 @@ def opsgenie(_: SinkConfig, url: str, secret: str, notice: dict[str, Any]) -> Ht
         body: dict[str, Any] = {"source": "evalspan", "note": notice["message"][:25000]}
         address = f"{base}/{quote(alias, safe='')}/close?identifierType=alias"
     else:
-        links = "".join(f"\n{text}: {link}" for text, link in links_of(notice))
+        more = "".join(f"\n{line}" for line in _reasons(notice))
+        more += "".join(f"\n{text}: {link}" for text, link in links_of(notice))
         address = base
         body = {
             "message": f"{notice['name']}: {notice['message']}"[:130],
             "alias": alias,
-            "description": (summary_line(notice) + links)[:15000],
+            "description": (summary_line(notice) + more)[:15000],
             "priority": _OPSGENIE_PRIORITY.get(notice["severity"], "P3"),
             "source": "evalspan",
             "tags": ["evalspan", notice["rule"][:50]],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from ..statistics.decomposition import Contribution, Decomposition
-from ..statistics.distributions import chi_square_p, fisher_exact_p, normal_cdf
+from ..statistics.decomposition import Decomposition
+from ..statistics.distributions import chi_square_p, fisher_exact_p
+from .mix import MixEffect, controls_of, fit, mix_effects
+from .selection import ALIKE, MAX_NAMED, P_NAMED, TRAFFIC, Feature, corrected, explained, shares
 
 # The columns of the query shift_calls, and the kind of candidate that each is; the first of two that fit alike leads.
 CONFIGURATION = {
@@ -25,11 +26,8 @@ CONFIGURATION = {
 SEVERAL = ("prompt", "version", "model")
 FLAGS = {"new_documents": "documents not retrieved before", "tool_failed": "failing tools"}
 LATER = {"parameters": "parameters", "release": "release"}
-TRAFFIC = ("segment", "topic", "service")
 MIN_CALLS, MIN_SHARE = 10, 0.02
-P_SHIFT, P_CHANGED, P_NAMED = 0.05, 0.001, 0.01
-MAX_NAMED = 6
-ALIKE, NEARLY, DATE_IN_DOUBT = 0.98, 0.9, 7.35
+P_SHIFT, P_CHANGED = 0.05, 0.001
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -49,16 +47,6 @@ class Candidate(msgspec.Struct, frozen=True):
     label: str = ""
 
 
-class _Feature(msgspec.Struct, frozen=True):
-    kind: str
-    value: str
-    column: str
-    calls: Any
-    """1.0 for each call that has it."""
-    before: float
-    after: float
-
-
 def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[Candidate]:
     """The causes that the scores speak for, the largest effect first; empty when the difference may be chance.
 
@@ -67,12 +55,12 @@ def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[
     `p` is that of the coefficient (sandwich error) times the number of candidates. What the change of mix of a segment,
     topic, service or model adds is that of the decomposition.
     """
-    if parts.p >= P_SHIFT or parts.difference == 0:
-        return []
     y, w = calls["score"].astype(float), calls["weight"].astype(float)
-    after = calls["is_after"].astype(float)
+    after, controls = calls["is_after"].astype(float), controls_of(calls, TRAFFIC)
+    if parts.difference == 0 or not _moved(y, w, after, controls, parts):
+        return []
     pool = _features(calls, w, after)
-    chosen = _forward(y, w, after, _controls(calls), pool)
+    chosen, where = explained(y, w, after, controls, pool)
     found = [
         Candidate(
             feature.kind,
@@ -82,17 +70,25 @@ def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[
             effect=effect,
             share_before=feature.before,
             share_after=feature.after,
-            against=_against(feature, chosen, pool, effect, parts.difference),
+            against=_against(feature, chosen, pool, effect / parts.difference, where),
             label=_version_of(calls, feature) if feature.column == "prompt" else "",
         )
         for feature, effect, p in chosen
         if feature.kind
     ]
-    found += _of_mix(parts, len(pool))
+    beside = np.column_stack([after, *(one.calls for one, _, _ in chosen)])
+    found += [_of_mix(one, parts) for one in mix_effects(calls, TRAFFIC, beside, len(pool)) if _matters(one, parts)]
     return sorted(found, key=lambda one: -abs(one.effect))[:MAX_NAMED]
 
 
-def _features(calls: dict[str, np.ndarray], w: np.ndarray, after: np.ndarray) -> list[_Feature]:
+def _moved(y: np.ndarray, w: np.ndarray, after: np.ndarray, controls: np.ndarray, parts: Decomposition) -> bool:
+    """Whether the mean moved beyond chance, or its mix or what is within, which may make up for each other."""
+    within = corrected(*fit(y, w, np.column_stack([controls, after]))[-1], 1)
+    error = (parts.mix_interval.high - parts.mix_interval.low) / 3.92
+    return min(parts.p, within, corrected(parts.mix, error, 1)) < P_SHIFT
+
+
+def _features(calls: dict[str, np.ndarray], w: np.ndarray, after: np.ndarray) -> list[Feature]:
     """The values of the application's settings that are new or took another share, and segments that changed within."""
     found = []
     for column, kind in {**CONFIGURATION, **LATER}.items():
@@ -100,17 +96,17 @@ def _features(calls: dict[str, np.ndarray], w: np.ndarray, after: np.ndarray) ->
         values = ["1"] if flag else [v for v, _ in _counted(calls, column).most_common(30) if v]
         for value in values:
             x = calls[column].astype(float) if flag else having(calls, column, value)
-            before, share = _shares(x, w, after)
+            before, share = shares(x, w, after)
             if x[after == 1].sum() >= MIN_CALLS and share - before >= MIN_SHARE and _share_p(x, after) < P_CHANGED:
-                found.append(_Feature(kind, _named(column, value), column, x, before, share))
-    found.append(_Feature("", "", "", after, 0.0, 1.0))
+                found.append(Feature(kind, _named(column, value), column, x, before, share))
+    found.append(Feature("", "", "", after, 0.0, 1.0))
     for column in TRAFFIC:
         for value, count in Counter(calls[column].tolist()).most_common(20):
             inside = calls[column] == value
             if value and 2 * MIN_CALLS <= count < 0.95 * len(after):
                 x = inside * after
                 if min(x.sum(), (inside * (1 - after)).sum()) >= MIN_CALLS:
-                    found.append(_Feature(column, str(value), column, x, *_shares(inside.astype(float), w, after)))
+                    found.append(Feature(column, str(value), column, x, *shares(inside.astype(float), w, after)))
     return found
 
 
@@ -136,7 +132,7 @@ def _counted(calls: dict[str, np.ndarray], column: str) -> Counter[str]:
     return Counter(v for one in values for v in one.split("\n")) if column in SEVERAL else Counter(values)
 
 
-def _version_of(calls: dict[str, np.ndarray], feature: _Feature) -> str:
+def _version_of(calls: dict[str, np.ndarray], feature: Feature) -> str:
     """Name and version that most calls with a prompt have and few others."""
     inside = feature.calls.astype(bool)
     told = Counter(v for one in calls["version"][inside].tolist() for v in one.split("\n") if v)
@@ -149,88 +145,19 @@ def _named(column: str, value: str) -> str:
     return FLAGS.get(column, str(value))
 
 
-def _shares(x: np.ndarray, w: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    sides = (after == 0, after == 1)
-    before, share = (float((w * x)[side].sum() / w[side].sum()) for side in sides)
-    return before, share
-
-
 def _share_p(x: np.ndarray, after: np.ndarray) -> float:
     table = [float(count) for side in (after == 0, after == 1) for count in (x[side].sum(), (1 - x[side]).sum())]
     return fisher_exact_p(*table) if min(table) < 5 else chi_square_p(*table)
 
 
-def _controls(calls: dict[str, np.ndarray]) -> np.ndarray:
-    """An intercept and the effects of the most frequent segments, topics and services."""
-    columns = [np.ones(len(calls["score"]))]
-    for name in TRAFFIC:
-        values = [value for value, n in Counter(calls[name].tolist()).most_common(21) if n >= MIN_CALLS]
-        columns += [(calls[name] == value).astype(float) for value in values[1:]]
-    return np.column_stack(columns)
-
-
-def _forward(
-    y: np.ndarray, w: np.ndarray, after: np.ndarray, controls: np.ndarray, pool: list[_Feature]
-) -> list[tuple[_Feature, float, float]]:
-    """Features one by one, the best-fitting next, as long as its corrected p-value is small; with effect and p."""
-    chosen: list[_Feature] = []
-    left = list(pool)
-    while left and len(chosen) < MAX_NAMED:
-        design = np.column_stack([controls, *(one.calls for one in chosen)])
-        strengths = [_fit(y, w, np.column_stack([design, one.calls]))[-1] for one in left]
-        best = max(abs(b / e) if e else 0.0 for b, e in strengths)
-        if min(1.0, 2 * normal_cdf(-best) * len(pool)) >= P_NAMED:
-            break
-        # A recorded change that fits as well as the bare moment is preferred to it, and the order of kinds to chance.
-        place = next(i for i, (b, e) in enumerate(strengths) if e and _as_well(abs(b / e), best, left[i], after))
-        chosen.append(left.pop(place))
-    if not chosen:
-        return []
-    fitted = _fit(y, w, np.column_stack([controls, *(one.calls for one in chosen)]))[-len(chosen) :]
-    answers = []
-    for feature, (slope, error) in zip(chosen, fitted, strict=True):
-        before, share = _shares(feature.calls, w, after)
-        p = 2 * normal_cdf(-abs(slope / error)) if error else 1.0
-        answers.append((feature, slope * (share - before), min(1.0, p * len(pool))))
-    return answers
-
-
-def _as_well(strength: float, best: float, feature: _Feature, after: np.ndarray) -> bool:
-    """Whether a feature fits as well as the best one; nobody knows to the hour when a change of the mean began.
-
-    A recorded change at nearly the same calls as the moment fits as well while its date lies in the 95 % confidence set of
-    the moment's: twice the difference of the log-likelihoods at most 7.35.
-    Source: Siegmund, Confidence sets in change-point problems, International Statistical Review 56 (1988).
-    """
-    if strength >= ALIKE * best:
-        return True
-    nearly = bool(feature.kind) and feature.column not in TRAFFIC and np.corrcoef(feature.calls, after)[0, 1] > NEARLY
-    return bool(nearly and best**2 - strength**2 <= DATE_IN_DOUBT)
-
-
-def _fit(y: np.ndarray, w: np.ndarray, design: np.ndarray) -> list[tuple[float, float]]:
-    """Coefficient and sandwich error of every column in a weighted least-squares fit; error 0 where it cannot be told."""
-    weighted = design * w[:, None]
-    gram = design.T @ weighted
-    inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
-    slope = inverse @ (weighted.T @ y)
-    residual = (y - design @ slope)[:, None] * weighted
-    n, k = design.shape
-    variance = inverse @ (residual.T @ residual) @ inverse * n / max(n - k, 1)
-    # A column that the others make up has no coefficient of its own.
-    told = np.diag(inverse @ gram) > 0.999
-    errors = np.sqrt(np.maximum(np.diag(variance), 0))
-    return [(float(s), float(e) if ok else 0.0) for s, e, ok in zip(slope, errors, told, strict=True)]
-
-
 def _against(
-    feature: _Feature,
-    chosen: Sequence[tuple[_Feature, float, float]],
-    pool: list[_Feature],
-    effect: float,
-    whole: float,
+    feature: Feature,
+    chosen: Sequence[tuple[Feature, float, float]],
+    pool: list[Feature],
+    share: float,
+    where: str,
 ) -> str:
-    """What speaks against a candidate: another change at the same calls, or calls without it that moved as well."""
+    """What speaks against a candidate: another change at the same calls, calls without it that moved, or with it that did not."""
     twins = [
         f"{other.kind} {other.value}"
         for other in pool
@@ -244,35 +171,30 @@ def _against(
         return f"{', '.join(twins)} changed for the same calls"
     if any(not other.kind for other, _, _ in chosen):
         return "calls without it moved at that time, too"
-    return "it explains the smaller part" if abs(effect) < abs(whole) / 3 else ""
+    if where and feature is _first_step(chosen):
+        return f"outside {where} calls with it moved less than half as much"
+    return "it explains the smaller part" if abs(share) < 1 / 3 else ""
 
 
-def _of_mix(parts: Decomposition, tests: int) -> list[Candidate]:
-    """Groups that grew or shrank and thereby moved the mean: the largest part of each value of each dimension."""
-    found: dict[tuple[str, str], list[Contribution]] = {}
-    for part in parts.mix_parts:
-        for dimension, value in part.group if isinstance(part.group, tuple) else ():
-            found.setdefault((dimension, value), []).append(part)
-    groups = max(len(parts.mix_parts), 1)
-    named = []
-    for (dimension, value), together in found.items():
-        best = max(together, key=lambda part: abs(part.effect))
-        grew = best.share_after - best.share_before
-        p = min(1.0, best.p * (groups + tests))
-        if value and p < P_NAMED and abs(grew) >= MIN_SHARE and abs(best.effect) >= 0.1 * abs(parts.difference):
-            shares = (sum(part.share_before for part in together), sum(part.share_after for part in together))
-            effect = sum(part.effect for part in together)
-            named.append(
-                Candidate(
-                    dimension,
-                    value,
-                    effect / parts.difference,
-                    p,
-                    effect,
-                    *shares,
-                    "its share changed, not its quality",
-                )
-            )
-    # Where one group grows the others shrink: the one that moved the mean most speaks for all of its dimension.
-    named.sort(key=lambda one: -abs(one.effect))
-    return [one for i, one in enumerate(named) if all(one.kind != other.kind for other in named[:i])]
+def _first_step(chosen: Sequence[tuple[Feature, float, float]]) -> Feature | None:
+    return next((one for one, _, _ in chosen if one.kind and one.column not in TRAFFIC), None)
+
+
+def _matters(one: MixEffect, parts: Decomposition) -> bool:
+    """Whether a dimension's mix moved the mean beyond chance, and by more than a trifle."""
+    grew = abs(one.share_after - one.share_before)
+    return bool(one.value) and one.p < P_NAMED and grew >= MIN_SHARE and abs(one.effect) >= 0.1 * abs(parts.difference)
+
+
+def _of_mix(one: MixEffect, parts: Decomposition) -> Candidate:
+    """A dimension whose values grew and shrank: the value that moved the mean most speaks for all of it."""
+    return Candidate(
+        one.dimension,
+        one.value,
+        share=one.effect / parts.difference,
+        p=one.p,
+        effect=one.effect,
+        share_before=one.share_before,
+        share_after=one.share_after,
+        against="its share changed, not its quality",
+    )

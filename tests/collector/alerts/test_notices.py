@@ -76,6 +76,12 @@ def test_teams_gets_a_card_with_links_and_slack_a_text_with_reasons() -> None:
     assert "prompt festive" in slack["text"]
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_tells_why_the_metric_moved(kind: str) -> None:
+    _, _, body = sent(kind)
+    assert "prompt festive" in json.dumps(body), kind
+
+
 def test_a_mail_has_date_and_id_and_a_body_that_people_read() -> None:
     config = SinkConfig(
         name="m", kind="email", smtp="localhost", sender="evalspan <a@example.org>", to=("b@example.org",)

@@ -1,0 +1,134 @@
+"""Which changes the scores speak for: features enter a weighted regression one by one, the best-fitting first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..statistics.distributions import normal_cdf
+from .mix import fit
+
+TRAFFIC = ("segment", "topic", "service")
+P_NAMED = 0.01
+MAX_NAMED = 6
+ALIKE, NEARLY, DATE_IN_DOUBT, MORE = 0.98, 0.9, 7.35, 2.0
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """Something that may explain scores: what it is, the calls that have it, and its share of them before and after.
+
+    The bare moment, which stands for what nobody recorded, has no kind.
+    """
+
+    kind: str
+    value: str
+    column: str
+    calls: Any
+    """1.0 for each call that has it."""
+    before: float
+    after: float
+
+
+def explained(
+    y: np.ndarray, w: np.ndarray, after: np.ndarray, controls: np.ndarray, pool: list[Feature]
+) -> tuple[list[tuple[Feature, float, float]], str]:
+    """The features that the scores speak for, with effect and p: first what changed in the application, then where.
+
+    `p` is corrected for the number of either. Where a recorded change reached nearly all calls it is the cause, also of a
+    fall in some places only (scores have a floor and a ceiling, and segments differ): then that place is the second answer.
+    """
+    recorded = [one for one in pool if one.column not in TRAFFIC]
+    places = [one for one in pool if one.column in TRAFFIC]
+    chosen = _forward(y, w, after, controls, [], recorded)
+    where, tests = "", {True: len(places), False: len(recorded)}
+    for _ in range(MAX_NAMED):
+        found = _forward(y, w, after, controls, chosen, places, most=1)
+        if len(found) == len(chosen):
+            break
+        place = found[-1]
+        places = [one for one in places if one is not place]
+        slopes = [slope for slope, _ in _slopes(y, w, controls, found)]
+        steps = [i for i, one in enumerate(chosen) if np.corrcoef(one.calls, after)[0, 1] > NEARLY]
+        common = sum(slopes[i] for i in steps)
+        if any(chosen[i].kind for i in steps):
+            if slopes[-1] * common >= 0 and abs(slopes[-1]) >= MORE * abs(common):
+                where = f"{place.kind} {place.value}"
+            break
+        if abs(slopes[-1]) >= abs(common):
+            chosen = _still(y, w, controls, found)
+    answers = []
+    for feature, (slope, error) in zip(chosen, _slopes(y, w, controls, chosen), strict=True):
+        before, share = shares(feature.calls, w, after)
+        p = corrected(slope, error, tests[feature.column in TRAFFIC])
+        answers.append((feature, slope * (share - before), p))
+    return answers, where
+
+
+def _forward(
+    y: np.ndarray,
+    w: np.ndarray,
+    after: np.ndarray,
+    controls: np.ndarray,
+    start: list[Feature],
+    pool: list[Feature],
+    most: int = MAX_NAMED,
+) -> list[Feature]:
+    """`start` and features one by one, the best-fitting next, as long as its corrected p-value is small."""
+    chosen, left = list(start), list(pool)
+    while left and len(chosen) < len(start) + most:
+        strengths = [_slopes(y, w, controls, [*chosen, one])[-1] for one in left]
+        best = max(abs(b / e) if e else 0.0 for b, e in strengths)
+        if corrected(best, 1.0, len(pool)) >= P_NAMED:
+            break
+        # A recorded change that fits as well as the bare moment is preferred to it, and the order of kinds to chance.
+        place = next(i for i, (b, e) in enumerate(strengths) if e and _as_well(abs(b / e), best, left[i], after))
+        chosen.append(left.pop(place))
+    return chosen
+
+
+def _still(y: np.ndarray, w: np.ndarray, controls: np.ndarray, chosen: list[Feature]) -> list[Feature]:
+    """The features without those that the newest one has made needless, the weakest first."""
+    left = list(chosen)
+    while len(left) > 1:
+        found = _slopes(y, w, controls, left)[:-1]
+        weakest = max(range(len(found)), key=lambda i: corrected(*found[i], 1))
+        if corrected(*found[weakest], 1) < P_NAMED:
+            break
+        left.pop(weakest)
+    return left
+
+
+def _slopes(
+    y: np.ndarray, w: np.ndarray, controls: np.ndarray, features: Sequence[Feature]
+) -> list[tuple[float, float]]:
+    """Coefficient and error of each feature beside the controls and each other."""
+    design = np.column_stack([controls, *(one.calls for one in features)])
+    return fit(y, w, design)[controls.shape[1] :]
+
+
+def corrected(slope: float, error: float, tests: int) -> float:
+    """The two-sided p-value of a coefficient times the number of tests, 1 where it has no error."""
+    return min(1.0, 2 * normal_cdf(-abs(slope / error)) * tests) if error else 1.0
+
+
+def _as_well(strength: float, best: float, feature: Feature, after: np.ndarray) -> bool:
+    """Whether a feature fits as well as the best one; nobody knows to the hour when a change of the mean began.
+
+    A recorded change at nearly the same calls as the moment fits as well while its date lies in the 95 % confidence set of
+    the moment's: twice the difference of the log-likelihoods at most 7.35.
+    Source: Siegmund, Confidence sets in change-point problems, International Statistical Review 56 (1988).
+    """
+    if strength >= ALIKE * best:
+        return True
+    nearly = bool(feature.kind) and feature.column not in TRAFFIC and np.corrcoef(feature.calls, after)[0, 1] > NEARLY
+    return bool(nearly and best**2 - strength**2 <= DATE_IN_DOUBT)
+
+
+def shares(x: np.ndarray, w: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """The weighted share of calls with a feature before and after."""
+    sides = (after == 0, after == 1)
+    before, share = (float((w * x)[side].sum() / w[side].sum()) for side in sides)
+    return before, share
