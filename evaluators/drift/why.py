@@ -13,9 +13,10 @@ import numpy as np
 from ...errors import UsageError
 from ...queries import catalog, drift_references
 from ..statistics.decomposition import Decomposition, kitagawa
-from .candidates import TRAFFIC, Candidate, carriers, having, rank_candidates
+from .candidates import Candidate, carriers, having, rank_candidates
 from .finding import Finding, Split, mix_of, within_of
 from .reference import change_begin, largest_change, metric_table
+from .selection import TRAFFIC
 from .units import format_difference, format_value
 
 if TYPE_CHECKING:
