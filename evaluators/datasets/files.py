@@ -99,7 +99,7 @@ def as_example(item: object, place: str) -> Example:
     if isinstance(item, Mapping) and isinstance(item.get("input"), str):
         raise DatasetError(
             f"{place}: example {item.get('id')!r}: input must be an object, not a text",
-            hint='write "input": {"question": "..."}; in a table, map the column: --map input.question=COLUMN',
+            hint='in JSONL write "input": {"question": "..."}; in a table, map the column: --map input.question=COLUMN',
         )
     try:
         return Example.from_json(item)

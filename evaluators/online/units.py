@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ...queries.span_scoring_store import NO_PASSAGES, TEXT_ANSWER, Counts, Scope, SpanScoringStore, excluding
-from ...queries.unit_scoring_store import MAX_CONVERSATION_SPANS, MAX_SPANS, UnitScope, UnitScoringStore
+from ...queries.unit_scoring_store import MAX_CONVERSATION_SPANS, MAX_SPANS, UnitScope, UnitScoringStore, WholeUnit
 from ..arguments import span_arguments
 from ..contract import Unit, needs_answer
 from ..trajectory.conversation import Conversation, last_root, representative
@@ -42,7 +42,9 @@ class Item(msgspec.Struct, frozen=True):
 class Units(Protocol):
     """The units of one rule, for one worker."""
 
-    unit: Unit
+    @property
+    def unit(self) -> Unit:
+        """Which kind they are."""
 
     def counts(self, after: int, until: int, probability: float) -> Counts:
         """How many a window (milliseconds) holds."""
@@ -134,7 +136,7 @@ class SpanUnits:
 class _StoredUnits:
     """What traces and conversations share: the store says when one is ready, and which one the budget ends at."""
 
-    unit: Unit
+    unit: WholeUnit
 
     def __init__(self, store: SpanScoringStore, scope: UnitScope) -> None:
         self._store, self._scope = UnitScoringStore(store.store), scope
@@ -155,7 +157,7 @@ class _StoredUnits:
 class TraceUnits(_StoredUnits):
     """Traces: all spans of one, once its root has come or is overdue."""
 
-    unit: Unit = "trace"
+    unit: WholeUnit = "trace"
 
     def page(self, window: tuple[int, int], cutoff: float, done: Mapping[str, Any], size: int) -> list[Item]:
         """The next traces, as many as there is room for at once."""
@@ -167,7 +169,7 @@ class TraceUnits(_StoredUnits):
 class ConversationUnits(_StoredUnits):
     """Conversations: all turns of one that has been idle long enough; again when it goes on."""
 
-    unit: Unit = "conversation"
+    unit: WholeUnit = "conversation"
 
     def page(self, window: tuple[int, int], cutoff: float, done: Mapping[str, Any], size: int) -> list[Item]:
         """The next conversations; they are read one by one, because one may be long."""
