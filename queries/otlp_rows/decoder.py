@@ -5,6 +5,7 @@ It makes the rows that the views of schema/051 and 073 make; tests/queries/test_
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ class Decoder:
                 rows.add(Request.FromString(record))
             except (Unusual, DecodeError, UnicodeDecodeError, OverflowError):
                 rest.append(whole)
+            time.sleep(0)  # whoever receives requests in another thread must not wait for a whole segment
             if len(self._known) > _MAX_REMEMBERED:
                 self._known.clear()
             if len(self._shapes) > _MAX_SHAPES:
