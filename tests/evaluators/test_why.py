@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from evalspan.evaluators.cli import why as command
 from evalspan.evaluators.drift import candidates
 from evalspan.evaluators.drift.candidates import rank_candidates
+from evalspan.evaluators.drift.selection import Feature
 from evalspan.evaluators.drift.why import decompose, explain_shift
 from evalspan.evaluators.statistics.decomposition import kitagawa
 from evalspan.queries.store.client import Store
@@ -198,5 +199,5 @@ class _Borrowed:
 
 def test_a_version_is_named_with_its_prompt_where_any_span_of_the_call_says_it() -> None:
     calls = {"version": np.array(["2\nanswer 2"] * 10 + ["1\nanswer 1"] * 10)}
-    feature = candidates._Feature("prompt", "6fb94b53", "prompt", np.array([1.0] * 10 + [0.0] * 10), 0.0, 1.0)
+    feature = Feature("prompt", "6fb94b53", "prompt", np.array([1.0] * 10 + [0.0] * 10), 0.0, 1.0)
     assert candidates._version_of(calls, feature) == "answer 2"
