@@ -1,6 +1,7 @@
-"""What real ClickHouse servers answered over HTTP, byte by byte as their users reported it, to the driver and to our streams.
+"""Answers of ClickHouse servers over HTTP, put together from public reports, to the driver and to our streams.
 
-Sources (public): ClickHouse pull request 68800 (24.12: a timeout, its headers), issue 75175 (25.1: an error in the middle of a
+Error texts and the frames in the middle of a stream are as reported; what refuses a read-only user or a wrong password is
+written in their form, and one message stands for several versions. Sources (public): ClickHouse pull request 68800 (24.12: a timeout, its headers), issue 75175 (25.1: an error in the middle of a
 stream, connection cut), pull request 88818 and the HTTP page of the documentation (25.11 and later: tag and frame), issue 67588
 (24.5: memory), clickhouse-connect's own checks (26: the frame with line ends).
 """
