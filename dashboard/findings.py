@@ -227,14 +227,16 @@ async def _cause_of_cost(context: PageContext, finding: Finding, end: datetime) 
     rows = await context.query("pages/cost_change", **given, service=finding.service)
     rise = (rows[0]["all_after"] - rows[0]["all_before"]) if rows else 0.0
     growth = rows[0]["all_after"] / rows[0]["all_before"] if rows and rows[0]["all_before"] else 0.0
-    # What rose by more than everything did says why; what nearly all calls share rose along with it.
+    # What rose by more than everything did says why: what nearly all calls share rose along with it. And without it
+    # nothing rose: the calls that a new release took over cost less before, so that its own rise is too large.
     rated = [
-        (row["after"] - growth * row["before"], row)
+        (min(part, 2 * rise - part), part, row)
         for row in rows
         if rise > 0 and row["key"] not in IDENTIFIERS | {"service"} and row["after"] < 0.999 * row["all_after"]
+        if row["after"] - growth * row["before"] > 0.1 * rise
+        for part in [row["after"] - row["before"]]
     ]
-    beyond, best = max(rated, key=lambda pair: pair[0], default=(0.0, None))
-    part = best["after"] - best["before"] if best and beyond > 0.1 * rise else 0.0
+    _, part, best = max(rated, key=lambda one: one[0], default=(0.0, 0.0, None))
     cause = f"{'nearly all of it ' if part > 0.8 * rise else ''}{best['key']} {best['value']}" if best and part > 0.4 * rise else ""  # fmt: skip
     where = (f"{best['key']}={best['value']}",) if cause and best else ()
     address = context.filters.url("/cost", service=finding.service, middle=finding.since.strftime("%Y-%m-%dT%H:%MZ"), **_range(finding, end, before))  # fmt: skip

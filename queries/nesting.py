@@ -43,9 +43,10 @@ SELECT project, trace_id, span_id, parent_span_id, scope_name,
     attributes['gen_ai.usage.input_tokens'] != '' OR attributes['gen_ai.usage.output_tokens'] != '' AS has_usage, input != '' OR output != '' AS has_content,
     status = 'ERROR' AS failed, attributes['gen_ai.response.id'] AS response_id
 FROM spans
+WHERE NOT match(concat(trace_id, span_id, parent_span_id), '[^0-9a-f]')  -- rows that came another way than OTLP have other ids
 """
-_RECENT = f"{_NODES} WHERE inserted_at >= now64(3) - toIntervalSecond({{seconds:UInt32}}) ORDER BY inserted_at DESC LIMIT {{rows:UInt32}}"
-_OF_TRACES = f"{_NODES} WHERE trace_id IN {{trace_ids:Array(String)}} AND role IN ('call', 'other')"
+_RECENT = f"{_NODES} AND inserted_at >= now64(3) - toIntervalSecond({{seconds:UInt32}}) ORDER BY inserted_at DESC LIMIT {{rows:UInt32}}"
+_OF_TRACES = f"{_NODES} AND trace_id IN {{trace_ids:Array(String)}} AND role IN ('call', 'other')"
 
 # A run whose answer is fetched in several processes, at several collectors: all but the first that was stored.
 _FETCHED = """

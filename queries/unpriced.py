@@ -13,6 +13,7 @@ _NAMED = "[" + ", ".join(f"attributes['{name}']" for name in _NAMES) + "]"
 _UNPRICED = """
 role = 'call' AND cost_usd IS NULL AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)
     AND inserted_at >= now64(3) - toIntervalSecond({seconds:UInt32})
+    AND NOT match(concat(trace_id, span_id, parent_span_id), '[^0-9a-f]')  -- OTLP has no other ids
 """
 
 _MODELS = f"SELECT DISTINCT {_NAMED} AS names FROM {{spans}} WHERE {_UNPRICED}"  # noqa: S608 - of constants

@@ -137,7 +137,7 @@ def test_every_page_renders_the_demo_s_data_in_silence_in_both_themes(
         "sessions": ("/sessions?since=30d", "tbody tr"),
         "session": (f"/sessions/{session}", ".turns > li"),
         "scores": ("/scores?since=30d&name=support_style", "[data-drawn] canvas"),
-        "drift": (f"/drift?{demo.second_week}", "main table tbody tr"),
+        "drift": (f"/drift?{demo.second_week}", "main table:visible tbody tr"),
         "alerts": ("/alerts", "tbody tr"),
         "review": ("/review?since=30d", ".quote"),
         "annotate": ("/annotate?since=30d", ".message.assistant"),
@@ -153,7 +153,7 @@ def test_every_page_renders_the_demo_s_data_in_silence_in_both_themes(
         watched.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         for name, (path, there) in shown.items():
             page = watched.open(path)
-            expect(page.locator(there).first, f"{name} in {scheme}").to_be_visible()
+            expect(page.locator(there).first, f"{name} in {scheme}").to_be_visible(timeout=30_000)
             page.screenshot(path=folder / f"{name}-{scheme}.png")
             assert watched.wrong == [], f"{name} in {scheme}"
     assert len(list(folder.glob("*.png"))) == 2 * len(shown)

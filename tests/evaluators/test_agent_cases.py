@@ -161,7 +161,7 @@ async def test_stored_traces_and_conversations_are_scored_once_and_re_baselined_
     newer = evaluator(name="refund_limit", version="2")(lambda trace: 0.5)
     again = await score_spans(store, [newer], since=HOUR, project=project, rebaselined=frozenset({"refund_limit"}))
     assert len(again) == 3
-    assert "on the same 3 spans" in compare_versions(store, newer, since=HOUR, project=project)
+    assert "on the same 3 traces" in compare_versions(store, newer, since=HOUR, project=project)
 
 
 async def test_people_label_whole_traces_and_conversations_blind_and_agreement_is_per_unit(store: Store, project: str) -> None:  # fmt: skip

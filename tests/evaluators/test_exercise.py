@@ -144,7 +144,10 @@ async def test_h09_the_small_model_as_judge_catches_the_wrong_price_and_the_inve
 async def test_h09_a_small_model_that_cannot_list_claims_is_asked_clause_by_clause(model_url):
     from evalspan.evaluators import Hallucination, run_evaluator
 
-    judge = Hallucination(model="smollm2", base_url=f"{model_url}/v1", cache=False, retries=0, max_tokens=60)
+    judge = Hallucination(
+        model="smollm2", base_url=f"{model_url}/v1", cache=False, retries=0, max_tokens=60, call_timeout_s=240
+    )
     one = next(one for one in map(json.loads, (EXAMPLE / "answers.jsonl").read_text().splitlines()) if one["id"] == "wrong-price")  # fmt: skip
-    got = await run_evaluator(judge, input=one["input"], output=one["output"], context=one["context"])
-    assert (got.passed, got.details["claims_by"]) == (False, "clauses")
+    got = await run_evaluator(judge, input=one["input"], output=one["output"], context=one["context"], timeout_s=600)
+    assert got.passed is False, got
+    assert got.details["claims_by"] == "clauses"

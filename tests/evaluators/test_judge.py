@@ -117,7 +117,7 @@ async def test_j13_few_shot_examples_with_scores_are_in_the_prompt(scripted):
 
 
 def test_j14_prompts_are_versioned_artifacts_and_any_change_is_a_new_version(scripted, tmp_path):
-    assert shipped_prompts() == ["absolute", "claims", "pairwise"]
+    assert shipped_prompts() == ["absolute", "claim", "claims", "pairwise"]
     prompt = load_prompt("absolute")
     assert prompt.history
     first = judge(scripted())
