@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from ...queries.protobuf_types import BYTES, INT32, MESSAGE, OPTIONAL, REPEATED, STRING, Field, message_types
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-_OPTIONAL, _REPEATED = 1, 3
-_INT32, _STRING, _MESSAGE, _BYTES = 5, 9, 11, 12
 _KEY, _VALUE, _INT = 0x0A, 0x12, 0x18  # tags of KeyValue and AnyValue
 _LAST_OF_NUMBER = 127
 _MAX_TEXTS, _LONGEST_TEXT = 8_192, 256
@@ -170,33 +169,19 @@ def is_plain_count(raw: bytes) -> bool:
     return len(raw) - at > 3 and raw[at] == _VALUE and raw[at + 1] == len(raw) - at - 2 < 11 and raw[at + 2] == _INT
 
 
-def _request_type() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(name="outline.proto", package="evalspan.outline", syntax="proto3")
-
-    def message(name: str, *fields: tuple[str, int, int, int, str]) -> None:
-        made = file.message_type.add(name=name)
-        for field, number, label, kind, of in fields:
-            added = made.field.add(name=field, number=number, label=label, type=kind)
-            if of:
-                added.type_name = f".evalspan.outline.{of}"
-
-    message("Request", ("resource_spans", 1, _REPEATED, _MESSAGE, "Group"))
-    message("Group", ("scope_spans", 2, _REPEATED, _MESSAGE, "Scope"))
-    message("Scope", ("scope", 1, _OPTIONAL, _MESSAGE, "Name"), ("spans", 2, _REPEATED, _MESSAGE, "Span"))
-    message("Name", ("name", 1, _OPTIONAL, _STRING, ""))
-    message("Status", ("code", 3, _OPTIONAL, _INT32, ""))
-    message(
-        "Span",
-        ("trace_id", 1, _OPTIONAL, _BYTES, ""),
-        ("span_id", 2, _OPTIONAL, _BYTES, ""),
-        ("parent_span_id", 4, _OPTIONAL, _BYTES, ""),
-        ("attributes", 9, _REPEATED, _BYTES, ""),
-        ("events", 11, _REPEATED, _BYTES, ""),
-        ("status", 15, _OPTIONAL, _MESSAGE, "Status"),
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("evalspan.outline.Request"))
-
-
-_REQUEST = _request_type()
+_MESSAGES: dict[str, tuple[Field, ...]] = {
+    "Request": (("resource_spans", 1, REPEATED, MESSAGE, "Group"),),
+    "Group": (("scope_spans", 2, REPEATED, MESSAGE, "Scope"),),
+    "Scope": (("scope", 1, OPTIONAL, MESSAGE, "Name"), ("spans", 2, REPEATED, MESSAGE, "Span")),
+    "Name": (("name", 1, OPTIONAL, STRING, ""),),
+    "Status": (("code", 3, OPTIONAL, INT32, ""),),
+    "Span": (
+        ("trace_id", 1, OPTIONAL, BYTES, ""),
+        ("span_id", 2, OPTIONAL, BYTES, ""),
+        ("parent_span_id", 4, OPTIONAL, BYTES, ""),
+        ("attributes", 9, REPEATED, BYTES, ""),
+        ("events", 11, REPEATED, BYTES, ""),
+        ("status", 15, OPTIONAL, MESSAGE, "Status"),
+    ),
+}
+_REQUEST = message_types("evalspan.outline", _MESSAGES)["Request"]

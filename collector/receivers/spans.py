@@ -68,7 +68,7 @@ def check(
     from the present that find no place, which `refused_days` says with the reason, are rejected.
 
     Spans whose trace or span id is missing, all zero or of the wrong length are rejected. Attributes of more than
-    `longest` bytes are cut, and their names listed in the span's attribute `evalspan.truncated`. Spans without a usable
+    `max_length` bytes are cut, and their names listed in the span's attribute `evalspan.truncated`. Spans without a usable
     time are given one.
     """
     # No attribute can be longer than the whole body: small requests need no look at the lengths.
@@ -84,17 +84,7 @@ def check(
             cut += _cut_values(resource_spans.resource.attributes, max_length, set())
         for scope_spans in resource_spans.scope_spans:
             spans = scope_spans.spans
-            nameless = [
-                index
-                for index, span in enumerate(spans)
-                if len(trace_id := span.trace_id) != 16
-                or len(span_id := span.span_id) != 8
-                or trace_id == _NO_TRACE
-                or span_id == _NO_SPAN
-            ]
-            for index in reversed(nameless):
-                del spans[index]
-            rejected += len(nameless)
+            rejected += _drop_nameless(spans)
             timed_here, far = set_missing_times(spans, usual)
             timed += timed_here
             if far:
@@ -117,6 +107,21 @@ def check(
         messages.append(f"{crowded} spans rejected for their start: {no_place}")
     dropped = defects.dropped if defects else 0
     return Checked(body, accepted, rejected + dropped + crowded, timed, "; ".join(messages), crowded)
+
+
+def _drop_nameless(spans: Any) -> int:
+    """Takes the spans out whose trace or span id is missing, all zero or of the wrong length; how many they were."""
+    nameless = [
+        index
+        for index, span in enumerate(spans)
+        if len(trace_id := span.trace_id) != 16
+        or len(span_id := span.span_id) != 8
+        or trace_id == _NO_TRACE
+        or span_id == _NO_SPAN
+    ]
+    for index in reversed(nameless):
+        del spans[index]
+    return len(nameless)
 
 
 def _drop_days(spans: Any, days: Mapping[int, str]) -> int:

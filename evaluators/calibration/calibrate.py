@@ -167,9 +167,7 @@ def calibrate(
         informedness=confusion.informedness,
         f1=confusion.f1,
         agreement=_rate(confusion.caught + confusion.cleared, sum(msgspec.structs.astuple(confusion))),
-        kappa=cohen_kappa([bool(item.good) for item in judged], [bool(item.passed) for item in judged])
-        if judged
-        else None,
+        kappa=_kappa(judged),
         kappa_quadratic=_quadratic(scored),
         alpha=_alpha(pairs),
         threshold=threshold,
@@ -268,6 +266,13 @@ def _held_out(items: Sequence[Pair], direction: str, target: float | None, folds
             if i % folds == fold and item.score is not None
         ]
     return count(verdicts)
+
+
+def _kappa(judged: Sequence[Pair]) -> float | None:
+    """Cohen's kappa of people's verdicts and the evaluator's."""
+    if not judged:
+        return None
+    return cohen_kappa([bool(item.good) for item in judged], [bool(item.passed) for item in judged])
 
 
 def _quadratic(items: Sequence[Pair]) -> float | None:

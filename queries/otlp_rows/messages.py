@@ -2,62 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ..protobuf_types import BYTES, FIXED64, INT32, MESSAGE, OPTIONAL, REPEATED, Field, message_types
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-_OPTIONAL, _REPEATED = 1, 3
-_FIXED64, _INT32, _MESSAGE, _BYTES = 6, 5, 11, 12
-
-_MESSAGES: dict[str, tuple[tuple[str, int, int, int, str], ...]] = {
+_MESSAGES: dict[str, tuple[Field, ...]] = {
     "Request": (
-        ("resource_spans", 1, _REPEATED, _MESSAGE, "Group"),
-        ("project", 1000, _OPTIONAL, _BYTES, ""),
-        ("received_ms", 1001, _OPTIONAL, _FIXED64, ""),
+        ("resource_spans", 1, REPEATED, MESSAGE, "Group"),
+        ("project", 1000, OPTIONAL, BYTES, ""),
+        ("received_ms", 1001, OPTIONAL, FIXED64, ""),
     ),
-    "Group": (("resource", 1, _OPTIONAL, _MESSAGE, "Resource"), ("scope_spans", 2, _REPEATED, _MESSAGE, "Scope")),
-    "Resource": (("attributes", 1, _REPEATED, _BYTES, ""),),
-    "Scope": (("scope", 1, _OPTIONAL, _MESSAGE, "Name"), ("spans", 2, _REPEATED, _MESSAGE, "Span")),
-    "Name": (("name", 1, _OPTIONAL, _BYTES, ""), ("version", 2, _OPTIONAL, _BYTES, "")),
-    "Status": (("message", 2, _OPTIONAL, _BYTES, ""), ("code", 3, _OPTIONAL, _INT32, "")),
+    "Group": (("resource", 1, OPTIONAL, MESSAGE, "Resource"), ("scope_spans", 2, REPEATED, MESSAGE, "Scope")),
+    "Resource": (("attributes", 1, REPEATED, BYTES, ""),),
+    "Scope": (("scope", 1, OPTIONAL, MESSAGE, "Name"), ("spans", 2, REPEATED, MESSAGE, "Span")),
+    "Name": (("name", 1, OPTIONAL, BYTES, ""), ("version", 2, OPTIONAL, BYTES, "")),
+    "Status": (("message", 2, OPTIONAL, BYTES, ""), ("code", 3, OPTIONAL, INT32, "")),
     "Span": (
-        ("trace_id", 1, _OPTIONAL, _BYTES, ""),
-        ("span_id", 2, _OPTIONAL, _BYTES, ""),
-        ("trace_state", 3, _OPTIONAL, _BYTES, ""),
-        ("parent_span_id", 4, _OPTIONAL, _BYTES, ""),
-        ("name", 5, _OPTIONAL, _BYTES, ""),
-        ("kind", 6, _OPTIONAL, _INT32, ""),
-        ("start", 7, _OPTIONAL, _FIXED64, ""),
-        ("end", 8, _OPTIONAL, _FIXED64, ""),
-        ("attributes", 9, _REPEATED, _BYTES, ""),
-        ("events", 11, _REPEATED, _BYTES, ""),
-        ("links", 13, _REPEATED, _BYTES, ""),
-        ("status", 15, _OPTIONAL, _MESSAGE, "Status"),
+        ("trace_id", 1, OPTIONAL, BYTES, ""),
+        ("span_id", 2, OPTIONAL, BYTES, ""),
+        ("trace_state", 3, OPTIONAL, BYTES, ""),
+        ("parent_span_id", 4, OPTIONAL, BYTES, ""),
+        ("name", 5, OPTIONAL, BYTES, ""),
+        ("kind", 6, OPTIONAL, INT32, ""),
+        ("start", 7, OPTIONAL, FIXED64, ""),
+        ("end", 8, OPTIONAL, FIXED64, ""),
+        ("attributes", 9, REPEATED, BYTES, ""),
+        ("events", 11, REPEATED, BYTES, ""),
+        ("links", 13, REPEATED, BYTES, ""),
+        ("status", 15, OPTIONAL, MESSAGE, "Status"),
     ),
     "Event": (
-        ("time", 1, _OPTIONAL, _FIXED64, ""),
-        ("name", 2, _OPTIONAL, _BYTES, ""),
-        ("attributes", 3, _REPEATED, _BYTES, ""),
+        ("time", 1, OPTIONAL, FIXED64, ""),
+        ("name", 2, OPTIONAL, BYTES, ""),
+        ("attributes", 3, REPEATED, BYTES, ""),
     ),
-    "Link": (("trace_id", 1, _OPTIONAL, _BYTES, ""), ("span_id", 2, _OPTIONAL, _BYTES, "")),
+    "Link": (("trace_id", 1, OPTIONAL, BYTES, ""), ("span_id", 2, OPTIONAL, BYTES, "")),
 }
 
-
-def _types() -> dict[str, Any]:
-    package = "evalspan.otlp_rows"
-    file = descriptor_pb2.FileDescriptorProto(name="otlp_rows.proto", package=package, syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field, number, label, kind, of in fields:
-            added = message.field.add(name=field, number=number, label=label, type=kind)
-            if of:
-                added.type_name = f".{package}.{of}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in _MESSAGES
-    }
-
-
-_made = _types()
+_made = message_types("evalspan.otlp_rows", _MESSAGES)
 Request, Event, Link = _made["Request"], _made["Event"], _made["Link"]
