@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..queries.span_conditions import COLUMNS, Filter, expression, trace_filter
+from .cost_causes import IDENTIFIERS
 from .explore import Z
 from .filters import instant, stamp
-from .findings import IDENTIFIERS
 from .page_context import PageContext, Rows, page
 from .scores import bucket
 from .trace_filters import WHERE, added, chips, conditions, kept, removed

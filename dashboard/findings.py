@@ -12,6 +12,7 @@ from aiohttp import web
 
 from ..evaluators.drift.change_point import ChangePoint, change_point
 from ..queries.span_conditions import Condition, trace_filter
+from .cost_causes import IDENTIFIERS, explaining
 from .difference import compared, implied_by
 from .filters import stamp
 from .page_context import PageContext, Rows
@@ -30,8 +31,6 @@ BURST, MIN_BURST = 8.0, 5
 """An hour with this many times the usual failures of a kind, and at least five more, is a burst."""
 MAX_CAUSES = 4
 FINDINGS: web.AppKey[ResultCache[list[Finding]]] = web.AppKey("dashboard_findings")
-IDENTIFIERS = {"user", "session", "trace", "host.name", "host.id", "process.pid"}
-"""Keys that name who was hit, not why: they are no cause while something else differs as well."""
 
 
 @dataclass(frozen=True)
@@ -225,19 +224,8 @@ async def _cause_of_cost(context: PageContext, finding: Finding, end: datetime) 
     before = min(end - finding.since, timedelta(days=7))
     given = {"start": stamp(finding.since - before), "middle": stamp(finding.since), "end": stamp(end)}
     rows = await context.query("pages/cost_change", **given, service=finding.service)
-    rise = (rows[0]["all_after"] - rows[0]["all_before"]) if rows else 0.0
-    growth = rows[0]["all_after"] / rows[0]["all_before"] if rows and rows[0]["all_before"] else 0.0
-    # What rose by more than everything did says why: what nearly all calls share rose along with it. And without it
-    # nothing rose: the calls that a new release took over cost less before, so that its own rise is too large.
-    rated = [
-        (min(part, 2 * rise - part), part, row)
-        for row in rows
-        if rise > 0 and row["key"] not in IDENTIFIERS | {"service"} and row["after"] < 0.999 * row["all_after"]
-        if row["after"] - growth * row["before"] > 0.1 * rise
-        for part in [row["after"] - row["before"]]
-    ]
-    _, part, best = max(rated, key=lambda one: one[0], default=(0.0, 0.0, None))
-    cause = f"{'nearly all of it ' if part > 0.8 * rise else ''}{best['key']} {best['value']}" if best and part > 0.4 * rise else ""  # fmt: skip
+    best = next(iter(explaining(rows)), None)
+    cause = f"{'nearly all of it ' if best['part'] > 0.8 else ''}{best['key']} {best['value']}" if best and best["part"] > 0.4 else ""  # fmt: skip
     where = (f"{best['key']}={best['value']}",) if cause and best else ()
     address = context.filters.url("/cost", service=finding.service, middle=finding.since.strftime("%Y-%m-%dT%H:%MZ"), **_range(finding, end, before))  # fmt: skip
     return replace(finding, cause=cause, address=address, where=where)

@@ -18,8 +18,9 @@ from ..queries.plain_json import plain_json
 from . import guard, messages
 from .alert_thresholds import thresholds_for
 from .alerts import SILENCES, shown_number, traces_of
+from .cost_causes import IDENTIFIERS, explaining
 from .filters import stamp
-from .findings import BACK, IDENTIFIERS
+from .findings import BACK
 from .labels import redirect, remember_author
 from .page_context import PageContext, Rows, handle_errors, page, page_context
 from .result_cache import ResultCache
@@ -112,7 +113,12 @@ async def _body(
             context.query("pages/overview_trend", **times, bucket_s=size),
             context.query("pages/cost_change", **times, middle=stamp(since)),
         )
-        cost_causes = [row for row in changed_costs if row["key"] not in IDENTIFIERS][:MAX_CAUSES]
+        causes = explaining(changed_costs)
+        named = {(row["key"], row["value"]) for row in causes}
+        others = [
+            row for row in changed_costs if row["key"] not in IDENTIFIERS and (row["key"], row["value"]) not in named
+        ]
+        cost_causes = [*causes, *others][:MAX_CAUSES]
         return {**told, "usage": True, "trend": [row for row in trend if row["whole"]], "cost_causes": cost_causes}
     unit = await unit_of_metric(context, metric, times)
     trend, shown = await asyncio.gather(
