@@ -130,7 +130,9 @@ async def test_h09_the_small_model_as_judge_catches_the_wrong_price_and_the_inve
     """Rules settle the clear clauses; the model, which calls all it is asked SUPPORTED, decides the rest."""
     from evalspan.evaluators import Hallucination, run_evaluator
 
-    judge = Hallucination(model="smollm2", base_url=f"{model_url}/v1", cache=False, retries=0, claims="clauses")
+    judge = Hallucination(
+        model="smollm2", base_url=f"{model_url}/v1", cache=False, retries=0, claims="clauses", call_timeout_s=240
+    )
     answers = {one["id"]: one for one in map(json.loads, (EXAMPLE / "answers.jsonl").read_text().splitlines())}
     for name, faithful in (("clean", True), ("wrong-price", False), ("invented-feature", False), ("cancel", True)):
         one = answers[name]
