@@ -38,7 +38,7 @@ ORDER BY
     lowest ASC, -- if by_score
     duration_ns DESC, -- if by_duration
     start_time ASC, -- if oldest
-    start_time DESC, span_id, project
+    start_time DESC, span_id
 LIMIT 1 BY trace_id
 LIMIT {skip:UInt32}, {rows:UInt32}
 SETTINGS final = 0
