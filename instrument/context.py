@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry import baggage
 from opentelemetry.context import Context, create_key, get_current, set_value
 from opentelemetry.sdk.trace import Span
 
@@ -54,7 +54,9 @@ def current_attributes(ctx: Context | None = None) -> dict[str, str | int | floa
     here = ctx.get(_KEY)
     if isinstance(here, dict):
         return here
-    entries = baggage.get_all(ctx)
+    # Not imported here: it costs two milliseconds at start, and where nobody did, no context has baggage.
+    baggage = sys.modules.get("opentelemetry.baggage")
+    entries = baggage.get_all(ctx) if baggage is not None else None
     if not entries:
         return {}
     return {
@@ -103,6 +105,8 @@ def with_attributes(ctx: Context, added: Mapping[str, str | int | float | bool])
 
 
 def _with_baggage(ctx: Context, attributes: Mapping[str, str | int | float | bool]) -> Context:
+    from opentelemetry import baggage
+
     for name, value in attributes.items():
         ctx = baggage.set_baggage(name, str(value), ctx)
     return ctx

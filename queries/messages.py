@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from .framework_messages import framework_messages
+
 Message = Mapping[str, Any]
 SYSTEM_ROLES = ("system", "developer")
 """What they say is left out of an example's input: it is what changes between the failure and its fix."""
@@ -38,6 +40,8 @@ def decode(raw: Any) -> Any:
 def messages_in(raw: Any) -> list[Message]:
     """The messages in a stored input or output; [] when it holds something else, such as a function's arguments."""
     value = decode(raw)
+    if framed := framework_messages(value):
+        return list(framed)
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         value = value["messages"]
     if isinstance(value, Mapping) and _is_message(value):

@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--rivals", type=Path, help="directory for the rivals' environments; measures them too")
     parser.add_argument("--against", type=Path, help="another checkout with its .venv: only ratios to it are measured")
     parser.add_argument("--rounds", type=int, default=3, help="of --against, both checkouts in turn")
-    parser.add_argument("--tail", action="store_true", help="only tail sampling: 5 % of traces of 20 spans")
+    parser.add_argument("--tail", action="store_true", help="only tail sampling: 5 percent of traces of 20 spans")
     parser.add_argument("--server-store", action="store_true", help="ours with a ClickHouse server as its store")
     parser.add_argument("--only", choices=[kind.name for kind in SERVERS], help="measure one server")
     parser.add_argument("--cells", help="for instance 100x4,512x16; all six otherwise")

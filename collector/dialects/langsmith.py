@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from ...instrument import semconv
+from ...queries.framework_messages import framework_messages
 from .attributes import SpanAttributes, parsed
 from .messages import messages
 from .vocabulary import OPERATIONS, check_total, put_content, put_messages, put_name, put_parameters
@@ -13,8 +14,6 @@ from .vocabulary import OPERATIONS, check_total, put_content, put_messages, put_
 _METADATA = "langsmith.metadata."
 _SESSION = ("session_id", "thread_id", "conversation_id")
 _OWN = ("ls_", "LANGSMITH_", "LANGCHAIN_", "usage_metadata", "revision_id", "langgraph_", "checkpoint_ns")
-_ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "chat": "user"}
-_CLASSES = {"HumanMessage": "user", "AIMessage": "assistant", "AIMessageChunk": "assistant", "SystemMessage": "system", "ToolMessage": "tool"}  # fmt: skip
 
 
 def rewrite(span: SpanAttributes) -> None:
@@ -77,46 +76,18 @@ def _content(span: SpanAttributes, operation: str) -> None:
     if isinstance(got, dict) and got.keys() == {"output"}:
         got = got["output"]  # a function's result
     if operation == semconv.OPERATION_CHAT:
-        inputs = _of_langchain(given.get("messages")) if isinstance(given, dict) else None
+        inputs = messages(framework_messages(given))
         outputs = _generated(got)
-        put_messages(span, inputs or [], outputs or [])
+        put_messages(span, inputs, outputs)
         given, got = None if inputs else given, None if outputs else got
     put_content(span, operation, given, got)
 
 
-def _generated(got: Any) -> list[dict[str, Any]] | None:
+def _generated(got: Any) -> list[dict[str, Any]]:
     """The answers of LangChain's LLMResult."""
     generations = got.get("generations") if isinstance(got, dict) else None
     if not isinstance(generations, list):
-        return None
+        return []
     flat = [one for group in generations for one in (group if isinstance(group, list) else [group])]
     found = [one.get("message") or one.get("text") for one in flat if isinstance(one, dict)]
-    return _of_langchain(found, role="assistant") or messages(found, role="assistant")
-
-
-def _of_langchain(found: Any, role: str = "user") -> list[dict[str, Any]] | None:
-    """Messages that LangChain serialised: `{"id": [..., "HumanMessage"], "kwargs": {...}}`, perhaps in a list of batches."""
-    if isinstance(found, list) and found and isinstance(found[0], list):
-        found = found[0]
-    if not isinstance(found, list) or not any(isinstance(one, dict) and "kwargs" in one for one in found):
-        return None
-    told: list[dict[str, Any]] = []
-    for one in found:
-        if not isinstance(one, dict) or not isinstance(held := one.get("kwargs"), dict):
-            told += messages(one, role=role)
-            continue
-        of_class = one["id"][-1] if isinstance(one.get("id"), list) and one["id"] else ""
-        said = _CLASSES.get(str(of_class)) or _ROLES.get(str(held.get("type")), str(held.get("type") or role))
-        calls = [
-            {"id": call.get("id"), "name": call.get("name"), "arguments": call.get("args")}
-            for call in held.get("tool_calls") or ()
-            if isinstance(call, dict)
-        ]
-        flat = {
-            "role": said,
-            "content": held.get("content"),
-            "tool_call_id": held.get("tool_call_id"),
-            "tool_calls": calls,
-        }
-        told += messages(flat)
-    return told
+    return messages(framework_messages(found) or found, role="assistant")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from ...instrument import semconv
@@ -44,12 +45,25 @@ def rewrite(span: SpanAttributes) -> None:
     span.put(semconv.FINISH_REASONS, [str(reason)] if reason else None)
     texts = [row.pop("embedding.text", None) for row in span.numbered("embedding.embeddings")]  # vectors are no message
     given = span.take("input.value") or [text for text in texts if text] or None
-    got = span.take("output.value")
+    got = _end_of_stream(span.take("output.value"))
     span.take("input.mime_type", "output.mime_type")
     put_content(span, operation, given, got)
     tools = [parsed(row.get("tool.json_schema")) for row in span.numbered("llm.tools")]
     span.put(semconv.TOOL_DEFINITIONS, as_json(tools) if tools else None)
     _context(span, operation)
+
+
+def _end_of_stream(got: Any) -> Any:
+    """What a streamed run of smolagents ended with: its output is the `repr` of every piece of the stream, joined."""
+    if not isinstance(got, str) or not got.endswith(")"):
+        return got
+    pieces, mark, last = got.rpartition("FinalAnswerStep(output=")
+    if not mark or not pieces.endswith(")"):
+        return got
+    try:
+        return ast.literal_eval(last[:-1])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
 def _usage(span: SpanAttributes) -> None:

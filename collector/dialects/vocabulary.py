@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ...instrument import semconv
+from ...queries.framework_messages import framework_messages
 from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
 from .messages import messages, request_messages, response_messages
 
@@ -154,8 +155,10 @@ def put_content(span: SpanAttributes, operation: str, given: Any, got: Any) -> N
         span.put(semconv.RETRIEVAL_QUERY, _text(given))
         span.put(semconv.RETRIEVAL_DOCUMENTS, _text(got))
     else:
-        span.put(semconv.INPUT_VALUE, _text(given))
-        span.put(semconv.OUTPUT_VALUE, _text(got))
+        asked, said = messages(framework_messages(parsed(given))), messages(framework_messages(parsed(got)))
+        put_messages(span, asked, said)
+        span.put(semconv.INPUT_VALUE, None if asked else _text(given))
+        span.put(semconv.OUTPUT_VALUE, None if said else _text(got))
 
 
 def put_name(span: SpanAttributes, operation: str, name: Any) -> None:

@@ -77,8 +77,10 @@ def tool_calls_of(tree: TraceTree, agent_of: dict[str, str]) -> list[ToolCall]:
 
 
 def _tool_spans(tree: TraceTree) -> Iterator[Span]:
-    """The spans of tools, without those that only repeat the tool span around them."""
+    """The spans of tools, without those that only repeat the tool span around them, or beside them."""
     names: dict[str, set[str]] = {}
+    ours = (span for span in tree.spans.values() if role_of(span) == "tool" and not _is_protocol(span))
+    beside = {_without_server(tool_name(span)) for span in ours}
     for span_id in tree.order:
         span = tree.spans[span_id]
         above = names.get(tree.parent(span_id), set())
@@ -86,10 +88,20 @@ def _tool_spans(tree: TraceTree) -> Iterator[Span]:
             # A model or an agent inside a tool starts anew: the same tool called in there is another call.
             names[span_id] = set() if role_of(span) in ("call", "agent") else above
             continue
-        name = tool_name(span)
+        name = _without_server(tool_name(span))
         names[span_id] = {*above, name}
-        if name not in above:
+        if name not in above and not (_is_protocol(span) and name in beside):
             yield span
+
+
+def _is_protocol(span: Span) -> bool:
+    """Whether it is the Model Context Protocol's span of a call, of which a framework's may tell as well."""
+    return (span.get("attributes") or {}).get("mcp.method.name") == "tools/call"
+
+
+def _without_server(name: str) -> str:
+    """A tool's name without the server's in front of it: mcp__shop__find is find."""
+    return name.rpartition("__")[2]
 
 
 def tool_name(span: Span) -> str:
@@ -167,16 +179,17 @@ def _from_span(
     call_id = _call_id(span) or (one.id if one else "")
     returned, failed = results.get(call_id, (None, False))
     result = decode(span.get("output"))
-    result = returned if is_empty(result) else result
+    result, has_failed = _plain_result(returned if is_empty(result) else result)
+    failed |= has_failed
     # What the model wrote, where it is known: a tool's span may show the Python call, or state that a framework injects.
     arguments = one.arguments if one is not None and not is_empty(one.arguments) else _arguments(span)
     error = error_of(span)
     if error is None and failed:
-        error = _short(returned) or "the tool's result is marked as an error"
+        error = _short(result if returned is None else returned) or "the tool's result is marked as an error"
     return ToolCall(
         name=tool_name(span) or (one.name if one else ""),
         arguments={} if is_empty(arguments) else arguments,
-        result=decode(result) if not is_empty(result) else None,
+        result=result if not is_empty(result) else None,
         error=error,
         span_id=str(span["span_id"]),
         duration_s=int(span["duration_ns"]) / 1e9,
@@ -191,11 +204,13 @@ def _from_request(
     tree: TraceTree, span: Span, one: Requested, results: dict[str, tuple[Any, bool]], agent_of: dict[str, str]
 ) -> ToolCall:
     returned = results.get(one.id) if one.id else None
-    result, failed = returned or (None, False)
+    given, failed = returned or (None, False)
+    result, has_failed = _plain_result(given)
+    failed |= has_failed
     return ToolCall(
         name=one.name,
         arguments=one.arguments,
-        result=decode(result),
+        result=result,
         error=(_short(result) or "the tool's result is marked as an error") if failed else None,
         span_id=str(span["span_id"]),
         call_id=one.id,
@@ -254,6 +269,26 @@ def _arguments(span: Span) -> Any:
     if isinstance(value, Mapping) and value.keys() == {"args", "kwargs"} and not value["args"]:
         return value["kwargs"]
     return value
+
+
+def _plain_result(value: Any) -> tuple[Any, bool]:
+    """A tool's result as data, out of the blocks or the protocol's answer around it; and whether that is marked as an error."""
+    value, failed = decode(value), False
+    if isinstance(value, Mapping) and isinstance(value.get("content"), list) and "isError" in value:
+        failed = value["isError"] is True
+        value = value.get("structuredContent") or value["content"]
+    if isinstance(value, list) and value and all(_is_text_block(one) for one in value):
+        value = decode("\n".join(one["text"] for one in value))
+    return value, failed
+
+
+def _is_text_block(one: Any) -> bool:
+    return (
+        isinstance(one, Mapping)
+        and isinstance(one.get("text"), str)
+        and one.get("type", "text") == "text"
+        and one.keys() <= {"type", "text", "annotations", "meta", "_meta", "id", "extras", "cache_control"}
+    )
 
 
 def _short(value: Any, max_length: int = 120) -> str:

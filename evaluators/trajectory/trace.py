@@ -14,7 +14,17 @@ from typing import Any
 import msgspec
 
 from ...instrument import semconv
-from ...queries.messages import Message, answer_in, is_empty, messages_in, parts_of, question_in, requested_in, text_of
+from ...queries.messages import (
+    Message,
+    answer_in,
+    is_empty,
+    messages_in,
+    parts_of,
+    question_in,
+    requested_in,
+    text_of,
+    texts_of,
+)
 from ...queries.trace_tree import Span, TraceTree, begin_ns, end_ns, role_of, trace_tree
 from .evidence import definitions_in, evidence_text
 from .steps import Handoff, Step, agent_name, handoffs_of, steps_of
@@ -22,6 +32,8 @@ from .tool_calls import ToolCall, tool_calls_of
 
 MAX_SPANS = 5_000
 """Spans of one trace that an evaluator is given; how many more there were is in `Trace.spans_left_out`."""
+MIN_QUERY = 8
+"""Characters of a search that can be the question of a prompt around it; a word may stand in any."""
 _EMBEDDINGS = ("embeddings",)
 
 
@@ -63,13 +75,22 @@ class Trace:
         """What was asked: of the root, else of the first agent, workflow or model call; '' when nothing says it."""
         tops = [self.root] if self.spans else []
         tops += [span for span in self._in_order if role_of(span) in ("agent", "workflow")][:1]
+        first = next(filter(None, (question_in(span.get("input")) for span in self.model_calls)), "")
         for span in tops:
             if (asked := question_in(span.get("input"))) and _is_exchange(span):
-                return asked
-        for span in self.model_calls:
-            if asked := question_in(span.get("input")):
-                return asked
-        return ""
+                earlier = texts_of(messages_in(span.get("input")), "user")[:-1]
+                # A framework that asks the model again, as after a wrong form, adds messages of the user's role.
+                return first if first in earlier else asked
+        return self._query_in(first)
+
+    def _query_in(self, prompt: str) -> str:
+        """The question in a prompt that was filled in with passages: what was searched for, where the prompt repeats it."""
+        for span in self._in_order:
+            if role_of(span) == "retrieval":
+                query = question_in(span.get("input"))
+                if len(query) >= MIN_QUERY and query in prompt:
+                    return query
+        return prompt
 
     @cached_property
     def answer(self) -> str:

@@ -26,6 +26,7 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     -- include judged_traces
+    -- include repeated_tools
     paths AS
     (
         SELECT trace_id, any(sample_weight) AS w,
@@ -35,6 +36,7 @@ WITH
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND role IN ('call', 'tool', 'retrieval', 'agent') AND start_time >= since_time AND start_time < until_time AND sample_weight > 0
             AND ({trace:String} = '' OR trace_id = {trace:String})
+            AND (trace_id, span_id) NOT IN (SELECT trace_id, span_id FROM repeated)
         GROUP BY trace_id
         HAVING if({agent:String} = '', countIf(role IN ('tool', 'agent')) > 0, countIf(agent_name = {agent:String}) > 0)
     ),

@@ -30,6 +30,7 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     -- include wilson_interval
+    -- include repeated_tools
     -- one row per trace: which of its spans had wrong arguments
     checked AS
     (
@@ -57,6 +58,7 @@ WITH
         LEFT JOIN inside ON inside.trace_id = t.trace_id AND inside.parent_span_id = t.span_id
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND role = 'tool' AND ({agent:String} = '' OR agent_name = {agent:String}) AND start_time >= since_time AND start_time < until_time AND sample_weight > 0
+            AND (t.trace_id, t.span_id) NOT IN (SELECT trace_id, span_id FROM repeated)
     ),
     summed AS
     (

@@ -143,3 +143,22 @@ def test_a_query_of_one_service_environment_or_project_sees_nothing_else(store: 
     query = catalog.get(name)
     assert query.run(store, project=project, **PERIOD).rows
     assert query.run(store, **{"project": project, **PERIOD, **narrowed}).rows == []
+
+
+@pytest.mark.parametrize("framework", ["get_weather", "mcp__w__get_weather"])
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_a_call_of_which_a_framework_and_the_protocol_tell_is_one(
+    store: Store, framework: str, is_inside: bool
+) -> None:
+    project = uuid.uuid4().hex
+    rows, _ = agent_trace(project)
+    other = next(row for row in rows if row["role"] == "tool")
+    mine = {**other, "span_id": f"{17:016x}", "tool_name": framework, "name": framework}
+    above = mine["span_id"] if is_inside else mine["parent_span_id"]
+    told = {**mine, "span_id": f"{18:016x}", "parent_span_id": above, "tool_name": "get_weather", "name": "tools/call get_weather"}  # fmt: skip
+    alone = {**told, "span_id": f"{19:016x}", "tool_name": "only", "name": "tools/call only"}
+    store.insert("spans", [*rows, mine, told, alone])
+    found = {row["tool"]: row["n"] for row in catalog.get("tool_rates").run(store, project=project, **PERIOD).dicts()}
+    assert found == {"find": 1, "refund": 1, framework: 1, "only": 1}
+    edges = catalog.get("step_graph").run(store, project=project, **PERIOD).dicts()
+    assert sum(row["n"] for row in edges if row["target"].endswith("get_weather")) == 1

@@ -250,6 +250,19 @@ def test_a_record_with_ids_of_another_length_is_left_whole_to_the_views_beside_t
     assert sorted(row["attributes"]["a"] for row in _rows(store, project)) == ["1", "2", "3"]
 
 
+def test_a_large_segment_is_left_to_the_views_whole_and_is_stored_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = f"large-{uuid.uuid4()}"
+    segment = otlp["record"](otlp["request"]([otlp["span"](n, {"a": n}) for n in (1, 2)]).SerializeToString(), project)
+    monkeypatch.setattr("evalspan.queries.store.otlp_insert.VIEWS_FROM_BYTES", len(segment))
+    monkeypatch.setattr(Decoder, "decode", _refuse)
+    for _ in range(2):
+        store.insert_otlp(segment, token=project)
+    counted = store.query("SELECT count() FROM spans WHERE project = {p:String} SETTINGS final = 0", {"p": project})
+    assert counted.rows == [(2,)]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_numbers_are_written_as_the_store_writes_them(store: Store, seed: int) -> None:
     rng = random.Random(seed)
