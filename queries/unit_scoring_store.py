@@ -72,7 +72,7 @@ HAVING READY_
 """
 
 _SPANS_OF_TRACES = f"""
-SELECT {SPAN_COLUMNS} FROM spans
+SELECT {SPAN_COLUMNS}, kind FROM spans
 WHERE project IN {{projects:Array(String)}} AND trace_id IN {{ids:Array(String)}}
 ORDER BY project, trace_id, start_time, span_id
 LIMIT {{limit:UInt32}} BY project, trace_id

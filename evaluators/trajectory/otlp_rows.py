@@ -6,14 +6,22 @@ The store decodes in SQL (queries/schema); this is the same for the few spans of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ...instrument import semconv
+from ...queries.otlp_rows.calls import call_of, number
+from ...queries.otlp_rows.names import NUMBER_KEYS
+from ...queries.otlp_rows.prices import Price
+from ...queries.otlp_rows.values import Attribute, Unusual, attribute
+from ...queries.price_list import list_price
+from ...queries.prices import ModelKey, key_of
+from ...queries.role_of_span import CALL
 from ...queries.trace_tree import role_of
-from ..judges.prices import cost_usd
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -76,28 +84,33 @@ def _row(span: Span, resource: Mapping[str, str], scope_name: str) -> dict[str, 
         "role": named("evalspan.role", ""),
     }
     row["role"] = role_of(row)
-    return {**row, **_usage(row, attributes)}
+    return {**row, **_usage(span, row, attributes)}
 
 
-def _usage(row: Mapping[str, Any], attributes: Mapping[str, str]) -> dict[str, Any]:
-    tokens = {
-        "input_tokens": _count(attributes.get(semconv.INPUT_TOKENS)),
-        "output_tokens": _count(attributes.get(semconv.OUTPUT_TOKENS)),
-        "cached_tokens": _count(attributes.get(semconv.CACHED_TOKENS)),
+def _usage(span: Span, row: Mapping[str, Any], attributes: Mapping[str, str]) -> dict[str, Any]:
+    """What a call used and cost at the list price, by the store's own sums."""
+    if row["role"] != CALL:
+        return {"input_tokens": None, "output_tokens": None, "cached_tokens": None, "cost_usd": None}
+    found: dict[str, Attribute] = {}
+    for pair in span.attributes:
+        with suppress(Unusual):
+            found[pair.key] = attribute(pair.SerializeToString(), NUMBER_KEYS)
+    sent = (number(found, name) for name in (semconv.INPUT_TOKENS, semconv.OUTPUT_TOKENS))
+    used = any(tokens is not None and tokens >= 0 for tokens in sent)
+    failed = span.status.code == span.status.STATUS_CODE_ERROR
+    call = call_of(found, _price(key_of(dict(attributes))), span.start_time_unix_nano, used=used, failed=failed)
+    return {
+        "input_tokens": call.input_tokens,
+        "output_tokens": call.output_tokens,
+        "cached_tokens": call.cached_tokens,
+        "cost_usd": call.cost_usd,
     }
-    said = attributes.get(semconv.COST_USD)
-    cost = float(said) if said else None
-    if cost is None and row["role"] == "call" and (tokens["input_tokens"] or tokens["output_tokens"]):
-        model = str(row["response_model"] or row["request_model"])
-        cost = cost_usd(model, str(row["provider"]), tokens["input_tokens"], tokens["output_tokens"], None)
-    return {**tokens, "cost_usd": cost}
 
 
-def _count(text: str | None) -> int:
-    try:
-        return max(0, int(float(text or 0)))
-    except (ValueError, OverflowError):
-        return 0
+@lru_cache(maxsize=256)
+def _price(key: ModelKey | None) -> Price:
+    known = list_price(key) if key is not None else None
+    return Price([], False, "") if known is None else Price(known.rates, False, known.reason)
 
 
 def _texts(pairs: Any) -> dict[str, str]:

@@ -45,8 +45,8 @@ WITH
             argMin(spans.service, (parent_span_id != '', spans.start_time)) AS root_service, argMin(spans.name, (parent_span_id != '', spans.start_time)) AS root_name,
             count() AS stored, countIf(status = 'ERROR') AS failed_spans, groupUniqArrayIf(toString(if(request_model != '', request_model, response_model)) AS asked_model, role = 'call' AND asked_model != '') AS used,
             sumIf(ifNull(spans.input_tokens, 0), role = 'call') AS tokens_in, sumIf(ifNull(spans.output_tokens, 0), role = 'call') AS tokens_out, sumIf(spans.cost_usd, role = 'call') AS cost,
-            argMinIf(input_preview, (parent_span_id != '', NOT (role = 'call' AND operation != 'embeddings'), spans.start_time), input_preview != '') AS asked,
-            argMinIf(output_preview, (parent_span_id != '', NOT (role = 'call' AND operation != 'embeddings'), -toUnixTimestamp64Nano(spans.start_time)), output_preview != '') AS answered
+            argMinIf(input_preview, (parent_span_id != '', NOT (role = 'call' AND operation != 'embeddings'), spans.start_time), input_preview NOT IN ('', '[]', '{}', 'null')) AS asked,
+            argMinIf(output_preview, (parent_span_id != '', NOT (role = 'call' AND operation != 'embeddings'), -toUnixTimestamp64Nano(spans.start_time)), output_preview NOT IN ('', '[]', '{}', 'null')) AS answered
         FROM spans
         WHERE project = {project:String} AND trace_id IN (SELECT trace_id FROM latest) AND start_time >= since_time - toIntervalDay(1) AND start_time < until_time
         GROUP BY trace_id

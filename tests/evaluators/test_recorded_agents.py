@@ -11,8 +11,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from evalspan.collector.dialects import normalise
 from evalspan.evaluators import ArgumentsValid, ErrorsHandled, NoRepeatedCalls, Score, ToolCalls
 from evalspan.evaluators.trajectory.otlp_rows import rows_of
+from evalspan.evaluators.trajectory.stored import read_traces
 from evalspan.evaluators.trajectory.trace import Trace, trace_of
+from evalspan.queries.store.client import Store
+from evalspan.queries.unit_scoring_store import UnitScoringStore
 from tests.frameworks.recording import RECORDINGS, load
+from tests.frameworks.truth import Stored
 
 QUESTION, ANSWER = "What is the weather in Lisbon?", "It is sunny in Lisbon."
 # By framework: agents and workflows that ended well in its recording, and how each calls the tool get_weather.
@@ -40,12 +44,14 @@ TEAM, HANDED, ASKS_ITSELF = "a", "Triage", "Search"
 
 @cache
 def traces(framework: str) -> list[Trace]:
+    """As an experiment reads what its target exported: without a store."""
     rows: dict[str, list[dict[str, Any]]] = {}
+    whole = ExportTraceServiceRequest()
     for body in load(RECORDINGS / f"{framework}.one.msgpack.gz").bodies:
-        request = ExportTraceServiceRequest.FromString(body)
-        normalise(request)
-        for row in rows_of(request):
-            rows.setdefault(row["trace_id"], []).append(row)
+        whole.MergeFromString(body)
+    normalise(whole)
+    for row in rows_of(whole):
+        rows.setdefault(row["trace_id"], []).append(row)
     return [trace_of(one) for one in rows.values()]
 
 
@@ -100,3 +106,27 @@ def test_a_model_that_is_asked_again_for_the_right_form_has_not_been_asked_that(
 def test_a_prompt_with_passages_is_not_the_question() -> None:
     found = [trace for trace in traces("langchain") if any(step.kind == "retrieval" for step in trace.steps)]
     assert [(trace.question, trace.answer) for trace in found] == [(QUESTION, ANSWER)]
+
+
+@pytest.mark.parametrize("framework", ENDED)
+def test_a_trace_is_the_same_without_a_store_as_with_one(framework: str, store: Store) -> None:
+    Stored(load(RECORDINGS / f"{framework}.one.msgpack.gz"), store)
+    offline = {trace.trace_id: trace for trace in traces(framework)}
+    online = read_traces(UnitScoringStore(store), f"framework-{framework}-one", list(offline))
+    assert {name: facts(one) for name, one in online.items()} == {name: facts(one) for name, one in offline.items()}
+
+
+def facts(trace: Trace) -> dict[str, Any]:
+    return {
+        "question": trace.question,
+        "answer": trace.answer,
+        "agents": trace.agents,
+        "tools": [(call.name, call.arguments, call.result, call.error, call.executed) for call in trace.tool_calls],
+        "steps": [(step.kind, step.name, step.error, step.tokens, step.input, step.output) for step in trace.steps],
+        "handoffs": [(one.source, one.target) for one in trace.handoffs],
+        "messages": [(message["role"], message["content"]) for message in trace.messages],
+        "context": trace.context,
+        "tool definitions": trace.tool_definitions,
+        "tokens": (trace.input_tokens, trace.output_tokens, trace.unpriced_calls),
+        "cost": pytest.approx(trace.cost_usd),
+    }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evalspan.queries import named_query
 from evalspan.queries.store.client import Store
 
 from .catalog import CASES, JAVASCRIPT
@@ -35,3 +36,11 @@ def test_recordings_name_no_machine() -> None:
         for body in load(path).bodies:
             assert b"/tmp/" not in body, path.name
             assert b"/home/" not in body, path.name
+
+
+def test_a_root_that_states_an_empty_list_of_messages_shows_the_first_calls_question(store: Store) -> None:
+    rows = stored(RECORDINGS / "semantic_kernel.one.msgpack.gz", store).rows
+    until = max(row["start_ns"] for row in rows) // 10**9 + 60
+    listed = named_query("latest_traces").run(store, project="framework-semantic_kernel-one", until=str(until))
+    assert all("What is the weather in Lisbon?" in row["input"] for row in listed.dicts())
+    assert len(listed.rows) > 1
