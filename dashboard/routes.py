@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from . import (
+    accepted_levels,
     alerts,
     annotate,
     bulk_actions,
@@ -62,6 +63,7 @@ PAGES = (
     sessions,
     scores,
     drift,
+    accepted_levels,
     alerts,
     why,
     review,

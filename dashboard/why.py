@@ -62,7 +62,16 @@ async def _alert(context: PageContext) -> dict[str, Any]:
         "notes": await context.query("pages/alert_notes", about=alert_id),
         "about": alert_id,
         "silences": SILENCES,
+        "accept": _scope_to_accept(metric, rule, given) if alert["state"] == "firing" else None,
     }
+
+
+def _scope_to_accept(metric: str, rule: dict[str, Any], given: dict[str, Any]) -> dict[str, str] | None:
+    """Of which reference the new level of an alert's metric would become the level; None where the alert has none."""
+    if not metric or rule.get("query") != "e_detector":
+        return None
+    scope = {name: str(given.get(name) or "") for name in ("service", "environment")}
+    return {"metric": metric, **scope, "project": str(rule.get("project") or "")}
 
 
 async def _finding(context: PageContext) -> dict[str, Any]:
@@ -88,6 +97,7 @@ async def _finding(context: PageContext) -> dict[str, Any]:
         "notes": notes,
         "about": about,
         "silences": {},
+        "accept": {"metric": metric, "service": service, "environment": context.filters.environment, "project": ""},
     }
 
 
@@ -198,6 +208,8 @@ KEYS = {"prompt": "hash", "model": "model", "release": "service.version"}
 def _where(cause: dict[str, Any]) -> dict[str, Any]:
     """The parameters of an address that lists the traces that have a cause; none where no filter says it."""
     kind, value = cause["kind"], cause["value"]
+    if cause.get("dimension") == "language":  # no filter of traces says it
+        return {}
     if kind in ("segment", "service"):
         return {kind: value}
     if kind == "prompt" and (version := cause.get("label") or (value if " " in value else "")):

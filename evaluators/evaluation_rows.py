@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..queries.languages import language_of
+from ..queries.messages import question_in
 from .contract import Unit
 from .runner import EvaluationResult
 
@@ -120,6 +122,7 @@ def _dimensions(span: Mapping[str, Any], span_time: datetime | None, segment: st
         copied["segment"] = segment
     if span.get("input"):
         copied["input_size"] = min(255, len(str(span["input"])).bit_length())
+        copied["input_language"] = language_of(question_in(span["input"]))
     time = span_time or span.get("start_time")
     return copied if time is None else {**copied, "span_time": time}
 

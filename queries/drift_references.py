@@ -26,6 +26,28 @@ def references(store: StoreClient, project: str, metric: str = "") -> list[dict[
     ).dicts()
 
 
+def release_begin(
+    store: StoreClient, release: str, *, project: str, service: str = "", environment: str = ""
+) -> datetime | None:
+    """When the first call of a release (`service.version`) came, as far back as spans are kept; None for an unknown one."""
+    ((calls, first),) = store.query(
+        "SELECT count(), min(start_time) FROM spans WHERE project = {project:String} AND resource['service.version'] = {release:String}"
+        " AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})",
+        {"project": project, "release": release, "service": service, "environment": environment},
+    ).rows
+    return first if calls else None
+
+
+def newest_releases(store: StoreClient, project: str, count: int = 5) -> list[str]:
+    """The releases whose first calls are the newest."""
+    rows = store.query(
+        "SELECT resource['service.version'] AS release FROM spans WHERE project = {project:String} AND release != ''"
+        " GROUP BY release ORDER BY min(start_time) DESC LIMIT {count:UInt32}",
+        {"project": project, "count": count},
+    ).rows
+    return [str(release) for (release,) in rows]
+
+
 def accept(
     store: StoreClient,
     metric: str,

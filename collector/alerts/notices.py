@@ -21,6 +21,8 @@ DIFFERENCES = frozenset({"difference", "difference_low", "difference_high"})
 _VALUES = (
     ("mean_since", "mean", "pass_rate", "error_rate", "kappa", "age_days", "share_after", "silent_s", "value", "statistic")
 )  # fmt: skip
+# Units of numbers that are none of the metric's.
+_UNITS = {"pass_rate": "share", "share_after": "share", "age_days": "days", "silent_s": "s", "kappa": ""}
 _BASELINES = ("mean_before", "baseline_mean", "share_before")
 _LOWS, _HIGHS = ("low", "pass_low", "error_low"), ("high", "pass_high", "error_high")
 _P_VALUES = ("p_adjusted", "p")
@@ -84,28 +86,35 @@ def numbers_of(rule: AlertRule, row: dict[str, Any]) -> dict[str, Any]:
     """The numbers of the window that raised the alert: value, baseline and interval in `unit`, p and counts."""
     of, metric = str(rule.parameters.get("of", "evaluations")), str(row.get("metric", ""))
 
-    def first(names: tuple[str, ...]) -> float | None:
+    def first(names: tuple[str, ...]) -> tuple[str, float | None]:
         for name in names:
             value = row.get(name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                return float(to_unit(of, metric, value) if name in MEANS else value)
-        return None
+                return name, float(to_unit(of, metric, value) if name in MEANS else value)
+        return "", None
 
-    low, high = first(_LOWS), first(_HIGHS)
-    if low is None and isinstance(row.get("difference_low"), float):  # the interval of the mean after the change
-        low, high = (
-            to_unit(of, metric, row["mean_before"] + row[name]) for name in ("difference_low", "difference_high")
-        )
+    named, value = first(_VALUES)
+    low, high = first(_LOWS)[1], first(_HIGHS)[1]
+    if named == "mean_since" and isinstance(row.get("difference_low"), float):
+        # The row's own interval is that of one window; this one is of the mean since the change, which is the value.
+        cut = row.get("on_unit") == 1
+        ends = (row["mean_before"] + row[name] for name in ("difference_low", "difference_high"))
+        low, high = (to_unit(of, metric, min(1.0, max(0.0, end)) if cut else end) for end in ends)
     return {
-        "value": first(_VALUES),
-        "baseline": first(_BASELINES),
+        "value": value,
+        "baseline": first(_BASELINES)[1],
         "low": low,
         "high": high,
-        "unit": unit_of(of, metric),
-        "p": first(_P_VALUES),
-        "n_base": int(first(_BASE_NS) or 0),
-        "n_now": int(first(_NOW_NS) or 0),
+        "unit": _UNITS.get(named, unit_of(of, metric)) if named != "value" else _unit_of_gauge(rule.telemetry),
+        "p": first(_P_VALUES)[1],
+        "n_base": int(first(_BASE_NS)[1] or 0),
+        "n_now": int(first(_NOW_NS)[1] or 0),
     }
+
+
+def _unit_of_gauge(name: str) -> str:
+    """The unit of one of the service's own numbers, which its name says, as Prometheus has it."""
+    return next((unit for unit in ("bytes", "seconds", "ratio") if name.endswith(f"_{unit}")), "")
 
 
 def summary_line(notice: dict[str, Any]) -> str:

@@ -146,8 +146,7 @@ class Watcher:
                 silences = await asyncio.to_thread(self._silenced_rules, rule.project, rule.name)
             until = silences.get(rule.name)
             silenced = until is not None and until > now
-            if not rows:
-                await asyncio.to_thread(self._check_readiness, rule, now)
+            await asyncio.to_thread(self._check_readiness, rule, now)
         except EvalspanError as error:
             self._failed(rule, error, now)
             return []

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
 from ...queries.durations import parse_duration
 from ...queries.store.client import connect
@@ -26,6 +27,9 @@ from ..drift.reference import accept_level
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]),
     help="Since when the level holds (UTC).  [the begin of the change that was found]",
 )
+@click.option(
+    "--release", default="", help="Since the first call of this release (`service.version`), in place of --from."
+)
 @click.option("--service", default="", help="The reference of this service.")
 @click.option("--environment", default="", help="The reference of this environment.")
 @click.option("--author", default="", help="Who accepts it.  [the user of this machine]")
@@ -38,6 +42,8 @@ def accept(metric: str, since: str, begun: datetime | None, dsn: str | None, aut
     What was before is compared with no more, and a suspicion on the metric ends. Raises nothing where nothing changed:
     then the reference begins with the period.
     """
+    if begun and options["release"]:
+        raise UsageError("--from and --release both say since when.", hint="Give one of them.")
     store = connect(dsn)
     try:
         accepted = accept_level(

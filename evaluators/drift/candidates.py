@@ -26,6 +26,8 @@ CONFIGURATION = {
 SEVERAL = ("prompt", "version", "model")
 FLAGS = {"new_documents": "documents not retrieved before", "tool_failed": "failing tools"}
 LATER = {"parameters": "parameters", "release": "release"}
+# A language is a segment of the traffic, and its value says that it is a language.
+PLACES = {"segment": "segment", "topic": "topic", "service": "service", "language": "segment"}
 MIN_CALLS, MIN_SHARE = 10, 0.02
 P_SHIFT, P_CHANGED = 0.05, 0.001
 
@@ -34,6 +36,7 @@ class Candidate(msgspec.Struct, frozen=True):
     """One possible cause: what it is, which part of the difference it explains, how sure, and what speaks against it.
 
     `label` is what people call it: of a prompt's fingerprint the name and version that the application gave it.
+    `dimension` is that of the traffic of which `value` is one: segment, topic, service or language (whose kind is segment).
     """
 
     kind: str
@@ -45,15 +48,16 @@ class Candidate(msgspec.Struct, frozen=True):
     share_after: float
     against: str = ""
     label: str = ""
+    dimension: str = ""
 
 
 def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[Candidate]:
     """The causes that the scores speak for, the largest effect first; empty when the difference may be chance.
 
     Changes of the application enter a weighted regression on the scores one by one, the one that fits best first, beside
-    the effects of segment, topic and service and a step at the moment itself, which stands for what nobody recorded.
+    the effects of segment, topic, service and language and a step at the moment itself, which stands for what nobody recorded.
     `p` is that of the coefficient (sandwich error) times the number of candidates. What the change of mix of a segment,
-    topic, service or model adds is that of the decomposition.
+    topic, service or language adds is that of the decomposition.
     """
     y, w = calls["score"].astype(float), calls["weight"].astype(float)
     after, controls = calls["is_after"].astype(float), controls_of(calls, TRAFFIC)
@@ -65,6 +69,7 @@ def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[
         Candidate(
             feature.kind,
             feature.value,
+            dimension=feature.column if feature.column in TRAFFIC else "",
             share=effect / parts.difference,
             p=p,
             effect=effect,
@@ -106,7 +111,8 @@ def _features(calls: dict[str, np.ndarray], w: np.ndarray, after: np.ndarray) ->
             if value and 2 * MIN_CALLS <= count < 0.95 * len(after):
                 x = inside * after
                 if min(x.sum(), (inside * (1 - after)).sum()) >= MIN_CALLS:
-                    found.append(Feature(column, str(value), column, x, *shares(inside.astype(float), w, after)))
+                    both = shares(inside.astype(float), w, after)
+                    found.append(Feature(PLACES[column], _named(column, value), column, x, *both, inside))
     return found
 
 
@@ -120,10 +126,15 @@ def having(calls: dict[str, np.ndarray], column: str, value: str) -> np.ndarray:
 def carriers(calls: dict[str, np.ndarray], kind: str, value: str) -> np.ndarray:
     """Which calls have what a candidate names."""
     found = np.zeros(len(calls["score"]), dtype=bool)
-    for column, its_kind in {**CONFIGURATION, **LATER, **{name: name for name in TRAFFIC}}.items():
-        if its_kind == kind:
-            flag = column in FLAGS
-            found |= calls[column].astype(bool) & (value == FLAGS[column]) if flag else having(calls, column, value) > 0
+    for column, its_kind in {**CONFIGURATION, **LATER, **PLACES}.items():
+        if its_kind != kind:
+            continue
+        if column in FLAGS:
+            found |= calls[column].astype(bool) & (value == FLAGS[column])
+        elif column in PLACES:
+            found |= np.array([_named(column, one) == value for one in calls[column].tolist()])
+        else:
+            found |= having(calls, column, value) > 0
     return found
 
 
@@ -142,7 +153,7 @@ def _version_of(calls: dict[str, np.ndarray], feature: Feature) -> str:
 
 
 def _named(column: str, value: str) -> str:
-    return FLAGS.get(column, str(value))
+    return FLAGS.get(column, f"language {value}" if column == "language" else str(value))
 
 
 def _share_p(x: np.ndarray, after: np.ndarray) -> float:
@@ -159,7 +170,7 @@ def _against(
 ) -> str:
     """What speaks against a candidate: another change at the same calls, calls without it that moved, or with it that did not."""
     twins = [
-        f"{other.kind} {other.value}"
+        other.name
         for other in pool
         if other is not feature
         and other.kind
@@ -189,8 +200,9 @@ def _matters(one: MixEffect, parts: Decomposition) -> bool:
 def _of_mix(one: MixEffect, parts: Decomposition) -> Candidate:
     """A dimension whose values grew and shrank: the value that moved the mean most speaks for all of it."""
     return Candidate(
-        one.dimension,
-        one.value,
+        PLACES[one.dimension],
+        _named(one.dimension, one.value),
+        dimension=one.dimension,
         share=one.effect / parts.difference,
         p=one.p,
         effect=one.effect,

@@ -26,20 +26,26 @@ def accept_level(
     environment: str = "",
     since: timedelta = timedelta(days=7),
     begun: datetime | None = None,
+    release: str = "",
     author: str = "",
     note: str = "",
     now: datetime | None = None,
 ) -> datetime:
-    """Makes the level since `begun` the reference of a metric and returns since when it holds.
+    """Makes the level since `begun`, or since the first call of `release`, the reference of a metric; returns since when.
 
-    Without `begun` that is the begin of the change under suspicion, else of the one that the e-detector finds in the
+    Without either that is the begin of the change under suspicion, else of the one that the e-detector finds in the
     last `since`, else of that period.
 
     Raises:
-        UsageError: there is no such metric, or `begun` lies in the future.
+        UsageError: there is no such metric or release, or `begun` lies in the future.
     """
     now = now or datetime.now(UTC)
     scope = {"project": project, "service": service, "environment": environment}
+    if release:
+        begun = drift_references.release_begin(store, release, **scope)
+        if begun is None:
+            known = ", ".join(drift_references.newest_releases(store, project)) or "none"
+            raise UsageError(f"No call is of the release {release!r}.", hint=f"The newest `service.version`s: {known}.")
     if begun is not None and begun >= now:
         raise UsageError(
             f"{begun:%Y-%m-%d %H:%M} UTC is not in the past.", hint="Give the time since when the level holds."

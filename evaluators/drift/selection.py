@@ -11,7 +11,8 @@ import numpy as np
 from ..statistics.distributions import normal_cdf
 from .mix import fit
 
-TRAFFIC = ("segment", "topic", "service")
+TRAFFIC = ("segment", "topic", "service", "language")
+"""The columns of shift_calls that say of which traffic a call is."""
 P_NAMED = 0.01
 MAX_NAMED = 6
 ALIKE, NEARLY, DATE_IN_DOUBT, MORE = 0.98, 0.9, 7.35, 2.0
@@ -30,6 +31,13 @@ class Feature(msgspec.Struct, frozen=True):
     """1.0 for each call that has it."""
     before: float
     after: float
+    inside: Any = None
+    """Of a place all calls in it, also those before."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence; a language says itself that it is one."""
+        return self.value if self.column == "language" else f"{self.kind} {self.value}"
 
 
 def explained(
@@ -55,9 +63,9 @@ def explained(
         common = sum(slopes[i] for i in steps)
         if any(chosen[i].kind for i in steps):
             if slopes[-1] * common >= 0 and abs(slopes[-1]) >= MORE * abs(common):
-                where = f"{place.kind} {place.value}"
+                where = place.name
             break
-        if abs(slopes[-1]) >= abs(common):
+        if _stands_out(y, w, after, place, slopes[-1] + common, common):
             chosen = _still(y, w, controls, found)
     answers = []
     for feature, (slope, error) in zip(chosen, _slopes(y, w, controls, chosen), strict=True):
@@ -65,6 +73,18 @@ def explained(
         p = corrected(slope, error, tests[feature.column in TRAFFIC])
         answers.append((feature, slope * (share - before), p))
     return answers, where
+
+
+def _stands_out(y: np.ndarray, w: np.ndarray, after: np.ndarray, place: Feature, inside: float, outside: float) -> bool:
+    """Whether a place moved at least twice as far as the rest, also as a part of the way to the end of the scale.
+
+    Where all calls move alike, a place near the floor or the ceiling of the scores moves less, and the others seem to
+    stand out; one that did not move is no cause of what the others did.
+    """
+    within = place.inside.astype(bool)
+    end = y.max() if inside > 0 else y.min()
+    room = [abs(end - np.average(y[side], weights=w[side])) for side in (within & (after == 0), ~within & (after == 0))]
+    return abs(inside) >= MORE * abs(outside) and abs(inside) * room[1] >= MORE * abs(outside) * room[0]
 
 
 def _forward(

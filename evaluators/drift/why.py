@@ -89,7 +89,7 @@ def explain_shift(
 
 
 def decompose(calls: dict[str, np.ndarray], dimensions: Sequence[str] = DIMENSIONS) -> Decomposition:
-    """The Kitagawa decomposition over the dimensions (segment, topic, service, models that both sides use), jointly."""
+    """The Kitagawa decomposition over the dimensions (segment, topic, service, language, models that both sides use), jointly."""
     after = calls["is_after"].astype(bool)
     used = {name: values for name, values in _dimensions(calls, dimensions).items() if len(set(values.tolist())) > 1}
     groups: list[Hashable] = [

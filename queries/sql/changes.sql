@@ -102,7 +102,7 @@ SELECT shares.dimension AS dimension, shares.value AS value, if(shares.dimension
     trace_id
 FROM shares INNER JOIN begun ON shares.dimension = begun.dimension
     LEFT JOIN predecessors ON predecessors.dimension = shares.dimension AND predecessors.value = shares.value
-WHERE calls >= {min_n:UInt32} AND NOT (shares.dimension = 'system_hash' AND is_new AND value IN (SELECT template_hash FROM prompt_slots WHERE project = {project:String}))
+WHERE calls >= {min_n:UInt32} AND NOT (shares.dimension = 'system_hash' AND is_new AND value IN (SELECT arrayJoin(splitByChar(' ', template_hash)) FROM prompt_slots WHERE project = {project:String}))
     AND greatest(share_before, share_after) >= {min_share:Float64}
     AND (is_new OR (p < 0.001 AND abs(share_after - share_before) >= 0.05))
 ORDER BY is_new DESC, abs(share_after - share_before) DESC, dimension, value

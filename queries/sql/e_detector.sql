@@ -18,7 +18,7 @@
 -- param direction String = both -- decrease, increase or both
 -- param same_hour UInt8 = 0 -- 1 takes the hour of day out, however short the reference is
 -- param season UInt8 = 1 -- 1 takes hour of day and day of week out where a reference of at least 14 days shows them; 0 never
--- param adjust UInt8 = 1 -- 1 takes out what segment, service, model, topic and length of the input explain, so that a change of mix alone raises nothing; 0 watches the plain mean
+-- param adjust UInt8 = 1 -- 1 takes out what segment, service, model, topic, language and length of the input explain, so that a change of mix alone raises nothing; 0 watches the plain mean
 -- param references UInt8 = 1 -- 1 keeps to accepted and held references (`evalspan drift accept`); 0 to the dates alone
 -- column metric -- evaluation name
 -- column unit -- what the scores judge: span, trace or conversation
@@ -56,7 +56,7 @@
 -- column skew_increase -- the same with half a score at the highest value seen
 -- column baseline_skew_decrease -- the same of the reference's mean
 -- column baseline_skew_increase -- the same of the reference's mean
--- method: hour, day, segment, service, model, topic (`input_topic`) and length are taken out in turn, each effect shrunk by how sure it is; Shiryaev-Roberts mixture over change points and Gaussian bets 0.25, 0.5, 1 and 2; the reference's unknown mean is
+-- method: hour, day, segment, service, model, topic (`input_topic`), length and language are taken out in turn, each effect shrunk by how sure it is; Shiryaev-Roberts mixture over change points and Gaussian bets 0.25, 0.5, 1 and 2; the reference's unknown mean is
 --   eliminated by comparing the windows since a change point with reference and windows before it; skewness removed by
 --   Wilson and Hilferty's cube root; threshold calibrated for the horizon (benchmarks/detection).
 -- source: Shin, Ramdas, Rinaldo, E-detectors (2022); Wilson and Hilferty (1931); evaluators/statistics/sequential.py is its oracle.
@@ -75,13 +75,7 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32}) AS reference_s,
-    (
-        SELECT mapFromArrays(groupArray(metric), groupArray((reference_from, accepted_at, held_since, excluded_from, excluded_until)))
-        FROM drift_references
-        WHERE {references:UInt8} = 1 AND project = {project:String} AND service = {service:String} AND environment = {environment:String}
-            AND accepted_at < until_time AND held_since < until_time
-    ) AS kept,
-    arrayMin(arrayConcat([since_time], arrayFilter(t -> toUnixTimestamp(t) > 0, arrayMap(r -> r.3, mapValues(kept))))) - toIntervalSecond(reference_s) AS from_time,
+    -- include kept_references
     topics AS
     (
         SELECT trace_id, any(label) AS topic FROM evaluations
@@ -96,7 +90,7 @@ WITH
             if({same_hour:UInt8} = 1 OR {season:UInt8} = 1, toHour(span_time), 0) AS hour,
             if({season:UInt8} = 1 AND {same_hour:UInt8} = 0, toDayOfWeek(span_time), 0) AS day,
             if({adjust:UInt8} = 1, toString(segment), '') AS one_segment, if({adjust:UInt8} = 1, toString(service), '') AS one_service, if({adjust:UInt8} = 1, toString(request_model), '') AS one_model,
-            if({adjust:UInt8} = 1, topics.topic, '') AS one_topic, if({adjust:UInt8} = 1, input_size, 0) AS one_size
+            if({adjust:UInt8} = 1, topics.topic, '') AS one_topic, if({adjust:UInt8} = 1, input_size, 0) AS one_size, if({adjust:UInt8} = 1, toString(input_language), '') AS one_language
         FROM {of:Identifier} AS s LEFT ANY JOIN topics ON s.trace_id = topics.trace_id
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
@@ -104,22 +98,12 @@ WITH
             AND experiment_id = '' AND source != 'human' AND sample_weight > 0
             AND (score IS NOT NULL OR passed != 'unknown')
     ),
-    -- the period begins where suspicion begins, or where a level was accepted
-    divided AS
-    (
-        SELECT *, toUnixTimestamp(reference.3) > 0 AS held, greatest(if(toUnixTimestamp(reference.3) > 0, least(since_time, reference.3), since_time), reference.2) AS split FROM read
-    ),
-    scored AS
-    (
-        SELECT *, span_time >= split AS watched FROM divided
-        WHERE span_time >= split OR (span_time >= greatest(split - toIntervalSecond(reference_s), reference.1)
-            AND NOT arrayExists((a, b) -> span_time >= a AND span_time < b, reference.4, reference.5))
-    ),
+    -- include reference_and_period
     -- sums of powers: everything that follows is computed from them, the scores are read once
     gathered AS
     (
-        SELECT name, evaluator_version, watched, window, max(held) AS is_held, (max(span_time), max(created_at)) AS last, min(span_time) AS first,
-            [toUInt64(hour), toUInt64(day), sipHash64(one_segment), sipHash64(one_service), sipHash64(one_model), sipHash64(one_topic), toUInt64(one_size)] AS cells,
+        SELECT name, evaluator_version, watched, window, one_service, max(held) AS is_held, (max(span_time), max(created_at)) AS last, min(span_time) AS first,
+            [toUInt64(hour), toUInt64(day), sipHash64(one_segment), sipHash64(one_service), sipHash64(one_model), sipHash64(one_topic), toUInt64(one_size), sipHash64(one_language)] AS cells,
             -- Scores of one conversation move together: their weighted mean counts once, with all their weight.
             sumMapIf([sipHash64(conversation)], [w], [w * y], conversation != '') AS talks, talks.2 AS tw, talks.3 AS twy,
             countIf(conversation = '') + length(tw) AS n, min(y) AS lowest, max(y) AS highest, sum(w) AS w1, sum(w * y) AS w1y,
@@ -127,17 +111,18 @@ WITH
             sumIf(w * w * y, conversation = '') + arraySum((a, b) -> a * b, tw, twy) AS w2y, sumIf(w * w * y * y, conversation = '') + arraySum(b -> b * b, twy) AS w2yy,
             sumIf(w * w * w * y, conversation = '') + arraySum((a, b) -> a * a * b, tw, twy) AS w3y, sumIf(w * w * w * y * y, conversation = '') + arraySum((a, b) -> a * b * b, tw, twy) AS w3yy,
             sumIf(w * w * w * y * y * y, conversation = '') + arraySum(b -> b * b * b, twy) AS w3yyy
-        FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, one_segment, one_service, one_model, one_topic, one_size
+        FROM scored GROUP BY name, evaluator_version, watched, window, hour, day, one_segment, one_service, one_model, one_topic, one_size, one_language
     ),
-    -- of each metric the rows of its newest version, as arrays
+    -- of each metric the rows of its newest version, as arrays; with `adjust` without services that the reference does not have: they are mix
     whole AS
     (
-        SELECT name, evaluator_version, max(last) AS newest, groupArray((watched, window, n, lowest, highest, w2, w3, w1y, w2y, w2yy, w3y, w3yy, w3yyy, is_held)) AS r,
+        SELECT name, evaluator_version, groupArray((watched, window, n, lowest, highest, w2, w3, w1y, w2y, w2yy, w3y, w3yy, w3yyy, is_held)) AS r,
             groupArray(NOT watched) AS base, groupArray(w1) AS weights, groupArray(w2) AS squares, groupArray(cells) AS places, groupArray(w1y) AS sums,
             sumIf(w1, NOT watched) AS all1, sumIf(w2, NOT watched) AS all2, sumIf(w1y, NOT watched) / all1 AS average, sumIf(w2y, NOT watched) AS all2y,
             greatest(0, sumIf(w2yy, NOT watched) - 2 * average * all2y + average * average * all2) / all2 AS variance,
             {same_hour:UInt8} = 1 OR dateDiff('hour', minIf(first, NOT watched), maxIf(last.1, NOT watched)) >= 13 * 24 AS long_enough
-        FROM gathered GROUP BY name, evaluator_version ORDER BY newest DESC LIMIT 1 BY name
+        FROM (SELECT *, argMax(evaluator_version, last) OVER (PARTITION BY name) AS newest, max(NOT watched) OVER (PARTITION BY name, evaluator_version, one_service) AS known FROM gathered)
+        WHERE evaluator_version = newest AND known GROUP BY name, evaluator_version
     ),
     -- hour, day and mix in turn: the effect of a cell is its mean's distance from the reference's after the effects before
     -- it, shrunk by how sure it is, 0 where no more spread is seen than by chance; (what is left, effects, their variances)
@@ -150,7 +135,7 @@ WITH
                         1 / (1 + variance * arraySum((a, b) -> a * a / b, cell.2, cell.3) / (a * a / b * excess * length(cell.1))), 0), cell.2, cell.3)])[1],
                     [arraySum((a, b, y) -> y * y / b, cell.2, cell.3, cell.4) / greatest(length(cell.1) - 1, 1) - variance]))[1],
                 [arrayReduce('sumMapIf', arrayMap(k -> [k], step.1), arrayMap(x -> [x], weights), arrayMap(x -> [x], squares), arrayMap(x -> [x], left.1), base)])[1],
-            arrayMap(i -> (arrayMap(c -> c[i], places), i > 2 OR long_enough), if({adjust:UInt8} = 1, [1, 2, 3, 4, 5, 6, 7], [1, 2])),
+            arrayMap(i -> (arrayMap(c -> c[i], places), i > 2 OR long_enough), if({adjust:UInt8} = 1, [1, 2, 3, 4, 5, 6, 7, 8], [1, 2])),
             (arrayMap((y, w) -> y - average * w, sums, weights), arrayMap(w -> toFloat64(0), weights), arrayMap(w -> toFloat64(0), weights))) AS effects
         FROM whole WHERE all1 > 0
     ),

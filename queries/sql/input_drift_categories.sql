@@ -30,13 +30,7 @@ WITH
     -- P(chi-square with df degrees of freedom > x) by the series of the incomplete gamma function
     ((x, df) -> if(df < 1 OR x <= 0, 1, if(x > 250 + 2 * df, 0, greatest(0, 1 - exp(df / 2 * log(x / 2) - x / 2 - lgamma(df / 2 + 1))
         * arrayFold((sums, k) -> (sums.1 + sums.2 * x / 2 / (df / 2 + k), sums.2 * x / 2 / (df / 2 + k)), range(1, 600), (toFloat64(1), toFloat64(1))).1)))) AS chi_square_tail,
-    [('en', ['the', 'is', 'and', 'of', 'what', 'how', 'my', 'for', 'do', 'does', 'can', 'with', 'have', 'are', 'you', 'it', 'to', 'i']),
-        ('de', ['der', 'die', 'das', 'und', 'ist', 'ich', 'wie', 'nicht', 'ein', 'eine', 'mein', 'kann', 'mit', 'was', 'zu', 'für', 'auf', 'sie']),
-        ('fr', ['le', 'la', 'les', 'et', 'est', 'je', 'un', 'une', 'des', 'mon', 'ma', 'pour', 'que', 'pas', 'comment', 'vous', 'du', 'avec']),
-        ('es', ['el', 'la', 'los', 'y', 'es', 'un', 'una', 'mi', 'para', 'que', 'no', 'cómo', 'con', 'por', 'puedo', 'del', 'las', 'está']),
-        ('it', ['il', 'lo', 'gli', 'e', 'è', 'un', 'una', 'mio', 'per', 'che', 'non', 'come', 'con', 'posso', 'di', 'della', 'sono', 'mia']),
-        ('pt', ['o', 'os', 'e', 'é', 'um', 'uma', 'meu', 'minha', 'para', 'que', 'não', 'como', 'com', 'por', 'posso', 'do', 'da', 'você']),
-        ('nl', ['de', 'het', 'een', 'en', 'is', 'ik', 'mijn', 'voor', 'dat', 'niet', 'hoe', 'met', 'kan', 'van', 'wat', 'op', 'je', 'zijn'])] AS languages,
+    -- include language
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     since_time - toIntervalSecond(if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32})) AS baseline_time,
@@ -49,12 +43,7 @@ WITH
                 mapFilter((k, v) -> startsWith(k, 'evalspan.tag.') AND NOT endsWith(k, 'clock_shift_s'), attributes) AS tags,
                 JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
                 if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')) AS text,
-                extractAll(lowerUTF8(leftUTF8(text, 2000)), '[\\p{L}]+') AS words,
-                arrayMap(l -> (arrayCount(word -> has(l.2, word), words), l.1), languages) AS hits,
-                arraySort(hit -> -toInt64(hit.1), hits)[1] AS best,
-                multiIf(best.1 > 0, best.2, match(text, '[\\x{4E00}-\\x{9FFF}]'), 'Han', match(text, '[\\x{3040}-\\x{30FF}]'), 'Kana', match(text, '[\\x{AC00}-\\x{D7AF}]'), 'Hangul',
-                    match(text, '[\\x{0400}-\\x{04FF}]'), 'Cyrillic', match(text, '[\\x{0600}-\\x{06FF}]'), 'Arabic', match(text, '[\\x{0900}-\\x{097F}]'), 'Devanagari',
-                    match(text, '[\\x{0370}-\\x{03FF}]'), 'Greek', match(text, '[\\x{0590}-\\x{05FF}]'), 'Hebrew', 'unknown') AS language,
+                named_language(text, hits_of(words_of(text))) AS language,
                 arrayConcat([
                 ('language', language), ('operation', toString(operation)), ('request_model', toString(request_model)), ('response_model', toString(response_model)),
                 ('service', toString(service)), ('environment', toString(environment)), ('agent_name', toString(agent_name))],

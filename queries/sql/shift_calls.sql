@@ -1,6 +1,6 @@
 -- title: The scored calls around a change
 -- answers: Every scored call before and after a moment, or a fair draw of them, with what may explain its score: prompt,
---   model, segment, topic, service, tools, parameters, release, and whether a document was retrieved that nobody saw before.
+--   model, segment, topic, service, language, tools, parameters, release, and whether a document was retrieved that nobody saw before.
 -- param project String = default -- project
 -- param service String = '' -- only this service, empty for all
 -- param environment String = '' -- only this environment, empty for all
@@ -18,6 +18,7 @@
 -- column service -- its service
 -- column segment -- its segment
 -- column topic -- its topic, where `input_topic` names it
+-- column language -- language of what was asked, where it is known
 -- column model -- requested models of it and the other calls of its trace, one a line
 -- column prompt -- fingerprints of their system prompts, one a line
 -- column version -- names and versions that the application gave their prompts, one a line
@@ -35,7 +36,7 @@ WITH
     ((own, others) -> arrayStringConcat(arraySort(arrayDistinct(arrayFilter(v -> v != '', arrayPushBack(others, own)))), '\n')) AS all_of,
     scored AS
     (
-        SELECT trace_id, span_id, span_time, sample_weight, service, segment, toString(request_model) AS own_model, toString(system_hash) AS own_prompt, trimLeft(concat(prompt_name, if(prompt_version = '', '', ' '), prompt_version)) AS own_version, span_time >= changed_time AS is_after, evaluator_version, created_at,
+        SELECT trace_id, span_id, span_time, sample_weight, service, segment, toString(input_language) AS language, toString(request_model) AS own_model, toString(system_hash) AS own_prompt, trimLeft(concat(prompt_name, if(prompt_version = '', '', ' '), prompt_version)) AS own_version, span_time >= changed_time AS is_after, evaluator_version, created_at,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
             count() OVER (PARTITION BY span_time >= changed_time) AS side_n
         FROM {of:Identifier} AS s
@@ -78,7 +79,7 @@ WITH
             max(role = 'tool' AND status = 'ERROR') AS tool_failed, groupUniqArrayIf(model, model != '') AS models, groupUniqArrayIf(prompt, prompt != '') AS prompts, groupUniqArrayIf(version, version != '') AS versions
         FROM around WHERE trace_id IN (SELECT trace_id FROM drawn) GROUP BY trace_id
     )
-SELECT is_after, y AS score, sample_weight AS weight, span_time, d.trace_id AS trace_id, toString(service) AS service, toString(segment) AS segment, topics.topic AS topic,
+SELECT is_after, y AS score, sample_weight AS weight, span_time, d.trace_id AS trace_id, toString(service) AS service, toString(segment) AS segment, topics.topic AS topic, d.language AS language,
     all_of(own_model, traces.models) AS model, all_of(own_prompt, traces.prompts) AS prompt, all_of(own_version, traces.versions) AS version, lower(traces.tools) AS tools, traces.parameters AS parameters, traces.release AS release,
     traces.tool_failed AS tool_failed, d.trace_id IN (SELECT trace_id FROM fresh) AS new_documents
 FROM drawn AS d LEFT JOIN traces ON d.trace_id = traces.trace_id LEFT JOIN topics ON d.trace_id = topics.trace_id

@@ -22,7 +22,7 @@ VIEWS_FROM_BYTES = 12 * 1024 * 1024
 """The length from which a segment is decoded by the views: they take their time off Python's lock, too, so that a
 collector under load receives half as much again (benchmarks.ingest, 512 spans a body over one connection)."""
 _FINGERPRINT = "leftPad(lower(hex(sipHash64({text}))), 16, '0')"
-# As in the view otlp_to_spans (schema/051): without what is filled in between fixed pieces.
+# As in the view otlp_to_spans (schema/075): without what is filled in between fixed pieces.
 _WITHOUT_SLOTS = r"""
 WITH
     (
@@ -30,7 +30,7 @@ WITH
         FROM (SELECT concat(project, '\0', service) AS key, groupArray((before, after)) AS slots FROM prompt_slots FINAL GROUP BY key)
     ) AS known_slots,
     known_slots[concat(project, '\0', service)] AS own_slots,
-    extractAll(if(empty(own_slots), '', instructions), '[^\n.!?:]*[\n.!?:]+|[^\n.!?:]+') AS pieces,
+    extractAll(if(empty(own_slots), '', instructions), '[^\n.!?:。！？；：]*[\n.!?:。！？；：]+|[^\n.!?:。！？；：]+') AS pieces,
     arrayFold((kept, slot) -> if(
         (slot.1 = 0 OR has(kept.2, slot.1)) AND (slot.2 = 0 OR has(arraySlice(kept.2, indexOf(kept.2, slot.1) + 1), slot.2)),
         (arrayConcat(arraySlice(kept.1, 1, indexOf(kept.2, slot.1)), ['\0'], if(slot.2 = 0, [], arraySlice(kept.1, indexOf(kept.2, slot.1) + indexOf(arraySlice(kept.2, indexOf(kept.2, slot.1) + 1), slot.2)))),

@@ -26,6 +26,8 @@ CAUSES: dict[str, set[str]] = {
     "failing": {"tool"},
     "parameters": {"parameters"},
     "release": {"release"},
+    "languages": {"segment"},  # a language is a segment of the traffic
+    "language": {"segment"},
     "model mix": {"model", "segment"},
     "failing documents": {"tool", "documents"},
     "prompt mix documents": {"prompt", "segment", "documents"},
@@ -53,8 +55,15 @@ def world(
     segment = _mixed(rng, late, ("private", "business", "reseller"), (0.6, 0.3, 0.1), (0.35, 0.25, 0.4), "mix" in told)
     topic = _mixed(rng, late, ("returns", "prices", "tents"), (0.5, 0.4, 0.1), (0.3, 0.3, 0.4), "topics" in told)
     service = _mixed(rng, late, ("shop", "help"), (0.7, 0.3), (0.4, 0.6), "services" in told)
+    language = _mixed(rng, late, ("en", "de", "fr"), (0.6, 0.3, 0.1), (0.35, 0.25, 0.4), "languages" in told)
     level = -0.2 * (segment == "business") - 1.2 * (segment == "reseller") - 0.1 * (topic == "prices")
-    level = level - 1.0 * (topic == "tents") - 1.0 * (service == "help")
+    level = (
+        level
+        - 1.0 * (topic == "tents")
+        - 1.0 * (service == "help")
+        - 0.1 * (language == "de")
+        - 1.0 * (language == "fr")
+    )
     columns = {name: np.array(["old"] * n, dtype=object) for name in _STEPS}
     effect = 0.5 * (late & ("hidden" in told))
     for word, column in _STEPS.items():
@@ -74,6 +83,7 @@ def world(
         ("segment", segment == "business"),
         ("topic", topic == "prices"),
         ("service", service == "help"),
+        ("language", language == "de"),
     ):
         effect = effect + 0.9 * (broken & late & (word in told))
     score = (4.2 if sign < 0 else 2.8) - sign * level + sign * scale * effect + rng.normal(0, 0.9, n)
@@ -84,6 +94,7 @@ def world(
         "segment": segment,
         "topic": topic,
         "service": service,
+        "language": language,
         "new_documents": grown.astype(float),
         "tool_failed": failed.astype(float),
         "version": np.array([""] * n, dtype=object),

@@ -97,6 +97,28 @@ def test_w04_w06_w08_a_rate_becomes_one_notice_and_a_bad_rule_stops_nothing(tmp_
             check=False,
         )
         assert listed.returncode == 3, listed.stderr
+        trial = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "evalspan",
+                "alert",
+                "test",
+                "half fail",
+                "--as-service",
+                "--send",
+                "--format",
+                "json",
+            ],
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert (trial.returncode, b"file: delivered" in trial.stderr) == (3, True), trial.stderr
+        assert json.loads(trial.stdout)[0]["metric"] == "polite"
+        assert json.loads(told.read_text().splitlines()[-1])["state"] == "test"
+        nobody = [sys.executable, "-m", "evalspan", "alert", "test", "no such", "--as-service"]
+        assert subprocess.run(nobody, env=environment, capture_output=True, check=False).returncode == 2
         states = {row["rule"]: row["state"] for row in json.loads(listed.stdout)}
         assert (states["half fail"], states["typo"], states["quality_degradation"]) == ("firing", "off", "ok")
     finally:

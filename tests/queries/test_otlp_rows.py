@@ -211,7 +211,7 @@ def test_what_is_filled_into_a_prompt_makes_no_new_fingerprint_in_columns_either
         project = f"slots-{uuid.uuid4()}"
         hashes = piece_hashes(store, ["Rules hold.", " Answer now."])
         save_slots(
-            store, project, "filled", [(hashes["Rules hold."], hashes[" Answer now."])], "Rules hold.\0 Answer now."
+            store, project, "filled", [(hashes["Rules hold."], hashes[" Answer now."])], ["Rules hold.\0 Answer now."]
         )
         if way:
             monkeypatch.setattr(Decoder, "decode", _refuse)

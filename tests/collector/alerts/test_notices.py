@@ -15,6 +15,7 @@ from evalspan.collector.alerts import load_rules, persist_rules
 from evalspan.collector.alerts.config import AlertRule, SinkConfig
 from evalspan.collector.alerts.formats import FORMATS
 from evalspan.collector.alerts.mail import mail_of
+from evalspan.collector.alerts.notices import notice_of
 from evalspan.collector.alerts.sharing import is_about, shared_parameters, sharing_a_scan
 from evalspan.collector.alerts.watcher import Watcher
 from evalspan.collector.config import load_config
@@ -203,3 +204,39 @@ def test_rules_on_one_query_share_its_run_and_see_what_they_would_see_alone(stor
         given = {**rule.parameters, "project": "shared", "until": NOON.isoformat()}
         assert together[rule.name] == matching(store, "score_trend", rule.condition, given).dicts(), rule.name
     assert any(together.values())
+
+
+@pytest.mark.parametrize("on_unit", [0, 1])
+def test_the_interval_of_an_alert_is_that_of_its_number(on_unit: int) -> None:
+    """The e-detector's row has the interval of its one window, too, in which the mean since the change need not lie."""
+    rule = AlertRule(name="fell", query="e_detector", condition="1", by=("metric",))
+    row = {"metric": "m", "mean": 0.99, "low": 0.95, "high": 1.0, "on_unit": on_unit, "mean_before": 0.9, "mean_since": 0.4, "difference": -0.5, "difference_low": -1.0, "difference_high": -0.1}  # fmt: skip
+    numbers = notice_of(rule, ("m",), "firing", NOON, row, [])["numbers"]
+    assert (numbers["value"], numbers["baseline"], numbers["high"]) == (0.4, 0.9, pytest.approx(0.8))
+    assert numbers["low"] == pytest.approx(0.0 if on_unit else -0.1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "row", "unit"),
+    [
+        ({"of": "usage"}, {"metric": "latency", "mean_since": 6.2}, "ms"),
+        ({"of": "usage"}, {"metric": "error_rate", "mean_since": 0.2}, "share of calls"),
+        ({}, {"metric": "helpful", "mean_since": 3.2}, ""),
+        ({}, {"metric": "helpful", "pass_rate": 0.4}, "share"),
+        ({}, {"metric": "helpful", "age_days": 100}, "days"),
+        ({}, {"metric": "helpful", "silent_s": 7200}, "s"),
+        ({}, {"dimension": "system_hash", "share_after": 0.5}, "share"),
+    ],
+)
+def test_the_number_of_an_alert_has_the_unit_of_what_it_is(
+    parameters: dict[str, Any], row: dict[str, Any], unit: str
+) -> None:
+    rule = AlertRule(name="r", query="score_trend", condition="1", parameters=parameters)
+    numbers = notice_of(rule, (), "firing", NOON, row, [])["numbers"]
+    assert numbers["unit"] == unit
+    assert numbers["value"] is not None
+
+
+def test_the_number_of_the_services_own_gauges_has_the_unit_of_their_names() -> None:
+    rule = AlertRule(name="r", telemetry="log_backlog_bytes", condition="1")
+    assert notice_of(rule, (), "firing", NOON, {"value": 5e9}, [])["numbers"]["unit"] == "bytes"
