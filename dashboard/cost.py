@@ -11,9 +11,11 @@ from ..queries.span_conditions import COLUMNS, Filter, expression, trace_filter
 from .cost_causes import IDENTIFIERS
 from .explore import Z
 from .filters import instant, stamp
+from .listed import rows_of
 from .page_context import PageContext, Rows, page
 from .scores import bucket
 from .trace_filters import WHERE, added, chips, conditions, kept, removed
+from .traces import in_order
 
 MAX_CAUSES = 14
 MAX_FOUND = 4
@@ -142,12 +144,8 @@ async def _forecast(context: PageContext, end: datetime) -> dict[str, Any] | Non
 
 
 async def _dearest(context: PageContext) -> Rows:
-    found = await context.query("pages/traces", trace_filter(conditions(context)), rows=10, by_cost=1)
-    if not found:
-        return []
-    ids = [row["trace_id"] for row in found]
-    totals = {row["trace_id"]: row for row in await context.query("pages/trace_totals", ids=ids)}
-    return [{**row, "total": totals.get(row["trace_id"], {})} for row in found]
+    found = await in_order(context, trace_filter(conditions(context)), "cost", rows=10)
+    return await rows_of(context, found, whole=False)
 
 
 cost = page("/cost", "cost.html", "Cost", since="30d")(_show)

@@ -10,18 +10,15 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import UsageError
-from ..queries.span_conditions import Condition, trace_filter
+from ..queries.span_conditions import Condition, Filter, trace_filter
 from . import guard
 from .filters import stamp
+from .listed import rows_of
 from .page_context import PageContext, Rows, handle_errors, page, page_context, render
 from .trace_filters import all_params, chips, conditions, kept, removed
 
 NEWEST = timedelta(hours=12)
 """The newest rows are looked for here first: on a busy store that is enough."""
-NOTHING = {"[]", "{}", "null"}
-"""Outputs that say nothing: the list then shows why."""
-BEFORE, AFTER = timedelta(hours=1), timedelta(hours=6)
-"""How far the spans of one trace may lie from its entry to count in the list."""
 SORTS = {
     "time": "Newest first",
     "oldest": "Oldest first",
@@ -54,6 +51,10 @@ def columns(context: PageContext) -> list[str]:
     return [name for name in given if name in COLUMNS or name in attributes] or list(USUAL)
 
 
+def _attributes(context: PageContext) -> list[str]:
+    return [name for name in columns(context) if name not in COLUMNS]
+
+
 def sort_of(context: PageContext) -> str:
     """The order of the list; raises UsageError for one that there is not."""
     sort = context.params.get("sort", "time")
@@ -62,31 +63,51 @@ def sort_of(context: PageContext) -> str:
     return sort
 
 
-def _order(sort: str) -> dict[str, int]:
-    return {("oldest" if sort == "oldest" else f"by_{sort}"): 1}
+RANKED = {
+    "cost": ("pages/traces_by_whole", {"by_cost": 1, "by_errors": 0}),
+    "errors": ("pages/traces_by_whole", {"by_cost": 0, "by_errors": 1}),
+    "score": ("pages/traces_by_score", dict[str, int]()),
+}
+"""Orders by what a whole trace holds: the ids are found first, from narrow columns, then the rows of these traces."""
+
+
+async def in_order(context: PageContext, filtered: Filter, sort: str, **given: Any) -> Rows:
+    """The rows of the list in one of SORTS; `given` says how many, which are left out first, and in which range."""
+    if sort not in RANKED:
+        order = "oldest" if sort == "oldest" else f"by_{sort}"
+        return await context.query("pages/traces", filtered, **{**given, order: 1})
+    query, by = RANKED[sort]
+    ranked = await context.query(query, filtered, **given, **by)
+    if not ranked:
+        return []
+    place = {row["id"]: number for number, row in enumerate(ranked)}
+    hours = sorted({row["entered"].replace(minute=0, second=0, microsecond=0) for row in ranked})
+    chosen = {"ids": [*place], "hours": [f"{hour:%F %T}" for hour in hours], "chosen": 1}
+    rows = await context.query("pages/traces", **{**given, **chosen, "skip": 0})
+    return sorted(rows, key=lambda row: place[row["trace_id"]])
 
 
 async def entries(context: PageContext, rows: int) -> tuple[Rows, bool]:
     """The traces of the list with totals, texts and scores; and whether their roots are missing in this range."""
     filtered = trace_filter(conditions(context))
     sort, skip = sort_of(context), _skip(context)
-    given: dict[str, Any] = {"rows": rows, "skip": skip, **_order(sort)}
+    given: dict[str, Any] = {"rows": rows, "skip": skip}
     found: Rows = []
     newest = context.filters.end - NEWEST
     stepwise = sort == "time" and not skip and newest > context.filters.start
     if stepwise:
-        found = await context.query("pages/traces", filtered, **given, start=stamp(newest))
+        found = await in_order(context, filtered, sort, **given, start=stamp(newest))
     if len(found) < rows:
         end = {"end": stamp(newest)} if stepwise else {}
-        more = await context.query("pages/traces", filtered, **{**given, "rows": rows - len(found)}, **end)
+        more = await in_order(context, filtered, sort, **{**given, "rows": rows - len(found)}, **end)
         seen = {row["trace_id"] for row in found}
         found += [row for row in more if row["trace_id"] not in seen]
     rootless = False
     if not found and not skip and not (await context.first_row("pages/trace_count")).get("n"):
         # Spans whose root went to another collector are still worth a line each.
-        found = await context.query("pages/traces", filtered, **given, every=1)
+        found = await in_order(context, filtered, sort, **given, every=1)
         rootless = bool(found)
-    return await with_totals(context, found), rootless
+    return await rows_of(context, found, _attributes(context)), rootless
 
 
 async def arrivals(context: PageContext, after: str, most: int) -> Rows:
@@ -94,68 +115,12 @@ async def arrivals(context: PageContext, after: str, most: int) -> Rows:
     every = int(context.params.get("every") == "1")
     filtered = trace_filter(conditions(context))
     found = await context.query("pages/traces", filtered, rows=most, every=every, after=after)
-    return await with_totals(context, found)
+    return await rows_of(context, found, _attributes(context))
 
 
 def _skip(context: PageContext) -> int:
     text = context.params.get("skip", "")
     return min(int(text), 100_000) if text.isdecimal() else 0
-
-
-async def with_totals(context: PageContext, found: Rows) -> Rows:
-    """Adds to each row its texts, what its whole trace holds and how it was judged."""
-    if not found:
-        return []
-    ids = [row["trace_id"] for row in found]
-    times = {
-        "start": stamp(min(row["start_time"] for row in found) - BEFORE),
-        "end": stamp(max(row["start_time"] for row in found) + AFTER),
-    }
-    keys = [name for name in columns(context) if name not in COLUMNS]
-    spans = [row["span_id"] for row in found]
-    totals, scores, previews = await asyncio.gather(
-        context.query("pages/trace_totals", ids=ids, **times),
-        context.query("pages/list_scores", ids=ids, **times),
-        _previews(context, ids, spans, keys, times),
-    )
-    total_of = {row["trace_id"]: row for row in totals}
-    text_of = {(row["trace_id"], row["span_id"]): row for row in previews}
-    for row in found:
-        text = text_of.get((row["trace_id"], row["span_id"]), {})
-        row["input"], row["output"] = text.get("input", ""), text.get("output", "")
-        row["output"] = "" if row["output"] in NOTHING else row["output"]
-        row["extra"] = dict(zip(keys, text.get("extra", []), strict=False))
-        row["total"] = total_of.get(row["trace_id"], {})
-        row["scores"] = _worst(score for score in scores if score["trace_id"] == row["trace_id"])
-    return found
-
-
-async def _previews(
-    context: PageContext, ids: list[str], spans: list[str], keys: list[str], times: dict[str, str]
-) -> Rows:
-    """The texts of the rows: those of the entries; of their traces' calls only where an entry has none."""
-    given: dict[str, Any] = {"keys": keys, **times}
-    found = await context.query("pages/trace_previews", ids=ids, spans=spans, from_calls=0, from_entries=1, **given)
-    silent = [row for row in found if not row["input"] or row["output"] in {"", *NOTHING}]
-    if not silent:
-        return found
-    told = await context.query(
-        "pages/trace_previews",
-        ids=[row["trace_id"] for row in silent],
-        spans=[row["span_id"] for row in silent],
-        **given,
-    )
-    of = {(row["trace_id"], row["span_id"]): row for row in told}
-    return [of.get((row["trace_id"], row["span_id"]), row) for row in found]
-
-
-def _worst(scores: Any) -> Rows:
-    """One score per name for the list, a failed one before the others."""
-    rank = {"fail": 0, "unknown": 1, "pass": 2}
-    kept_: dict[str, dict[str, Any]] = {}
-    for score in sorted(scores, key=lambda score: rank[score["passed"]]):
-        kept_.setdefault(score["name"], score)
-    return sorted(kept_.values(), key=lambda score: (rank[score["passed"]], score["name"]))
 
 
 async def _show(context: PageContext) -> dict[str, Any]:

@@ -143,6 +143,19 @@ def answer_in(raw: Any) -> str:
     return _named_text(decode(raw), _ANSWER_KEYS)
 
 
+def shown_text(raw: str, role: str = "") -> str:
+    """The words of the last message, or of the last one of `role` if there is any; of what holds no words itself."""
+    found = messages_in(raw)
+    if not found:
+        return raw
+    chosen = next((one for one in reversed(found) if role and one.get("role") == role), found[-1])
+    texts = [chosen["content"]] if isinstance(chosen.get("content"), str) else []
+    for part in parts_of(chosen):
+        text = part.get("content") if part.get("type") == "reasoning" else _text_in(part)
+        texts += [text] if isinstance(text, str) else []
+    return " ".join(text for text in texts if text) or raw
+
+
 def is_empty(value: Any) -> bool:
     """Whether a stored input or output says nothing."""
     return value in (None, "", "[]", "{}", "null")

@@ -56,6 +56,11 @@ def latest(store: StoreClient, *, since: timedelta, rows: int = 20, filters: Map
         answer = catalog.get("pages/trace_totals").run(store, ids=ids, start=_text(start))
         totals = {row["trace_id"]: row for row in answer.dicts()}
         spans = [row["span_id"] for row in listed]
+        entered = catalog.get("pages/trace_rows").run(
+            store, ids=ids, spans=spans, entries=1, texts=0, start=_text(start)
+        )
+        entry_of = {(row["trace_id"], row["span_id"]): row for row in entered.dicts()}
+        listed = [{**entry_of[key], **row} for row in listed if (key := (row["trace_id"], row["span_id"])) in entry_of]
         texts = catalog.get("pages/trace_previews").run(store, ids=ids, spans=spans, start=_text(start)).dicts()
         text_of = {row["trace_id"]: row for row in texts}
         listed = [{**row, **text_of.get(row["trace_id"], {})} for row in listed]

@@ -8,7 +8,6 @@
 SELECT trace_id, name, score, toString(label) AS label, toString(passed) AS passed, error != '' AS unscored,
     leftUTF8(if(error != '', error, explanation), 160) AS why
 FROM evaluations
-WHERE trace_id IN {ids:Array(String)} AND experiment_id = '' AND sample_weight > 0 AND ({project:String} = '' OR project = {project:String})
-    AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-ORDER BY name
-LIMIT 2000
+WHERE trace_id IN {ids:Array(String)} AND experiment_id = '' AND sample_weight > 0 AND span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
+    AND project = {project:String} -- if project
+LIMIT 5000
