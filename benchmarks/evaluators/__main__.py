@@ -41,6 +41,8 @@ def rules() -> float:
         Constraints("safety").add("refunds", NoRefundPromise()).add("personal data", NoPersonalData()),
     ]
     rows = [json.loads(line) for line in ANSWERS.read_text().splitlines()]
+    for one in suite:  # what is compiled and read once in a process
+        one(rows[0]["output"], context=rows[0]["context"])
     started = time.process_time()
     for number in range(ROUNDS):
         for row in rows:

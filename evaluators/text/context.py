@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import lru_cache
 
 import msgspec
@@ -44,6 +44,10 @@ class Context:
         counts = Counter(one for clause in self.clauses for one in clause.stems)
         self._rarity = {one: math.log(1 + len(self.clauses) / n) for one, n in counts.items()}
         self._unseen = math.log(1 + len(self.clauses))
+        self._clauses_with: dict[str, list[int]] = defaultdict(list)
+        for number, clause in enumerate(self.clauses):
+            for one in clause.stems:
+                self._clauses_with[one].append(number)
 
     def knows(self, one: str) -> bool:
         """Whether the stem, or another form of the same word, stands in the context."""
@@ -64,11 +68,14 @@ class Context:
 
     def overlaps(self, stems: tuple[str, ...]) -> list[float]:
         """For each clause of the context, the share of these stems, weighted by rarity, that it holds."""
-        weights = {one: self._rarity.get(one, self._unseen) for one in stems}
-        total = sum(weights.values())
-        if not total:
-            return [0.0] * len(self.clauses)
-        return [sum(weights[one] for one in clause.stems & weights.keys()) / total for clause in self.clauses]
+        held = [0.0] * len(self.clauses)
+        total = 0.0
+        for one in dict.fromkeys(stems):
+            weight = self._rarity.get(one, self._unseen)
+            total += weight
+            for number in self._clauses_with.get(one, ()):
+                held[number] += weight
+        return [each / total for each in held] if total else held
 
 
 def _runs(text: str, length: int) -> list[tuple[str, ...]]:

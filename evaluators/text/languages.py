@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from .tokens import unicode_tokens
 
@@ -33,6 +34,10 @@ _SCRIPTS = {
     "hi": re.compile(r"[\u0900-\u097f]"),
 }
 _VOCABULARY = {language: frozenset(words.split()) for language, words in _WORDS.items()}
+_SPOKEN_IN = {
+    word: tuple(language for language, words in _VOCABULARY.items() if word in words)
+    for word in frozenset().union(*_VOCABULARY.values())
+}
 _LETTERS = re.compile(r"[^\W\d_]")
 LANGUAGES = frozenset(_VOCABULARY) | frozenset(_SCRIPTS)
 
@@ -42,12 +47,12 @@ def likely_languages(text: str) -> frozenset[str]:
     letters = len(_LETTERS.findall(text))
     if not letters:
         return frozenset()
-    for language, script in _SCRIPTS.items():
+    for language, script in () if text.isascii() else _SCRIPTS.items():
         # Japanese mixes kana with Han characters, so a fifth is enough; kana is asked for first.
         if len(script.findall(text)) >= letters * (0.2 if language == "ja" else 0.5):
             return frozenset([language])
     words = unicode_tokens(text)
-    counts = {language: sum(word in vocabulary for word in words) for language, vocabulary in _VOCABULARY.items()}
-    best = max(counts.values())
+    counts = Counter(language for word in words for language in _SPOKEN_IN.get(word, ()))
+    best = max(counts.values(), default=0)
     # One shared word ("no", "de") tells nothing.
     return frozenset(one for one, count in counts.items() if count == best) if best >= 2 else frozenset()

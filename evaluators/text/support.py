@@ -45,6 +45,7 @@ _LOOSE_NOUNS = """
 _EMPTY_NOUNS = "version option kind type edition feature possibility"
 _LOOSE_IN_DENIALS = word_keys("charging") | word_keys(_LOOSE_VERBS) | word_keys(_EMPTY_NOUNS)
 _LOOSE = (_LOOSE_IN_DENIALS - word_keys("charging")) | word_keys(_LOOSE_NOUNS)
+_WITHOUT = re.compile(r"\bwithout\b", re.IGNORECASE)
 _ONLY_WITH = re.compile(r"\bonly (?:together )?with\b|\baccompanied by\b", re.IGNORECASE)
 _BARE_FREE = re.compile(r"\b(?:free(?! of charge until)|included|at no)\b", re.IGNORECASE)
 _LIGHT = 0.5  # what such a loose word counts
@@ -91,8 +92,12 @@ class Support:
         self._names = frozenset().union(*(word_keys(name) for name in _INNER_NAME.findall(text)))
         self.known = frozenset().union(*(one.keys for one in found)) if found else frozenset()
         counts = Counter(key for one in found for key in one.keys)
-        self._rarity = {key: math.log(1 + len(found) / n) for key, n in counts.items()}
+        self._weights = {key: _counting(key) * math.log(1 + len(found) / n) for key, n in counts.items()}
         self._unseen = math.log(1 + max(len(found), 1))
+        self._units_with: dict[str, list[int]] = defaultdict(list)
+        for number, unit in enumerate(self.units):
+            for key in unit.keys:
+                self._units_with[key].append(number)
 
     def against(self, clause: str) -> list[Against]:
         """What the context holds against a clause."""
@@ -101,28 +106,33 @@ class Support:
             found += self._denying(one, clause) if one.negated else self._affirming(one, clause)
         return found
 
+    def _weight_of(self, key: str) -> float:
+        known = self._weights.get(key)
+        return self._unseen * _counting(key) if known is None else known
+
     def _weight(self, keys: frozenset[str]) -> float:
-        return sum(
-            self._rarity.get(key, self._unseen) * (_WEAK if key in PREDICATES else _LIGHT if key in _LOOSE else 1.0)
-            for key in keys
-        )
+        return sum(map(self._weight_of, keys))
 
     def _share(self, statement: frozenset[str], other: frozenset[str]) -> float:
         return self._weight(statement & other) / (self._weight(statement) or 1.0)
 
     def _near(self, keys: frozenset[str]) -> tuple[float, list[Unit]]:
-        shares = [self._share(keys, unit.keys) for unit in self.units]
-        best = max(shares, default=0.0)
-        return best, [unit for unit, share in zip(self.units, shares, strict=True) if share >= _NEAR_BEST * best > 0]
+        """The largest share of a statement that a unit holds, and the units that hold about as much."""
+        held: dict[int, float] = {}
+        total = 0.0
+        for key in keys:
+            weight = self._weight_of(key)
+            total += weight
+            for number in self._units_with.get(key, ()):
+                held[number] = held.get(number, 0.0) + weight
+        best = max(held.values(), default=0.0)
+        near = [self.units[number] for number in sorted(held) if held[number] >= _NEAR_BEST * best > 0]
+        return best / (total or 1.0), near
 
     def _denying(self, one: Proposition, clause: str) -> list[Against]:
         """A denial stands where the context denies the same, or affirms it with a limit."""
         best, near = self._near(one.keys)
-        if (
-            best >= _SAME_THING
-            and re.search(r"\bwithout\b", one.own, re.IGNORECASE)
-            and any(_ONLY_WITH.search(unit.own) for unit in near)
-        ):
+        if best >= _SAME_THING and _WITHOUT.search(one.own) and any(_ONLY_WITH.search(unit.own) for unit in near):
             return [Against("negation", clause, near[0].text)]
         if best < _SURELY_SAME or any(
             unit.limits or ONLY.search(unit.own) or CONDITION.search(unit.own) for unit in near
@@ -186,6 +196,11 @@ class Support:
         if residue & self.known:
             return [Against("scope", item.strip(), unit.text)]
         return []
+
+
+def _counting(key: str) -> float:
+    """What a word counts beside its rarity."""
+    return _WEAK if key in PREDICATES else _LIGHT if key in _LOOSE else 1.0
 
 
 def _units(found: list[Proposition]) -> list[Unit]:

@@ -7,6 +7,8 @@ import pytest
 
 from evalspan.evaluators import Grounding, run_evaluator
 from evalspan.evaluators.text.facts import facts
+from evalspan.evaluators.text.propositions import word_keys
+from evalspan.evaluators.text.support import read_support
 
 HELP = """Acme Desk is a support inbox for small teams. The Starter plan costs $29 per month and includes 3 agents, email support and a shared inbox. The Pro plan costs $49 per user per month and includes unlimited agents, live chat, single sign-on and audit logs. The Starter plan does not include single sign-on.
 
@@ -182,3 +184,16 @@ def test_an_invented_item_among_true_ones_and_what_others_have_are_found():
     assert Grounding()("Pro includes rules, an audit log and surveys.", page).passed is False
     assert Grounding()("Enterprise includes the audit log.", page).passed is True
     assert Grounding()("There is no mobile app.", page).passed is True
+
+
+def test_the_passages_nearest_to_a_statement_are_those_that_hold_most_of_its_rare_words() -> None:
+    support = read_support(
+        "Basic costs $5. Basic has chat. Pro costs $9 and has chat and audit logs. Pro is for teams."
+    )
+    for text in ("Pro has audit logs", "Basic has chat", "Pro costs $9", "unknown things"):
+        keys = word_keys(text)
+        shares = [support._share(keys, unit.keys) for unit in support.units]
+        best, near = support._near(keys)
+        assert best == pytest.approx(max(shares))
+        wanted = [unit for unit, share in zip(support.units, shares, strict=True) if share >= 0.9 * max(shares) > 0]
+        assert near == wanted

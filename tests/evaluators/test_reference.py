@@ -1,5 +1,6 @@
 """Exact match and token F1: the official SQuAD numbers, the corners, languages without spaces."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from evalspan.errors import UsageError
 from evalspan.evaluators import Constraints, Unscored, exact_match, run_evaluator, token_f1
 from evalspan.evaluators.builtin.checks import WordCount
 from evalspan.evaluators.contract import EvaluationWarning
+from evalspan.evaluators.text.tokens import fold_case, unicode_segments, unicode_tokens
 
 
 def test_r02_exact_match_is_one_or_zero_and_compares_json_as_data():
@@ -88,3 +90,14 @@ def test_a06_copying_raises_overlap_and_a_rule_of_another_kind_sees_it():
     assert copied.value > said.value + 0.3
     short = Constraints("short").add("at most 15 words", WordCount(at_most=15))
     assert (short(source).passed, short(honest).passed) == (False, True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_words_of_ascii_text_are_those_that_the_rules_for_every_script_find(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(200):
+        text = "".join(rng.choices([chr(code) for code in range(128)], k=rng.randint(0, 40)))
+        # A letter that is no ASCII, and no word with its neighbours, takes the way of every script.
+        assert unicode_tokens(text) == unicode_tokens(f"{text} é")[:-1]
+        assert unicode_segments(f"{text} .a") == unicode_segments(f"{text} .a é")[:-1]
+        assert fold_case(text) == fold_case(f"{text}é")[:-1]
