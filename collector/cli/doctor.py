@@ -171,6 +171,6 @@ def _say_coverage(scopes: set[str] | None) -> None:
             else ", no call seen in the last day"
         )
         note = f": {one.note}" if one.note and not one.traced_by else ""
-        click.echo(f"{one.name} {one.version} is {by}{seen}{note}")
+        click.echo(f"{one.release} is {by}{seen}{note}")
     if found and not any(one.traced_by for one in found.values()):
         click.echo("nothing here is traced: install what is named above, and call evalspan.init()")

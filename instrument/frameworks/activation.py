@@ -18,7 +18,7 @@ from ..safe_call import safe_call
 from .content_setting import ContentSetting
 from .installed import Installed, installed_for, version_of
 from .patches import Patches
-from .table import Framework
+from .table import Framework, release_of
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +247,8 @@ def _report(state: State) -> None:
     """One line: who traces it, or that nobody does and what to install."""
     framework, version = state.framework, version_of(state.framework.package) or ""
     if state.traced_by is not None:
-        log.info("evalspan: %s %s is traced by %s", framework.name, version, state.traced_by)
+        release = release_of(framework.name, framework.package, version)
+        log.info("evalspan: %s is traced by %s", release, state.traced_by)
         return
     if not framework.carries_calls and not framework.extra and not state.note:
         return

@@ -10,7 +10,7 @@ import msgspec
 from ..context import scopes_seen
 from .activation import ITSELF, Activation, to_install
 from .installed import installed_for, version_of
-from .table import FRAMEWORKS, OUR_SDKS, Framework
+from .table import FRAMEWORKS, OUR_SDKS, Framework, release_of
 
 _OURS = "evalspan"
 
@@ -20,6 +20,9 @@ class LibraryCoverage(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     version: str
+    """Release of `package`."""
+    package: str
+    """Distribution that was looked up: langchain's is langchain-core."""
     imported: bool
     traced_by: str | None
     """`evalspan`, `itself`, the package of an instrumentor, or None."""
@@ -27,6 +30,11 @@ class LibraryCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a span of it has been started in this process."""
     note: str = ""
     """What is missing, and how to get it."""
+
+    @property
+    def release(self) -> str:
+        """Name and release as people read them: `openai 3.57.0`, `langchain (langchain-core 1.8.3)`."""
+        return release_of(self.name, self.package, self.version)
 
 
 def coverage(activation: Activation | None, our_sdks: Mapping[str, str | None]) -> dict[str, LibraryCoverage]:
@@ -44,6 +52,7 @@ def coverage(activation: Activation | None, our_sdks: Mapping[str, str | None]) 
         found[name] = LibraryCoverage(
             name=name,
             version=version,
+            package=name,
             imported=name in sys.modules,
             traced_by=traced_by,
             call_seen=_seen((other,) if other else (f"{_OURS}.{name}",), scopes_seen),
@@ -65,7 +74,9 @@ def installed_coverage(scopes: set[str]) -> dict[str, LibraryCoverage]:
     for name in OUR_SDKS:
         if (version := version_of(name)) is not None:
             seen = _seen((f"{_OURS}.{name}",), scopes)
-            found[name] = LibraryCoverage(name=name, version=version, imported=False, traced_by=_OURS, call_seen=seen)
+            found[name] = LibraryCoverage(
+                name=name, version=version, package=name, imported=False, traced_by=_OURS, call_seen=seen
+            )
     for framework in FRAMEWORKS:
         if (version := version_of(framework.package)) is None:
             continue
@@ -74,6 +85,7 @@ def installed_coverage(scopes: set[str]) -> dict[str, LibraryCoverage]:
         found[framework.name] = LibraryCoverage(
             name=framework.name,
             version=version,
+            package=framework.package,
             imported=False,
             traced_by=by,
             call_seen=_seen(modules, scopes),
@@ -96,6 +108,7 @@ def _framework(framework: Framework, version: str, activation: Activation | None
     return LibraryCoverage(
         name=framework.name,
         version=version,
+        package=framework.package,
         imported=imported,
         traced_by=traced_by,
         call_seen=bool(state and state.scopes) and _seen(state.scopes if state else (), scopes_seen),

@@ -39,6 +39,11 @@ class Framework(NamedTuple):
     """Beginning of the scope of its own spans, where it traces itself."""
 
 
+def release_of(name: str, package: str, version: str) -> str:
+    """Name and release; the distribution as well where that has another name."""
+    return f"{name} {version}" if name == package else f"{name} ({package} {version})"
+
+
 def _official(name: str) -> Instrumentor:
     return Instrumentor(f"opentelemetry-instrumentation-genai-{name}", OFFICIAL)
 

@@ -182,7 +182,7 @@ def test_libraries_are_listed_with_who_traces_them_also_when_the_collector_is_aw
 
 
 def test_a_library_that_nobody_traces_is_named_with_the_extra(tmp_path: Path) -> None:
-    for package, release in (("litellm", "9.9"), ("google-genai", "3.6.1")):
+    for package, release in (("litellm", "9.9"), ("google-genai", "3.6.1"), ("langchain-core", "1.8")):
         folder = tmp_path / f"{package.replace('-', '_')}-{release}.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {release}\n")
@@ -190,3 +190,4 @@ def test_a_library_that_nobody_traces_is_named_with_the_extra(tmp_path: Path) ->
     done = doctor("--endpoint", "http://127.0.0.1:9", code=code)
     assert "litellm 9.9 is not traced: pip install 'evalspan[litellm]'" in done.stdout
     assert "google-genai 3.6.1 is not traced" in done.stdout
+    assert "langchain (langchain-core 1.8) is not traced" in done.stdout
