@@ -90,6 +90,7 @@ def test_tail_prints_each_span_once_as_it_is_stored(collector: Collector) -> Non
     assert sorted(json.loads(line)["span_id"] for line in out.splitlines()) == sorted(sent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["table", "csv", "jsonl"])
 def test_a_pipe_that_its_reader_left_ends_a_command_quietly_with_the_code_of_a_broken_pipe(
     collector: Collector, format_

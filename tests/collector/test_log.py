@@ -64,6 +64,7 @@ def wait_until_empty(log: DurableLog) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.binary(max_size=300), st.text(min_size=1, max_size=20)), max_size=8), st.data())
 def test_records_come_back_as_they_went_in_and_any_damage_is_found(pairs, data) -> None:
     pairs = [(body, project) for body, project in pairs if len(project.encode(errors="replace")) <= 100]

@@ -437,6 +437,7 @@ def test_sql_that_is_not_a_condition_is_refused_with_the_reason(store, where):
     assert where in problems[0].reason
 
 
+@pytest.mark.slow
 def test_config_check_names_every_rule_that_cannot_run_with_its_line(tmp_path: Path):
     import subprocess
     import sys

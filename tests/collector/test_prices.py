@@ -114,6 +114,7 @@ def test_a_store_that_takes_no_prices_still_takes_the_spans(store) -> None:
     assert store.query(sql).rows == [(2, 2, 2)]
 
 
+@pytest.mark.slow
 def test_a_price_that_comes_later_changes_the_cost_of_stored_calls_and_nothing_else_of_them(store) -> None:
     """Whatever a call carries: bodies under any name, events, links, weights, nested and lost roles, times."""
     project, ours = "prices-later", {"gen_ai.request.model": "not-priced-yet", "gen_ai.response.model": ""}

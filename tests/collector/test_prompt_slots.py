@@ -76,6 +76,7 @@ def send(collector: Collector, service: str, prompts: list[str], form: str) -> N
     assert collector.post(request.SerializeToString()).status == 200
 
 
+@pytest.mark.slow
 def test_passages_make_no_new_fingerprint_and_an_edit_makes_one_in_a_running_service(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with serving(path, settings="[receive]\nflush_ms = 50\n") as collector:

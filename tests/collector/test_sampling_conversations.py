@@ -98,6 +98,7 @@ def test_estimates_per_conversation_are_right_by_conversation_and_biased_by_trac
     assert all(whole_weight(spans) is None for spans in apart.values())
 
 
+@pytest.mark.slow
 def test_estimates_per_trace_stay_right_under_conversation_sampling() -> None:
     everything = conversations(random.Random(3), 10_000)
     turns = [turn for one in everything.values() for turn in one]

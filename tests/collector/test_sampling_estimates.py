@@ -84,6 +84,7 @@ METRICS: dict[str, Callable[[Call], float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 def test_b02_b04_weighted_estimates_are_within_four_standard_errors_of_the_truth(policy):
     calls, kept = sampled(policy)
@@ -106,6 +107,7 @@ INFORMED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 def test_b02_the_naive_mean_of_the_kept_rows_is_off_wherever_sampling_is_informed(policy):
     calls, kept = sampled(policy)
@@ -120,12 +122,14 @@ def test_b02_the_naive_mean_of_the_kept_rows_is_off_wherever_sampling_is_informe
             assert abs(naive - truth) <= 4 * error, f"{metric}: naive {naive} ± {error}, truth {truth}"
 
 
+@pytest.mark.slow
 def test_b03_the_effective_base_rate_is_the_one_that_was_asked_for():
     calls = traffic(random.Random(3), N)
     kept = run(SamplingConfig(rate=0.05, rules=()), calls)
     assert abs(len(kept) - 0.05 * N) < 4 * math.sqrt(N * 0.05 * 0.95)
 
 
+@pytest.mark.slow
 def test_b05_an_incident_in_which_everything_fails_stays_within_the_budget_and_unbiased():
     calls = traffic(random.Random(7), N)
     for call in calls:
@@ -136,6 +140,7 @@ def test_b05_an_incident_in_which_everything_fails_stays_within_the_budget_and_u
     assert sum(weight for _, weight, _ in kept) == pytest.approx(N, rel=0.15)
 
 
+@pytest.mark.slow
 def test_b06_s05_s06_a_rare_segment_of_tier_and_hour_meets_its_floor_and_carries_its_true_weight():
     calls, kept = sampled("segments with a floor")
     rare = [(call, weight, rule) for call, weight, rule in kept if call.tier == "enterprise"]

@@ -199,6 +199,7 @@ def test_memory_is_bounded_the_oldest_traces_are_decided_early(tmp_path):
     assert bench.telemetry.total("tail_decided_early_total") == 40
 
 
+@pytest.mark.slow
 def test_b02_tail_estimates_are_unbiased_and_rare_segments_are_kept(tmp_path):
     rules = (
         SamplingRule(name="errors", errors=True),

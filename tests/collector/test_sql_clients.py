@@ -36,6 +36,7 @@ def url(store: Store) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_the_official_node_client_reads_streams_and_gets_typed_errors(url: str) -> None:
     if not (NODE / "node_modules").exists():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=NODE, check=True, timeout=240)

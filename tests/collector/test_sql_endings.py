@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import pytest
+
 from evalspan.queries.host.limits import Deadlines, LimitsConfig
 from evalspan.queries.store.client import Store
 
@@ -72,6 +74,7 @@ def test_a_comment_of_the_clients_own_stays_with_its_statement(store: Store) -> 
         assert seen.text.strip().endswith(" nightly")
 
 
+@pytest.mark.slow
 def test_sigterm_waits_neither_for_endless_statements_nor_for_clients_that_stall(tmp_path: Path) -> None:
     with service.serving(tmp_path / "store", "--sql-port", "0") as collector:
         sql, http = collector.owner["sql"], collector.owner["http"]

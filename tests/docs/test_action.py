@@ -161,6 +161,7 @@ def model_url() -> Iterator[str]:
     server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_gate_that_fails_keeps_answers_uploads_reports_and_comments_once(repository: Path, model_url: str) -> None:
     inputs = {
         "dataset": "cases.jsonl",

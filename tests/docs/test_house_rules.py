@@ -53,6 +53,7 @@ def strings_that_are_not_docstrings(path: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_every_file_opens_with_a_sentence_on_what_it_is_for() -> None:
     silent = [label(path) for path in FILES if len((ast.get_docstring(tree(path)) or "").split("\n\n")[0]) <= 20]
     assert not silent
@@ -91,6 +92,7 @@ def test_only_what_listens_on_a_port_knows_the_web_server() -> None:
     assert not [label(path) for path in FILES if "aiohttp" in imported(path) and not label(path).startswith(listening)]
 
 
+@pytest.mark.slow
 def test_sql_lives_in_queries_only() -> None:
     strays = {
         label(path): found[0][:80]

@@ -53,6 +53,7 @@ def fill(store: Store, project: str, *, drop: float, n: int = 300, days: float =
     store.insert("evaluations", evaluations)
 
 
+@pytest.mark.slow
 def test_a01_the_report_says_what_since_when_and_what_changed(store: Store) -> None:
     fill(store, "drift-found", drop=1.0)
     report = find_drift(store, project="drift-found", until=UNTIL)
@@ -66,6 +67,7 @@ def test_a01_the_report_says_what_since_when_and_what_changed(store: Store) -> N
     assert (report.changes[0]["dimension"], report.changes[0]["value"]) == ("system_hash", "edited")
 
 
+@pytest.mark.slow
 def test_after_an_outage_the_mean_is_that_of_all_scores_not_of_the_windows_that_vary(store: Store) -> None:
     """Windows in which everything failed have no spread; the one mixed window must not speak for all of them."""
     project = "drift-outage"
@@ -93,6 +95,7 @@ def test_after_an_outage_the_mean_is_that_of_all_scores_not_of_the_windows_that_
     assert move.mean_after == pytest.approx(24 / 576, abs=0.01)
 
 
+@pytest.mark.slow
 def test_g16_the_report_tells_input_drift_beside_quality(store: Store) -> None:
     fill(store, "drift-inputs", drop=0.0)
     spans = [
@@ -115,6 +118,7 @@ def test_g16_the_report_tells_input_drift_beside_quality(store: Store) -> None:
     assert "reseller" in told
 
 
+@pytest.mark.slow
 def test_healthy_traffic_is_stable_and_little_of_it_is_too_thin(store: Store) -> None:
     fill(store, "drift-none", drop=0.0)
     assert find_drift(store, project="drift-none", until=UNTIL).verdict == "stable"
@@ -124,12 +128,14 @@ def test_healthy_traffic_is_stable_and_little_of_it_is_too_thin(store: Store) ->
     assert find_drift(store, project="drift-empty", until=UNTIL).verdict == "insufficient_data"
 
 
+@pytest.mark.slow
 def test_a04_a_broken_segment_is_found_behind_a_healthy_mean(store: Store) -> None:
     fill(store, "drift-segment", drop=2.0, n=600, segment="reseller")
     report = find_drift(store, project="drift-segment", metric="helpful", by="segment", until=UNTIL)
     assert ("segment", "reseller") in {(move.dimension, move.value) for move in report.moves}
 
 
+@pytest.mark.slow
 def test_without_an_earlier_period_the_first_half_is_the_baseline(store: Store) -> None:
     fill(store, "drift-halves", drop=1.0, days=6)
     report = find_drift(store, project="drift-halves", until=UNTIL)
@@ -176,6 +182,7 @@ def calls(project: str, slower: float = 1.0, failing: float = 0.02, n: int = 600
     return spans
 
 
+@pytest.mark.slow
 def test_errors_and_latency_are_watched_like_scores(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.insert("spans", calls("drift-usage", slower=2.0, failing=0.3))
     slow = find_drift(store, project="drift-usage", metric="latency", service="checkout", until=UNTIL)
@@ -198,6 +205,7 @@ def test_errors_and_latency_are_watched_like_scores(store: Store, monkeypatch: p
     assert "no scores: rules in [evaluation]" in told.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("drop", "n", "code"), [(1.0, 300, 3), (0.0, 300, 0), (1.0, 6, 4)])
 def test_exit_codes_and_formats(store: Store, monkeypatch: pytest.MonkeyPatch, drop: float, n: int, code: int) -> None:
     project = f"drift-exit-{code}"

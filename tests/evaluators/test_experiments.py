@@ -269,6 +269,7 @@ def test_a_gate_report_is_a_baseline_too() -> None:
     assert gate("app:same", "--baseline", "report.json")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_metric_on_an_unknown_scale_decides_only_with_a_margin() -> None:
     run(200, suite="app:wordy")
     assert gate("app:same", "--baseline", "base.json", suite="app:wordy")[0] == 0

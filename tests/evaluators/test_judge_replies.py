@@ -34,6 +34,7 @@ def test_a_verdict_is_found_in_what_stands_around_it(text: str) -> None:
     assert parse_json(text, Grade).score == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", NONE)
 def test_what_can_mean_two_things_or_nothing_is_never_a_score(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -85,6 +85,7 @@ def empty_store(tmp_path: Path) -> str:
     return dsn
 
 
+@pytest.mark.slow
 async def test_the_command_speaks_the_protocol_on_its_pipes(empty_store) -> None:
     parameters = StdioServerParameters(command=sys.executable, args=["-m", "evalspan", "mcp", "--store", empty_store])
     async with Client(parameters) as client:

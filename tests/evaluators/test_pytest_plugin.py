@@ -43,6 +43,7 @@ def run(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> tup
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a09_cases_of_a_file_are_tests_with_the_gates_verdicts(folder: Path) -> None:
     Dataset("d", examples=[case("good", root_cause="x"), case("bad", root_cause="the prompt")]).save(folder / "d.jsonl")
     names = ["--evalspan-target", "app:answer", "--evalspan-suite", "app:suite"]
@@ -57,6 +58,7 @@ def test_a09_cases_of_a_file_are_tests_with_the_gates_verdicts(folder: Path) -> 
     assert "inconclusive: broken could not score it" in said
 
 
+@pytest.mark.slow
 def test_b21_an_unapproved_golden_set_and_an_empty_file_fail(folder: Path) -> None:
     names = ["--evalspan-target", "app:answer", "--evalspan-suite", "app:suite"]
     golden = Dataset("d", examples=[case("good", "golden")])
@@ -71,6 +73,7 @@ def test_b21_an_unapproved_golden_set_and_an_empty_file_fail(folder: Path) -> No
     assert run(folder, "empty.jsonl", *names)[0] == 1
 
 
+@pytest.mark.slow
 def test_the_exported_pytest_file_runs_and_its_cases_can_be_chosen(folder: Path) -> None:
     items = [json.loads(json.dumps(one.to_json())) for one in (case("good"), case("bad"))]
     write("pytest", folder / "test_cases.py", items)

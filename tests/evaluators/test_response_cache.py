@@ -354,6 +354,7 @@ def answer(input):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["gate", "experiment run"])
 def test_stdout_is_json_whatever_the_target_its_children_and_c_libraries_write(model: Model, command: str) -> None:
     Path("noise.py").write_text(NOISE)

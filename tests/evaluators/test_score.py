@@ -129,6 +129,7 @@ def judge_that_holds_the_fourth_call(asked: list[int], hold: threading.Event) ->
     return server
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_spent_is_known_and_counts_against_the_budget_of_the_next(folder):
     asked, hold = [], threading.Event()
     server = judge_that_holds_the_fourth_call(asked, hold)
@@ -168,6 +169,7 @@ def test_an_unpriced_judge_is_refused_under_a_dollar_budget_and_the_run_is_incon
     assert "price of 'unpriced-model' is unknown" in row["why"]
 
 
+@pytest.mark.slow
 def test_labels_are_put_beside_the_scores_for_calibration(folder):
     write(folder, [*answers(2), {"id": "x", "output": "boom"}])
     (folder / "labels.jsonl").write_text('{"id": "0", "label": true}\n{"id": "x", "label": false, "rater": "ann"}\n')

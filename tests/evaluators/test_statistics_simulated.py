@@ -87,6 +87,7 @@ def test_b01_e_detector_finds_half_a_point_within_15_windows() -> None:
     assert float(np.median(delays)) <= 15
 
 
+@pytest.mark.slow
 def test_confidence_sequence_and_betting_hold_at_every_look() -> None:
     rng = np.random.default_rng(6)
     left = ruined = 0

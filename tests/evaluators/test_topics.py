@@ -38,6 +38,7 @@ class Letters:
         return [np.array([n, len(text) - n], np.float32) for n, text in zip(vowels, texts, strict=True)]
 
 
+@pytest.mark.slow
 async def test_x05_topics_of_the_real_model_tell_new_questions_apart(tmp_path: Path) -> None:
     embedder = LocalEmbedder()
     texts = [text.format(number) for text in ASKED.values() for number in range(20)]
@@ -112,6 +113,7 @@ def labelled(project: str, before: dict[str, int], after: dict[str, int], seed: 
     ]
 
 
+@pytest.mark.slow
 def test_b02_shares_of_labels_are_weighted_and_tested_as_scipy_does(store: Store) -> None:
     rows = labelled(
         "topics", {"refund": 200, "password": 150, "rare": 1}, {"refund": 90, "password": 120, "parcel": 80}

@@ -158,6 +158,7 @@ def fill(store: Store, project: str) -> None:
     store.insert("evaluations", scores)
 
 
+@pytest.mark.slow
 def test_why_names_the_edit_with_its_diff_and_traces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, "why-story")
     found = explain_shift(store, "persona", project="why-story", until=UNTIL)

@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from ..scripted import ScriptedServer
 from .test_gunicorn import free_port, get, names_at
@@ -102,6 +103,7 @@ def test_celery(collector: ScriptedServer, tmp_path: Path) -> None:
     assert names_at(collector) == Counter(f"task {number}" for number in range(2))
 
 
+@pytest.mark.slow
 def test_streamlit(collector: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "page.py").write_text(f"import streamlit\n{WORK}streamlit.write('done')\n")
     port = free_port()
@@ -133,6 +135,7 @@ async def open_page(port: int) -> None:
                 return
 
 
+@pytest.mark.slow
 def test_jupyter(collector: ScriptedServer, tmp_path: Path) -> None:
     cell: dict[str, object] = {
         "cell_type": "code",

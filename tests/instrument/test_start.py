@@ -111,6 +111,7 @@ def test_init_after_uninstrument_sends_again(server: ScriptedServer, collector: 
     assert spans_at(collector) == [("x", "chat gpt"), ("x", "chat gpt")]
 
 
+@pytest.mark.slow
 def test_an_ordinary_anthropic_client_has_one_span_and_sends_no_traceparent(server, collector) -> None:
     code = f"""
 import evalspan, anthropic

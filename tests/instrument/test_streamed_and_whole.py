@@ -146,6 +146,7 @@ def test_the_helper_for_messages_gives_the_span_of_the_whole_answer(answers: Ans
     assert answers.stream(answers.message_helper, events, named=True) == answers.whole(answers.message, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surface", SURFACES)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())

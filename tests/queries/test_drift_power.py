@@ -51,6 +51,7 @@ def alarms(store: Store, project: str, reference: int, **more: Any) -> dict[str,
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", [7, 28])
 def test_b01_small_falls_are_found_as_a_calibrated_cusum_finds_them(store: Store, reference: int) -> None:
     rng = np.random.default_rng(21)
@@ -115,6 +116,7 @@ def week(rng: np.random.Generator, day: int) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 def test_seasons_are_taken_out_so_that_mondays_and_saturdays_raise_nothing(store: Store) -> None:
     rng = np.random.default_rng(23)
     for back in range(36):
@@ -190,6 +192,7 @@ def traffic(store: Store, project: str, *, grown: bool, fall: float) -> None:
     store.insert("evaluations", [*rows, *topics])
 
 
+@pytest.mark.slow
 def test_a_change_of_mix_is_told_from_a_change_within_and_a_small_one_within_is_found_sooner(store: Store) -> None:
     given = {"since_s": 14 * 86400, "horizon": 14, "metric": "quality"}
     found = {}

@@ -77,6 +77,7 @@ def test_reading_works(sql: str, store: Store) -> None:
     store.query_untrusted(sql)
 
 
+@pytest.mark.slow
 def test_every_named_query_passes_the_gate(store: Store) -> None:
     refused = {}
     for name in catalog.names():

@@ -84,6 +84,7 @@ def test_a_migration_cut_off_in_the_middle_is_finished_by_the_next_start(fresh) 
     assert client.command("EXISTS TABLE experiment_results") == 1
 
 
+@pytest.mark.slow
 def test_migrate_says_what_is_missing_and_then_does_it(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "evalspan", "migrate", "--store", f"chdb://{tmp_path / 'new'}", *arguments]

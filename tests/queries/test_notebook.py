@@ -175,6 +175,7 @@ store.insert("evaluations", [score])
 SHOWN = ["notebook.trace(trace, store=store)", "notebook.score_trend('good', store=store)"]
 
 
+@pytest.mark.slow
 def test_a_real_kernel_shows_both_as_html(tmp_path: Path) -> None:
     stored = nbformat.v4.new_code_cell(f"PATH = {str(tmp_path / 'store')!r}\n{STORED}")
     cells = [stored, *map(nbformat.v4.new_code_cell, SHOWN)]

@@ -127,6 +127,7 @@ SHAPES = (
 )
 
 
+@pytest.mark.slow
 def test_no_answer_changes(mixed: Store, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each statement is answered with and without what is pushed."""
     chance = random.Random(3)
@@ -168,6 +169,7 @@ def test_a_condition_on_the_other_project_tells_nothing(mixed: Store) -> None:
         assert OTHER not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_the_columns_are_there_and_none_has_an_index_on_what_can_be_guessed(store: Store) -> None:
     for table, columns in COLUMNS.items():
         there = {

@@ -120,6 +120,7 @@ def ask(store: Store, name: str, project: str, **more: Any) -> list[tuple[Any, .
     return query.run(store, project=project, **given, **more).rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(filtered_names()) - WITHOUT))
 def test_p05_a_query_of_one_service_and_environment_sees_nothing_else(filled: Store, name: str) -> None:
     parameters = {one.name: one.default for one in catalog.get(name).parameters}

@@ -137,6 +137,7 @@ with open_store(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.slow
 def test_an_embedded_store_is_copied_to_a_server_and_again_without_doubles(
     remote: Store, server: str, tmp_path: Path
 ) -> None:

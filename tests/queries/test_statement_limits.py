@@ -125,6 +125,7 @@ def test_what_runs_ends_soon_after_its_limit(kind: str, store: Store) -> None:
     assert grown < 2 * (LIMITS.memory_bytes >> 20)
 
 
+@pytest.mark.slow
 def test_what_people_and_tools_write_is_far_below_the_limits(store: Store) -> None:
     names = ", ".join(f"'{number}'" for number in range(5_000))
     for sql in (

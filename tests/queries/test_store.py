@@ -247,6 +247,7 @@ def test_retention_drops_what_is_old_and_arrived_long_ago_and_nothing_else(store
     assert left() == ({"backfilled", "young"}, {"young"})
 
 
+@pytest.mark.slow
 def test_the_store_opens_again_after_its_process_was_killed(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path / 'killed'}"
     holder = subprocess.Popen(

@@ -71,6 +71,7 @@ def _try_all(store: Store, count: int, seed: int) -> tuple[int, int]:
     return answered, refused
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_nothing_is_evaluated_on_another_projects_row(mixed: Store, request: pytest.FixtureRequest) -> None:
     count = 5_000 if request.config.getoption("--soak") else 120
@@ -210,6 +211,7 @@ def test_the_engine_applies_the_filter_below_everything_else(mixed: Store) -> No
     assert sum("Filter (" in line for line in lines[own:]) == 1  # the project's, below it
 
 
+@pytest.mark.slow
 def test_only_names_of_the_database_are_replaced() -> None:
     sql = "SELECT 'evalspan.spans', evalspan.x, a.evalspan.b /* evalspan.c */ FROM `evalspan`.\"t\" -- evalspan.d"
     assert confine(sql, {}, "evalspan", "T") == (

@@ -166,6 +166,7 @@ def test_a_broken_header_of_a_named_query_names_the_line() -> None:
     assert (read.answers, read.parameters[0].default, read.sql) == ("B more", "3", "SELECT {n:UInt8} AS c")
 
 
+@pytest.mark.slow
 def test_traces_are_listed_with_totals_and_one_is_shown_as_a_tree(store: Store) -> None:
     project, trace = str(uuid.uuid4()), uuid.uuid4().hex
     said = [{"role": "user", "parts": [{"type": "text", "content": "Wie viel?"}]}]
@@ -253,6 +254,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield path
 
 
+@pytest.mark.slow
 def test_a_statement_with_a_format_of_its_own_comes_out_in_it(place: Path) -> None:
     rows = evalspan_sql(place, "SELECT number AS n FROM numbers(200000) FORMAT TSV")
     assert (rows.returncode, rows.stderr) == (0, b"")
@@ -297,6 +299,7 @@ def test_a_refused_format_gives_its_handle_back_while_the_error_is_held(store: S
     assert store.query_untrusted("SELECT 1 AS a").rows == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_stream_that_is_not_read_to_the_end_gives_its_handle_back(store: Store) -> None:
     for _ in range(6):
         blocks = store.stream_untrusted("SELECT number FROM numbers(300000) FORMAT TSV")

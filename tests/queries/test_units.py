@@ -79,6 +79,7 @@ def projects(store: Store) -> dict[str, str]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKED)
 def test_a_number_of_one_unit_is_the_same_beside_the_others(store: Store, projects: dict[str, str], name: str) -> None:
     def ask(project: str, **more: Any) -> list[dict[str, Any]]:
@@ -338,6 +339,7 @@ def _page(store: Store, name: str, metric: str, unit: str, project: str) -> list
     return catalog.get(f"pages/{name}").run(store, name=metric, unit=unit, project=project).dicts()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scores", [[k / 20 for k in range(21)], [1 + k / 5 for k in range(21)], [7.0, 7.0], [0.1, 0.15, 0.2]]
 )
@@ -360,6 +362,7 @@ def test_a_bin_opens_exactly_the_scores_that_it_counts(store: Store, scores: lis
         ), row
 
 
+@pytest.mark.slow
 def test_the_newest_conversations_read_alone_are_those_of_the_whole_list(store: Store, mixed: tuple[str, str]) -> None:
     project, _ = mixed
     query, ids = catalog.get("pages/sessions"), catalog.get("pages/session_ids")

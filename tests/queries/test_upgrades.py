@@ -7,6 +7,7 @@ import sys
 import uuid
 from pathlib import Path
 
+import pytest
 from clickhouse_connect.driver.client import Client
 
 from evalspan.queries.store.client import Store
@@ -50,6 +51,7 @@ def fill(client: Client, table: str, columns: list[tuple[str, str]], seed: int) 
     )
 
 
+@pytest.mark.slow
 def test_rows_of_every_schema_are_there_unchanged_after_every_later_migration(store: Store) -> None:
     client, database = open_client(store.location, database=None), f"upgraded_{uuid.uuid4().hex}"
     kept: dict[tuple[str, tuple[str, ...]], list[int]] = {}
@@ -96,6 +98,7 @@ def version(less: int, code: str, *arguments: str) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_going_back_is_the_backup_of_before_restored_by_the_older_version(tmp_path: Path) -> None:
     used, again, folder = f"chdb://{tmp_path / 'used'}", f"chdb://{tmp_path / 'again'}", str(tmp_path / "backup")
     count = ("sql", "SELECT count(), min(name) FROM spans", "--format", "csv", "--store")

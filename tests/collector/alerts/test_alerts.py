@@ -177,6 +177,7 @@ def degradation(project: str, **more: Any) -> AlertRule:
     )
 
 
+@pytest.mark.slow
 async def test_w06_b17_a_degradation_is_told_once_with_numbers_and_traces_and_then_resolved(store: Store) -> None:
     store.insert("evaluations", scores("watch", 4.0, days=(7, 14)) + scores("watch", 2.5, days=(0, 5)))
     rule, sink = degradation("watch", resolve_after=1), Told()

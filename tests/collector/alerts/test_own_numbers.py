@@ -32,6 +32,7 @@ every_s = 0.1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", ["/v1/traces", "nothing"])
 def test_b18_bytes_that_wait_for_the_store_raise_the_alert_in_a_running_service(tmp_path: Path, signal: str) -> None:
     with serving(tmp_path / "store", settings=WAITING) as collector:

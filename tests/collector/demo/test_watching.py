@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from rich.console import Console
 
 from evalspan.collector.alerts.config import AlertRule, AlertsConfig, read_rules
@@ -68,6 +69,7 @@ def fortnight(edited: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return spans, scores
 
 
+@pytest.mark.slow
 async def test_the_rules_raise_the_edit_and_the_report_quotes_query_numbers_interval_and_link(store: Store) -> None:
     edited = "00000000000000bb"
     spans, scores = fortnight(edited)

@@ -283,6 +283,7 @@ def test_messages_sent_as_nested_values_become_the_json_that_the_column_holds():
     ]
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the machine's, not the code's
 @given(st.randoms(use_true_random=False), st.sampled_from(ALL))
 def test_a_mangled_foreign_span_is_kept_as_it_came_and_never_raises(rng: random.Random, dialect):
