@@ -10,8 +10,9 @@ demo: $(STAMP)
 	$(BIN)/evalspan demo
 
 # What needs no browser, model, other package's environment or long simulation: for every few minutes of work.
-CHECK := -m "not browser and not model and not slow" --ignore tests/flow --ignore tests/frameworks \
+LIGHT := --ignore tests/flow --ignore tests/frameworks \
 	--ignore tests/instrument/test_workers.py --ignore tests/collector/test_receive.py --ignore tests/collector/test_one_record.py
+CHECK := -m "not browser and not model and not slow" $(LIGHT)
 
 check: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(CHECK)
@@ -36,7 +37,7 @@ docs-version: $(STAMP)
 
 # What runs in a process of its own, such as the service, is not counted.
 coverage: $(STAMP)
-	$(BIN)/coverage run -m pytest -q $(CHECK)
+	$(BIN)/coverage run -m pytest -q -m "not browser and not model" $(LIGHT)
 	$(BIN)/coverage report --skip-covered --sort=cover
 
 # The versions that CI and development install: newest ones that the ranges of pyproject.toml allow, as tried together.
