@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/evalspan demo
 
 # What needs no browser, model, other package's environment or long simulation: for every few minutes of work.
-LIGHT := --ignore tests/flow --ignore tests/frameworks \
+LIGHT := --ignore tests/flow --ignore tests/frameworks --ignore tests/browser \
 	--ignore tests/instrument/test_workers.py --ignore tests/collector/test_receive.py --ignore tests/collector/test_one_record.py
 CHECK := -m "not browser and not model and not slow" $(LIGHT)
 
