@@ -15,6 +15,7 @@ SYSTEM_ROLES = ("system", "developer")
 TEXT_PARTS = ("text", "output_text", "input_text", "refusal")
 _QUESTION_KEYS = ("question", "query", "input", "prompt", "message", "text", "content", "user_input", "task")
 _ANSWER_KEYS = ("output", "answer", "result", "response", "content", "text", "message", "final_output")
+_AROUND = ("inputs", "outputs", "kwargs")  # what instrumentors put around the arguments and the results of a function
 
 
 class Requested(msgspec.Struct, frozen=True):
@@ -40,6 +41,8 @@ def decode(raw: Any) -> Any:
 def messages_in(raw: Any) -> list[Message]:
     """The messages in a stored input or output; [] when it holds something else, such as a function's arguments."""
     value = decode(raw)
+    if isinstance(value, Mapping) and "messages" not in value:
+        value = next((value[key] for key in _AROUND if isinstance(value.get(key), Mapping | list)), value)
     if framed := framework_messages(value):
         return list(framed)
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
@@ -207,7 +210,13 @@ def _named_text(value: Any, keys: tuple[str, ...]) -> str:
             if isinstance(text, Mapping) and (inner := _named_text(text, keys)):
                 return inner
         texts = [text for text in value.values() if isinstance(text, str) and text.strip()]
-        return texts[0].strip() if len(texts) == 1 else ""
+        if len(texts) == 1:
+            return texts[0].strip()
+        for key in _AROUND:
+            if isinstance(value.get(key), Mapping | str) and (inner := _named_text(value[key], keys)):
+                return inner
+        given = value.get("args")
+        return given[0].strip() if isinstance(given, list) and len(given) == 1 and isinstance(given[0], str) else ""
     return ""
 
 

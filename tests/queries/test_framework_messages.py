@@ -86,3 +86,26 @@ def test_tool_calls_and_their_results_are_found_in_what_a_framework_writes(name:
 )
 def test_what_is_no_conversation_has_no_messages(value: Any) -> None:
     assert messages_in(json.dumps(value)) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "question"),
+    [
+        ({"inputs": {"messages": [["user", "Rain?"]]}, "tags": [], "kwargs": {"name": "LangGraph"}}, "Rain?"),
+        ({"inputs": {"messages": LANGCHAIN}, "metadata": {}}, "Rain?"),
+        ({"inputs": {"question": "Rain?", "city": "Oslo"}, "tags": ["a"]}, "Rain?"),
+        ({"inputs": "Rain?", "tags": []}, "Rain?"),
+        ({"args": ["Rain?"], "kwargs": {}}, "Rain?"),
+        ({"args": [], "kwargs": {"question": "Rain?", "k": 3}}, "Rain?"),
+        ({"args": ["Rain?", "Oslo"], "kwargs": {}}, ""),
+        ({"args": [], "kwargs": {}}, ""),
+        ({"inputs": [1, 2]}, ""),
+    ],
+)
+def test_the_question_is_found_inside_what_an_instrumentor_puts_around_arguments(raw: Any, question: str) -> None:
+    assert question_in(json.dumps(raw)) == question
+
+
+def test_the_answer_is_found_inside_what_an_instrumentor_puts_around_results() -> None:
+    assert answer_in(json.dumps({"outputs": {"messages": LANGCHAIN}, "kwargs": {"tags": []}})) == "No rain."
+    assert answer_in(json.dumps({"outputs": {"answer": "No rain.", "sources": []}, "kwargs": {}})) == "No rain."
