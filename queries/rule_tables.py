@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import ConfigError, EvalspanError, did_you_mean
+from .setting_checks import is_missing, refusals
 
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 Made = TypeVar("Made")
@@ -25,9 +26,14 @@ class RuleProblem(msgspec.Struct, frozen=True):
     noun: str = ""
     """What it is, where the name alone does not say so."""
 
+    @property
+    def what(self) -> str:
+        """What is off, why, and what to do."""
+        off = f"{self.noun} {self.name!r}".lstrip()
+        return f"{off} is off: {self.reason}" + (f" ({self.hint})" if self.hint else "")
+
     def __str__(self) -> str:
-        what = f"{self.noun} {self.name!r}".lstrip()
-        return f"{self.where}: {what} is off: {self.reason}" + (f" ({self.hint})" if self.hint else "")
+        return f"{self.where}: {self.what}"
 
 
 def read_tables(
@@ -50,23 +56,49 @@ def read_tables(
     problems: list[RuleProblem] = []
     names: set[str] = set()
     for index, values in enumerate(raw):
-        key = "name"
-        try:
-            _refuse_unknown(kind, values)
-            one = msgspec.convert(prepare(values), kind)
-            name = str(getattr(one, "name", ""))
-            if name in names:
-                raise ConfigError("another one has this name", hint="give it a name of its own")
-            key = made_from
-            made.append(make(one, index))
-            names.add(name)
-        except (EvalspanError, msgspec.ValidationError) as error:
-            about = re.search(r"`\$\.(\w+)|field `(\w+)`|^(\w+) (?:=|is)", str(error))
-            key = next(filter(None, about.groups()), key) if about else key
-            name = str(values.get("name", f"number {index + 1}"))
+        one, found = _read(kind, values, prepare)
+        name = str(values.get("name", f"number {index + 1}"))
+        if one is not None and name in names:
+            found.append(("name", ConfigError("another one has this name", hint="give it a name of its own")))
+        if one is not None and not found:
+            try:
+                made.append(make(one, index))
+                names.add(name)
+            except (EvalspanError, msgspec.ValidationError) as error:
+                found.append((_key_of(error) or made_from, error))
+        for key, reason in found:
             where = source_location(path, table, index, key)
-            problems.append(RuleProblem(name, where, str(error), getattr(error, "hint", ""), noun))
+            problems.append(RuleProblem(name, where, str(reason), getattr(reason, "hint", ""), noun))
     return made, problems
+
+
+def _read(
+    kind: type[Kind], values: dict[str, Any], prepare: Callable[[dict[str, Any]], dict[str, Any]]
+) -> tuple[Kind | None, list[tuple[str, EvalspanError | msgspec.ValidationError]]]:
+    """One table as its struct, None when there is none to be had; everything that is wrong, by the key to look at."""
+    found: list[tuple[str, EvalspanError | msgspec.ValidationError]] = []
+    known = kind.__struct_encode_fields__
+    prepared: dict[str, Any] = {}
+    for key, value in values.items():
+        try:
+            if key not in known:
+                raise ConfigError(f"unknown field `{key}`", hint=did_you_mean(key, known))
+            prepared |= prepare({key: value})
+        except EvalspanError as error:
+            found.append((key, error))
+    left, refused = refusals(kind, prepared)
+    missing = {key for key, _ in found}
+    for keys, reason in refused:
+        key = _key_of(reason) or next(iter(keys), "name")
+        # What could not be read, or was written under another name, is not there, and that has been said.
+        if key not in missing and not (missing and is_missing(reason)):
+            found.append((key, reason))
+    return (None if left is None else msgspec.convert(left, kind)), found
+
+
+def _key_of(error: Exception) -> str:
+    about = re.search(r"`\$\.(\w+)|field `(\w+)`|^(\w+) (?:=|is)", str(error))
+    return next(filter(None, about.groups()), "") if about else ""
 
 
 def unknown_choice(field: str, value: Any, known: Sequence[str]) -> None:
@@ -87,10 +119,3 @@ def source_location(path: Path | None, table: str, index: int, key: str = "name"
         elif seen == index and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
             return f"{path}:{number}"
     return f"{path}:{header}"
-
-
-def _refuse_unknown(kind: type[msgspec.Struct], values: dict[str, Any]) -> None:
-    known = kind.__struct_encode_fields__
-    for key in values:
-        if key not in known:
-            raise ConfigError(f"unknown field `{key}`", hint=did_you_mean(key, known))

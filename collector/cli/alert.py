@@ -16,11 +16,11 @@ from ...queries import catalog
 from ...queries.alert_rules import silence as silence_rule
 from ...queries.alert_rules import stored_rules
 from ...queries.cli.links import point_to
-from ...queries.cli.options import project_option, store_option
-from ...queries.cli.output import ListsByDefault, format_option, render
+from ...queries.cli.options import any_project_option, project_option, store_option
+from ...queries.cli.output import ListsByDefault, format_option, render, say_nothing
 from ...queries.conditions import matching
 from ...queries.durations import parse_duration
-from ...queries.settings import FILE_NAME
+from ...queries.settings import FILE_NAME, settings_file
 from ...queries.store.client import Result, connect
 from ...queries.store.protocol import StoreClient
 from ...queries.store.remote import RemoteStore
@@ -32,8 +32,6 @@ from ..config import load_config
 
 EXIT_FAILED, EXIT_FIRING = 1, 3
 
-_config_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
-
 
 @click.group(cls=ListsByDefault)
 def alert() -> None:
@@ -41,7 +39,7 @@ def alert() -> None:
 
 
 @alert.command("list")
-@click.option("--project", default="", help="Only this project.")
+@any_project_option
 @store_option
 @format_option
 @click.pass_context
@@ -54,7 +52,8 @@ def list_(ctx: click.Context, project: str, dsn: str | None, format_: str) -> No
     finally:
         store.close()
     if not found.rows:
-        click.echo(f"no rules yet in {store.described}: `evalspan serve` writes them when it starts", err=True)
+        say_nothing("rules yet", store, project)
+        click.echo("`evalspan serve` writes them when it starts", err=True)
     render(found, format_)
     ctx.exit(3 if any(row["firing"] for row in found.dicts()) else 0)
 
@@ -70,7 +69,10 @@ def history(project: str, rule: str, since: str, dsn: str | None, format_: str) 
     store = connect(dsn)
     try:
         seconds = int(parse_duration(since, name="--since").total_seconds())
-        render(catalog.get("alert_history").run(store, project=project, rule=rule, since_s=seconds), format_)
+        found = catalog.get("alert_history").run(store, project=project, rule=rule, since_s=seconds)
+        render(found, format_)
+        if not found.rows:
+            say_nothing(f"alerts{f' of {rule!r}' if rule else ''} in the last {since}", store, project)
     finally:
         store.close()
 
@@ -95,23 +97,20 @@ def silence(name: str, length: str, dsn: str | None) -> None:
 @click.argument("name")
 @click.option("--send", is_flag=True, help="Also send a notice of the first row, or an empty one, to the rule's sinks.")
 @click.option("--as-service", is_flag=True, help="Let the running service do it: its rules, its secrets, its network.")
-@_config_option
 @store_option
 @format_option
 @click.pass_context
-def test(
-    ctx: click.Context, name: str, send: bool, as_service: bool, path: Path | None, dsn: str | None, format_: str
-) -> None:
+def test(ctx: click.Context, name: str, send: bool, as_service: bool, dsn: str | None, format_: str) -> None:
     """Evaluate a rule now and show the rows that meet its condition; exit code 3 when there are any.
 
-    Rules and secrets are those of this folder's evalspan.toml and this shell; with --as-service those of the service.
+    Rules and secrets are those of the settings file and this shell; with --as-service those of the service.
     """
     store = connect(dsn)
     try:
         if as_service:
             rows, delivered = _in_service(store, name, send=send)
         else:
-            rows, delivered = _here(store, name, path, send=send)
+            rows, delivered = _here(store, name, send=send)
     finally:
         store.close()
     render(_as_result(rows), format_)
@@ -120,11 +119,9 @@ def test(
     ctx.exit(EXIT_FAILED if any(delivered.values()) else EXIT_FIRING if rows else 0)
 
 
-def _here(
-    store: StoreClient, name: str, path: Path | None, *, send: bool
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Evaluates by the settings of this folder and sends with the secrets of this shell."""
-    settings = load_config(path)
+def _here(store: StoreClient, name: str, *, send: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Evaluates by the settings that this command reads and sends with the secrets of this shell."""
+    settings, path = load_config(), settings_file()
     rules, problems = read_rules(settings.alerts, path)
     sinks, sink_problems = read_sinks(settings.alerts, path)
     for problem in [*problems, *(sink_problems if send else [])]:
@@ -134,7 +131,8 @@ def _here(
         stored = {row["rule_id"] for row in stored_rules(store)}
         hint = "The running service has it: --as-service evaluates it there." if name in stored else ""
         names = ", ".join(one.name for one in rules)
-        raise UsageError(f"There is no rule {name!r} in {settings_file(path)}.", hint=hint or f"There are: {names}.")
+        where = f"{path or f'{FILE_NAME}, which is not in {Path.cwd()},'} and among the built-in rules"
+        raise UsageError(f"There is no rule {name!r} in {where}.", hint=hint or f"There are: {names}.")
     if rule.telemetry:
         raise UsageError(
             f"{name} watches the service's own {rule.telemetry}.", hint="--as-service evaluates it; /metrics shows it."
@@ -158,8 +156,3 @@ def _in_service(store: StoreClient, name: str, *, send: bool) -> tuple[list[dict
 def _as_result(rows: list[dict[str, Any]]) -> Result:
     columns = list(rows[0]) if rows else []
     return Result(columns, ["String"] * len(columns), [tuple(row[name] for name in columns) for row in rows])
-
-
-def settings_file(path: Path | None) -> str:
-    """The file that rules are read from, for messages."""
-    return str(path) if path else f"{Path.cwd() / FILE_NAME} or the built-in rules"

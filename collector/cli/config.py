@@ -14,14 +14,14 @@ import msgspec
 from ...errors import ConfigError, UsageError
 from ...queries.cli.output import format_option, render
 from ...queries.host.auth import refuse_open_door
-from ...queries.settings import Mistake, refuse
+from ...queries.rule_tables import RuleProblem
+from ...queries.setting_checks import refuse
+from ...queries.settings import Mistake
 from ...queries.store.client import Result
 from ...queries.store.cluster import check_cluster
 from ...queries.store.config import parse_dsn
 from ..config import TABLES, Config, check_config, load_config
 from ..receivers.tls import certificate_of
-
-_file_option = click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
 
 
 @click.group()
@@ -30,12 +30,11 @@ def config() -> None:
 
 
 @config.command()
-@_file_option
 @click.option("--origin", is_flag=True, help="Also say where each value came from.")
 @format_option
-def show(path: Path | None, origin: bool, format_: str) -> None:
+def show(origin: bool, format_: str) -> None:
     """Print every setting and its value; secrets are not shown."""
-    loaded = load_config(path)
+    loaded = load_config()
     columns = ["table", "key", "value", *(["origin"] if origin else [])]
     rows = [row if origin else row[:3] for row in _rows(loaded)]
     render(Result(columns, ["String"] * len(columns), rows), format_)
@@ -46,12 +45,8 @@ def show(path: Path | None, origin: bool, format_: str) -> None:
 def check(path: Path | None) -> None:
     """Say whether the settings can be used; exit 2 with everything that is wrong: file, line, the nearest name."""
     loaded, mistakes = check_config(path)
-    refuse([*mistakes, *_unusable(loaded)])
-    problems = _problems(loaded)
-    for problem in problems:
-        click.echo(problem, err=True)
-    if problems:
-        raise ConfigError(f"{len(problems)} of the rules and sinks cannot work.", hint="The others would run.")
+    rules = [Mistake(one.where, one.what) for one in _problems(loaded)]
+    refuse([*mistakes, *_unusable(loaded), *rules])
     known = [name for name in loaded.origins if name.split(".")[0] in TABLES]
     click.echo(f"configuration valid ({len(known)} values set)")
 
@@ -72,17 +67,16 @@ def _unusable(loaded: Config) -> Iterator[Mistake]:
             yield Mistake(loaded.origins.get(name, ""), str(error), error.hint)
 
 
-def _problems(loaded: Config) -> list[str]:
+def _problems(loaded: Config) -> list[RuleProblem]:
     """What is wrong with the rules and sinks; their queries and conditions are tried on an empty store."""
     from ...queries.store.client import open_store
     from ..alerts import load_rules
     from ..online import ready_rules
 
     if not (loaded.evaluation.rules or loaded.alerts.rules):
-        return [str(problem) for problem in load_rules(loaded, None)[2]]
+        return list(load_rules(loaded, None)[2])
     with tempfile.TemporaryDirectory() as scratch, open_store(f"chdb://{scratch}/store") as store:
-        found = [*load_rules(loaded, store)[2], *ready_rules(loaded, store)[1]]
-    return [str(problem) for problem in found]
+        return [*load_rules(loaded, store)[2], *ready_rules(loaded, store)[1]]
 
 
 @config.command()

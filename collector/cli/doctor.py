@@ -6,8 +6,7 @@ import json
 import os
 import secrets
 import time
-from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import click
 from google.rpc.status_pb2 import Status
@@ -16,17 +15,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ...errors import CollectorUnreachable, EvalspanError, NotArrived
 from ...instrument import semconv
 from ...queries import scopes_seen
-from ...queries.store.config import parse_dsn
-from ...queries.store.lock_file import Owner, service_of
-from .doctor_http import Answer, ask, exporter_headers, refusal_hint
-
-_DEFAULT = "http://127.0.0.1:4318"
-_SQL_PORT = 8123
+from .doctor_http import refusal_hint
+from .doctor_target import Target, find_target
 
 
 @click.command()
-@click.option("--endpoint", help="The collector.  [OTEL_EXPORTER_OTLP_ENDPOINT, else the running service]")
-@click.option("--key", envvar="EVALSPAN_KEY", help="API key, where [auth] keys are set.  [EVALSPAN_KEY]")
+@click.option(
+    "--endpoint",
+    help="The collector.  [OTEL_EXPORTER_OTLP_ENDPOINT, the running service, [receive], http://127.0.0.1:4318]",
+)
+@click.option("--key", envvar="EVALSPAN_KEY", help="API key.  [EVALSPAN_KEY, OTEL_EXPORTER_OTLP_HEADERS, [auth]]")
 @click.option("--store", metavar="DSN", help="Look for the span in this store instead of asking the collector.")
 @click.option("--timeout", default=15.0, show_default=True, type=click.FloatRange(0.1), help="Seconds to wait.")
 def doctor(endpoint: str | None, key: str | None, store: str | None, timeout: float) -> None:
@@ -35,33 +33,23 @@ def doctor(endpoint: str | None, key: str | None, store: str | None, timeout: fl
     Works in the app's environment with `pip install evalspan` alone.
     Exit 5: no collector or store answers. Exit 6: the span was accepted and did not become queryable.
     """
-    owner = _running_service(store)
-    address = endpoint or _endpoint_of_the_app() or (owner.http if owner else _DEFAULT)
-    address = address.rstrip("/").removesuffix("/v1/traces")
-    headers = exporter_headers(key or (owner.token if owner and address == owner.http else None))
+    target = find_target(endpoint, key, store)
     trace_id = secrets.token_bytes(16)
     try:
-        _send(address, _marked_span(trace_id), headers)
-        click.echo(f"accepted by {address}")
+        _send(target, _marked_span(trace_id))
+        click.echo(f"accepted by {target.address}")
         started = time.monotonic()
         where = (
-            _in_store(store, trace_id.hex(), address, timeout)
+            _in_store(store, trace_id.hex(), target.address, timeout)
             if store
-            else _over_http(address, headers, trace_id.hex(), timeout)
+            else _over_http(target, trace_id.hex(), timeout)
         )
         if where:
             click.echo(f"queryable in {where} after {time.monotonic() - started:.1f} s (trace {trace_id.hex()})")
+        for note in target.notes():
+            click.echo(note)
     finally:
-        _say_coverage(_scopes(address, headers, owner))
-
-
-def _endpoint_of_the_app() -> str | None:
-    return os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-
-
-def _running_service(store: str | None) -> Owner | None:
-    location = parse_dsn(store)
-    return service_of(Path(location.path)) if location.embedded else None
+        _say_coverage(_scopes(target))
 
 
 def _marked_span(trace_id: bytes) -> bytes:
@@ -80,11 +68,12 @@ def _marked_span(trace_id: bytes) -> bytes:
     return request.SerializeToString()
 
 
-def _send(address: str, body: bytes, headers: dict[str, str]) -> None:
-    answer = ask(f"{address}/v1/traces", body, {"Content-Type": "application/x-protobuf", **headers})
+def _send(target: Target, body: bytes) -> None:
+    answer = target.ask("/v1/traces", body, {"Content-Type": "application/x-protobuf"})
     if answer.status != 200:
         raise CollectorUnreachable(
-            f"{address} answered {answer.status}: {_reason(answer.body)}.", hint=refusal_hint(address, answer)
+            f"{target.address} answered {answer.status}: {_reason(answer.body)}.",
+            hint=refusal_hint(target.address, answer),
         )
 
 
@@ -95,15 +84,16 @@ def _reason(body: bytes) -> str:
         return " ".join(body[:200].decode(errors="replace").split()) or "no reason given"
 
 
-def _over_http(address: str, headers: dict[str, str], trace_id: str, timeout: float) -> str | None:
+def _over_http(target: Target, trace_id: str, timeout: float) -> str | None:
     """Waits for the trace's page; None where the address is no evalspan, such as an OpenTelemetry Collector in front."""
-    if not _is_evalspan(ask(f"{address}/healthz", None, headers)):
+    address = target.address
+    if target.ask("/healthz").status != 200:
         click.echo(
             f"{address} has no pages to ask: a collector in front? --store or --endpoint of evalspan proves the rest"
         )
         return None
     started = time.monotonic()
-    while (answer := ask(f"{address}/traces/{trace_id}.json", None, headers)).status != 200:
+    while (answer := target.ask(f"/traces/{trace_id}.json")).status != 200:
         if answer.status in (401, 403):
             click.echo(f"this key may send spans and not read pages ({answer.status}): the span was accepted")
             return None
@@ -114,10 +104,6 @@ def _over_http(address: str, headers: dict[str, str], trace_id: str, timeout: fl
             )
         time.sleep(0.1)
     return address
-
-
-def _is_evalspan(answer: Answer) -> bool:
-    return answer.status == 200
 
 
 def _in_store(store: str, trace_id: str, address: str, timeout: float) -> str:
@@ -136,18 +122,12 @@ def _in_store(store: str, trace_id: str, address: str, timeout: float) -> str:
         return str(opened.dsn)
 
 
-def _scopes(address: str, headers: dict[str, str], owner: Owner | None) -> set[str] | None:
+def _scopes(target: Target) -> set[str] | None:
     """Whose spans of this service arrived in the last day; None where the SQL port does not say."""
-    parts = urlsplit(address)
-    if owner is not None and owner.sql and address == owner.http:
-        sql = owner.sql
-    else:
-        sql = f"{parts.scheme}://{parts.hostname}:{_SQL_PORT}"
     service = "".join(char for char in os.environ.get("OTEL_SERVICE_NAME", "") if char not in "'\\")
     statement = scopes_seen.SQL.replace("{service}", service)
-    url = f"{sql.rstrip('/')}/?default_format=JSONEachRow&query={quote(statement)}"
     try:
-        answer = ask(url, None, headers)
+        answer = target.ask_sql(f"?default_format=JSONEachRow&query={quote(statement)}")
         if answer.status != 200:
             return None
         return {json.loads(line)["scope_name"] for line in answer.body.splitlines() if line.strip()}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ...errors import CollectorUnreachable
+from ...queries.store.owner_connection import owner_context
 
 TIMEOUT_S = 10.0
 
@@ -31,14 +32,20 @@ def exporter_headers(key: str | None) -> dict[str, str]:
     return {**found, **({"Authorization": f"Bearer {key}"} if key else {})}
 
 
-def ask(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-    """One request. CollectorUnreachable, with what to do, where no HTTP reply comes back."""
+def ask(
+    url: str, body: bytes | None = None, headers: dict[str, str] | None = None, own_certificate: str = ""
+) -> Answer:
+    """One request. CollectorUnreachable, with what to do, where no HTTP reply comes back.
+
+    `own_certificate` is the file of the certificate of the service on this machine, where that is asked: it alone is trusted.
+    """
     request = urllib.request.Request(url, data=body, headers=headers or {})  # noqa: S310 - the user's own address
     certificate = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE") or os.environ.get(
         "OTEL_EXPORTER_OTLP_CERTIFICATE"
     )
     try:
-        context = ssl.create_default_context(cafile=certificate or None)
+        trusted = bool(certificate) or not own_certificate
+        context = ssl.create_default_context(cafile=certificate or None) if trusted else owner_context(own_certificate)
         handler = urllib.request.HTTPSHandler(context=context)
         with urllib.request.build_opener(handler, _NoRedirect).open(request, timeout=TIMEOUT_S) as reply:
             return Answer(reply.status, reply.read(), {name.lower(): value for name, value in reply.headers.items()})

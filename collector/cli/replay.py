@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import click
 
 from ...errors import CollectorUnreachable, UsageError
 from ...queries.cli.options import store_option
 from ...queries.durations import parse_duration
-from ...queries.store.client import open_store
+from ...queries.store.client import Store, connect
 from ...queries.store.config import Location, parse_dsn
 from ...queries.store.lock_file import Owner, service_of
+from ...queries.store.owner_connection import connect_to_owner
 from ..config import load_config
 from ..insert.prices import Pricing
 
@@ -43,8 +43,12 @@ def replay(dsn: str | None, signal: str | None, unpriced: bool, since: str) -> N
 
 def _reprice(owner: Owner | None, dsn: str | None, seconds: int) -> int:
     if owner is None:
-        with open_store(dsn) as store:
-            return Pricing(store, load_config().prices).reprice(seconds)
+        with connect(dsn) as store:
+            if isinstance(store, Store):
+                return Pricing(store, load_config().prices).reprice(seconds)
+        raise CollectorUnreachable(
+            "A service has just started on this store.", hint="Run this again: it asks the service."
+        )
     status, document = _ask(owner, "reprice", {"seconds": str(seconds)}, timeout_s=3600)
     if status != 200:
         raise UsageError(f"Not everything was priced: {document.get('message')}", hint="Try again in a moment.")
@@ -68,9 +72,9 @@ def _replay(owner: Owner | None, location: Location, signal: str | None) -> None
 
 
 def _ask(owner: Owner, what: str, parameters: dict[str, str], *, timeout_s: float) -> tuple[int, dict[str, Any]]:
-    address = urlsplit(owner.http)
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=timeout_s)
+    connection = None
     try:
+        connection = connect_to_owner(owner, timeout_s)
         query = f"?{urlencode(parameters)}" if parameters else ""
         connection.request("POST", f"/api/v1/{what}{query}", headers={"Authorization": f"Bearer {owner.token}"})
         answer = connection.getresponse()
@@ -78,4 +82,5 @@ def _ask(owner: Owner, what: str, parameters: dict[str, str], *, timeout_s: floa
     except (OSError, ValueError) as error:
         raise CollectorUnreachable(f"{owner.http} does not answer: {error}.", hint="`evalspan status`") from error
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()

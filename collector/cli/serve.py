@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 
 import click
 
@@ -19,14 +18,12 @@ from ..log_output import configure_log
 @click.option("--port", type=click.IntRange(0, 65535), help="OTLP/HTTP and dashboard; 0 picks a free one.  [4318]")
 @click.option("--grpc-port", type=click.IntRange(-1, 65535), help="OTLP/gRPC; 0 picks one, -1 is off.  [4317]")
 @click.option("--sql-port", type=click.IntRange(-1, 65535), help="ClickHouse's HTTP protocol, read-only.  [8123]")
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Settings.  [./evalspan.toml]")
 def serve(
     store: str | None,
     host: str | None,
     port: int | None,
     grpc_port: int | None,
     sql_port: int | None,
-    path: Path | None,
 ) -> None:
     """Receive spans, store them, evaluate them, show them: everything in one process.
 
@@ -41,7 +38,7 @@ def serve(
         "receive.grpc_port": grpc_port,
         "receive.sql_port": sql_port,
     }
-    config = load_config(path, flags)
+    config = load_config(flags=flags)
     configure_log(config.log)
     from ...queries.store.config import parse_dsn
     from ...queries.store.engine import load_engine

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ...queries.cli.options import store_option
-from ...queries.cli.output import format_option, render
+from ...queries.cli.output import format_option, render, say_nothing
 from ...queries.durations import parse_duration
 from ...queries.ingest_stats import senders, unpriced_calls
 from ...queries.store.client import Result, connect
@@ -40,7 +40,10 @@ def status(dsn: str | None, since: str, only_counters: bool, format_: str) -> No
         return
     with connect(dsn) as opened:
         seconds = int(parse_duration(since, name="--since").total_seconds())
-        render(senders(opened, seconds), format_)
+        found = senders(opened, seconds)
+        render(found, format_)
+        if not found.rows:
+            say_nothing(f"spans in the last {since}", opened)
         _say_unpriced(unpriced_calls(opened, seconds))
         say_funnel(opened)
     _say(owner, location.described, counted)

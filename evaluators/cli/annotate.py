@@ -59,7 +59,7 @@ def annotate(
         drawn = draw(store, metric=metric, author=author or getpass.getuser(), project=project, **draw_by)
         if not drawn.calls:
             raise UsageError(
-                f"There are no calls in the week of {drawn.since:%Y-%m-%d} in {store.described}.",
+                f"There are no calls in the week of {drawn.since:%Y-%m-%d} in {store.described}, project {project!r}.",
                 hint="--week this, or another one.",
             )
         if list_:

@@ -77,6 +77,7 @@ def _stored(
     dsn: str | None, project: str, metric: str, version: str, good_from: float | None
 ) -> tuple[list[Pair], dict[str, Any] | None]:
     from ...queries import catalog
+    from ...queries.cli.output import say_nothing
     from ...queries.store.client import connect
 
     verdicts = {"pass": True, "fail": False}
@@ -84,6 +85,8 @@ def _stored(
     try:
         rows = catalog.get("labelled_pairs").run(store, project=project, metric=metric, version=version).dicts()
         corrected = catalog.get("corrected_mean").run(store, project=project, metric=metric).dicts()
+        if not rows:
+            say_nothing(f"labels of {metric!r}", store, project)
     finally:
         store.close()
     pairs = [

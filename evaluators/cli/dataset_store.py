@@ -41,7 +41,8 @@ def sample(file: str, size: int, since: str, where: str, by: str, seed: int, pro
         )
     if not cases:
         raise UsageError(
-            f"no stored model call of the last {since} matches in {store.described}", hint="widen --since or --where"
+            f"no stored model call of the last {since} matches in {store.described}, project {project!r}",
+            hint="widen --since or --where",
         )
     for old in found.partition("distribution"):
         found.remove(old.id)
@@ -90,7 +91,10 @@ def pull(name: str, file: str, project: str, dsn: str | None) -> None:
     with connect(dsn) as store:
         items = stored_examples(store, name, project)
     if not items:
-        raise UsageError(f"{store.described} has no dataset {name!r}", hint="`evalspan dataset push` stores one")
+        raise UsageError(
+            f"{store.described}, project {project!r}, has no dataset {name!r}",
+            hint="`evalspan dataset push` stores one",
+        )
     path = Path(file)
     fresh = from_items(name, items)
     if path.exists():

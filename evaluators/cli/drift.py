@@ -14,7 +14,7 @@ import msgspec
 
 from ...queries.cli.links import point_to
 from ...queries.cli.options import project_option, store_option
-from ...queries.cli.output import format_option, render
+from ...queries.cli.output import format_option, refusals_name, render
 from ...queries.durations import parse_duration
 from ...queries.store.client import Result, connect
 from ..drift.reference import USAGE
@@ -67,8 +67,7 @@ def drift(
     """
     if ctx.invoked_subcommand:
         return
-    store = connect(dsn)
-    try:
+    with connect(dsn) as store, refusals_name(store, options["project"]):
         if learn_topics is not None:
             _learn(store, parse_duration(since, name="--since"), learn_topics, embedder, options)
             return
@@ -82,10 +81,8 @@ def drift(
         ends = {"to": f"{report.until:%Y-%m-%dT%H:%M:%S}", "from": f"{report.since:%Y-%m-%dT%H:%M:%S}"}
         named = {name: options[name] for name in ("metric", "by", "project")}
         if report.verdict == "insufficient_data":
-            click.echo(f"read {store.described}", err=True)
+            click.echo(f"read {store.described}, project {options['project']!r}", err=True)
         point_to(store, "/drift", **named, **(ends if until else {"since": since}))
-    finally:
-        store.close()
     if format_ == "table":
         click.echo("\n".join(_report_lines(report)))
     elif format_ == "json":

@@ -10,6 +10,7 @@ import click
 
 from ...errors import UsageError
 from ...queries.cli.options import project_option, store_option
+from ...queries.cli.output import refusals_name
 from ...queries.durations import parse_duration
 from ...queries.store.client import connect
 from ..drift.reference import accept_level
@@ -44,8 +45,7 @@ def accept(metric: str, since: str, begun: datetime | None, dsn: str | None, aut
     """
     if begun and options["release"]:
         raise UsageError("--from and --release both say since when.", hint="Give one of them.")
-    store = connect(dsn)
-    try:
+    with connect(dsn) as store, refusals_name(store, options["project"]):
         accepted = accept_level(
             store,
             metric,
@@ -54,8 +54,6 @@ def accept(metric: str, since: str, begun: datetime | None, dsn: str | None, aut
             author=author or _user(),
             **options,
         )
-    finally:
-        store.close()
     click.echo(f"{metric} is compared with its level since {accepted:%Y-%m-%d %H:%M} UTC from now on", err=True)
 
 

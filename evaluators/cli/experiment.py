@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,7 +60,7 @@ def run(format_: str, **options: Any) -> None:
 
 
 def _run(options: dict[str, Any]) -> Experiment:
-    from ...queries.store.config import explicit_dsn
+    from ...queries.store.config import named_store
     from ..experiments.identity import record_of
     from ..experiments.run import RunSettings, run_cases
     from ..experiments.target import load_target
@@ -68,7 +69,7 @@ def _run(options: dict[str, Any]) -> Experiment:
     from ..reports.progress import case_progress
     from .gate import load_dataset
 
-    options["dsn"] = explicit_dsn(options["dsn"])
+    options["dsn"] = named_store(options["dsn"])
     found = load_dataset(options["dataset_name"], options["dsn"], options["project"])
     with importing():
         target = load_target(options["target"], model=options["model"], prompt_version=options["prompt_version"])
@@ -100,12 +101,15 @@ def _run(options: dict[str, Any]) -> Experiment:
 @store_option
 def list_(limit: int, format_: str, project: str, dsn: str | None) -> None:
     """List the stored experiments, newest first."""
-    from ...queries.cli.output import render
+    from ...queries.cli.output import render, say_nothing
     from ...queries.experiments import LIST
     from ...queries.store.client import connect
 
     with connect(dsn) as store:
-        render(store.query(LIST, {"project": project, "limit": limit}), format_)
+        found = store.query(LIST, {"project": project, "limit": limit})
+        render(found, format_)
+        if not found.rows:
+            say_nothing("experiments", store, project)
 
 
 @experiment.command()
@@ -128,14 +132,14 @@ def compare(
     dsn: str | None,
 ) -> None:
     """Compare two runs case by case. Exit 0 no worse, 3 worse, 4 not enough data to tell."""
-    from ...queries.store.config import explicit_dsn
+    from ...queries.store.config import named_store
     from ..experiments.compare import compare_runs, stale_reasons
     from ..experiments.stored import find_experiment
     from .gate import parse_margins
 
-    dsn = explicit_dsn(dsn)
-    old = find_experiment(baseline, dsn=dsn, project=project)
-    new = find_experiment(candidate, dsn=dsn, project=project)
+    location = named_store(dsn)
+    old = find_experiment(baseline, dsn=location, project=project)
+    new = find_experiment(candidate, dsn=location, project=project)
     chosen = partitions or PARTITION_NAMES
     compared = compare_runs(
         [one for one in old.results if one.partition in chosen],
@@ -145,11 +149,11 @@ def compare(
     )
     stale = stale_reasons(old, new)
     _print_comparison(compared, format_)
-    if dsn:
+    if location and not (Path(baseline).is_file() and Path(candidate).is_file()):
         from ...queries.cli.links import point_to
         from ...queries.store.client import connect
 
-        with connect(dsn) as store:
+        with connect(location) as store:
             point_to(store, "/experiments", project=project, compare=f"{old.experiment_id},{new.experiment_id}")
     for reason in stale:
         click.echo(f"not comparable: {reason}", err=True)

@@ -58,6 +58,7 @@ def failures(
 
     A JSONL file that exists is added to. The cases gate after `evalspan dataset review`.
     """
+    from ...queries.cli.output import say_nothing
     from ...queries.failures.selection import find_failures
     from ...queries.store.client import connect
     from ..trajectory.cases import conversation_cases, with_trajectories
@@ -74,7 +75,7 @@ def failures(
         cases += conversation_cases(store, since=window, project=project, where=where, limit=limit, redact=redact)
         found = msgspec.structs.replace(found, cases=cases)
         if not found.cases:
-            click.echo(f"no new failures in {store.described}", err=True)
+            say_nothing("new failures", store, project)
     written = _write(found, path, format_)
     click.echo(_summary(found, written.total, path, since), err=True)
     for line in (*written.lines(path), *_not_held(format_, found.cases)):
@@ -102,7 +103,7 @@ def spans(since: str, folder: Path, project: str, dsn: str | None) -> None:
         for path, rows in write_spans(store, folder, since=parse_duration(since, name="--since"), project=project):
             click.echo(str(path))
             total += rows
-    click.echo(f"{total} spans of {store.described}", err=True)
+    click.echo(f"{total} spans of {store.described}, project {project!r}", err=True)
 
 
 def _held_by_files(against: tuple[str, ...], path: Path, format_: str) -> list[tuple[str, str]]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...queries.cli.options import project_option
 from .agent_options import agent_options, case_settings
 from .cache_options import cache_from, cache_options
 
 if TYPE_CHECKING:
+    from ...queries.store.config import Location
     from ..datasets import Dataset
     from ..gate.report import GateReport
     from ..gate.run import GateRequest
@@ -49,10 +51,11 @@ PARTITION_NAMES = ("golden", "regression", "adversarial", "distribution")
     "--golden-budget", default=300.0, show_default=True, type=click.FloatRange(0.001), help="For golden ones."
 )
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1, 50), help="Runs at the threshold.")
-@click.option("--max-baseline-age", default=90.0, show_default=True, help="In days.")
+@click.option("--max-baseline-age", default=90.0, show_default=True, type=click.FloatRange(0), help="In days.")
 @agent_options
 @cache_options
 @click.option("--store", "dsn", default="", metavar="DSN", help="Also store the run there.")
+@project_option
 @click.option("--junit", type=click.Path(dir_okay=False), help="Write JUnit XML.")
 @click.option("--report", "report_path", type=click.Path(dir_okay=False), help="Write the report: .json or .md.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
@@ -74,13 +77,13 @@ def gate(ctx: click.Context, /, **options: Any) -> None:
         with redirect_stdout(out):
             _write(report, options)
             if options["dsn"]:
-                _store(report, options["dsn"])
+                _store(report, options["dsn"], options["project"])
             out.flush()
     ctx.exit(report.exit_code)
 
 
 def _request(options: dict[str, Any]) -> GateRequest:
-    from ...queries.store.config import explicit_dsn
+    from ...queries.store.config import named_store
     from ..experiments.run import RunSettings
     from ..experiments.stored import find_experiment
     from ..gate.decide import Policy
@@ -88,12 +91,13 @@ def _request(options: dict[str, Any]) -> GateRequest:
 
     baseline = options["baseline"]
     # Names are looked up in the store of the environment too; writing there takes --store.
-    dsn = explicit_dsn(options["dsn"])
+    dsn = named_store(options["dsn"])
+    project = options["project"]
     return GateRequest(
-        dataset=load_dataset(options["dataset_name"], dsn),
+        dataset=load_dataset(options["dataset_name"], dsn, project),
         target=options["target"],
         suite=options["suite"],
-        baseline=find_experiment(baseline, dsn=dsn) if baseline else None,
+        baseline=find_experiment(baseline, dsn=dsn, project=project) if baseline else None,
         baseline_name=baseline,
         prompts=options["prompts"],
         training=options["training"],
@@ -117,7 +121,7 @@ def _request(options: dict[str, Any]) -> GateRequest:
     )
 
 
-def load_dataset(name: str, dsn: str | None, project: str = "default") -> Dataset:
+def load_dataset(name: str, dsn: str | Location | None, project: str = "default") -> Dataset:
     """The dataset of a file, else of the store when one is named. Raises DatasetError."""
     from ..datasets import Dataset, DatasetError
     from ..datasets.stored import from_items
@@ -131,7 +135,8 @@ def load_dataset(name: str, dsn: str | None, project: str = "default") -> Datase
         items = stored_examples(store, name, project)
     if not items:
         raise DatasetError(
-            f"neither a file nor a dataset of the store: {name}", hint="`evalspan dataset push` stores one"
+            f"{name} is neither a file nor a dataset of {store.described}, project {project!r}.",
+            hint="`evalspan dataset push` stores one",
         )
     return from_items(name, items)
 
@@ -183,7 +188,7 @@ def _write(report: GateReport, options: dict[str, Any]) -> None:
         click.echo(line, file=commands)
 
 
-def _store(report: GateReport, dsn: str) -> None:
+def _store(report: GateReport, dsn: str, project: str) -> None:
     import msgspec
 
     from ...queries.cli.links import point_to
@@ -193,8 +198,8 @@ def _store(report: GateReport, dsn: str) -> None:
 
     record = msgspec.convert({**report.experiment, "results": msgspec.to_builtins(report.results)}, Experiment)
     with connect(dsn, create=True) as store:
-        save_to_store(store, record, verdict=report.verdict)
-        point_to(store, "/experiments")
+        save_to_store(store, record, project=project, verdict=report.verdict)
+        point_to(store, "/experiments", project=project)
     click.echo(f"stored as experiment {record.experiment_id}", err=True)
 
 

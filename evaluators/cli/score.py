@@ -61,10 +61,7 @@ INCONCLUSIVE = 4
 @project_option
 @store_option
 @click.option("--follow", is_flag=True, help="Keep scoring spans as they arrive.")
-@click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="With --follow: this process's share.")
-@click.option(
-    "--config", "config_path", type=click.Path(dir_okay=False), help="With --follow: take the rules from here."
-)
+@click.option("--shard", metavar="I/N", help="With --follow: this process's share.  [[evaluation] shard, 0/1]")
 @click.option("--prompts", is_flag=True, help="Print the prompts of the suite's judges and stop.")
 @cache_options
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
@@ -79,6 +76,7 @@ def score(ctx: click.Context, /, **options: Any) -> None:
     evalspan score --input answers.jsonl --suite checks:SUITE --max-usd 2
     evalspan score --since 24h --suite checks:SUITE --fraction 0.1
     evalspan score --since 7d --suite checks:SUITE --evaluator tone@new
+    evalspan score --follow                 # by the rules of [evaluation] in evalspan.toml
     """
     with cache_from(options):
         _score(ctx, options)
@@ -145,7 +143,10 @@ def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[st
         )  # fmt: skip
         found = _show(scored, options["format_"]) if scored else []
         if not scored:
-            click.echo(f"no span in {store.described} waits for these evaluators in this period", err=True)
+            click.echo(
+                f"no span in {store.described}, project {options['project']!r}, waits for these evaluators in this period",
+                err=True,
+            )
         for one in suite:
             if one.name in rebaselined:
                 click.echo(
@@ -159,17 +160,11 @@ def _score_spans(suite: list[Evaluator], rebaselined: set[str], options: dict[st
 
 def _follow(options: dict[str, Any]) -> None:
     from ...queries.store.client import connect
-    from ..scoring.spans import follow
+    from ..scoring.follow import follow, rules_to_follow
 
-    index, _, count = options["shard"].partition("/")
-    if not index.isdigit() or not count.isdigit() or int(index) >= int(count):
-        raise UsageError(
-            f"--shard {options['shard']!r} is not I/N with I below N", hint="for two processes: 0/2 and 1/2"
-        )
-    if bool(options["config_path"]) == bool(options["suite_name"]):
-        raise UsageError("--follow needs either --suite or --config", hint="--suite module:evaluators")
+    found = rules_to_follow(options)
     with connect(options["dsn"]) as store:
-        follow(store, options, shard=int(index), shards=int(count), say=lambda text: click.echo(text, err=True))
+        follow(store, found, say=lambda text: click.echo(text, err=True))
 
 
 def _chosen(reference: str | None, only: tuple[str, ...]) -> tuple[list[Evaluator], set[str]]:

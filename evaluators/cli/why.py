@@ -11,7 +11,7 @@ import msgspec
 
 from ...queries.cli.links import point_to
 from ...queries.cli.options import project_option, store_option
-from ...queries.cli.output import format_option, render
+from ...queries.cli.output import format_option, refusals_name, render
 from ...queries.durations import parse_duration
 from ...queries.store.client import Result, connect
 from ..drift.candidates import Candidate
@@ -49,8 +49,7 @@ def why(
     **options: Any,
 ) -> None:
     """Say why METRIC moved: a decomposition into mix and within, and the changes that fit, the likeliest first."""
-    store = connect(dsn)
-    try:
+    with connect(dsn) as store, refusals_name(store, options["project"]):
         found = explain_shift(
             store,
             metric,
@@ -60,8 +59,6 @@ def why(
             **options,
         )
         point_to(store, "/drift", metric=metric, project=options["project"], since=since)
-    finally:
-        store.close()
     if format_ == "table":
         click.echo("\n".join(_lines(found)))
     elif format_ == "json":

@@ -84,7 +84,7 @@ def _excel(path: Path) -> Iterator[Record]:
         import openpyxl
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"reading {path} needs openpyxl", hint="pip install openpyxl, or save it as CSV or JSONL"
+            f"reading {path} needs openpyxl", hint="pip install 'evalspan[evaluators]', or save it as CSV or JSONL"
         ) from error
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)

@@ -11,6 +11,7 @@ from ...errors import UsageError
 from .record import CaseResult, Experiment, load_experiment
 
 if TYPE_CHECKING:
+    from ...queries.store.config import Location
     from ...queries.store.protocol import StoreClient
 
 PASSED = {True: "pass", False: "fail", None: "unknown"}
@@ -42,7 +43,7 @@ def save_to_store(store: StoreClient, run: Experiment, *, project: str = "defaul
     store_experiment(store, row, [_row(run, result, project) for result in run.results])
 
 
-def find_experiment(key: str, *, dsn: str | None = None, project: str = "default") -> Experiment:
+def find_experiment(key: str, *, dsn: str | Location | None = None, project: str = "default") -> Experiment:
     """The experiment that a file holds, or the newest of the store with this id or name. Raises UsageError."""
     if Path(key).is_file():
         return load_experiment(key)
@@ -54,7 +55,10 @@ def find_experiment(key: str, *, dsn: str | None = None, project: str = "default
     with connect(dsn) as store:
         found = stored_experiment(store, key, project)
     if found is None:
-        raise UsageError(f"neither a file nor an experiment of the store: {key}", hint="`evalspan experiment list`")
+        raise UsageError(
+            f"{key} is neither a file nor an experiment of {store.described}, project {project!r}.",
+            hint="`evalspan experiment list`",
+        )
     config, results = found
     try:
         record = msgspec.json.decode(config)

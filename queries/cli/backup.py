@@ -40,9 +40,10 @@ def restore(folder: Path, dsn: str | None) -> None:
     keep_files_private()
     from ..store.backup import restore as read
     from ..store.client import open_store
+    from ..store.config import cluster_for, parse_dsn
 
     try:
-        opened = open_store(dsn)
+        opened = open_store(dsn, cluster=cluster_for(parse_dsn(dsn)))
     except StoreLocked as error:
         error.hint = "Restore into a new store, --store chdb:///PATH, or stop `evalspan serve` first."
         raise
@@ -62,7 +63,7 @@ def copy_store(source: str, target: str) -> None:
     """
     keep_files_private()
     from ..store.client import connect, open_store
-    from ..store.config import parse_dsn
+    from ..store.config import cluster_for, parse_dsn
     from ..store.transfer import copy_rows
 
     if parse_dsn(source).embedded and parse_dsn(target).embedded:
@@ -70,7 +71,7 @@ def copy_store(source: str, target: str) -> None:
             "One process opens one embedded store.", hint="evalspan backup FOLDER, then evalspan restore FOLDER."
         )
     copied: Counter[str] = Counter()
-    with connect(source) as old, open_store(target) as new:
+    with connect(source) as old, open_store(target, cluster=cluster_for(parse_dsn(target))) as new:
         for table, rows in copy_rows(old, new):
             copied[table] += rows
             _progress(table, rows)

@@ -36,5 +36,8 @@ def erase(user: str, yes: bool, no_input: bool, project: str, dsn: str | None, f
             found = erase_user(store, user, project)
     render(Result(["table", "rows"], ["String", "UInt64"], [(one.table, one.rows) for one in found]), format_)
     if not any(one.rows for one in found):
-        raise UsageError(f"{store.described} has nothing of user {user!r}.", hint="The column user_id has their ids.")
+        raise UsageError(
+            f"{store.described}, project {project!r}, has nothing of user {user!r}.",
+            hint="The column user_id has their ids.",
+        )
     click.echo("deleted" if yes else "nothing deleted: say --yes to delete these rows", err=True)

@@ -9,6 +9,7 @@ import click
 
 from .. import catalog
 from ..store.client import Result, connect
+from ..store.config import configured_project
 from .options import store_option
 from .output import ListsByDefault, format_option, render
 from .sql import parse_parameters
@@ -61,6 +62,9 @@ def run(name: str, parameters: tuple[str, ...], format_: str, dsn: str | None) -
     """Run a query: `evalspan queries run score_trend metric=faithfulness`."""
     query = catalog.get(name)
     given = parse_parameters(parameters)
+    project = configured_project()
+    if project and any(one.name == "project" for one in query.parameters):
+        given = {"project": project, **given}
     query.bound(given)  # refuse before the store is opened
     with connect(dsn) as opened:
         result = query.run(opened, timeout_s=30, **given)
@@ -88,7 +92,10 @@ def _why_nothing(store: StoreClient, query: catalog.Query, given: Mapping[str, A
             f"Nothing: {store.described} has no spans and no scores{where} yet. `evalspan doctor` checks the way here."
         )
     if "FROM evaluations" in query.sql.replace("{of:Identifier}", str(values.get("of"))) and not counts["evaluations"]:
-        return f"Nothing: {counts['spans']} spans{where} are stored, but no scores. `evalspan score --since 24h` makes some."
+        return (
+            f"Nothing: {store.described} has {counts['spans']} spans{where}, but no scores. "
+            "`evalspan score --since 24h` makes some."
+        )
     narrowing = [
         f"{one.name}={values[one.name]}"
         for one in query.parameters
@@ -96,6 +103,6 @@ def _why_nothing(store: StoreClient, query: catalog.Query, given: Mapping[str, A
     ]
     told = f" with {', '.join(narrowing)}" if narrowing else ""
     return (
-        f"Nothing: {counts['spans']} spans and {counts['evaluations']} scores{where} are stored, none of which this asks for"
-        f"{told}. `evalspan queries show {query.name}` says what it needs."
+        f"Nothing: {store.described} has {counts['spans']} spans and {counts['evaluations']} scores{where}, none of which this "
+        f"asks for{told}. `evalspan queries show {query.name}` says what it needs."
     )

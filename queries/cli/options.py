@@ -14,17 +14,32 @@ store_option = click.option(
     metavar="DSN",
     help="chdb:///PATH or http(s)://user:password@host:port/db.  [EVALSPAN_STORE, [store] dsn, the user's data directory]",
 )
+
+
+def _named_project(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    from ..store.config import configured_project
+
+    return configured_project() if value is None else value
+
+
+def _project_or_default(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    return _named_project(ctx, parameter, value) or "default"
+
+
 project_option = click.option(
     "--project",
-    default="default",
-    show_default=True,
-    envvar="EVALSPAN_PROJECT",
-    help="The project.  [EVALSPAN_PROJECT]",
+    callback=_project_or_default,
+    help="The project.  [EVALSPAN_PROJECT, [store] project, default]",
+)
+any_project_option = click.option(
+    "--project",
+    callback=_named_project,
+    help="Only this project.  [EVALSPAN_PROJECT, [store] project, all]",
 )
 
 
 def config_option() -> click.Option:
-    """`--config` for commands that only read settings: the file counts for the whole process."""
+    """`--config`, the same in every command: the file counts for the whole process, and is known before other options."""
 
     def choose(_: click.Context, __: click.Parameter, value: Path | None) -> None:
         choose_file(value)
@@ -33,6 +48,7 @@ def config_option() -> click.Option:
         ["--config"],
         type=click.Path(path_type=Path),
         expose_value=False,
+        is_eager=True,
         callback=choose,
         help="Settings.  [EVALSPAN_CONFIG, ./evalspan.toml]",
     )

@@ -6,15 +6,20 @@ import csv
 import io
 import shutil
 import sys
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
 
+from ...errors import UsageError
 from ..plain_json import plain_json
 from ..store.client import Result
 from ..untrusted_text import csv_cell, markdown_text, one_line
+
+if TYPE_CHECKING:
+    from ..store.protocol import StoreClient
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 format_option = click.option(
@@ -30,6 +35,24 @@ class ListsByDefault(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+
+def say_nothing(what: str, store: StoreClient, project: str = "") -> None:
+    """Says on stderr that there is none of it, with the store that was read, the setting that named it, and the project."""
+    click.echo(f"no {what} in {store.described}{f', project {project!r}' if project else ''}", err=True)
+
+
+@contextmanager
+def refusals_name(store: StoreClient, project: str = "") -> Iterator[None]:
+    """What is refused inside, such as a name that the store does not have, also says which store and project were read.
+
+    Pages and assistants are told the same without it: a store's address is the operator's matter.
+    """
+    try:
+        yield
+    except UsageError as error:
+        read = f"Read: {store.described}{f', project {project!r}' if project else ''}."
+        raise type(error)(f"{error} {read}", hint=error.hint) from error
 
 
 def render(result: Result, format_: str = "table", *, file: TextIO | None = None) -> None:

@@ -16,8 +16,8 @@ from ..store.client import connect
 from ..store.result import Result
 from ..trace_tree import Row, Span, TraceTree, begin_ns, terminal_rows
 from .links import point_to
-from .options import store_option
-from .output import ListsByDefault, format_option, render
+from .options import any_project_option, store_option
+from .output import ListsByDefault, format_option, refusals_name, render
 
 BAR = 24
 
@@ -30,7 +30,7 @@ def traces() -> None:
 @traces.command("list")
 @click.option("--since", default="24h", show_default=True, help="How far back: 30m, 24h, 7d.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many traces.")
-@click.option("--project", default="", help="Only this project.")
+@any_project_option
 @click.option("--service", default="", help="Only this service.")
 @click.option("--model", default="", help="Only traces that asked this model.")
 @click.option("--status", type=click.Choice(["", "OK", "ERROR", "UNSET"]), default="", help="Only this status.")
@@ -49,7 +49,9 @@ def list_(since: str, limit: int, dsn: str | None, format_: str, **filters: Any)
         render(found, format_)
         return
     if not found.rows:
-        click.echo(f"no traces in the last {since} in {opened.described}; --since 30d looks further back", err=True)
+        asked = ", ".join(f"{name} {value!r}" for name, value in filters.items() if value)
+        of = f" with {asked}" if asked else ""
+        click.echo(f"no traces{of} in the last {since} in {opened.described}; --since 30d looks further back", err=True)
         return
     render(_with_short_texts(found), "table")
 
@@ -62,7 +64,8 @@ def list_(since: str, limit: int, dsn: str | None, format_: str, **filters: Any)
 def show(trace_id: str, messages: bool, format_: str, dsn: str | None) -> None:
     """Show one trace; the beginning of its id is enough."""
     with connect(dsn) as opened:
-        trace = reading.read(opened, trace_id)
+        with refusals_name(opened):
+            trace = reading.read(opened, trace_id)
         point_to(opened, f"/traces/{trace.trace_id}")
     if format_ == "json":
         whole = {

@@ -10,6 +10,7 @@ from .. import catalog
 from .. import traces as reading
 from ..durations import parse_duration
 from ..store.client import connect
+from ..store.config import configured_project
 
 if TYPE_CHECKING:
     from ..store.protocol import StoreClient
@@ -36,20 +37,21 @@ def score_trend(
     since: str = "7d",
     window: str = "1d",
     by: str = "",
-    project: str = "default",
+    project: str | None = None,
     store: StoreClient | str | None = None,
 ) -> ScoreTrendDisplay:
     """A score by window with its 95 % interval, shown as a chart and a table; `.rows` goes into a DataFrame.
 
     `since` and `window` are lengths of time (30m, 24h, 7d); `by` draws one line for each service, environment,
-    request_model, prompt_name, prompt_version, system_hash or segment. `store` as for `trace`.
+    request_model, prompt_name, prompt_version, system_hash or segment. `store` as for `trace`; `project` left out is
+    that of EVALSPAN_PROJECT or `[store] project`, else "default".
     Raises UsageError for a length of time or a dimension that cannot be, StoreUnreachable when there is no store.
     """
     from .trend_display import ScoreTrendDisplay
 
     asked: dict[str, Any] = {
         "metric": metric,
-        "project": project,
+        "project": configured_project() or "default" if project is None else project,
         "by": by,
         "since_s": int(parse_duration(since, name="since").total_seconds()),
         "window_s": int(parse_duration(window, name="window").total_seconds()),

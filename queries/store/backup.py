@@ -140,7 +140,7 @@ def _check(store: Store, folder: Path, manifest: Manifest) -> None:
     if unknown:
         raise StoreError(
             f"The backup was made by a newer evalspan: it has {', '.join(sorted(unknown))}.",
-            hint="pip install -U evalspan",
+            hint="A newer evalspan made it: upgrade to that one, docs/install.md says how.",
         )
     held = {one.name: sum(rows for _, rows in pieces(store, one)) for one in _user_tables(store)}
     if any(held.values()):

@@ -23,11 +23,12 @@ from ..untrusted.statement_settings import array_search_settings
 from ..untrusted.tenancy import TenantViews, confine
 from .answer_stream import blocks_of
 from .cluster import CLUSTER_READER_SETTINGS, CLUSTER_WRITER_SETTINGS, check_cluster, cluster_of, on_cluster
-from .config import Location, parse_dsn
+from .config import Location, cluster_for, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
 from .migrations import bring_up_to_date
 from .otlp_insert import OtlpInsert
+from .presence import refuse_empty, refuse_missing
 from .result import Result, from_answer, read_untrusted, stream_untrusted
 from .row_encoding import Columns, encode_rows
 from .staging import insert_from_file, insert_native_file, insert_through_file
@@ -335,7 +336,9 @@ class Store:
             self._free.put(client)
 
 
-def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> Store:
+def open_store(
+    dsn: str | Location | None = None, *, readers: int = 2, migrate: bool = True, cluster: str = ""
+) -> Store:
     """
     Opens the store that a DSN names: chdb:///path in this process, or http(s)://user:password@host:port/database.
 
@@ -350,25 +353,26 @@ def open_store(dsn: str | None = None, *, readers: int = 2, migrate: bool = True
     return Store(parse_dsn(dsn), readers=readers, migrate=migrate, cluster=cluster)
 
 
-def connect(dsn: str | None = None, *, create: bool = False) -> StoreClient:
+def connect(dsn: str | Location | None = None, *, create: bool = False) -> StoreClient:
     """
     The store for a command: through the running service when one owns it, else opened here.
 
-    Raises what `open_store` raises, and StoreUnreachable when an embedded store is not there and `create` is not set:
-    whoever only reads makes none.
+    Raises what `open_store` raises, and StoreUnreachable when the store is not there and `create` is not set: whoever
+    only reads makes none, and leaves the schema of a server as it is.
     """
     from .remote import RemoteStore
 
     location = parse_dsn(dsn)
     is_new = location.embedded and not Path(location.path).exists()
-    if is_new and not create:
-        import chdb  # noqa: F401 - without the engine that is what is missing, not the store
-
-        raise StoreUnreachable(
-            f"There is no store yet at {location.described}.",
-            hint="`evalspan serve` makes it and fills it; --store, EVALSPAN_STORE or [store] dsn name another one.",
-        )
-    owner = service_of(Path(location.path)) if location.embedded else None
+    if not create:
+        refuse_missing(location)
+    if not location.embedded:
+        # Whoever only reads a server changes nothing there: its user may be a reader, and its service an older release.
+        store = open_store(dsn, migrate=create, cluster=cluster_for(location) if create else "")
+        if not create:
+            refuse_empty(store)
+        return store
+    owner = service_of(Path(location.path))
     if owner is not None:
         try:
             return RemoteStore(owner, shown=location.shown, described=location.described)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from ...errors import UsageError
-from ..settings import read_table
+from ..setting_checks import read_table
 
 DATABASE = "evalspan"
 DSN_HINT = (
@@ -28,6 +28,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Queries that may run at the same moment."""
     cluster: str = ""
     """Name of the ClickHouse cluster; makes replicated and distributed tables. Servers only."""
+    project: str = ""
+    """The project that commands ask about, `EVALSPAN_PROJECT` for short; empty: `default`, and all of them in lists."""
 
 
 class RetentionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,10 +99,20 @@ def configured_dsn() -> tuple[str, str]:
     return _default_dsn(), "default"
 
 
-def explicit_dsn(flag: str | None) -> str | None:
-    """The store that somebody named, by flag, variable or file; None where only the default is left."""
-    dsn, origin = configured_dsn()
-    return flag or (None if origin == "default" else dsn)
+def named_store(flag: str | None) -> Location | None:
+    """The store that somebody named, by flag, variable or file; None where only the default is left. Raises as `parse_dsn`."""
+    location = parse_dsn(flag)
+    return None if location.origin == "default" else location
+
+
+def configured_project() -> str:
+    """The project without a flag: EVALSPAN_PROJECT, `[store] project`, else "". Raises as `configured_dsn`."""
+    return read_table("store", StoreConfig)[0].project
+
+
+def cluster_for(location: Location) -> str:
+    """The cluster over which tables are made there, `[store] cluster`; none in an embedded store. Raises as `configured_dsn`."""
+    return "" if location.embedded else read_table("store", StoreConfig)[0].cluster
 
 
 def _default_dsn() -> str:
@@ -111,13 +123,15 @@ def _default_dsn() -> str:
     return f"chdb://{base / 'evalspan'}"
 
 
-def parse_dsn(dsn: str | None) -> Location:
+def parse_dsn(dsn: str | Location | None) -> Location:
     """
-    Takes a DSN apart; None or "" means the default.
+    Takes a DSN apart; None or "" means what the settings name, else the default. What was taken apart stays as it is.
 
     Raises:
         UsageError: the scheme is none of ours, the path is missing, the port or the database name cannot be one.
     """
+    if isinstance(dsn, Location):
+        return dsn
     text, origin = (dsn, "--store") if dsn else configured_dsn()
     parts = urlsplit(text)
     if parts.scheme == "chdb":

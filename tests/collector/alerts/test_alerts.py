@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
+from evalspan.__main__ import cli
 from evalspan.collector.alerts import load_rules, mail, persist_rules
 from evalspan.collector.alerts import watcher as watcher_module
 from evalspan.collector.alerts.built_in import BUILT_IN
@@ -388,7 +389,7 @@ def test_alert_test_asks_now_and_says_so_by_exit_code(
         '[[alerts.rules]]\nname = "never"\nquery = "alert_overview"\ncondition = "0"\n'
     )
     persist_rules(store, [degradation("always-there")], [], NOON)
-    codes = [CliRunner().invoke(command.alert, ["test", name, "--config", str(file), "--send"]).exit_code for name in ("always", "never", "other")]  # fmt: skip
+    codes = [CliRunner().invoke(cli, ["alert", "test", name, "--config", str(file), "--send"]).exit_code for name in ("always", "never", "other")]  # fmt: skip
     assert codes[:2] == [3, 0]
     assert codes[2] != 0
 
