@@ -26,3 +26,13 @@ def message_types(package: str, messages: Mapping[str, tuple[Field, ...]]) -> di
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in messages}
+
+
+def varint(number: int) -> bytes:
+    """`number` >= 0 in protobuf's base-128 encoding."""
+    encoded = bytearray()
+    while number > 127:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from isal.isal_zlib import crc32
 
 from ...queries.host.auth import MAX_PROJECT_BYTES
+from ...queries.protobuf_types import varint
 
 # Appended protobuf fields: concatenating protobuf messages merges them, so the client's bytes stay as they came, and a
 # client that sends these fields itself is overruled by ours, which come last.
@@ -37,16 +38,6 @@ class Damage(NamedTuple):
     start: int
     end: int
     reason: str
-
-
-def varint(number: int) -> bytes:
-    """`number` >= 0 in protobuf's base-128 encoding."""
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def frame(body: bytes, project: str, received_ms: int) -> list[bytes]:

@@ -13,7 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ..log.framing import varint
+from ...queries.protobuf_types import varint
 from .defects import Defects
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5

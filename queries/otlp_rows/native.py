@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from .values import EMPTY, native, varint
+from ..protobuf_types import varint
+from .values import EMPTY, native
 
 
 class Column(NamedTuple):

@@ -14,6 +14,8 @@ import msgspec
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from ..protobuf_types import varint
+
 EMPTY = b"\0"
 """The empty text in the Native format."""
 
@@ -41,16 +43,6 @@ def native(text: bytes) -> bytes:
     if size < 128:
         return bytes((size,)) + text
     return varint(size) + text
-
-
-def varint(number: int) -> bytes:
-    """`number` >= 0 as Native and protobuf encode lengths."""
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def plain(text: bytes) -> bytes:

@@ -49,14 +49,7 @@ WITH
                 ('service', toString(service)), ('environment', toString(environment)), ('agent_name', toString(agent_name))],
                 arrayMap((k, v) -> (concat('tag:', substring(k, 14)), v), mapKeys(tags), mapValues(tags))) AS pairs
             FROM spans
-            WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-                AND start_time >= baseline_time AND start_time < until_time
-                AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0
-                AND sipHash64(trace_id, span_id) % assumeNotNull((
-                    SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
-                    WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-                        AND start_time >= baseline_time AND start_time < until_time
-                        AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0)) = 0
+            -- include drawn_calls
         )
     ) AS drawn,
     categorised AS

@@ -39,14 +39,7 @@ WITH
     (
         SELECT groupArray((start_time >= since_time, sample_weight, lengthUTF8(input), lengthUTF8(output), input_tokens, output_tokens, duration_ns))
         FROM spans
-        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-            AND start_time >= baseline_time AND start_time < until_time
-            AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0
-            AND sipHash64(trace_id, span_id) % assumeNotNull((
-                SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
-                WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-                    AND start_time >= baseline_time AND start_time < until_time
-                    AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0)) = 0
+        -- include drawn_calls
     ) AS drawn,
     measured AS
     (

@@ -34,14 +34,7 @@ WITH
                 JSONExtractArrayRaw(arrayLast(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input)), 'parts') AS parts,
                 extractAll(lowerUTF8(leftUTF8(if(empty(parts), input, arrayStringConcat(arrayMap(part -> JSONExtractString(part, 'content'), parts), ' ')), 4000)), '[\\p{L}\\p{N}]+') AS words
             FROM spans
-            WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-                AND start_time >= baseline_time AND start_time < until_time
-                AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0
-                AND sipHash64(trace_id, span_id) % assumeNotNull((
-                    SELECT greatest(1, intDiv(count(), 2 * {sample:UInt32})) FROM spans
-                    WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
-                        AND start_time >= baseline_time AND start_time < until_time
-                        AND role = 'call' AND operation != 'embeddings' AND sample_weight > 0)) = 0
+            -- include drawn_calls
         )
     ) AS drawn,
     calls AS

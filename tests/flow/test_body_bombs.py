@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from evalspan.collector.log.framing import varint
 from evalspan.collector.receivers.element_count import (
     MAX_ELEMENTS,
     MAX_JSON_ELEMENTS,
@@ -18,6 +17,7 @@ from evalspan.collector.receivers.element_count import (
     count_json,
     count_protobuf,
 )
+from evalspan.queries.protobuf_types import varint
 
 from ..collector.serving import JSON, PROTOBUF, serving
 from ..collector.traffic import request_of

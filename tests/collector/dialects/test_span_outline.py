@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evalspan.collector.dialects import normalise
 from evalspan.collector.dialects.span_outline import Reader, is_plain_count, is_text, text_of
-from evalspan.collector.log.framing import varint
+from evalspan.queries.protobuf_types import varint
 
 WANTED = frozenset({"a", "k" * 200})
 READER = Reader(WANTED, "ours", lambda key: (lambda raw: not is_text(raw)) if key == "suspicious" else None)
