@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ..queries.listed_traces import MAX_SPANS, NOTHING, by_trace, is_cut, row_of, totals
+from ..queries.listed_traces import MAX_SPANS, NO_TOTALS, NOTHING, by_trace, is_long, row_of, totals
 from .filters import stamp
 from .page_context import MAX_PAGE_ROWS, PageContext, Rows
 
@@ -67,7 +67,7 @@ async def _read(context: PageContext, listed: Rows, keys: Sequence[str], times: 
     for one in listed:
         row = row_of(one, of.get(one["trace_id"], ()), keys)
         if row is not None:
-            rows.append({**row, "total": total_of.get(row["trace_id"], {})})
+            rows.append({**row, "total": total_of.get(row["trace_id"], NO_TOTALS)})
     if not texts:
         return rows
     lacking = [row for row in rows if _is_lacking(row, of[row["trace_id"]], many=many)]
@@ -77,7 +77,8 @@ async def _read(context: PageContext, listed: Rows, keys: Sequence[str], times: 
 def _is_lacking(row: dict[str, Any], spans: Rows, *, many: bool) -> bool:
     """Whether a text of the row stands where it was not read: it was too long, or in a call of a large trace."""
     entry = next(span for span in spans if span["span_id"] == row["span_id"])
-    return is_cut(entry, spans) or (many and not (row["input"] and row["output"]))
+    silent = not entry["asked"] or entry["answered"] in NOTHING
+    return is_long(entry) or (silent and (many or any(map(is_long, spans))))
 
 
 async def _with_texts(context: PageContext, rows: Rows, lacking: Rows, times: dict[str, str]) -> Rows:

@@ -44,7 +44,7 @@ class StatementCache:
     def _keep(self, key: tuple[str, str], changes: tuple[int, int], result: Result) -> None:
         if len(result.rows) > MAX_ROWS:
             return
-        size = len(key[0]) + len(key[1]) + sum(_size(value) for row in result.rows for value in row)
+        size = len(key[0]) + len(key[1]) + sum(map(_size, zip(*result.rows, strict=True)))
         if size > MAX_SIZE // 8:
             return
         self._size += size - self._kept.pop(key, (changes, 0, result))[1]
@@ -53,8 +53,11 @@ class StatementCache:
             self._size -= self._kept.pop(next(iter(self._kept)))[1]
 
 
-def _size(value: Any) -> int:
-    """About how many characters a value takes; what a list or map holds is estimated from its text."""
-    if isinstance(value, str):
-        return len(value) + 50
-    return len(str(value)) + 50 if isinstance(value, list | tuple | dict) else 30
+def _size(column: tuple[Any, ...]) -> int:
+    """About how many characters the values of a column take; what a list or map holds is estimated from its text."""
+    kinds = set(map(type, column))
+    if kinds <= {str}:
+        return sum(map(len, column)) + 50 * len(column)
+    if kinds.isdisjoint({str, list, tuple, dict}):
+        return 30 * len(column)
+    return sum(len(value if isinstance(value, str) else str(value)) + 50 for value in column)

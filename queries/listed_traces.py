@@ -10,6 +10,8 @@ from .messages import shown_text
 
 MAX_SPANS = 2_000
 """More spans than this are added up where they lie; fewer are cheaper to read than to plan sums of."""
+MAX_TEXT = 16_384
+"""Characters of a text that is read whole; longer ones are taken apart in the store."""
 MAX_SHOWN = 240
 """Characters of a text in a list."""
 NOTHING = {"", "[]", "{}", "null"}
@@ -19,6 +21,9 @@ _OF_ENTRY = (
     "error_type", "status_message", "request_model", "prompt_name", "prompt_version", "conversation_id", "user_id", "sample_weight",
     "sample_rule", "ingested_at",
 )  # fmt: skip
+
+NO_TOTALS: dict[str, Any] = {"spans": 1, "errors": 0, "input_tokens": 0, "output_tokens": 0, "cost_usd": None, "unpriced": 0, "model": "", "models": 0, "prompt": ""}  # fmt: skip
+"""Of a trace whose spans lie too far from its entry to be added up."""
 
 Row = dict[str, Any]
 
@@ -59,10 +64,9 @@ def texts_of(entry: Row, spans: Sequence[Row]) -> dict[str, str]:
     return {"input": asked[:MAX_SHOWN], "output": "" if answered in NOTHING else answered[:MAX_SHOWN]}
 
 
-def is_cut(entry: Row, spans: Sequence[Row]) -> bool:
-    """Whether a text that the row would show was too long to be read whole."""
-    told = texts_of(entry, spans)
-    return bool(entry.get("long")) or (not all(told.values()) and any(span.get("long") for span in spans))
+def is_long(span: Row) -> bool:
+    """Whether a text of the span is longer than what is read of it."""
+    return len(span["asked"]) > MAX_TEXT or len(span["answered"]) > MAX_TEXT
 
 
 def totals(spans: Sequence[Row]) -> Row:
