@@ -38,6 +38,8 @@ async def _show(context: PageContext) -> dict[str, Any]:
         _forecast(context, end),
         _dearest(context),
     )
+    groups = _groups(context, by, changed)
+    changed = await _with_traces(context, changed, middle, end)
     whole = sorted(
         (row for row in rows if row["whole"]), key=lambda row: (row["value"] == "(others)", -row["cost_usd"])
     )
@@ -46,7 +48,7 @@ async def _show(context: PageContext) -> dict[str, Any]:
     days = max((end - filters.start) / timedelta(days=1), 1 / 24)
     return {
         "by": by,
-        "groups": _groups(context, by, changed),
+        "groups": groups,
         "rows": [{**row, "share": row["cost_usd"] / total if total else 0.0, "per_day": row["cost_usd"] / days, "open": _open(context, by, row["value"])} for row in whole],
         "labels": labels,
         "series": _stacked([row for row in rows if not row["whole"]], labels),
@@ -56,14 +58,34 @@ async def _show(context: PageContext) -> dict[str, Any]:
         "cached": _cached(whole),
         "units": units,
         "middle": middle,
-        "changed": changed[:MAX_CAUSES],
+        "changed": changed,
         "rise": (changed[0]["all_after"], changed[0]["all_before"]) if changed else None,
         "forecast": forecast,
         "dearest": dearest,
-        "opens": {text: _since(context, middle, end, text) for row in changed[:MAX_CAUSES] for text in [f"{row['key']}={row['value']}"]},
+        "opens": {text: _since(context, middle, end, text) for row in changed for text in [f"{row['key']}={row['value']}"]},
         "chips": [{"text": chip.text, "without": removed(context, chip)} for chip in chips(context)],
         "kept": kept(context),
     }  # fmt: skip
+
+
+async def _with_traces(context: PageContext, changed: Rows, middle: datetime, end: datetime) -> Rows:
+    """The causes that are shown, each with the number of traces that it opens; the others are not counted."""
+    shown = changed[:MAX_CAUSES]
+    if not shown:
+        return []
+    of: dict[str, list[str]] = {}
+    for row in shown:
+        of.setdefault(row["key"], []).append(row["value"])
+    times = {"start": stamp(middle), "end": stamp(end)}
+
+    async def counted(key: str) -> dict[tuple[str, str], int]:
+        text, given = expression(key, "group_key")
+        slots = {"group": f"            {text}"}
+        rows = await context.query("pages/cost_traces", Filter("", given), slots, values=of[key], **times)
+        return {(key, row["value"]): row["traces"] for row in rows}
+
+    traces = {pair: n for found in await asyncio.gather(*map(counted, of)) for pair, n in found.items()}
+    return [{**row, "traces": traces.get((row["key"], row["value"]), 0)} for row in shown]
 
 
 def _groups(context: PageContext, by: str, changed: Rows) -> list[str]:

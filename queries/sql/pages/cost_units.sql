@@ -14,29 +14,31 @@
 WITH
     judged AS
     (
-        SELECT trace_id, max(passed = 'fail') AS failed, max(sample_weight) AS w
-        FROM evaluations FINAL
-        WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)}
-        AND project = {project:String} -- if project
-        AND environment = {environment:String} -- if environment
-        AND service = {service:String} -- if service
-        AND experiment_id = '' AND passed != 'unknown' AND trace_id != '' AND sample_weight > 0 AND source != 'human'
-        GROUP BY trace_id
+        SELECT cityHash64(trace_id) AS trace, maxIf(passed = 'fail', answer) AS failed, maxIf(sample_weight, answer) AS w, max(answer) AS is_judged, sum(judge_cost_usd) AS judging
+        FROM
+        (
+            SELECT trace_id, passed, sample_weight, judge_cost_usd, passed != 'unknown' AND trace_id != '' AND sample_weight > 0 AND source != 'human'
+                AND environment = {environment:String} -- if environment
+                AND service = {service:String} -- if service
+                AS answer
+            FROM evaluations FINAL
+            WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)} AND experiment_id = ''
+                AND project = {project:String} -- if project
+        )
+        GROUP BY trace
     ),
     traces AS
     (
-        SELECT trace_id, any(conversation_id) AS conversation, max(sample_weight) AS w, sumIf(ifNull(cost_usd, 0), role = 'call') AS cost
+        SELECT cityHash64(trace_id) AS trace, max(if(conversation_id = '', 0, cityHash64(conversation_id))) AS conversation, max(sample_weight) AS w, sumIf(ifNull(cost_usd, 0), role = 'call') AS cost, count() > 0 AS is_stored
         FROM spans
         WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
         AND service = {service:String} -- if service
-        GROUP BY trace_id
+        GROUP BY trace
     )
-SELECT (SELECT uniqExactIf(conversation, conversation != '') FROM traces) AS conversations, (SELECT sumIf(cost * w, conversation != '') / greatest(1, avgIf(w, conversation != '')) FROM traces) AS conversation_cost,
-    sum(j.w) AS judged, sumIf(j.w, NOT j.failed) AS passed, sum(j.w * t.cost) AS judged_cost,
-    (SELECT sum(judge_cost_usd) FROM evaluations FINAL WHERE span_time >= {start:DateTime64(3)} AND span_time < {end:DateTime64(3)} AND experiment_id = ''
-        AND project = {project:String} -- if project
-    ) AS judge_cost_usd
-FROM judged AS j INNER JOIN traces AS t ON t.trace_id = j.trace_id
-SETTINGS final = 0
+SELECT uniqExactIf(t.conversation, t.conversation != 0) AS conversations, sumIf(t.cost * t.w, t.conversation != 0) / greatest(1, avgIf(t.w, t.conversation != 0)) AS conversation_cost,
+    sumIf(j.w, j.is_judged AND t.is_stored) AS judged, sumIf(j.w, j.is_judged AND t.is_stored AND NOT j.failed) AS passed, sumIf(j.w * t.cost, j.is_judged AND t.is_stored) AS judged_cost,
+    sum(j.judging) AS judge_cost_usd
+FROM judged AS j FULL OUTER JOIN traces AS t ON t.trace = j.trace
+SETTINGS final = 0, join_use_nulls = 0
