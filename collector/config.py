@@ -5,7 +5,7 @@ Precedence: flag > environment (EVALSPAN_<TABLE>_<KEY>, and EVALSPAN_STORE for t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -16,7 +16,7 @@ from ..evaluators.online.config import EvaluationConfig
 from ..queries.host.auth import AuthConfig
 from ..queries.host.limits import LimitsConfig
 from ..queries.setting_checks import convert_list, convert_table, refuse, unknown_names
-from ..queries.settings import Mistake, read_sources
+from ..queries.settings import Mistake, Sources, line_of, read_sources
 from ..queries.store.config import RetentionConfig, StoreConfig
 from .alerts.config import AlertsConfig
 from .insert.price_settings import PriceSetting
@@ -91,4 +91,19 @@ def check_config(
     for name, kind in LISTS.items():
         tables[name], found = convert_list(sources, name, kind)
         mistakes += found
+    mistakes += _doubled_prices(sources)
     return Config(**tables, origins=sources.origins), mistakes
+
+
+def _doubled_prices(sources: Sources) -> Iterator[Mistake]:
+    """Prices of the same calls: the first would count, and the others never."""
+    given = sources.values.get("prices")
+    seen = set()
+    for number, one in enumerate(given if isinstance(given, list) else ()):
+        if not isinstance(one, dict) or not isinstance(one.get("model"), str):
+            continue
+        key = (one["model"].lower(), *(str(one.get(name, "")).lower() for name in ("provider", "service_tier")))
+        if key in seen:
+            where = f"{sources.file}:{line_of(sources.text, ['prices', number, 'model'])}"
+            yield Mistake(where, f"[[prices]] has {one['model']!r} twice.", "Keep one of them: the first would count.")
+        seen.add(key)

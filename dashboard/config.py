@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..errors import ConfigError, UsageError
+from ..queries.durations import parse_duration
 from ..queries.host.origin import TrustedProxies
 
 
@@ -35,6 +37,14 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Addresses or networks of proxies whose X-Forwarded-For, -Host and -Proto headers are believed."""
 
     def __post_init__(self) -> None:
+        try:
+            parse_duration(self.since, name="since")
+        except UsageError as error:
+            raise ConfigError(f"[dashboard] {error}", hint=error.hint) from error
+        for name in ("replay", "replay_suite"):
+            value = getattr(self, name)
+            if value and not re.fullmatch(r"[\w.]+:[\w.]+", value):
+                raise ValueError(f"{name} = {value!r} is not written as module:name")
         address = urlsplit(self.public_url)
         if self.public_url and (
             address.scheme not in ("http", "https")
@@ -46,7 +56,10 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"public_url = {self.public_url!r} is no address such as https://tools.example.com/evalspan"
             )
-        TrustedProxies(self.trusted_proxies)  # raises ValueError for what is no address
+        try:
+            TrustedProxies(self.trusted_proxies)
+        except ValueError as error:
+            raise ValueError(f"trusted_proxies: {error}") from error
 
     @property
     def prefix(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import ConfigError, EvalspanError, did_you_mean
-from .setting_checks import is_missing, refusals
+from .setting_checks import choice_hint, is_missing, refusals
 
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 Made = TypeVar("Made")
@@ -58,14 +58,14 @@ def read_tables(
     for index, values in enumerate(raw):
         one, found = _read(kind, values, prepare)
         name = str(values.get("name", f"number {index + 1}"))
-        if one is not None and name in names:
+        if name in names:
             found.append(("name", ConfigError("another one has this name", hint="give it a name of its own")))
         if one is not None and not found:
             try:
                 made.append(make(one, index))
-                names.add(name)
             except (EvalspanError, msgspec.ValidationError) as error:
                 found.append((_key_of(error) or made_from, error))
+        names.add(name)
         for key, reason in found:
             where = source_location(path, table, index, key)
             problems.append(RuleProblem(name, where, str(reason), getattr(reason, "hint", ""), noun))
@@ -78,6 +78,7 @@ def _read(
     """One table as its struct, None when there is none to be had; everything that is wrong, by the key to look at."""
     found: list[tuple[str, EvalspanError | msgspec.ValidationError]] = []
     known = kind.__struct_encode_fields__
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     prepared: dict[str, Any] = {}
     for key, value in values.items():
         try:
@@ -92,8 +93,15 @@ def _read(
         key = _key_of(reason) or next(iter(keys), "name")
         # What could not be read, or was written under another name, is not there, and that has been said.
         if key not in missing and not (missing and is_missing(reason)):
-            found.append((key, reason))
+            found.append((key, _with_choices(reason, types.get(key), prepared.get(key))))
     return (None if left is None else msgspec.convert(left, kind)), found
+
+
+def _with_choices(
+    error: EvalspanError | msgspec.ValidationError, kind: Any, value: Any
+) -> EvalspanError | msgspec.ValidationError:
+    hint = choice_hint(error, kind, value)
+    return ConfigError(str(error).partition(" - at `$")[0], hint=hint) if hint else error
 
 
 def _key_of(error: Exception) -> str:

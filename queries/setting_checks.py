@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -31,8 +31,15 @@ def refuse(mistakes: list[Mistake]) -> None:
     if len(mistakes) == 1:
         raise ConfigError(str(mistakes[0]), hint=mistakes[0].hint)
     if mistakes:
-        lines = [f"  {one}{f' {one.hint}' if one.hint else ''}" for one in mistakes]
+        lines = [f"  {one}{_ending(one)}" for one in mistakes]
         raise ConfigError(f"{len(mistakes)} settings are wrong:\n" + "\n".join(lines), hint="Correct each of them.")
+
+
+def _ending(mistake: Mistake) -> str:
+    """The hint after its sentence, or as a part of it."""
+    if not mistake.hint:
+        return ""
+    return f"{'' if mistake.message.endswith(('.', '!', '?', ')')) else ':'} {mistake.hint}"
 
 
 def unknown_names(sources: Sources, tables: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -47,6 +54,13 @@ def unknown_names(sources: Sources, tables: Mapping[str, Any]) -> Iterator[Mista
                 yield Mistake(variables[0], f"there is no table [{table}].", f"Did you mean {near!r}?")
             continue
         where = f"{sources.file}:{line_of(sources.text, [table])}"
+        if not isinstance(sources.values[table], dict | list):
+            having = [name for name, kind in tables.items() if table in kind.__struct_encode_fields__]
+            hint = (
+                f"Write it below {' or '.join(f'[{name}]' for name in having)}." if having else "Every key is in one."
+            )
+            yield Mistake(where, f"{table} stands before the first table.", hint)
+            continue
         yield Mistake(where, f"there is no table [{table}].", did_you_mean(table, tables))
 
 
@@ -102,20 +116,45 @@ def refusals(
     take part in it (none when a key is missing) with the error.
     """
     required = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
-    left = dict(values)
+    left, gone, whole = dict(values), set[str](), True
     found: list[tuple[list[str], ConfigError | msgspec.ValidationError]] = []
     while (error := _refusal(kind, left)) is not None:
+        if (gone and any(_names(error, key) for key in gone)) or (
+            found and not any(_names(error, key) for key in left)
+        ):
+            return None, found  # that is missed which was wrong, and that has been said
         # Without a key that takes part the word is another one. But a struct that misses a key may say so first: keys that
         # the word names come before those.
         part = [key for key in left if key not in required and str(_refusal(kind, _without(left, [key]))) != str(error)]
-        named = [key for key in left if re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", str(error))]
+        named = [key for key in left if _names(error, key)]
         keys = [key for key in part if key in named] or ([] if named else part)
-        if not keys:
-            found.append((named, error))
+        found.append((keys or named, error))
+        if keys:
+            left, gone = _without(left, keys), gone | set(keys)
+            continue
+        # What cannot be left out gets a value that does, for the rest to be looked at.
+        whole = False
+        others = ({**left, key: value} for key in named for value in _STAND_INS if left[key] != value)
+        left = next(
+            (one for one in others if str(_refusal(kind, one)) != str(error) and not _type_only(kind, one, named)), {}
+        )
+        if not left:
             return None, found
-        found.append((keys, error))
-        left = _without(left, keys)
-    return left, found
+    return (left if whole else None), found
+
+
+# A text, a number of either kind, a list: one of them does for a key of any kind.
+_STAND_INS: tuple[Any, ...] = ("x", 1, 0.001, ["x"])
+
+
+def _type_only(kind: type[msgspec.Struct], values: dict[str, Any], keys: list[str]) -> bool:
+    """Whether a stand-in is of the wrong kind itself."""
+    error = _refusal(kind, values)
+    return error is not None and any(_names(error, key) for key in keys)
+
+
+def _names(error: Exception, key: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", str(error)) is not None
 
 
 def is_missing(error: Exception) -> bool:
@@ -150,7 +189,7 @@ def _check(sources: Sources, path: list[str | int], value: Any, kind: Any, shown
         try:
             msgspec.convert(value, kind, strict=True)
         except (ConfigError, msgspec.ValidationError) as error:
-            yield _mistake(sources, path, error, shown)
+            yield _mistake(sources, path, error, shown, choice_hint(error, kind, value))
         return
     known = [field.encode_name for field in msgspec.structs.fields(kind)]
     unknown = [name for name in value if name not in known]
@@ -160,12 +199,25 @@ def _check(sources: Sources, path: list[str | int], value: Any, kind: Any, shown
     for keys, reason in refusals(kind, _without(value, unknown))[1]:
         if unknown and is_missing(reason):
             continue  # it may be there under the other name
-        yield _mistake(sources, [*path, *keys[:1]], reason, shown)
+        types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        choices = choice_hint(reason, types[keys[0]], value[keys[0]]) if keys else ""
+        yield _mistake(sources, [*path, *keys[:1]], reason, shown, choices)
 
 
-def _mistake(sources: Sources, path: list[Any], error: Exception, shown: str) -> Mistake:
+def choice_hint(error: Exception, kind: Any, value: Any) -> str:
+    """What could be written instead of a word that is none of those that a key takes; empty for another mistake."""
+    if "Invalid enum value" not in str(error):
+        return ""
+    inner = [kind, *get_args(kind)]
+    known = [one for part in inner if get_origin(part) is Literal for one in get_args(part)]
+    return did_you_mean(str(value), [str(one) for one in known])
+
+
+def _mistake(sources: Sources, path: list[Any], error: Exception, shown: str, choices: str = "") -> Mistake:
     if isinstance(error, ConfigError):
         return Mistake(_place(sources, path), str(error), error.hint)
+    if choices:
+        return Mistake(_place(sources, path), f"{shown}: {_sentence(error)}", choices)
     inner = [name for name in re.findall(r"[\w-]+", str(error).partition(" - at `$")[2]) if name not in path]
     hint = "`evalspan config show` lists keys and values."
     return Mistake(_place(sources, [*path, *inner]), f"{shown}: {_sentence(error)}", hint)

@@ -107,16 +107,16 @@ def line_of(text: str, path: list[Any]) -> int:
     """
     names = [part for part in path if isinstance(part, str)]
     wanted = next((part for part in path if isinstance(part, int)), None)
-    header, best, seen = "", 1, -1
+    header, listed, best, seen = "", False, 1, -1
     for number, line in enumerate(text.splitlines(), start=1):
         if opened := re.match(r"\s*(\[+)\s*([^\]]+?)\s*\]", line):
-            header = re.sub(r"[\"'\s]", "", opened[2])
+            header, listed = re.sub(r"[\"'\s]", "", opened[2]), opened[1] == "[["
             if header in (".".join(names[:1]), ".".join(names[:2])):
                 seen += opened[1] == "[["
                 if wanted is None or seen == wanted or opened[1] == "[":
                     best = number
             continue
-        if wanted is not None and seen != wanted and header == ".".join(names[:2]):
+        if wanted is not None and not (listed and seen == wanted):
             continue
         named = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]", line)
         inside = header in (".".join(names[:1]), ".".join(names[:2])) or (not header and len(names) == 1)

@@ -51,6 +51,15 @@ class SinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     tries: int = 5
 
     def __post_init__(self) -> None:
+        if self.url and not re.match(r"https?://", self.url):
+            raise ValueError(f"url = {self.url!r} must begin with http:// or https://")
+        port = re.fullmatch(r"[^\s:]+(?::(\d{1,5}))?", self.smtp)
+        if self.smtp and not (port and 0 < int(port[1] or 25) <= 65535):
+            raise ValueError(f"smtp = {self.smtp!r} must be HOST or HOST:PORT")
+        if not 0 < self.timeout_s < math.inf:
+            raise ValueError(f"timeout_s = {self.timeout_s} must be above 0")
+        if self.tries < 1:
+            raise ValueError(f"tries = {self.tries} must be at least 1")
         wanted = _NEEDS.get(self.kind, ())
         if wanted and not any(getattr(self, field) for field in wanted):
             raise ValueError(f"kind {self.kind!r} needs {' or '.join(wanted)}")
@@ -58,12 +67,6 @@ class SinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError("kind 'email' needs sender and to")
         if self.kind == "email" and self.username and not self.secret_env:
             raise ValueError("username needs secret_env, the variable that holds the password")
-        if self.url and not re.match(r"https?://", self.url):
-            raise ValueError(f"url = {self.url!r} must begin with http:// or https://")
-        if self.smtp and not re.fullmatch(r"[^\s:]+(:\d{1,5})?", self.smtp):
-            raise ValueError(f"smtp = {self.smtp!r} must be HOST or HOST:PORT")
-        if not 0 < self.timeout_s < math.inf or self.tries < 1:
-            raise ValueError("timeout_s must be above 0 and tries at least 1")
 
     @property
     def missing_variable(self) -> tuple[str, str]:

@@ -55,7 +55,7 @@ def _unusable(loaded: Config) -> Iterator[Mistake]:
     """What would stop `evalspan serve` although each value by itself is one: files, addresses, settings that go together."""
     store = loaded.store
     attempts: list[tuple[str, Callable[[], object]]] = [
-        ("", lambda: refuse_open_door(loaded.receive.host, loaded.auth)),
+        ("receive.host", lambda: refuse_open_door(loaded.receive.host, loaded.auth)),
         ("receive.tls_cert", lambda: certificate_of(loaded.receive)),
         ("store.dsn", lambda: parse_dsn(store.dsn) if store.dsn else None),
         ("store.cluster", lambda: check_cluster(store.cluster, embedded=store.dsn[:4] in ("", "chdb"))),

@@ -48,22 +48,24 @@ class SamplingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def __post_init__(self) -> None:
         where = f"[[sampling.rules]] {self.name!r}"
-        conditions = (self.errors, self.slower_than_quantile is not None, self.patterns, self.attributes, self.segment)
-        if not any(conditions):
-            raise ConfigError(
-                f"{where} has no condition, so it would match every trace",
-                hint="give it errors, slower_than_quantile, patterns, attributes or segment, or set [sampling] rate",
-            )
         if self.name in ("", "base", "keep"):
             raise ConfigError(f"{where}: the name is empty or taken", hint="'base' and 'keep' are built in")
         if any(not pattern.strip() for pattern in self.patterns):
             raise ConfigError(f"{where}: an empty pattern matches every text", hint="remove it")
         _probability(where, "rate", self.rate)
         if self.slower_than_quantile is not None and not 0 < self.slower_than_quantile < 1:
-            raise ConfigError(f"{where}: slower_than_quantile = {self.slower_than_quantile}", hint="e.g. 0.95")
+            raise ConfigError(
+                f"{where}: slower_than_quantile = {self.slower_than_quantile} is not between 0 and 1", hint="e.g. 0.95"
+            )
         _positive(where, "budget_per_s", self.budget_per_s)
         _positive(where, "window_s", self.window_s)
         _positive(where, "floor", self.floor)
+        conditions = (self.errors, self.slower_than_quantile is not None, self.patterns, self.attributes, self.segment)
+        if not any(conditions):
+            raise ConfigError(
+                f"{where} has no condition, so it would match every trace",
+                hint="give it errors, slower_than_quantile, patterns, attributes or segment, or set [sampling] rate",
+            )
 
 
 # Errors and the slowest 5 % are kept within a budget: an incident in which every call fails must not fill the store.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -61,19 +62,19 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         if not re.fullmatch(r"[\w.-]{1,80}", self.name):
             raise ValueError(f"name {self.name!r} must be 1 to 80 letters, digits, '_', '.' or '-'")
         if not self.evaluators:
-            raise ValueError("evaluators is empty: name at least one module:name")
+            raise ValueError("evaluators is empty: at least one is needed, such as checks:SUITE")
         self._check_probability()
         for field in ("budget_per_hour", "budget_per_day", "budget_usd_per_hour", "budget_usd_per_day"):
             value = getattr(self, field)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{field} = {value} must be above 0; leave it out for no limit")
         for field in ("timeout_s", "concurrency"):
             value = getattr(self, field)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{field} = {value} must be above 0")
         for field in ("quiet_s", "idle_s", "root_timeout_s"):
-            if getattr(self, field) < 0:
-                raise ValueError(f"{field} = {getattr(self, field)} must not be negative")
+            if not 0 <= getattr(self, field) < math.inf:
+                raise ValueError(f"{field} = {getattr(self, field)} must be 0 or a number of seconds above it")
         _ = self.backfill_ms
 
     def _check_probability(self) -> None:
@@ -91,7 +92,7 @@ class EvaluationRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError(
                 'probability = "auto" needs interval (a half width, e.g. 0.02), budget_per_day or budget_per_hour'
             )
-        if self.interval is not None and not self.interval > 0:
+        if self.interval is not None and not 0 < self.interval < math.inf:
             raise ValueError(f"interval = {self.interval} must be above 0")
         if self.unit not in (None, "span") or self.stream != "uniform":
             raise ValueError(
@@ -136,7 +137,7 @@ class EvaluationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     def __post_init__(self) -> None:
         for field in ("poll_s", "stopped_after_s"):
-            if not getattr(self, field) > 0:
+            if not 0 < getattr(self, field) < math.inf:
                 raise ConfigError(f"[evaluation] {field} = {getattr(self, field)} must be above 0")
         if self.aggregates_every_s < 0:
             raise ConfigError(f"[evaluation] aggregates_every_s = {self.aggregates_every_s} must be 0 or above")

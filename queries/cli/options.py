@@ -39,10 +39,12 @@ any_project_option = click.option(
 
 
 def config_option() -> click.Option:
-    """`--config`, the same in every command: the file counts for the whole process, and is known before other options."""
+    """`--config`, the same in every command: the file counts until the command ends, and is known before other options."""
 
-    def choose(_: click.Context, __: click.Parameter, value: Path | None) -> None:
-        choose_file(value)
+    def choose(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+        if value is not None:
+            choose_file(value)
+            ctx.call_on_close(lambda: choose_file(None))
 
     return click.Option(
         ["--config"],

@@ -23,16 +23,23 @@ class AuthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Keys of whoever runs the service: they see all projects, /metrics and /status included."""
 
     def __post_init__(self) -> None:
+        wrong = []
         for key, project in self.keys.items():
             if len(key) < MIN_KEY_CHARACTERS:
-                raise ValueError(f"the key of project {project!r} is shorter than {MIN_KEY_CHARACTERS} characters")
+                wrong.append(f"the key of project {project!r} is shorter than {MIN_KEY_CHARACTERS} characters")
             if not 0 < len(project.encode()) <= MAX_PROJECT_BYTES:
-                raise ValueError(f"a project's name has 1 to {MAX_PROJECT_BYTES} bytes, {project!r} does not")
+                wrong.append(f"a project's name has 1 to {MAX_PROJECT_BYTES} bytes, {project!r} does not")
+        if wrong:
+            raise ValueError(f"keys: {'; '.join(wrong)}")
         for place, key in enumerate(self.operator_keys, 1):
             if len(key) < MIN_KEY_CHARACTERS:
-                raise ValueError(f"operator key {place} is shorter than {MIN_KEY_CHARACTERS} characters")
+                wrong.append(f"number {place} is shorter than {MIN_KEY_CHARACTERS} characters")
             if key in self.keys:
-                raise ValueError(f"operator key {place} is also the key of project {self.keys[key]!r}")
+                wrong.append(f"number {place} is also the key of project {self.keys[key]!r}")
+            if key in self.operator_keys[: place - 1]:
+                wrong.append(f"number {place} is there twice")
+        if wrong:
+            raise ValueError(f"operator_keys: {'; '.join(wrong)}")
 
 
 class Access(msgspec.Struct, frozen=True):

@@ -14,7 +14,10 @@ from .syntax_tree import ACCESS_DENIED
 if TYPE_CHECKING:
     from ..store.protocol import StoreClient
 
-UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE = 46, 47, 60
+UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, SYNTAX_ERROR = 46, 47, 60, 62
+_STOPPED_AT = re.compile(
+    r"failed at position (?P<position>\d+) \((?P<token>.*?)\)(?: \(line \d+, col \d+\))?: ", re.DOTALL
+)
 _UNKNOWN = re.compile(r"(?:identifier|[Ff]unction with name|expression identifier|column)\s+[`'](?P<name>[^`']+)[`']")
 _NOT_ALLOWED = re.compile(r"The function (?P<name>\S+) is not allowed")
 _KEYWORDS = (
@@ -54,7 +57,11 @@ def vocabulary(store: StoreClient) -> Vocabulary:
 
 
 def with_suggestion(error: QueryError, sql: str, store: StoreClient) -> QueryError:
-    """The same error, with the place marked and the nearest known name, when it is about an unknown name."""
+    """The same error, with the place marked and the nearest known name, when it is about an unknown name or keyword."""
+    if error.code == SYNTAX_ERROR:
+        return _syntax(error, sql)
+    if "This is not one statement that only reads" in str(error) and (word := _keyword_meant(sql, sql.strip()[:40])):
+        return QueryError(str(error), hint=f"Did you mean {word[1]}? It says {word[0]}.", code=error.code)
     found = _UNKNOWN.search(str(error)) or _NOT_ALLOWED.search(str(error))
     if error.code not in (UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, ACCESS_DENIED) or not found:
         return error
@@ -73,6 +80,31 @@ def with_suggestion(error: QueryError, sql: str, store: StoreClient) -> QueryErr
     near = nearest(name, candidates, cutoff=0.55)
     hint = f"Did you mean `{near}`? {all_}" if near else all_
     return QueryError(f"There is no {kind} `{name}`.\n{_marked(sql, name)}", hint=hint, code=error.code)
+
+
+def _syntax(error: QueryError, sql: str) -> QueryError:
+    """A syntax error in a line: what the parser stopped at, and the keyword that was meant where a word is near one."""
+    found = _STOPPED_AT.search(str(error))
+    if found is None:
+        return error
+    before = sql[: max(int(found["position"]) - 1, 0)]
+    message = f"Syntax error at position {found['position']}, `{' '.join(found['token'].split())[:80]}`"
+    if "never closed" in str(error):
+        message += ": a parenthesis is never closed"
+    at = re.match(r"\w+", sql[len(before) :])
+    meant = _keyword_meant(sql, before.split()[-1] if before.split() else "") or (at and _keyword_meant(sql, at[0]))
+    return QueryError(
+        f"{message}.", hint=f"Did you mean {meant[1]}? It says {meant[0]}." if meant else error.hint, code=error.code
+    )
+
+
+def _keyword_meant(sql: str, text: str) -> tuple[str, str] | None:
+    """A word of the text that is no keyword but nearly one, and that keyword."""
+    for word in re.findall(r"\b[A-Za-z]{3,}\b", text)[:1]:
+        near = nearest(word.upper(), _KEYWORDS, cutoff=0.75)
+        if near and near != word.upper() and not re.search(rf"[`\"]{re.escape(word)}[`\"]", sql):
+            return word, near
+    return None
 
 
 def _marked(sql: str, name: str) -> str:

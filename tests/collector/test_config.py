@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_flag_beats_environment_beats_file_beats_default_and_each_says_where_fro
         ("[recieve]\nport = 1", ":1", "'receive'"),
         ("[receive]\n\nprot = 1", ":3", "'port'"),
         ('[receive]\nport = "high"', ":2", "config show"),
-        ("port = 1", ":1", "There are"),
+        ("port = 1", ":1", "[receive]"),
         ("[receive", "cannot be read", "TOML"),
     ],
 )
@@ -90,6 +91,64 @@ def test_check_says_at_once_all_that_is_wrong_between_settings_and_with_files(tm
     ):
         path.write_text(body)
         assert wrong in str(CliRunner().invoke(config_command, ["check", str(path)]).exception)
+
+
+# A file, and for each mistake in it: the line, and words of what is said about it.
+WRONG = {
+    "[dashboard]\nsince = 'soon'\nreplay = 'x'\npublic_url = 'tools'\ntrusted_proxies = ['foo']\nrows = 0\n": {
+        2: "length of time", 3: "module:name", 4: "no address", 5: "trusted_proxies", 6: ">= 1",
+    },
+    "[receive]\nport = 4318\ngrpc_port = 4318\nsql_port = -2\nidle_timeout_s = nan\ndrain_s = inf\n": {
+        3: "both 4318", 4: ">= -1", 5: "> 0", 6: "<=",
+    },
+    "[evaluation]\npoll_s = nan\nstopped_after_s = inf\naggregates_every_s = -5\nshard = '2/2'\n": {
+        2: "poll_s", 3: "stopped_after_s", 4: "aggregates_every_s", 5: "I/N",
+    },
+    "[sampling]\nrate = 0.0\ncontent_rate = 1.5\nmax_traces = 0\nkey = 'converstion'\nmode = 'tial'\n": {
+        2: "rate", 3: "content_rate", 4: "max_traces", 5: "'conversation'", 6: "'tail'",
+    },
+    "[sampling]\nrate = 0.1\n[[sampling.rules]]\nname = 'a'\nrate = 2.0\nslower_than_quantile = 1.0\nfloor = 0\n": {
+        5: "rate = 2.0", 6: "between 0 and 1", 7: "floor",
+    },
+    "[limits]\nsql_queries = 0\nsql_requests = -3\nconnections = 'many'\n": {2: "at least 1", 3: "-3", 4: "`int`"},
+    "[auth]\nkeys = { short = 'p', '0123456789abcdef' = '' }\noperator_keys = ['tiny', 'tiny']\n": {
+        2: "'p' is shorter than 16 characters; a project's name", 3: "number 2 is there twice",
+    },
+    "[log]\nformat = 'jsn'\nlevel = 'WARN'\n": {2: "'json'", 3: "warning"},
+    "[[prices]]\nmodel = 'm'\ninput_usd = nan\noutput_usd = -1.0\n[[prices]]\nmodel = 'M'\ninput_usd = 1e-6\n": {
+        3: "is nan", 4: "output_usd", 6: "twice",
+    },
+    "dsn = 'x'\n[store]\ndns = 'x'\nproject = 3\n[recieve]\n": {1: "[store]", 3: "'dsn'", 4: "`str`", 5: "'receive'"},
+    "[[receive]]\nport = 1\n": {1: "has to be a table"},
+    "[prices]\nmodel = 'm'\n": {1: "two brackets"},
+    "[[alerts.rules]]\nname = 'r'\nquery = 'score_trend'\ncondition = '1'\nevery_s = 0\nseverity = 'hihg'\nfor = 0\n"
+    "[[alerts.rules]]\nname = 'r'\nquery = 'score_trend'\ncondtion = '1'\n": {
+        5: "every_s", 6: "'high'", 7: "for = 0", 9: "another one", 11: "'condition'",
+    },
+    "[[alerts.sinks]]\nname = 'a'\nkind = 'webhook'\nurl = 'ftp://x'\ntries = 0\n[[alerts.sinks]]\nname = 'b'\n"
+    "kind = 'slack'\nurl_env = 'EVALSPAN_NOT_SET'\n": {4: "http://", 5: "tries", 9: "not set"},
+    "[[evaluation.rules]]\nname = 'a b'\nevaluators = []\nquiet_s = nan\nunit = 'spn'\nprobability = 2.0\nquite_s = 1.0\n": {
+        2: "letters", 3: "is empty", 4: "quiet_s", 5: "'span'", 6: "(0, 1]", 7: "'quiet_s'",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG, ids=lambda text: text.partition("]")[0].strip("["))
+def test_check_names_every_mistake_of_an_odd_file_at_its_line_and_no_consequence_of_one(
+    tmp_path, text, store, monkeypatch
+) -> None:
+    # Conditions are tried on a store of its own, and this process has one already.
+    monkeypatch.setattr("evalspan.queries.store.client.open_store", lambda _: nullcontext(store))
+    path = written(tmp_path, text)
+    done = CliRunner().invoke(config_command, ["check", str(path)])
+    assert isinstance(done.exception, ConfigError)
+    said: dict[int, str] = {}
+    for place in str(done.exception).split(f"{path}:")[1:]:
+        line, _, words = place.partition(": ")
+        assert int(line) not in said, str(done.exception)
+        said[int(line)] = f"{words} {done.exception.hint}"
+    assert set(said) == set(WRONG[text]), str(done.exception)
+    assert all(words in said[line] for line, words in WRONG[text].items()), said
 
 
 def test_short_keys_and_an_open_door_are_refused(tmp_path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import uuid
@@ -28,6 +29,7 @@ from evalspan.queries.cli.traces import traces
 from evalspan.queries.durations import format_duration, parse_duration
 from evalspan.queries.store.client import Store
 from evalspan.queries.untrusted.reader import trailing_format
+from evalspan.queries.untrusted.suggestions import with_suggestion
 
 from ..collector.serving import serving
 
@@ -306,3 +308,31 @@ def test_a_stream_that_is_not_read_to_the_end_gives_its_handle_back(store: Store
         assert next(blocks).startswith(b"0\n1\n")
         blocks.close()
     assert store.query_untrusted("SELECT 1 AS a").rows == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("SELEC 1", "SELECT"),
+        ("SELECT 1 FRM spans", "FROM"),
+        ("SELECT 1 FROM spans WERE 1", "WHERE"),
+        ("SELECT 1,\n 2 FROM spans GRUOP BY 1", "GROUP"),
+        ("SELECT name FROM spans LIMT 5", "LIMIT"),
+        ("SELECT a b c FROM spans", ""),
+        ("SELECT count( FROM spans", ""),
+        (")", ""),
+    ],
+)
+def test_a_mistyped_keyword_is_answered_in_a_line_that_names_the_one_meant(written, meant, store) -> None:
+    with pytest.raises(QueryError) as refused:
+        store.query_untrusted(written)
+    # A service's own words for the same, which the driver passes on with the statement's end.
+    stopped = re.search(r"position (\d+) \((.*?)\)", str(refused.value))
+    assert stopped is not None
+    place, token = stopped.groups()
+    remote = f"Syntax error: failed at position {place} ({token}) (line 1, col 1): {token}\n FORMAT Native. Expected one of: token."
+    for said in (str(refused.value), remote):
+        told = with_suggestion(QueryError(said, code=62, hint="In: it"), written, store)
+        assert "\n" not in str(told)
+        assert str(told).startswith("Syntax error at position")
+        assert (f"Did you mean {meant}?" in told.hint) == bool(meant), told.hint
