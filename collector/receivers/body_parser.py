@@ -44,23 +44,37 @@ class BodyParser:
         if len(body) <= TINY_BODY:
             return parse()
 
-        def work() -> T:
-            if len(body) > SMALL_BODY:
-                reserve(body, signal, reservation, json=json)
-            return parse()
+        def work() -> T | RequestRejected:
+            try:
+                if len(body) > SMALL_BODY:
+                    reserve(body, signal, reservation, json=json)
+                return parse()
+            except RequestRejected as rejected:
+                # As a value: a future and the frames that wait for its exception hold each other, and with them the body,
+                # until the garbage collector comes by, which nothing tells how large that is.
+                return rejected.without_frames()
 
         threads = self._small if len(body) <= SMALL_BODY else self._large
-        future = asyncio.get_running_loop().run_in_executor(threads, work)
+        outcome = await _outcome(asyncio.get_running_loop().run_in_executor(threads, work))
+        if not isinstance(outcome, RequestRejected):
+            return outcome
         try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])  # until then it holds what is reserved
-            raise
+            raise outcome
+        finally:
+            del outcome
 
     def close(self) -> None:
         """Ends the threads once what they do is done."""
         self._small.shutdown(wait=False, cancel_futures=True)
         self._large.shutdown(wait=False, cancel_futures=True)
+
+
+async def _outcome(future: asyncio.Future[T]) -> T:
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])  # until then it holds what is reserved
+        raise
 
 
 def reserve(body: bytes, signal: str, reservation: Reservation, *, json: bool) -> None:

@@ -43,3 +43,8 @@ class RequestRejected(Exception):
     def busy(cls, message: str, retry_after_s: int = 1) -> RequestRejected:
         """Not now. OTLP clients wait and send again; their exporters give up after about ten seconds."""
         return cls(503, UNAVAILABLE, message, retry_after_s=retry_after_s)
+
+    def without_frames(self) -> RequestRejected:
+        """The same without what it was raised from and where, which would keep the body in memory."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
