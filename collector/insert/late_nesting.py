@@ -49,9 +49,13 @@ def attach(app: web.Application, host: Host, reprice: Callable[[int], int]) -> N
 
 async def _follow(host: Host, reprice: Callable[[int], int]) -> None:
     reached, pause = time.monotonic() - _SINCE_START_S, EVERY_S
+    seen: tuple[int, int] | None = None
     while True:
         await asyncio.sleep(pause)
-        began = time.monotonic()
+        began, written = time.monotonic(), host.store.changes
+        if written is not None and written == seen:  # an idle service has nothing to correct
+            reached = began
+            continue
         try:
             changes = await asyncio.to_thread(correct, host.store, began - reached + _OVERLAP_S)
             if any(one.role == CALL for one in changes):  # what was stored as no call has no cost
@@ -59,7 +63,7 @@ async def _follow(host: Host, reprice: Callable[[int], int]) -> None:
         except EvalspanError as error:  # the next look reaches as far back
             _log.warning("calls inside calls are not looked for, for now: %s", error)
         else:
-            reached = began
+            reached, seen = began, None if changes else written
             host.telemetry.add("role_changes_total", len(changes))
         pause = max(EVERY_S, _SHARE * (time.monotonic() - began))
 

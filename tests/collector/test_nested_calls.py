@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +14,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from evalspan.collector.dialects import normalise
 from evalspan.collector.dialects.nested_calls import NestedCalls
+from evalspan.collector.insert import late_nesting
 from evalspan.collector.insert.late_nesting import correct
 from evalspan.collector.insert.prices import Pricing
 from evalspan.collector.insert.role_changes import RoleChanges
 from evalspan.collector.log.framing import frame
 from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.nesting import recent_spans
+from evalspan.queries.roles import RoleChange
 
 START = 1_790_000_000_000_000_000
 GPT = {"gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
@@ -344,3 +348,29 @@ def test_a_chain_of_ten_thousand_calls_ends() -> None:
     normalise(request, nested, "p")
     kept = [span for span in spans if not any(pair.key == "evalspan.role" for pair in span.attributes)]
     assert [span.span_id for span in kept] == [(10_000).to_bytes(8, "big")]
+
+
+async def test_calls_are_looked_for_after_a_write_and_not_while_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[float] = []
+    found = [[RoleChange("p", "t", "s", "other")], []]  # the first look corrects something, so there is another
+
+    def look(_: Any, window_s: float) -> list[RoleChange]:
+        looks.append(window_s)
+        return found.pop(0) if found else []
+
+    monkeypatch.setattr(late_nesting, "correct", look)
+    monkeypatch.setattr(late_nesting, "EVERY_S", 0.01)
+    host: Any = SimpleNamespace(store=SimpleNamespace(changes=(1, 1)), telemetry=Telemetry())
+    following = asyncio.create_task(late_nesting._follow(host, lambda _: 0))
+    await asyncio.sleep(0.3)
+    assert len(looks) == 2
+    host.store.changes = (2, 1)
+    await asyncio.sleep(0.3)
+    assert len(looks) == 3
+    assert looks[-1] < 21  # not back to the last write: what came since then is new
+    host.store.changes = None  # others write, too
+    await asyncio.sleep(0.3)
+    following.cancel()
+    assert len(looks) > 5
