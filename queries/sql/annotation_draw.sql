@@ -50,20 +50,28 @@ WITH
     (
         SELECT trace_id, span_id, row_number() OVER (ORDER BY sipHash64(span_id, trace_id, {since:String})) AS place, count() OVER () AS population
         FROM spans
-        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+        PREWHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= since_time AND start_time < until_time AND sample_weight > 0
             AND role = 'call' AND operation != 'embeddings' AND status != 'ERROR'
-            -- A turn that only calls tools is no answer.
-            AND NOT (startsWith(output, '[') AND position(output, '"parts"') > 0 AND isValidJSON(output)
+            AND (trace_id, span_id) IN (SELECT trace_id, span_id FROM judged) -- if evaluated
+        WHERE
+            -- A turn that only calls tools is no answer. Most begin with words, which is seen without taking them apart.
+            (match(output, '^\\[\\{"role": ?"[a-z]+", ?"parts": ?\\[\\{"type": ?"text", ?"content": ?"[^"\\\\\\s]')
+                OR NOT (startsWith(output, '[') AND position(output, '"parts"') > 0 AND isValidJSON(output)
                 AND NOT arrayExists(m -> arrayExists(p -> JSONExtractString(p, 'type') = 'text'
-                    AND trimBoth(JSONExtractString(p, 'content')) != '', JSONExtractArrayRaw(m, 'parts')), JSONExtractArrayRaw(output)))
-            AND ({evaluated:UInt8} = 0 OR (trace_id, span_id) IN (SELECT trace_id, span_id FROM judged))
-    )
+                    AND trimBoth(JSONExtractString(p, 'content')) != '', JSONExtractArrayRaw(m, 'parts')), JSONExtractArrayRaw(output))))
+    ),
+    -- Found first and read then: a join would read the texts of the whole period.
+    (SELECT groupArray((trace_id, span_id, place, population)) FROM drawn WHERE place <= {count:UInt32}) AS chosen
 SELECT s.trace_id AS trace_id, s.span_id AS span_id, start_time, input, output, service, environment, request_model, prompt_name, prompt_version, system_hash,
-    if(judged.weight > 0, judged.weight, s.sample_weight) AS sample_weight, place, population, least(1, {count:UInt32} / population) AS probability,
+    if(judged.weight > 0, judged.weight, s.sample_weight) AS sample_weight, arrayFirst(c -> c.1 = s.trace_id AND c.2 = s.span_id, chosen).3 AS place, arrayFirst(c -> 1, chosen).4 AS population, least(1, {count:UInt32} / population) AS probability,
     (s.trace_id, s.span_id) IN (SELECT trace_id, span_id FROM labelled) AS done
-FROM (SELECT * FROM drawn WHERE place <= {count:UInt32}) AS chosen
-INNER JOIN (SELECT * FROM spans WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String}) AND start_time >= since_time AND start_time < until_time) AS s
-    ON chosen.trace_id = s.trace_id AND chosen.span_id = s.span_id
+FROM
+(
+    SELECT * FROM spans
+    PREWHERE project = {project:String} AND trace_id IN (arrayMap(c -> c.1, chosen)) AND span_id IN (arrayMap(c -> c.2, chosen))
+    WHERE start_time >= since_time AND start_time < until_time AND notEmpty(chosen)
+) AS s
 LEFT JOIN judged ON judged.trace_id = s.trace_id AND judged.span_id = s.span_id
+WHERE place > 0
 ORDER BY place
