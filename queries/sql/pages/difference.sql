@@ -14,11 +14,11 @@
 -- column n_out -- of the others
 -- column all_in -- these traces
 -- column all_out -- the others
--- method: shares of distinct traces. Slots: conditions on the trace that say which are inside; base, which are compared at all.
+-- method: shares of distinct traces, by a 64-bit hash; the row without a key counts all of them. Slots: conditions on the trace that say which are inside; base, which are compared at all.
 WITH
     chosen AS
     (
-        SELECT DISTINCT trace_id FROM spans
+        SELECT DISTINCT cityHash64(trace_id) AS trace FROM spans
         WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
         AND environment = {environment:String} -- if environment
@@ -27,7 +27,7 @@ WITH
     ),
     compared AS
     (
-        SELECT trace_id, trace_id IN (SELECT trace_id FROM chosen) AS inside
+        SELECT cityHash64(trace_id) AS trace, trace IN (SELECT trace FROM chosen) AS inside
         FROM spans
         WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
@@ -35,27 +35,32 @@ WITH
         AND service = {service:String} -- if service
         AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER') OR inside)
 -- slot base
-        GROUP BY trace_id ORDER BY inside DESC, cityHash64(trace_id) LIMIT {most:UInt32}
-    ),
-    (SELECT (countIf(inside), countIf(NOT inside)) FROM compared) AS totals
-SELECT key, value, uniqExactIf(trace_id, inside) AS n_in, uniqExactIf(trace_id, NOT inside) AS n_out, totals.1 AS all_in, totals.2 AS all_out
+        GROUP BY trace ORDER BY inside DESC, trace LIMIT {most:UInt32}
+    )
+SELECT key, value, n_in, n_out, all_in, all_out
 FROM
 (
-    SELECT trace_id, trace_id IN (SELECT trace_id FROM compared WHERE inside) AS inside, arrayJoin(arrayDistinct(arrayConcat([
-        ('service', toString(service)), ('environment', toString(environment)), ('name', toString(name)), ('model', toString(request_model)), ('provider', toString(provider)),
-        ('tool', toString(tool_name)), ('agent', toString(agent_name)), ('operation', toString(operation)), ('error', toString(error_type)), ('status', if(status = 'ERROR', 'ERROR', '')),
-        ('version', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('hash', toString(system_hash)), ('user', user_id), ('rule', toString(sample_rule))],
-        arrayFilter(p -> length(p.2) BETWEEN 1 AND 80 AND p.1 NOT IN ('error.type', 'exception.type', 'user.id', 'service.name', 'deployment.environment', 'deployment.environment.name', 'enduser.id', 'session.id') AND NOT startsWith(p.1, 'gen_ai.') AND (NOT startsWith(p.1, 'evalspan.') OR startsWith(p.1, 'evalspan.tag.')),
-            arrayZip(arrayConcat(mapKeys(attributes), mapKeys(resource)), arrayConcat(mapValues(attributes), mapValues(resource))))))) AS pair,
-        toString(pair.1) AS key, pair.2 AS value
-    FROM spans
-    WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR
-        AND project = {project:String} -- if project
-        AND trace_id IN (SELECT trace_id FROM compared)
+    SELECT any(k) AS key, any(v) AS value, uniqExactIf(trace, inside) AS n_in, uniqExactIf(trace, NOT inside) AS n_out,
+        sumIf(n_in, key = '') OVER () AS all_in, sumIf(n_out, key = '') OVER () AS all_out
+    FROM
+    (
+        SELECT cityHash64(trace_id) AS trace, trace IN (SELECT trace FROM chosen) AS inside, arrayJoin(arrayConcat([('', 'all'),
+            ('service', toString(service)), ('environment', toString(environment)), ('name', toString(name)), ('model', toString(request_model)), ('provider', toString(provider)),
+            ('tool', toString(tool_name)), ('agent', toString(agent_name)), ('operation', toString(operation)), ('error', toString(error_type)), ('status', if(status = 'ERROR', 'ERROR', '')),
+            ('version', if(prompt_version = '', '', trimLeft(concat(prompt_name, ' ', prompt_version)))), ('hash', toString(system_hash)), ('user', user_id), ('rule', toString(sample_rule))],
+            arrayFilter(p -> length(p.2) BETWEEN 1 AND 80 AND p.1 NOT IN ('error.type', 'exception.type', 'user.id', 'service.name', 'deployment.environment', 'deployment.environment.name', 'enduser.id', 'session.id') AND NOT startsWith(p.1, 'gen_ai.') AND (NOT startsWith(p.1, 'evalspan.') OR startsWith(p.1, 'evalspan.tag.')),
+                arrayZip(arrayConcat(mapKeys(attributes), mapKeys(resource)), arrayConcat(mapValues(attributes), mapValues(resource)))))) AS pair,
+            toString(pair.1) AS k, pair.2 AS v
+        FROM spans
+        WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR
+            AND project = {project:String} -- if project
+            AND cityHash64(trace_id) IN (SELECT trace FROM compared)
+    )
+    WHERE v != ''
+    GROUP BY cityHash64(k, v)
+    HAVING greatest(n_in, n_out) >= {min_n:UInt32} AND (n_in >= 2 OR n_out >= 2) OR key = ''
 )
-WHERE value != ''
-GROUP BY key, value
-HAVING greatest(n_in, n_out) >= {min_n:UInt32} AND (n_in >= 2 OR n_out >= 2)
-ORDER BY abs(n_in / greatest(totals.1, 1) - n_out / greatest(totals.2, 1)) DESC, key, value
+WHERE key != ''
+ORDER BY abs(n_in / greatest(all_in, 1) - n_out / greatest(all_out, 1)) DESC, key, value
 LIMIT {rows:UInt32}
 SETTINGS final = 0
