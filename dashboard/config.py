@@ -25,7 +25,7 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live_listeners: Annotated[int, msgspec.Meta(ge=0)] = 20
     """Open live lists at one time; each asks the store once a second."""
     replay: str = ""
-    """`module:callable` that the replay page asks with an edited system prompt; empty switches the page off."""
+    """`module:callable`, or `file.py:callable`, that the replay page asks with an edited system prompt; empty switches the page off."""
     replay_suite: str = ""
     """`module:name` of the evaluators that judge replayed answers; empty judges none."""
     cost_by: tuple[str, ...] = ("service", "model", "version", "tenant.id", "user", "environment")
@@ -43,8 +43,8 @@ class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"[dashboard] {error}", hint=error.hint) from error
         for name in ("replay", "replay_suite"):
             value = getattr(self, name)
-            if value and not re.fullmatch(r"[\w.]+:[\w.]+", value):
-                raise ValueError(f"{name} = {value!r} is not written as module:name")
+            if value and not re.fullmatch(r"([\w.]+|.+\.py):[\w.]+", value):
+                raise ValueError(f"{name} = {value!r} is not written as module:name or file.py:name")
         address = urlsplit(self.public_url)
         if self.public_url and (
             address.scheme not in ("http", "https")
