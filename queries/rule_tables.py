@@ -120,7 +120,7 @@ def source_location(path: Path | None, table: str, index: int, key: str = "name"
     if path is None or not path.is_file():
         return f"[[{table}]] number {index + 1}"
     header, seen = 1, -1
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         if re.match(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]", line):
             seen += 1
             header = number if seen == index else header

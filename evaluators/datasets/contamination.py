@@ -14,8 +14,8 @@ import msgspec
 from ...errors import DatasetError, UsageError
 from ...queries.messages import question_of
 from ...queries.near_duplicates import NearDuplicates, normalize
+from ...queries.text_file import read_bytes
 from .example import Example
-from .record_file import read_bytes
 from .records import decode_json, is_table, read_records
 
 MIN_SUBSTRING = 15  # normalised characters; a shorter input occurs in any long text, so only a whole segment counts

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from ...errors import DatasetError, UsageError
+from ...queries.text_file import read_bytes
 from .example import Example
-from .record_file import read_bytes
 from .records import decode_json, is_table, read_records, set_field
 
 OBJECTS = ("input", "metadata")

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
-from .record_file import Record, read_bytes
+from ...queries.text_file import read_bytes
+from .record_file import Record
 
 MAX_NESTING = 500
 ONE_A_LINE = "one JSON object a line, in UTF-8"

@@ -12,7 +12,8 @@ from typing import Any
 
 from ...errors import UsageError
 from ...queries.plain_json import plain_json
-from .record_file import Record, read_bytes
+from ...queries.text_file import read_bytes
+from .record_file import Record
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_CELL = 64 * 1024 * 1024  # characters

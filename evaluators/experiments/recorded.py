@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ...errors import UsageError
-from ..datasets.record_file import read_bytes
+from ...queries.text_file import read_bytes
 from ..datasets.records import decode_json, read_records
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ...errors import UsageError, or_did_you_mean
+from ...queries.text_file import read_text
 from ..contract import fingerprint
 
 FOLDER = Path(__file__).with_name("prompts")
@@ -68,7 +69,7 @@ def _read(source: str | Path) -> Prompt:
             f"no judge prompt {str(source)!r}",
             hint=f"a file, or one of {', '.join(shipped_prompts())}{or_did_you_mean(str(source), shipped_prompts())}",
         )
-    head, *parts = re.split(r"^=== (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    head, *parts = re.split(r"^=== (\w+)\n", read_text(path), flags=re.MULTILINE)
     sections = {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
     if not sections.get("system") or not sections.get("user"):
         raise UsageError(f"{path} lacks a part", hint="a judge prompt has the parts `=== system` and `=== user`")

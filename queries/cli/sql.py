@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from ...errors import QueryError, UsageError
 from ..store.client import connect
+from ..text_file import read_text, utf8
 from ..untrusted.reader import trailing_format
 from ..untrusted.sql_gate import Limits
 from ..untrusted.suggestions import with_suggestion
@@ -85,15 +86,20 @@ def _statement(query: str | None, file: Path | None, *, no_input: bool) -> str:
     if query and file:
         raise UsageError("There are two statements: the argument and --file.", hint="Give one of them.")
     if file:
-        return file.read_text()
+        return read_text(file)
     if query and query != "-":
         return query
     if query == "-" or no_input or not sys.stdin.isatty():
-        text = "" if no_input and sys.stdin.isatty() else sys.stdin.read()
+        text = "" if no_input and sys.stdin.isatty() else _piped()
         if not text.strip():
             raise UsageError("There is no SQL to run.", hint='evalspan sql "SELECT count() FROM spans"')
         return text
     return ""
+
+
+def _piped() -> str:
+    buffer = getattr(sys.stdin, "buffer", None)
+    return utf8(buffer.read(), "the standard input").decode() if buffer is not None else sys.stdin.read()
 
 
 def parse_parameters(given: tuple[str, ...]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import math
 import statistics
+from pathlib import Path
 
 import pytest
 
@@ -304,3 +305,10 @@ def test_j06_a_score_that_follows_length_is_reported():
     assert "longer outputs score higher" in report.warning
     assert verbosity(texts, [4.0] * 20).correlation is None
     assert verbosity(texts, [3.0, 4.0] * 10).warning is None
+
+
+def test_a_prompt_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "judge.md"
+    path.write_bytes("=== system\nx\n=== user\ny\n".encode("utf-16"))
+    with pytest.raises(UsageError, match="UTF-16"):
+        load_prompt(path)

@@ -149,7 +149,7 @@ def raised(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for window in range(BEFORE + WINDOWS):
             request.MergeFrom(request_of(window))
             watched = window + 1 - BEFORE
-            if watched == 0 or watched in LOOKS:
+            if watched == 0 or watched in LOOKS or request.ByteSize() > 8 << 20:
                 assert collector.post(request.SerializeToString()).status == 200
                 request.Clear()
             if watched in LOOKS:
