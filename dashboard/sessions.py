@@ -84,13 +84,22 @@ async def _texts(context: PageContext, found: Rows, times: dict[str, str]) -> di
         return {}
     ids = [row["conversation_id"] for row in found]
     ends = sorted({row[end] for row in found for end in ("first_trace", "last_trace")})
-    read = await context.query("pages/session_previews", ids=ids, traces=ends, chosen=1, **times)
+    chosen = {"traces": ends, "hours": _hours(found), "chosen": 1}
+    read = await context.query("pages/session_previews", ids=ids, **chosen, **times)
     texts = {row.pop("conversation_id"): row for row in read}
     silent = [one for one in ids if not all(texts.get(one, {}).get(text) for text in ("asked", "answered"))]
     if silent:
         read = await context.query("pages/session_previews", ids=silent, **times)
         texts |= {row.pop("conversation_id"): row for row in read}
     return texts
+
+
+def _hours(found: Rows) -> list[str]:
+    """The hours in which the first and the last traces began, and the hours after: the sorting key leads there at once."""
+    begun = {
+        row[end].replace(minute=0, second=0, microsecond=0) for row in found for end in ("first", "last", "newest")
+    }
+    return [f"{hour:%F %T}" for hour in sorted({hour + timedelta(hours=more) for hour in begun for more in (0, 1)})]
 
 
 async def _one(context: PageContext) -> dict[str, Any]:

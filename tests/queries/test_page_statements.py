@@ -131,7 +131,12 @@ def test_a_page_of_conversations_says_of_each_what_the_whole_list_says(store: St
     assert [row["failures"] for row in whole_list] == [0, 0, 0, 1, 1, 1]
     assert [row["turns"] for row in whole_list] == [3] * 6
     ends = [row[end] for row in page for end in ("first_trace", "last_trace")]
-    texts = catalog.get("pages/session_previews").run(store, **given, ids=ids[:4], traces=ends, chosen=1).dicts()
+    hours = [f"{DAY:%F %T}", f"{DAY + timedelta(hours=1):%F %T}"]
+    texts = (
+        catalog.get("pages/session_previews")
+        .run(store, **given, ids=ids[:4], traces=ends, hours=hours, chosen=1)
+        .dicts()
+    )
     assert {row["conversation_id"]: (row["asked"], row["answered"]) for row in texts} == {
         f"talk-{number}": (f"question {number}.0", f"answer {number}.2") for number in (5, 4, 3, 2)
     }

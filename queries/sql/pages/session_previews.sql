@@ -2,7 +2,8 @@
 -- answers: What was asked first and answered last, in short?
 -- param ids Array(String) = [] -- conversation ids
 -- param traces Array(String) = [] -- traces to read, where those are known that began and ended the conversations
--- param chosen UInt8 = 0 -- 1 reads only these traces
+-- param hours Array(DateTime('UTC')) = [] -- the hours in which they began and ended
+-- param chosen UInt8 = 0 -- 1 reads only these traces in these hours
 -- param start DateTime64(3) = 1970-01-01 00:00:00 -- from when, UTC
 -- param end DateTime64(3) = 2100-01-01 00:00:00 -- until when, UTC
 -- param project String = '' -- one project, '' for all
@@ -21,7 +22,7 @@ FROM
     FROM spans
     WHERE conversation_id IN {ids:Array(String)} AND start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
     AND project = {project:String} -- if project
-    AND trace_id IN {traces:Array(String)} -- if chosen
+    AND toStartOfHour(start_time) IN {hours:Array(DateTime('UTC'))} AND trace_id IN {traces:Array(String)} -- if chosen
     GROUP BY conversation_id
 )
 SETTINGS final = 0

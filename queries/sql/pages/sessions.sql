@@ -24,6 +24,7 @@
 -- column turns -- traces in the conversation
 -- column first_trace -- the trace that began first
 -- column last_trace -- the trace that went on last
+-- column newest -- when its newest span began
 -- column lowest -- the lowest score of evaluators, NULL when there is none
 -- column worst -- the evaluator that gave it
 -- column failures -- failed scores
@@ -47,17 +48,18 @@ WITH
         AND conversation_id IN {ids:Array(String)} -- if by_page
         GROUP BY conversation_id, trace_id
     ),
+    -- PREWHERE, as FINAL would read all columns of all rows: of the sorting key, so that no newer version is lost.
     -- Apart, because what is said of whole conversations has no trace: one list for both would be read twice.
     judged AS
     (
         SELECT trace_id, minIf(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
             countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
         FROM evaluations FINAL
+        PREWHERE trace_id != ''
+        AND trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} AND conversation_id IN {ids:Array(String)}) -- if by_page
         WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
         AND project = {project:String} -- if project
         AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
-        AND trace_id != ''
-        AND trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} AND conversation_id IN {ids:Array(String)}) -- if by_page
         GROUP BY trace_id
     ),
     wholes AS
@@ -65,10 +67,10 @@ WITH
         SELECT conversation_id AS whole, minIf(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
             countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
         FROM evaluations FINAL
+        PREWHERE trace_id = ''
         WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
         AND project = {project:String} -- if project
         AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
-        AND trace_id = ''
         AND conversation_id IN {ids:Array(String)} -- if by_page
         GROUP BY conversation_id
     ),
@@ -79,7 +81,7 @@ WITH
         FROM turns LEFT JOIN judged AS j ON j.trace_id = turns.trace_id
         GROUP BY conversation_id
     )
-SELECT conversation_id, user, turns, first_trace, last_trace, first, last, dateDiff('millisecond', first, finished) * 1e6 AS duration_ns, errors, tokens, cost_usd, services,
+SELECT conversation_id, user, turns, first_trace, last_trace, first, last, newest, dateDiff('millisecond', first, finished) * 1e6 AS duration_ns, errors, tokens, cost_usd, services,
     if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.lowest, turn_lowest) AS lowest, if(w.lowest IS NOT NULL AND (turn_lowest IS NULL OR w.lowest < turn_lowest), w.worst, turn_worst) AS worst,
     turn_failures + w.failures AS failures, turn_down + w.down AS thumbs_down, turn_up + w.up AS thumbs_up,
     0 AS total -- if by_page
