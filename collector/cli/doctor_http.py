@@ -14,6 +14,7 @@ from ...errors import CollectorUnreachable
 from ...queries.store.owner_connection import owner_context
 
 TIMEOUT_S = 10.0
+_NOT_HTTP = "A service with TLS needs https:// in its address. 4317 is the port of gRPC: OTLP over HTTP has 4318."
 
 
 class Answer(NamedTuple):
@@ -60,7 +61,7 @@ def ask(
         # http.client's own, such as BadStatusLine: something answers that does not speak HTTP.
         raise CollectorUnreachable(
             f"What listens at {url} does not speak HTTP ({type(error).__name__}).",
-            hint="4317 is the port of gRPC: OTLP over HTTP has 4318. An https:// service needs https:// in its address.",
+            hint=_NOT_HTTP,
         ) from error
 
 
@@ -75,6 +76,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def _no_reply(url: str, reason: object, certificate: str | None) -> str:
     parts = urlsplit(url)
     proxy = _proxy_for(url)
+    if isinstance(reason, ssl.SSLCertVerificationError) and "mismatch" in str(reason).lower():
+        return f"The certificate is for another name than {parts.hostname}: give the name that it is for."
     if isinstance(reason, ssl.SSLCertVerificationError):
         given = f" ({certificate} does not vouch for it)" if certificate else ""
         return (
@@ -90,8 +93,8 @@ def _no_reply(url: str, reason: object, certificate: str | None) -> str:
         return f"The name {parts.hostname} is not known here: check --endpoint or OTEL_EXPORTER_OTLP_ENDPOINT."
     if isinstance(reason, TimeoutError):
         return "Nothing answers in time: a firewall, or a network that does not lead there."
-    if isinstance(reason, ConnectionResetError):
-        return "4317 is the port of gRPC: OTLP over HTTP has 4318. An https:// service needs https:// in its address."
+    if isinstance(reason, ConnectionError) and not isinstance(reason, ConnectionRefusedError):
+        return _NOT_HTTP
     if parts.scheme not in ("http", "https"):
         return "Write the address as http://HOST:4318."
     return "Start one with `evalspan serve`, or name it with --endpoint."

@@ -31,8 +31,8 @@ class Target(msgspec.Struct, frozen=True):
     """The file of the one certificate to trust: that of the service on this machine."""
     found: str = ""
     """Where the address comes from when the app does not have it."""
-    key_found: str = ""
-    """Where the key comes from when the app does not have it."""
+    own_key: bool = False
+    """Whether the key is one that the app does not have: the service's token for this user, or one of `[auth]`."""
 
     def ask(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         """One request to a path below the address. Raises CollectorUnreachable."""
@@ -45,17 +45,27 @@ class Target(msgspec.Struct, frozen=True):
     def notes(self) -> list[str]:
         """What the app has to be told to do the same, a line each."""
         said = []
-        if self.found:
+        if self.certificate:
+            port = urlsplit(self.address).port
+            said.append(
+                f"the service presents {self.certificate}: the app needs OTEL_EXPORTER_OTLP_ENDPOINT=https://NAME:{port} with a "
+                f"name that it is for, and OTEL_EXPORTER_OTLP_CERTIFICATE={self.certificate} unless its system trusts it"
+            )
+        elif self.found:
             said.append(
                 f"{self.address} is from {self.found}: the app sends there with OTEL_EXPORTER_OTLP_ENDPOINT={self.address}"
             )
-        if self.key_found:
+        if self.own_key and self._refuses_the_app():
             said.append(
-                f"the key is from {self.key_found}: the app needs OTEL_EXPORTER_OTLP_HEADERS='Authorization=Bearer KEY'"
+                "the service asks for a key: the app needs one of [auth] keys, as "
+                "OTEL_EXPORTER_OTLP_HEADERS='Authorization=Bearer KEY' or init(headers=...)"
             )
-        if self.certificate:
-            said.append(f"the app needs OTEL_EXPORTER_OTLP_CERTIFICATE={self.certificate}, unless its system trusts it")
         return said
+
+    def _refuses_the_app(self) -> bool:
+        """Whether an empty request with what the app itself sends is refused."""
+        headers = {**exporter_headers(None), "Content-Type": "application/x-protobuf"}
+        return ask(f"{self.address}/v1/traces", b"", headers, self.certificate).status in (401, 403)
 
 
 def find_target(endpoint: str | None, key: str | None, store: str | None) -> Target:
@@ -75,18 +85,18 @@ def find_target(endpoint: str | None, key: str | None, store: str | None) -> Tar
     if owner is not None:
         token = {} if key else {"Authorization": f"Bearer {owner.token}"}
         found = "" if _is_default(owner.http) else f"the service that runs on {location.shown}"
-        return Target(owner.http, owner.sql, {**exporter_headers(key), **token}, owner.certificate, found)
+        headers = {**exporter_headers(key), **token}
+        return Target(owner.http, owner.sql, headers, owner.certificate, found, own_key=not key)
     return _of_settings(key, sources)
 
 
 def _named(address: str, key: str | None, owner: Owner | None, sources: Sources) -> Target:
     """What the app is told itself: where the address is a service of this machine, its SQL port is known."""
     if owner is not None and address == owner.http.rstrip("/"):
-        headers = exporter_headers(key or owner.token)
-        return Target(address, owner.sql, headers)
+        return Target(address, owner.sql, exporter_headers(key or owner.token), own_key=not key)
     own = _of_settings(key, sources)
     if address == own.address:
-        return Target(address, own.sql, own.headers, key_found=own.key_found)
+        return Target(address, own.sql, own.headers, own_key=own.own_key)
     parts = urlsplit(address)
     return Target(address, f"{parts.scheme}://{parts.hostname}:{_SQL_PORT}", exporter_headers(key))
 
@@ -103,30 +113,30 @@ def _of_settings(key: str | None, sources: Sources) -> Target:
     shown = f"[{host}]" if ":" in host else host
     address = f"{scheme}://{shown}:{port}"
     origins = [sources.origins[f"receive.{name}"] for name in ("host", "port", "tls_cert") if name in receive]
-    headers, key_found = _key_of_settings(key, sources)
+    headers, own_key = _key_of_settings(key, sources)
     return Target(
         address,
         f"{scheme}://{shown}:{sql_port}",
         headers,
         str(Path(certificate).expanduser().resolve()) if certificate else "",
         "" if _is_default(address) else ", ".join(dict.fromkeys(origins)),
-        key_found,
+        own_key,
     )
 
 
-def _key_of_settings(key: str | None, sources: Sources) -> tuple[dict[str, str], str]:
+def _key_of_settings(key: str | None, sources: Sources) -> tuple[dict[str, str], bool]:
     headers = exporter_headers(key)
     if any(name.lower() == "authorization" for name in headers):
-        return headers, ""
+        return headers, False
     auth = _table(sources, "auth")
     keys = auth["keys"] if isinstance(auth.get("keys"), dict) else {}
     operators = auth["operator_keys"] if isinstance(auth.get("operator_keys"), list) else []
     wanted = configured_project()
     of_project = [one for one, project in keys.items() if not wanted or project == wanted]
-    for name, found in (("keys", of_project), ("operator_keys", operators)):
+    for found in (of_project, operators):
         if found and isinstance(found[0], str):
-            return {**headers, "Authorization": f"Bearer {found[0]}"}, sources.origins[f"auth.{name}"]
-    return headers, ""
+            return {**headers, "Authorization": f"Bearer {found[0]}"}, True
+    return headers, False
 
 
 def _table(sources: Sources, name: str) -> Mapping[str, Any]:

@@ -131,7 +131,8 @@ def _calls(
     for row in drift_references.references(store, scope["project"], metric):
         if all(row[name] == scope[name] for name in ("service", "environment")) and row["reference_from"] < begun:
             before_s = min(before_s, int((begun - row["reference_from"]).total_seconds()))
-    found = catalog.get("shift_calls").run(
+    query = catalog.get("shift_calls")
+    found = query.run(
         store,
         timeout_s=120,
         of=of,
@@ -141,11 +142,13 @@ def _calls(
         before_s=before_s,
         **scope,
     )
-    columns: list[Any] = list(zip(*found.rows, strict=True)) or [[] for _ in found.columns]
+    # ClickHouse names no columns when there are no rows.
+    names = found.columns or [column.name for column in query.columns]
+    columns: list[Any] = list(zip(*found.rows, strict=True)) or [[] for _ in names]
     numbers = {"is_after", "score", "weight", "tool_failed", "new_documents"}
     return {
         name: np.array(values, dtype=float if name in numbers else object)
-        for name, values in zip(found.columns, columns, strict=True)
+        for name, values in zip(names, columns, strict=True)
     }
 
 

@@ -49,7 +49,7 @@ WITH
     (
         SELECT (s.name, toString(s.unit)) AS name, evaluator_version, sample_weight AS w, passed, error,
             if(conversation_id = '', 0, sipHash64(conversation_id)) AS cluster,
-            toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window,
+            toStartOfInterval(toDateTime64(span_time, 3, 'UTC'), toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window,
             score IS NOT NULL OR passed != 'unknown' AS scored,
             ifNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))), 0) AS y,
             if({by:String} = '', '',

@@ -34,7 +34,7 @@ WITH
     if({until:String} = '', now64(3, 'UTC'), parseDateTime64BestEffort({until:String}, 3, 'UTC')) AS until_time,
     calls_of_windows AS
     (
-        SELECT toStartOfInterval(start_time, toIntervalSecond({window_s:UInt32})) AS window,
+        SELECT toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({window_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')) AS window,
             multiIf({by:String} = '', '', {by:String} = 'service', toString(service), {by:String} = 'environment', toString(environment),
                 {by:String} = 'provider', toString(provider), {by:String} = 'operation', toString(operation),
                 {by:String} = 'request_model', toString(if(request_model != '', request_model, response_model)), {by:String} = 'response_model', toString(response_model),

@@ -189,7 +189,8 @@ class Store:
                 confined |= array_search_settings()
             if project is not None and (filters := table_filters(sql, found.tree, names.own, engine)):
                 confined["additional_table_filters"] = filters
-            yield client, sql, {"parameters": bound, "settings": {**limits.settings(), **confined, "readonly": 1}}
+            bounds = {**limits.settings(), **confined, "readonly": 1}
+            yield client, sql, {"parameters": bound, "settings": _settable(client, bounds)}
 
     def _execute(self, statement: str) -> str:
         with self._writing_rows():
@@ -334,6 +335,13 @@ class Store:
             yield client
         finally:
             self._free.put(client)
+
+
+def _settable(client: Client, settings: dict[str, Any]) -> dict[str, Any]:
+    """The time alone where the server only reads and has bounds of its own: the SQL port of a service elsewhere."""
+    own = client.server_settings.get("readonly")
+    bounds_itself = own is not None and bool(own.readonly)
+    return {name: value for name, value in settings.items() if not bounds_itself or name == "max_execution_time"}
 
 
 def open_store(

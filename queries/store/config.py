@@ -77,6 +77,8 @@ class Location(msgspec.Struct, frozen=True):
             from .owner_connection import owner_context
 
             given["pool_mgr"] = urllib3.PoolManager(ssl_context=owner_context(self.certificate), assert_hostname=False)
+        elif self.secure and os.environ.get("SSL_CERT_FILE"):
+            given["ca_cert"] = os.environ["SSL_CERT_FILE"]  # OpenSSL's own variable, which the driver does not read
         return {
             **given,
             "host": self.host,

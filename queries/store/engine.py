@@ -34,6 +34,16 @@ _ASKED_WHERE = re.compile(r": In scope SELECT formatQuery\(.*\)(?=\. \(|\s*\(SYN
 # An error that passed through another statement is told in its words, too.
 _CODES = re.compile(r"^(?:Code: \d+\. DB::Exception: )+")
 _AGAIN = re.compile(r"( \([A-Z_]+\))(?: \(version [^)]*\)\. \([A-Z_]+\))+$")
+# "Caused by NewConnectionError('<...>: Failed to establish a new connection: [Errno 111] Connection refused')".
+_CAUSE = re.compile(r"Caused by \w+\((?:\w+\(\d+, )?[\"'](?:<[^>]*>: |\w+\([^)]*\): )?(.+?)[\"']\)")
+_CONNECTION_HINTS = (
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "Its certificate is not trusted here: SSL_CERT_FILE may name the file of its authority.",
+    ),
+    ("WRONG_VERSION_NUMBER", "There is no TLS on that port: write http:// in --store, EVALSPAN_STORE or [store] dsn."),
+    ("Remote end closed", "A port with TLS needs https:// in --store, EVALSPAN_STORE or [store] dsn."),
+)
 _UNREACHABLE_CODES = {193, 194, 209, 210, 516}  # wrong or missing password, network, authentication
 
 
@@ -165,10 +175,20 @@ def _opening(location: Location) -> Iterator[None]:
                 hint="Check the directory's owner and free space, or name another with --store.",
             ) from error
         said = "The ClickHouse refuses us" if _CODE.search(text) else "No ClickHouse answers"
-        raise StoreUnreachable(
-            f"{said} at {location.shown}: {first_line(text).splitlines()[0]}",
-            hint="Check host, port, user and password in --store, EVALSPAN_STORE or [store] dsn.",
-        ) from error
+        raise StoreUnreachable(f"{said} at {location.shown}: {_cause(text)}", hint=_way_on(text)) from error
+
+
+def _cause(text: str) -> str:
+    """Why there is no connection, out of the driver's words about its pools and tries."""
+    found = _CAUSE.search(text)
+    return found[1] if found else first_line(text).splitlines()[0]
+
+
+def _way_on(text: str) -> str:
+    for sign, hint in _CONNECTION_HINTS:
+        if sign in text:
+            return hint
+    return "Check host, port, user and password in --store, EVALSPAN_STORE or [store] dsn."
 
 
 def _locked(location: Location) -> StoreLocked:

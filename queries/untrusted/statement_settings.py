@@ -21,7 +21,9 @@ _ALLOWED_SETTING = re.compile(
     r"|session_timezone|max_block_size|max_execution_time|max_result_rows|max_threads|max_rows_to_read"
     r"|result_overflow_mode|limit|offset|low_cardinality_allow_in_native_format|enable_analyzer"
     r"|cast_keep_nullable|cast_string_to_\w+|aggregate_functions_null_for_empty|transform_null_in|log_comment|interactive_delay"
-    r"|timeout_overflow_mode|connect_timeout|receive_timeout|send_timeout|input_format_\w+)$"
+    r"|timeout_overflow_mode|connect_timeout|receive_timeout|send_timeout|input_format_\w+"
+    # What our own commands ask with, `--store` being the SQL port of a service elsewhere.
+    r"|do_not_merge_across_partitions_select_final)$"
 )
 # A setting that a limit caps, with the limit.
 _CAPPED = {"max_execution_time": "time_s", "max_result_rows": "result_rows", "max_threads": "threads"}

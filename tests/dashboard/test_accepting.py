@@ -22,6 +22,7 @@ from evalspan.queries import catalog, drift_references
 from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.store.client import Store
 
+from ..borrowed import Borrowed
 from .application import with_pages
 from .test_cost import document
 
@@ -136,7 +137,7 @@ def test_a_release_is_a_reference(store: Store, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UsageError) as refused:
         accept_level(store, "helpful", project=project, release="3.0", now=NOW)
     assert "2.0, 1.9" in refused.value.hint
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     given = ["helpful", "--project", project, "--release", "2.0"]
     assert CliRunner().invoke(command.accept, [*given, "--from", "2026-01-01"]).exit_code != 0
     done = CliRunner().invoke(command.accept, given)
@@ -144,16 +145,3 @@ def test_a_release_is_a_reference(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert f"{first:%Y-%m-%d %H:%M}" in done.output
     (kept,) = drift_references.references(store, project, "helpful")
     assert kept["reference_from"] == first
-
-
-class _Borrowed:
-    """The session's store, which a command must not close."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def close(self) -> None:
-        """Left open for the other tests."""

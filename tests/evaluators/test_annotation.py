@@ -16,6 +16,8 @@ from evalspan.evaluators.cli import annotate as command
 from evalspan.evaluators.cli.calibrate import calibrate_command
 from evalspan.queries.store.client import Store
 
+from ..borrowed import Borrowed
+
 NOW = datetime(2026, 6, 17, tzinfo=UTC)
 LAST_WEEK = datetime(2026, 6, 8, tzinfo=UTC)
 
@@ -68,7 +70,7 @@ def test_labels_by_key_are_kept_apart_by_author_and_taken_up_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(store, "keys")
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     monkeypatch.setattr(command, "_fed", lambda: True)
     options = ["--metric", "m", "--project", "keys", "--week", "2026-W24"]
     shown = CliRunner().invoke(command.annotate, [*options, "--author", "ann"], input="pfx" + "p" * 8 + "q")
@@ -91,8 +93,8 @@ def test_p03_three_stakeholders_rate_the_same_twenty_calls_and_their_ratings_cal
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(store, "walk")
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
-    monkeypatch.setattr("evalspan.queries.store.client.connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
+    monkeypatch.setattr("evalspan.queries.store.client.connect", lambda _: Borrowed(store))
     monkeypatch.setattr(command, "_fed", lambda: True)
     same = ["--metric", "m", "--project", "walk", "--week", "2026-W24", "--scale", "1-5"]
     ratings = {"support": "1245" * 5, "customer-facing": "1245" * 5, "legal": "1144" * 5}
@@ -135,19 +137,6 @@ def test_weeks_and_counts_that_are_none_are_refused(store: Store, monkeypatch: p
         week_of("2026-W77")
     with pytest.raises(UsageError):
         draw(store, metric="m", author="a", count=5)
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     refused = CliRunner().invoke(command.annotate, ["--metric", "m", "--project", "nothing-here"])
     assert isinstance(refused.exception, UsageError)
-
-
-class _Borrowed:
-    """The session's store, which a command must not close."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def close(self) -> None:
-        """Left open for the other tests."""

@@ -16,6 +16,8 @@ from evalspan.evaluators.drift.report import find_drift
 from evalspan.queries.durations import parse_duration
 from evalspan.queries.store.client import Store
 
+from ..borrowed import Borrowed
+
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 
 
@@ -196,7 +198,7 @@ def test_errors_and_latency_are_watched_like_scores(store: Store, monkeypatch: p
     assert find_drift(store, project="drift-usage", metric="cost", until=UNTIL).verdict == "stable"
     by = find_drift(store, project="drift-usage", metric="error_rate", by="service", until=UNTIL)
     assert {(one.dimension, one.value) for one in by.moves if one.dimension} == {("service", "checkout")}
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     arguments = ["--project", "drift-usage", "--until", "2026-06-15", "--service", "checkout"]
     told = CliRunner().invoke(command.drift, arguments)
     assert told.exit_code == 3
@@ -210,22 +212,9 @@ def test_errors_and_latency_are_watched_like_scores(store: Store, monkeypatch: p
 def test_exit_codes_and_formats(store: Store, monkeypatch: pytest.MonkeyPatch, drop: float, n: int, code: int) -> None:
     project = f"drift-exit-{code}"
     fill(store, project, drop=drop, n=n)
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     for format_ in ("table", "json", "csv") if code == 3 else ("table",):
         arguments = ["--project", project, "--until", "2026-06-15", "--format", format_]
         result = CliRunner().invoke(command.drift, arguments)
         assert result.exit_code == code, result.output
         assert format_ == "csv" or "helpful" in result.output
-
-
-class _Borrowed:
-    """The session's store, which a command must not close."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def close(self) -> None:
-        """Left open for the other tests."""

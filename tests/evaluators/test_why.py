@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from evalspan.errors import UsageError
 from evalspan.evaluators.cli import why as command
 from evalspan.evaluators.drift import candidates
 from evalspan.evaluators.drift.candidates import rank_candidates
@@ -19,6 +20,7 @@ from evalspan.evaluators.drift.why import decompose, explain_shift
 from evalspan.evaluators.statistics.decomposition import kitagawa
 from evalspan.queries.store.client import Store
 
+from ..borrowed import Borrowed
 from .worlds import CAUSES, world
 
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
@@ -171,7 +173,7 @@ def test_why_names_the_edit_with_its_diff_and_traces(store: Store, monkeypatch: 
     assert {one.kind for one in found.candidates} == {"prompt", "segment"}
     assert "+Ho ho ho, wish merry Christmas!" in found.prompt_diff
     assert len(found.traces) == 3
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     arguments = ["persona", "--project", "why-story", "--until", f"{UNTIL:%Y-%m-%d}"]
     done = CliRunner().invoke(command.why, [*arguments, "--format", "json"])
     assert done.exit_code == 0, done.output
@@ -185,20 +187,13 @@ def test_why_names_the_edit_with_its_diff_and_traces(store: Store, monkeypatch: 
     assert CliRunner().invoke(command.why, ["personna", "--project", "why-story"]).exit_code != 0
 
 
-class _Borrowed:
-    """The session's store, which a command must not close."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def close(self) -> None:
-        """Left open for the other tests."""
-
-
 def test_a_version_is_named_with_its_prompt_where_any_span_of_the_call_says_it() -> None:
     calls = {"version": np.array(["2\nanswer 2"] * 10 + ["1\nanswer 1"] * 10)}
     feature = Feature("prompt", "6fb94b53", "prompt", np.array([1.0] * 10 + [0.0] * 10), 0.0, 1.0)
     assert candidates._version_of(calls, feature) == "answer 2"
+
+
+@pytest.mark.parametrize("metric", ["error_rate", "nothing-of-the-kind"])
+def test_a_metric_without_calls_or_scores_is_refused_with_what_is_missing(store: Store, metric: str) -> None:
+    with pytest.raises(UsageError, match=r"0 scores before|No score is named"):
+        explain_shift(store, metric, project="why-empty", until=UNTIL)

@@ -9,9 +9,14 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from click.testing import CliRunner
+
+from evalspan.__main__ import cli
+from evalspan.errors import UsageError
 
 from ..collector.serving import JSON, Collector, serving
 
@@ -211,3 +216,25 @@ def test_a_link_on_another_site_leads_to_a_page_that_asks_nothing(service: Colle
     assert b"<script>" not in answer.body
     outside = service.request("GET", "//evil.example/", headers=followed)
     assert b'href="/"' in outside.body or outside.status in (400, 404)
+
+
+# What an assistant or a colleague runs elsewhere: the store is this service's SQL port, the key the password.
+READING = [
+    ["traces", "list"], ["sql", "SELECT name FROM spans"], ["status"], ["drift"], ["queries", "run", "latest_traces"],
+    ["experiment", "list"], ["export", "spans", "--to", "spans"], ["alert", "list"], ["why", "latency"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", READING, ids=lambda arguments: " ".join(arguments[:2]))
+def test_commands_read_a_service_elsewhere_with_its_key_and_see_its_project_alone(
+    service: Collector, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    send(service, ALPHA, "alpha-question")
+    send(service, BETA, MARK)
+    address = service.owner["sql"].replace("http://", f"http://any:{ALPHA}@")
+    done = CliRunner().invoke(cli, [*arguments, "--store", address])
+    said = done.output + str(done.exception)
+    assert done.exit_code in (0, 4) or isinstance(done.exception, UsageError), said
+    assert "READONLY" not in said
+    assert MARK not in said

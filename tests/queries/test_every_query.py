@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from evalspan.queries import catalog
 from evalspan.queries.cli import named
 from evalspan.queries.store.client import Store
+
+from ..borrowed import Borrowed
 
 GIVEN = {
     "metric": "only",
@@ -25,22 +27,6 @@ GIVEN = {
     "trace": "0" * 32,
     "prefix": "00",
 }
-
-
-class Borrowed:
-    """The session's store as a command's own, which it must not close."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Left open for the other tests."""
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +74,43 @@ def test_p06_the_header_of_a_query_says_everything(store: Store, name: str) -> N
     answered = [row[0] for row in store.query(f"DESCRIBE TABLE ({query.sql})", query.bound(given)).rows]
     if [column.name for column in query.columns] != ["rows"]:  # every column of a table
         assert [column.name for column in query.columns] == answered
+
+
+@pytest.mark.parametrize(
+    "name", [one for one in catalog.names() if "of" in {p.name for p in catalog.get(one).parameters}]
+)
+def test_a_query_over_scores_or_usage_takes_either(store: Store, name: str) -> None:
+    query = catalog.get(name)
+    given: dict[str, Any] = {
+        one.name: GIVEN[one.name] for one in query.parameters if one.default is None and one.name != "of"
+    }
+    for of in ("evaluations", "usage"):
+        query.run(store, of=of, **given)
+
+
+@pytest.mark.parametrize("name", ["score_trend", "usage_trend", "confidence_band"])
+def test_windows_of_a_week_begin_on_monday(store: Store, name: str) -> None:
+    project = f"weeks-{uuid.uuid4().hex}"
+    sunday, monday = datetime(2026, 11, 1, 23, 59, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    for day, moment in enumerate((sunday - timedelta(days=14), sunday - timedelta(days=7), sunday, monday)):
+        ids = {"project": project, "trace_id": f"{day:032x}", "span_id": f"{day + 1:016x}"}
+        store.insert("spans", [{**ids, "start_time": moment, "operation": "chat", "request_model": "m"}])
+        score = {
+            "evaluation_id": str(uuid.uuid4()),
+            "name": "n",
+            "evaluator_version": "1",
+            "source": "code",
+            "score": day,
+        }
+        store.insert("evaluations", [{**ids, **score, "span_time": moment}])
+    asked: dict[str, Any] = {
+        "since_s": 86400 * 30,
+        "window_s": 7 * 86400,
+        "until": "2026-11-09T00:00:00",
+        "project": project,
+    }
+    known = {one.name for one in catalog.get(name).parameters}
+    rows = catalog.get(name).run(store, **{key: value for key, value in asked.items() if key in known}).dicts()
+    begun = {next(value for key, value in row.items() if key in ("window_start", "window")) for row in rows}
+    assert begun, name
+    assert {moment.weekday() for moment in begun} == {0}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import click
 import pytest
@@ -17,6 +16,8 @@ from evalspan.queries import settings
 from evalspan.queries.cli.options import any_project_option, project_option
 from evalspan.queries.store import client
 from evalspan.queries.store.config import cluster_for, named_store, parse_dsn
+
+from ..borrowed import Borrowed
 
 
 @pytest.fixture
@@ -110,26 +111,10 @@ def test_a_command_that_finds_nothing_says_in_which_store_and_project_and_who_na
     assert list(taking_a_store(cli))  # each is imported before what they connect by is another
     real = client.connect
 
-    class Named:
-        """The session's store under the name that the settings give it; a command must not close it."""
-
-        described = parse_dsn(None).described
-
-        def __getattr__(self, one: str) -> Any:
-            return getattr(store, one)
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            """Stays open."""
-
-        def close(self) -> None:
-            """Stays open."""
-
+    borrowed = Borrowed(store, parse_dsn(None).described)
     for module in list(sys.modules.values()):
         if getattr(module, "connect", None) is real:
-            monkeypatch.setattr(module, "connect", lambda *_, **__: Named())
+            monkeypatch.setattr(module, "connect", lambda *_, **__: borrowed)
     done = CliRunner().invoke(cli, [*name.split(), *READING[name]])
     said = str(done.exception) + done.output
     assert "chdb:///the/one/of/the/file (evalspan.toml:2)" in said, said

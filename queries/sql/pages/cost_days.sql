@@ -30,7 +30,7 @@ WITH
 -- slot conditions
     ),
     (SELECT groupArray(value) FROM (SELECT value FROM priced GROUP BY value ORDER BY sum(w * cost) DESC, value LIMIT {top:UInt32})) AS dearest
-SELECT if(has(dearest, priced.value), priced.value, '(others)') AS label, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS bucket, grouping(bucket) = 1 AS whole, label AS value, bucket AS time,
+SELECT if(has(dearest, priced.value), priced.value, '(others)') AS label, toDateTime(toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS bucket, grouping(bucket) = 1 AS whole, label AS value, bucket AS time,
     count() AS n, uniqExact(cityHash64(trace_id)) AS traces, sum(w) AS calls, sum(w * cost) AS cost_usd, 1.959964 * sqrt(sum((1 - 1 / greatest(w, 1)) * pow(w * cost, 2))) AS half, greatest(0, cost_usd - half) AS cost_low, cost_usd + half AS cost_high,
     sum(w * ifNull(input_tokens, 0)) AS input_tokens, sum(w * ifNull(output_tokens, 0)) AS output_tokens, if(input_tokens > 0, sum(w * ifNull(cached_tokens, 0)) / input_tokens, 0) AS cached, sumIf(w, unpriced) AS unpriced_calls
 FROM priced

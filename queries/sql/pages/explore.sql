@@ -42,7 +42,7 @@ WITH
     ),
     priced AS (SELECT cityHash64(trace_id) AS trace, sum(ifNull(cost_usd, 0)) AS cost, sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)) AS tokens, max(status = 'ERROR') AS failed FROM spans WHERE start_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND start_time < {end:DateTime64(3)} + INTERVAL 1 HOUR AND ({project:String} = '' OR project = {project:String}) AND role = 'call' GROUP BY trace), -- if entries,
     (SELECT groupArray(value) FROM (SELECT value FROM units GROUP BY value ORDER BY sum(w) DESC, value LIMIT {top:UInt32})) AS frequent
-SELECT if(has(frequent, units.value), units.value, '(others)') AS label, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS bucket,
+SELECT if(has(frequent, units.value), units.value, '(others)') AS label, toDateTime(toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS bucket,
     grouping(bucket) = 1 AS whole, label AS value, bucket AS time,
     count() AS n, uniqExact(units.trace) AS traces, sum(w) AS calls, pow(calls, 2) / sum(pow(w, 2)) AS effective_n,
     quantilesBFloat16Weighted(0.5, 0.95)(duration_ns / 1e6, toUInt64(round(w * 1024))) AS latency, latency[1] AS p50_ms, latency[2] AS p95_ms,

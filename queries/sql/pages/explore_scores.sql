@@ -51,7 +51,7 @@ WITH
 -- slot conditions
     ),
     (SELECT groupArray(value) FROM (SELECT value FROM scored GROUP BY value ORDER BY sum(w) DESC, value LIMIT {top:UInt32})) AS frequent
-SELECT if(has(frequent, scored.value), scored.value, '(others)') AS label, toStartOfInterval(span_time, toIntervalSecond({bucket_s:UInt32})) AS bucket,
+SELECT if(has(frequent, scored.value), scored.value, '(others)') AS label, toDateTime(toStartOfInterval(toDateTime64(span_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS bucket,
     grouping(bucket) = 1 AS whole, label AS value, bucket AS time,
     count() AS n, uniqExact(judged) AS traces, sum(w) AS calls, pow(calls, 2) / sum(pow(w, 2)) AS effective_n, sum(w * y) / calls AS mean,
     sqrt(greatest(0, sum(pow(w * y, 2)) - 2 * mean * sum(w * w * y) + pow(mean, 2) * sum(w * w)) * n / greatest(n - 1, 1)) / calls AS standard_error, min(y) AS lowest, max(y) AS highest,

@@ -15,7 +15,7 @@
 -- column of_passed -- weighted sum of the scores that passed
 -- column of_failed -- and of those that failed: higher than those that passed where lower is better
 -- column unit -- what a score judges: span, trace or conversation
-SELECT 'cost' AS kind, toString(service) AS value, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time,
+SELECT 'cost' AS kind, toString(service) AS value, toDateTime(toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS time,
     count() AS n, sum(sample_weight) AS total, sum(sample_weight * ifNull(cost_usd, 0)) AS amount, 0. AS of_passed, 0. AS passed_weight, 0. AS of_failed, 0. AS failed_weight, 'span' AS unit
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
@@ -25,7 +25,7 @@ WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND role = 'call' AND cost_usd > 0
 GROUP BY value, time
 UNION ALL
-SELECT 'errors' AS kind, toString(service) AS value, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS n, sum(sample_weight) AS total, sumIf(sample_weight, status = 'ERROR') AS amount, 0. AS of_passed, 0. AS passed_weight, 0. AS of_failed, 0. AS failed_weight, 'span' AS unit
+SELECT 'errors' AS kind, toString(service) AS value, toDateTime(toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS time, count() AS n, sum(sample_weight) AS total, sumIf(sample_weight, status = 'ERROR') AS amount, 0. AS of_passed, 0. AS passed_weight, 0. AS of_failed, 0. AS failed_weight, 'span' AS unit
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project
@@ -34,7 +34,7 @@ WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND (parent_span_id = '' OR kind IN ('SERVER', 'CONSUMER'))
 GROUP BY value, time
 UNION ALL
-SELECT concat('score.', name) AS kind, toString(service) AS value, toStartOfInterval(span_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS n, sum(w) AS total, sum(w * y) AS amount, sumIf(w * y, passed = 'pass') AS of_passed, sumIf(w, passed = 'pass') AS passed_weight, sumIf(w * y, passed = 'fail') AS of_failed, sumIf(w, passed = 'fail') AS failed_weight, toString(judged) AS unit
+SELECT concat('score.', name) AS kind, toString(service) AS value, toDateTime(toStartOfInterval(toDateTime64(span_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS time, count() AS n, sum(w) AS total, sum(w * y) AS amount, sumIf(w * y, passed = 'pass') AS of_passed, sumIf(w, passed = 'pass') AS passed_weight, sumIf(w * y, passed = 'fail') AS of_failed, sumIf(w, passed = 'fail') AS failed_weight, toString(judged) AS unit
 FROM
 (
     SELECT name, unit AS judged, passed, service, span_time, sample_weight AS w, assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y

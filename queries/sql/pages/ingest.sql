@@ -10,7 +10,7 @@
 -- column kept -- spans stored
 -- column estimated_calls -- spans they are estimated to stand for
 -- column errors -- weighted spans with status ERROR
-SELECT toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, count() AS kept, sum(sample_weight) AS estimated_calls,
+SELECT toDateTime(toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS time, count() AS kept, sum(sample_weight) AS estimated_calls,
     sumIf(sample_weight, status = 'ERROR') AS errors, sum(cost_usd * sample_weight) AS cost_usd
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}

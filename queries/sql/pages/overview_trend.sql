@@ -18,7 +18,7 @@
 -- column p95_ms -- weighted 95 % quantile
 -- column cost_usd -- estimated cost
 -- method: Horvitz-Thompson totals; weighted quantiles.
-SELECT toString(service) AS value, toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, grouping(value) = 1 AS whole,
+SELECT toString(service) AS value, toDateTime(toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS time, grouping(value) = 1 AS whole,
     countIf(entry) AS n, sumIf(w, entry) AS traces, sumIf(w, entry AND bad) AS failed, if(traces > 0, pow(traces, 2) / sumIf(w * w, entry), 0) AS effective_traces,
     countIf(call) AS n_calls, sumIf(w, call) AS calls, sumIf(w, call AND bad) AS call_errors, if(calls > 0, pow(calls, 2) / sumIf(w * w, call), 0) AS effective_calls,
     quantilesBFloat16WeightedIf(0.5, 0.95)(duration_ns / 1e6, toUInt64(round(w * 1024)), entry) AS latency, latency[1] AS p50_ms, latency[2] AS p95_ms,

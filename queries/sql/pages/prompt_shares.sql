@@ -10,7 +10,7 @@
 -- column time -- start of the bucket
 -- column calls -- estimated calls
 SELECT if(prompt_name != '', prompt_name, name) AS prompt, if(prompt_version != '', prompt_version, if(system_hash != '', concat('#', substring(system_hash, 1, 8)), '')) AS version,
-    toStartOfInterval(start_time, toIntervalSecond({bucket_s:UInt32})) AS time, sum(sample_weight) AS calls
+    toDateTime(toStartOfInterval(toDateTime64(start_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS time, sum(sample_weight) AS calls
 FROM spans
 WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)}
         AND project = {project:String} -- if project

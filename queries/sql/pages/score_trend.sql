@@ -26,7 +26,7 @@ SELECT time, n, unscored, effective_n, if(n = 0, NULL, mean) AS mean,
     versions
 FROM
 (
-    SELECT toStartOfInterval(span_time, toIntervalSecond({bucket_s:UInt32})) AS time, groupUniqArray(evaluator_version) AS versions,
+    SELECT toDateTime(toStartOfInterval(toDateTime64(span_time, 3, 'UTC'), toIntervalSecond({bucket_s:UInt32}), toDateTime64('1970-01-05', 3, 'UTC')), 'UTC') AS time, groupUniqArray(evaluator_version) AS versions,
         count(y) AS n, countIf(y IS NULL) AS unscored, sumIf(w, y IS NOT NULL) AS total, pow(total, 2) / sumIf(w * w, y IS NOT NULL) AS effective_n,
         sum(w * y) / total AS mean,
         sqrt(greatest(0, sum(w * w * y * y) - 2 * mean * sum(w * w * y) + mean * mean * sumIf(w * w, y IS NOT NULL)) * n / greatest(n - 1, 1)) / total AS standard_error,

@@ -37,6 +37,8 @@ from evalspan.queries import catalog
 from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.store.client import Store
 
+from ...borrowed import Borrowed
+
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
@@ -236,7 +238,7 @@ async def test_a_silenced_rule_records_and_sends_nothing(store: Store, monkeypat
     store.insert("evaluations", scores("hush", 4.0, days=(7, 14)) + scores("hush", 2.5, days=(0, 5)))
     rule, sink = degradation("hush"), Told()
     persist_rules(store, [rule], [], NOON)
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     silenced = CliRunner().invoke(command.alert, ["silence", rule.name, "--for", "3650d"])
     assert silenced.exit_code == 0, silenced.output
     persist_rules(store, [rule], [], NOON)  # a restart keeps the silence
@@ -382,7 +384,7 @@ async def test_a_password_is_not_sent_in_the_clear(monkeypatch: pytest.MonkeyPat
 def test_alert_test_asks_now_and_says_so_by_exit_code(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(command, "connect", lambda _: _Borrowed(store))
+    monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     file = tmp_path / "evalspan.toml"
     file.write_text(
         '[[alerts.rules]]\nname = "always"\nquery = "alert_overview"\nproject = "always-there"\ncondition = "1"\n'
@@ -392,19 +394,6 @@ def test_alert_test_asks_now_and_says_so_by_exit_code(
     codes = [CliRunner().invoke(cli, ["alert", "test", name, "--config", str(file), "--send"]).exit_code for name in ("always", "never", "other")]  # fmt: skip
     assert codes[:2] == [3, 0]
     assert codes[2] != 0
-
-
-class _Borrowed:
-    """The session's store, which a command must not close."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def close(self) -> None:
-        """Left open for the other tests."""
 
 
 class Away:
