@@ -51,7 +51,7 @@ class ReceiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=YEAR_S)] = 30.0
     """Seconds that a stop waits for the log to get into the store; the rest is inserted at the next start."""
     tls_cert: str = ""
-    """Certificate chain (PEM) of all ports; read again when the file changes. Empty: no TLS."""
+    """Certificate chain (PEM) of all ports; read again when the file changes (looked at every 30 s). Empty: no TLS."""
     tls_key: str = ""
     """Its private key (PEM)."""
 

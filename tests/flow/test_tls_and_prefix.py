@@ -156,26 +156,47 @@ daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{}}
 http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    server {{
-        listen 127.0.0.1:{port};
-        location /evalspan/ {{
-            proxy_pass http://{upstream}/;
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-Proto $scheme;
-        }}
-    }}
+    {shipped}
 }}
 """
-
-
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
 
 
-def nginx(folder: Path, port: int, upstream: str) -> list[str]:
+def shipped_nginx(folder: Path, name: str, **replaced: str) -> list[str]:
+    """The configuration that is shipped, on another address; the command that runs it."""
+    text = (DEPLOY / name).read_text()
+    for before, after in replaced.values():
+        assert before in text, before
+        text = text.replace(before, after)
     configuration = folder / "nginx.conf"
-    configuration.write_text(NGINX.format(folder=folder, port=port, upstream=upstream))
+    configuration.write_text(NGINX.format(folder=folder, shipped=text))
     return [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(configuration)]
+
+
+def nginx(folder: Path, port: int, upstream: str) -> list[str]:
+    certificate(folder, "tools.example.com")
+    return shipped_nginx(
+        folder,
+        "nginx-path.conf",
+        listen=("listen 443 ssl http2;", f"listen 127.0.0.1:{port};"),
+        upstream=("127.0.0.1:4318", upstream),
+        chain=("/etc/ssl/evalspan.crt", str(folder / "tls.crt")),
+        key=("/etc/ssl/evalspan.key", str(folder / "tls.key")),
+    )
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "nginx-path.conf"])
+def test_nginx_takes_the_configuration_that_is_shipped_with_its_tls_and_grpc(name: str, tmp_path: Path) -> None:
+    certificate(tmp_path, "evalspan.example.com")
+    command = shipped_nginx(
+        tmp_path,
+        name,
+        listen=("listen 443 ", f"listen 127.0.0.1:{free_port()} "),
+        chain=("/etc/ssl/evalspan.crt", str(tmp_path / "tls.crt")),
+        key=("/etc/ssl/evalspan.key", str(tmp_path / "tls.key")),
+    )
+    done = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def caddy(folder: Path, port: int, upstream: str) -> list[str]:
