@@ -24,11 +24,6 @@ from ...queries.settings import FILE_NAME, settings_file
 from ...queries.store.client import Result, connect
 from ...queries.store.protocol import StoreClient
 from ...queries.store.remote import RemoteStore
-from ..alerts.config import read_rules, read_sinks
-from ..alerts.load import parameters_of
-from ..alerts.sinks import Sink
-from ..alerts.trial import send_trial
-from ..config import load_config
 
 EXIT_FAILED, EXIT_FIRING = 1, 3
 
@@ -121,6 +116,12 @@ def test(ctx: click.Context, name: str, send: bool, as_service: bool, dsn: str |
 
 def _here(store: StoreClient, name: str, *, send: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Evaluates by the settings that this command reads and sends with the secrets of this shell."""
+    from ..alerts.config import read_rules, read_sinks
+    from ..alerts.load import parameters_of
+    from ..alerts.sinks import Sink
+    from ..alerts.trial import send_trial
+    from ..config import load_config
+
     settings, path = load_config(), settings_file()
     rules, problems = read_rules(settings.alerts, path)
     sinks, sink_problems = read_sinks(settings.alerts, path)

@@ -8,8 +8,6 @@ import logging
 import click
 
 from ...queries.atomic_write import keep_files_private
-from ..config import load_config
-from ..log_output import configure_log
 
 
 @click.command()
@@ -29,6 +27,9 @@ def serve(
 
     Prints `ready` on stdout when it accepts spans. SIGTERM finishes what was accepted and exits 0.
     """
+    from ..config import load_config
+    from ..log_output import configure_log
+
     _quieten()
     keep_files_private()
     flags = {

@@ -27,7 +27,6 @@ from .config import Location, cluster_for, parse_dsn
 from .engine import READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
 from .migrations import bring_up_to_date
-from .otlp_insert import OtlpInsert
 from .presence import refuse_empty, refuse_missing
 from .result import Result, from_answer, read_untrusted, stream_untrusted
 from .row_encoding import Columns, encode_rows
@@ -50,6 +49,8 @@ class Store:
     """
 
     def __init__(self, location: Location, *, readers: int = 2, migrate: bool = True, cluster: str = "") -> None:
+        from .otlp_insert import OtlpInsert  # no command that goes through a service needs the decoder
+
         check_cluster(cluster, embedded=location.embedded)
         self.location = location
         self.dsn = location.shown

@@ -162,7 +162,7 @@ http {{
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
 
 
-def shipped_nginx(folder: Path, name: str, **replaced: str) -> list[str]:
+def shipped_nginx(folder: Path, name: str, **replaced: tuple[str, str]) -> list[str]:
     """The configuration that is shipped, on another address; the command that runs it."""
     text = (DEPLOY / name).read_text()
     for before, after in replaced.values():
