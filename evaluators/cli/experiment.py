@@ -158,6 +158,11 @@ def compare(
     for reason in stale:
         click.echo(f"not comparable: {reason}", err=True)
     deciding = [one.conclusion for one in compared if one.margin is not None]
+    if not compared:
+        shared = len({one.example_id for one in old.results} & {one.example_id for one in new.results})
+        click.echo(f"nothing to compare: no metric has results of two of the {shared} cases in both runs", err=True)
+    elif not deciding:
+        click.echo("nothing decides: no metric here has a margin; --margin METRIC=X gives it one", err=True)
     if "regression" in deciding:
         ctx.exit(3)
     ctx.exit(4 if stale or not deciding or "inconclusive" in deciding else 0)

@@ -287,6 +287,9 @@ def test_compare_exits_3_4_0_and_lists_the_flips() -> None:
     assert evalspan("experiment", "compare", "base.json", "again.json").exit_code == 0
     run(12, "app:same", "thin.json")
     assert evalspan("experiment", "compare", "thin.json", "thin.json").exit_code == 4
+    run(1, "app:same", "one.json")
+    nothing = evalspan("experiment", "compare", "one.json", "one.json")
+    assert (nothing.exit_code, "results of two of the 1 cases" in nothing.stderr) == (4, True)
 
 
 def test_g04_a_recorded_file_is_a_target_and_a_missing_answer_a_failure() -> None:
