@@ -66,8 +66,10 @@ def _set_variables(name: str, endpoint: str | None) -> None:
     """What this process and those that it starts are told by: the standard variables, and the folder of `autostart`."""
     os.environ["OTEL_SERVICE_NAME"] = name
     if endpoint:
+        from .config import base_url
+
         os.environ.pop("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)
-        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint.rstrip("/").removesuffix("/v1/traces")
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = base_url(endpoint, "--endpoint")
     path = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place and place != _AUTOSTART]
     os.environ["PYTHONPATH"] = os.pathsep.join([_AUTOSTART, *path])
 

@@ -74,12 +74,32 @@ def load(
         redact = [name for name in os.environ.get(REDACT_VARIABLE, "").split(",") if name.strip()]
     return InstrumentConfig(
         service_name=service_name,
-        endpoint=endpoint.rstrip("/").removesuffix("/v1/traces") if endpoint else None,
+        endpoint=base_url(endpoint, "endpoint") if endpoint else None,
         headers=dict(headers) if headers else None,
         content=content_mode(capture_content),
         redactor=_redactor(redact),
         max_content_bytes=_content_bytes(max_content_bytes),
     )
+
+
+def base_url(endpoint: str, name: str, *, over_http: bool = False) -> str:
+    """
+    The collector's base URL; `name` is what it was given as. ConfigError for what is no URL, unless OTLP goes over gRPC,
+    whose addresses need no scheme, and not `over_http`.
+    """
+    base = endpoint.strip().rstrip("/").removesuffix("/v1/traces")
+    is_grpc = named_protocol("TRACES") == "grpc" and not over_http
+    if not base.lower().startswith(("http://", "https://")) and not is_grpc:
+        raise ConfigError(
+            f"{name}={endpoint!r} is no URL.", hint=f"Write the scheme, too: http://{base or 'localhost:4318'}"
+        )
+    return base
+
+
+def named_protocol(signal: str) -> str:
+    """The protocol that the standard variables ask for, for this signal or all."""
+    name = f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL"
+    return (os.environ.get(name) or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf").strip().lower()
 
 
 def from_environment() -> InstrumentConfig:

@@ -7,7 +7,8 @@ import os
 from importlib import import_module
 from typing import Any
 
-from .config import InstrumentConfig
+from ..errors import ConfigError
+from .config import InstrumentConfig, base_url, named_protocol
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,7 @@ def metric_exporter(config: InstrumentConfig) -> Any:
 
 def protocol(signal: str) -> str:
     """`grpc` or `http/protobuf`: what the variables ask for, as far as it is installed; said once where it is not."""
-    name = f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL"
-    wanted = (os.environ.get(name) or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf").strip().lower()
+    wanted = named_protocol(signal)
     if wanted != "grpc":
         if wanted != "http/protobuf":
             _say(f"OTEL_EXPORTER_OTLP_PROTOCOL={wanted} is not known here: spans go as http/protobuf")
@@ -54,7 +54,20 @@ def _exporter(config: InstrumentConfig, signal: str, module: str, kind: str, pat
         headers = {name.lower(): value for name, value in config.headers.items()} if config.headers else None
         return getattr(import_module(f"{_GRPC}.{module}"), kind)(endpoint=config.endpoint, headers=headers)
     endpoint = f"{config.endpoint}{path}" if config.endpoint else None
+    if endpoint is None:
+        _say_what_is_no_url(signal)
     return getattr(import_module(f"{_HTTP}.{module}"), kind)(endpoint=endpoint, headers=config.headers)
+
+
+def _say_what_is_no_url(signal: str) -> None:
+    """A variable of the environment stops no app: it is named, with what it should be."""
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        if given := os.environ.get(name):
+            try:
+                base_url(given, name)
+            except ConfigError as error:
+                _say(f"{error} {error.hint}; nothing arrives until then")
+            return
 
 
 def _say(line: str) -> None:

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ...instrument.config import base_url
 from ...queries.settings import Sources, read_sources
 from ...queries.store.config import configured_project, parse_dsn
 from ...queries.store.lock_file import Owner, service_of
 from .doctor_http import Answer, ask, exporter_headers
 
 _HOST, _PORT, _SQL_PORT = "127.0.0.1", 4318, 8123
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound
 
 
@@ -73,15 +75,15 @@ def find_target(endpoint: str | None, key: str | None, store: str | None) -> Tar
 
     Raises:
         UsageError: the store's DSN cannot be one, or the settings file cannot be read.
+        ConfigError: the endpoint is no URL.
     """
-    named = endpoint or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    named = named or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    said = (("--endpoint", endpoint), *((name, os.environ.get(name)) for name in _ENDPOINTS))
+    name, named = next(((name, value) for name, value in said if value), ("", ""))
     location = parse_dsn(store)
     owner = service_of(Path(location.path)) if location.embedded else None
     sources = read_sources()
     if named:
-        address = named.rstrip("/").removesuffix("/v1/traces")
-        return _named(address, key, owner, sources)
+        return _named(base_url(named, name, over_http=True), key, owner, sources)
     if owner is not None:
         token = {} if key else {"Authorization": f"Bearer {owner.token}"}
         found = "" if _is_default(owner.http) else f"the service that runs on {location.shown}"

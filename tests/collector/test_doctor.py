@@ -191,3 +191,11 @@ def test_a_library_that_nobody_traces_is_named_with_the_extra(tmp_path: Path) ->
     assert "litellm 9.9 is not traced: pip install 'evalspan[litellm]'" in done.stdout
     assert "google-genai 3.6.1 is not traced" in done.stdout
     assert "langchain (langchain-core 1.8) is not traced" in done.stdout
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:4318", "1e9", "a b"])
+def test_an_endpoint_that_is_no_url_is_a_wrong_argument(endpoint: str) -> None:
+    done = doctor("--endpoint", endpoint)
+    assert done.returncode == 2
+    assert "no URL" in done.stderr
+    assert "http://" in done.stderr

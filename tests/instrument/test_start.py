@@ -13,7 +13,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import evalspan
-from evalspan.errors import UsageError
+from evalspan.errors import ConfigError, UsageError
+from evalspan.instrument import exporters
+from evalspan.instrument.config import base_url, from_environment
 
 from ..scripted import Reply, ScriptedServer, scripted_server
 
@@ -331,3 +333,34 @@ os._exit(0)
 def test_a_wrong_library_name_is_refused() -> None:
     with pytest.raises(UsageError, match="instrument='gemini'"):
         evalspan.init(instrument=["gemini"])
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["localhost:4318", "127.0.0.1:4318/v1/traces", "collector", "ftp://collector", " "]
+)
+def test_an_endpoint_that_is_no_url_is_refused_with_the_url_that_was_meant(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_PROTOCOL", raising=False)
+    with pytest.raises(ConfigError, match="no URL") as refused:
+        evalspan.init(endpoint=endpoint)
+    assert "http://" in refused.value.hint
+
+
+def test_a_variable_that_is_no_url_stops_no_app_and_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exporters, "_said", set())
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_PROTOCOL", raising=False)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318")
+    for _ in range(2):
+        exporters.span_exporter(from_environment()).shutdown()
+    assert caplog.text.count("OTEL_EXPORTER_OTLP_ENDPOINT='localhost:4318' is no URL") == 1
+    assert "http://localhost:4318" in caplog.text
+
+
+def test_over_grpc_an_address_needs_no_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    assert base_url("localhost:4317", "endpoint") == "localhost:4317"
+    with pytest.raises(ConfigError):
+        base_url("localhost:4317", "endpoint", over_http=True)
