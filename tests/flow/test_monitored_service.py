@@ -182,7 +182,7 @@ def edited_prompts(path: Path) -> set[str]:
     return {found for (found,) in rows_of(path, sql)}
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200 if SOAK else 900)]
 
 
 def test_b01_at_most_one_healthy_application_in_twenty_raises_an_alarm_in_a_hundred_windows(raised: Path) -> None:
