@@ -357,20 +357,20 @@ def test_g01_experiments_go_to_the_store_and_come_back_as_baselines(
 
     monkeypatch.setattr("evalspan.queries.store.client.connect", opened)
     run(200)
-    more = ["--name", "main", "--store", "shared", "--model", "m-1"]
+    more = ["--name", "main", "--store", "chdb:///shared", "--model", "m-1"]
     arguments = ["experiment", "run", "--dataset", "d.jsonl", "--target", "app:same", "--suite", "app:suite", *more]
     assert evalspan(*arguments).exit_code == 0
-    assert gate("app:same", "--baseline", "main", "--store", "shared")[0] == 0
-    assert gate("app:much_worse", "--baseline", "main", "--store", "shared")[0] == 3
+    assert gate("app:same", "--baseline", "main", "--store", "chdb:///shared")[0] == 0
+    assert gate("app:much_worse", "--baseline", "main", "--store", "chdb:///shared")[0] == 3
     assert gate("app:same", "--baseline", "main")[0] == 2
-    monkeypatch.setenv("EVALSPAN_STORE", "shared")
+    monkeypatch.setenv("EVALSPAN_STORE", "chdb:///shared")
     assert gate("app:same", "--baseline", "main")[0] == 0
     assert gate("app:same", "--baseline", "nobody")[0] == 2
     store.insert("experiments", [{"experiment_id": "foreign", "name": "foreign", "config": '{"by": "another tool"}'}])
-    refused = evalspan("experiment", "compare", "foreign", "main", "--store", "shared")
+    refused = evalspan("experiment", "compare", "foreign", "main", "--store", "chdb:///shared")
     assert refused.exit_code == 2
     assert "the experiment foreign in the store is not a whole record" in str(refused.exception)
-    listed = json.loads(evalspan("experiment", "list", "--store", "shared", "--format", "json").stdout)
+    listed = json.loads(evalspan("experiment", "list", "--store", "chdb:///shared", "--format", "json").stdout)
     assert [(row["cases"], row["name"]) for row in listed if row["name"] == "main"] == [(200, "main")]
     trend = store.query(
         "SELECT e.started_at, e.git_sha, count(), avgIf(r.scores['right'], mapContains(r.scores, 'right')) "

@@ -196,7 +196,7 @@ def test_judge_prompts_are_printed_on_request(folder):
         (["--input", "none.jsonl", "--suite", "checks:SUITE"], "cannot read none.jsonl"),
         (["--input", "a.jsonl", "--suite", "checks:SUITE", "--evaluator", "styl"], "did you mean 'style'"),
         (["--input", "a.jsonl", "--suite", "checks:SUITE", "--evaluator", "style@new"], "use it with --since"),
-        (["--follow"], "either --suite or --config"),
+        (["--follow"], "--follow needs rules"),
         (["--follow", "--suite", "checks:SUITE", "--shard", "2/2"], "is not I/N"),
     ],
 )
