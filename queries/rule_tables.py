@@ -93,15 +93,15 @@ def _read(
         key = _key_of(reason) or next(iter(keys), "name")
         # What could not be read, or was written under another name, is not there, and that has been said.
         if key not in missing and not (missing and is_missing(reason)):
-            found.append((key, _with_choices(reason, types.get(key), prepared.get(key))))
+            found.append((key, _with_choices(reason, key, types.get(key), prepared.get(key))))
     return (None if left is None else msgspec.convert(left, kind)), found
 
 
 def _with_choices(
-    error: EvalspanError | msgspec.ValidationError, kind: Any, value: Any
+    error: EvalspanError | msgspec.ValidationError, key: str, kind: Any, value: Any
 ) -> EvalspanError | msgspec.ValidationError:
     hint = choice_hint(error, kind, value)
-    return ConfigError(str(error).partition(" - at `$")[0], hint=hint) if hint else error
+    return ConfigError(f"{key} = {value!r} is unknown", hint=hint) if hint else error
 
 
 def _key_of(error: Exception) -> str:
