@@ -67,7 +67,7 @@ WITH
         SELECT conversation_id AS whole, minIf(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
             countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
         FROM evaluations FINAL
-        PREWHERE trace_id = ''
+        PREWHERE span_id = '' AND trace_id = ''
         WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
         AND project = {project:String} -- if project
         AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
