@@ -50,13 +50,12 @@ WITH
     (
         SELECT trace_id, span_id, row_number() OVER (ORDER BY sipHash64(span_id, trace_id, {since:String})) AS place, count() OVER () AS population
         FROM spans
-        PREWHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
+        WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND start_time >= since_time AND start_time < until_time AND sample_weight > 0
             AND role = 'call' AND operation != 'embeddings' AND status != 'ERROR'
             AND (trace_id, span_id) IN (SELECT trace_id, span_id FROM judged) -- if evaluated
-        WHERE
             -- A turn that only calls tools is no answer. Most begin with words, which is seen without taking them apart.
-            (match(output, '^\\[\\{"role": ?"[a-z]+", ?"parts": ?\\[\\{"type": ?"text", ?"content": ?"[^"\\\\\\s]')
+            AND (match(output, '^\\[\\{"role": ?"[a-z]+", ?"parts": ?\\[\\{"type": ?"text", ?"content": ?"[^"\\\\\\s]')
                 OR NOT (startsWith(output, '[') AND position(output, '"parts"') > 0 AND isValidJSON(output)
                 AND NOT arrayExists(m -> arrayExists(p -> JSONExtractString(p, 'type') = 'text'
                     AND trimBoth(JSONExtractString(p, 'content')) != '', JSONExtractArrayRaw(m, 'parts')), JSONExtractArrayRaw(output))))
@@ -69,8 +68,8 @@ SELECT s.trace_id AS trace_id, s.span_id AS span_id, start_time, input, output, 
 FROM
 (
     SELECT * FROM spans
-    PREWHERE project = {project:String} AND trace_id IN (arrayMap(c -> c.1, chosen)) AND span_id IN (arrayMap(c -> c.2, chosen))
-    WHERE start_time >= since_time AND start_time < until_time AND notEmpty(chosen)
+    WHERE project = {project:String} AND trace_id IN (arrayMap(c -> c.1, chosen)) AND span_id IN (arrayMap(c -> c.2, chosen))
+        AND start_time >= since_time AND start_time < until_time AND notEmpty(chosen)
 ) AS s
 LEFT JOIN judged ON judged.trace_id = s.trace_id AND judged.span_id = s.span_id
 WHERE place > 0

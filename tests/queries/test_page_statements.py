@@ -201,3 +201,26 @@ def test_a_span_whose_time_is_known_is_read_from_one_hour_and_is_the_same_span(s
         statement = query.statement(bound)
         assert "toStartOfHour" in statement
         assert store.query(statement, bound).dicts() == query.run(store, **given).dicts() != []
+
+
+def test_no_statement_asks_what_a_view_of_one_project_cannot_answer(store: Store) -> None:
+    """A key of one project sees views, which have no PREWHERE; with FINAL a setting puts the sorting key first instead."""
+    for name in (*catalog.names(), *catalog.page_names()):
+        assert "PREWHERE" not in catalog.get(name).sql, name
+    query = catalog.get("annotation_draw")
+    bound = query.bound({"metric": "tone", "since": "2026-04-06T00:00:00Z", "until": "2026-04-13T00:00:00Z"})
+    assert store.query_untrusted(query.statement(bound), bound, project="nobody").rows == []
+
+
+def test_a_condition_on_the_sorting_key_is_first_and_loses_no_newer_version(store: Store) -> None:
+    project = "page-newest"
+    old = score(project, trace_id="t", span_id="s", score=0.1, passed="fail", version=1)
+    store.insert("evaluations", [old, {**old, "score": 0.9, "passed": "pass", "version": 2}])
+    gone = score(project, trace_id="t", span_id="s", name="gone", version=1)
+    store.insert("evaluations", [gone])
+    store.insert("evaluations", [{**gone, "version": 2, "is_deleted": 1}])
+    sql = "SELECT name, score FROM evaluations WHERE project = {p:String} AND trace_id = 't' AND passed != 'unknown'"
+    assert store.query(sql, {"p": project}).rows == [("tone", 0.9)]
+    assert store.query(f"{sql} AND passed = 'fail'", {"p": project}).rows == []
+    plan = "\n".join(row[0] for row in store.query(f"EXPLAIN actions = 1 {sql}", {"p": project}).rows)
+    assert "Prewhere" in plan

@@ -48,16 +48,15 @@ WITH
         AND conversation_id IN {ids:Array(String)} -- if by_page
         GROUP BY conversation_id, trace_id
     ),
-    -- PREWHERE, as FINAL would read all columns of all rows: of the sorting key, so that no newer version is lost.
     -- Apart, because what is said of whole conversations has no trace: one list for both would be read twice.
     judged AS
     (
         SELECT trace_id, minIf(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
             countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
         FROM evaluations FINAL
-        PREWHERE trace_id != ''
+        WHERE trace_id != ''
         AND trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE start_time >= {start:DateTime64(3)} AND start_time < {end:DateTime64(3)} AND conversation_id IN {ids:Array(String)}) -- if by_page
-        WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
+        AND span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
         AND project = {project:String} -- if project
         AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
         GROUP BY trace_id
@@ -67,8 +66,8 @@ WITH
         SELECT conversation_id AS whole, minIf(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass'))) AS y, source NOT IN ('human', 'user_feedback')) AS lowest, argMinIf(name, y, source NOT IN ('human', 'user_feedback')) AS worst, countIf(passed = 'fail' AND source != 'user_feedback') AS failures,
             countIf(source = 'user_feedback' AND passed = 'fail') AS down, countIf(source = 'user_feedback' AND passed = 'pass') AS up
         FROM evaluations FINAL
-        PREWHERE span_id = '' AND trace_id = ''
-        WHERE span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
+        WHERE span_id = '' AND trace_id = ''
+        AND span_time >= {start:DateTime64(3)} - INTERVAL 1 HOUR AND span_time < {end:DateTime64(3)} + INTERVAL 1 DAY
         AND project = {project:String} -- if project
         AND experiment_id = '' AND name NOT IN ('review', 'queued') AND sample_weight > 0
         AND conversation_id IN {ids:Array(String)} -- if by_page
