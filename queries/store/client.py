@@ -24,7 +24,7 @@ from ..untrusted.tenancy import TenantViews, confine
 from .answer_stream import blocks_of
 from .cluster import CLUSTER_READER_SETTINGS, CLUSTER_WRITER_SETTINGS, check_cluster, cluster_of, on_cluster
 from .config import Location, cluster_for, parse_dsn
-from .engine import READER_SETTINGS, closed, open_client, translated
+from .engine import FINAL_SETTINGS, READER_SETTINGS, closed, open_client, translated
 from .lock_file import service_of
 from .migrations import bring_up_to_date
 from .presence import refuse_empty, refuse_missing
@@ -203,9 +203,8 @@ class Store:
     def _tenant_client(self, database: str) -> Client:
         """A server's client whose unqualified tables are the project's views."""
         if database not in self._tenant_clients:
-            self._tenant_clients[database] = open_client(
-                self.location, database=database, settings=self._reader_settings
-            )
+            settings = FINAL_SETTINGS | (CLUSTER_READER_SETTINGS if self.cluster else {})
+            self._tenant_clients[database] = open_client(self.location, database=database, settings=settings)
         return self._tenant_clients[database]
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:

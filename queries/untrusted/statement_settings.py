@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ...errors import QueryError
 from ..literals import literal
-from ..store.engine import READER_SETTINGS, TIMES
+from ..store.engine import FINAL_SETTINGS, TIMES
 from .sql_gate import Limits
 
 READONLY = 164
@@ -75,7 +75,7 @@ def assignments(settings: dict[str, str], limits: Limits, *, confined: bool) -> 
     capped["function_range_max_elements_in_block"] = str(MAX_RANGE_ELEMENTS)
     if "result_overflow_mode" in settings:
         capped["result_overflow_mode"] = settings["result_overflow_mode"]  # less than the limit, or an error
-    every = {**TIMES, **{k: str(v) for k, v in READER_SETTINGS.items()}, **settings, **limits.settings(), **capped}
+    every = {**TIMES, **{k: str(v) for k, v in FINAL_SETTINGS.items()}, **settings, **limits.settings(), **capped}
     if confined:
         every["enable_analyzer"] = "1"  # the barrier of the views was tried with this one
     return ", ".join(f"{name} = {literal(value)}" for name, value in every.items())

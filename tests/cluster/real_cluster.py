@@ -28,6 +28,7 @@ from evalspan.queries.store.client import Store, open_store
 from evalspan.queries.store.config import RetentionConfig
 from evalspan.queries.store.migrations import migrations
 from evalspan.queries.store.retention import drop_old
+from tests.queries.test_every_query import GIVEN
 
 SHARDS = os.environ.get(
     "EVALSPAN_TEST_SHARDS",
@@ -128,10 +129,9 @@ def test_scores_are_placed_by_trace_and_joined_with_spans_of_other_shards(stores
 
 
 def test_every_query_of_the_library_and_of_the_pages_runs(stores: tuple[Store, ...]) -> None:
-    given = runpy.run_path(str(QUERIES / "test_every_query.py"))["GIVEN"]
     for name in catalog.names():
         query = catalog.get(name)
-        query.run(stores[2], **{one.name: given[one.name] for one in query.parameters if one.default is None})
+        query.run(stores[2], **{one.name: GIVEN[one.name] for one in query.parameters if one.default is None})
 
 
 def test_small_tables_are_the_same_on_every_server(stores: tuple[Store, ...]) -> None:

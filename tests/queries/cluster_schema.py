@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import runpy
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def main(folder: Path) -> None:
     for name, value in {**READER_SETTINGS, **CLUSTER_READER_SETTINGS}.items():
         engine.query(f"SET {name} = '{value}'", "Null")
     print("rows\t" + str(engine.query("SELECT count() FROM spans_local", "TSVRaw")).strip())
-    given = runpy.run_path(str(Path(__file__).parent / "test_every_query.py"))["GIVEN"]
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    given = import_module("tests.queries.test_every_query").GIVEN
     for name in (*catalog.names(), *catalog.page_names()):
         query = catalog.get(name)
         bound = {one.name: given.get(one.name, one.default) for one in query.parameters}

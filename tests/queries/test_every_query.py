@@ -15,7 +15,7 @@ from evalspan.queries.store.client import Store
 
 from ..borrowed import Borrowed
 
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "metric": "only",
     "old": "0",
     "new": "1",
