@@ -11,7 +11,7 @@ import numpy as np
 from ..statistics.decomposition import Decomposition
 from ..statistics.distributions import chi_square_p, fisher_exact_p
 from .mix import MixEffect, controls_of, fit, mix_effects
-from .selection import ALIKE, MAX_NAMED, P_NAMED, TRAFFIC, Feature, corrected, explained, shares
+from .selection import ALIKE, MAX_NAMED, P_NAMED, P_NAMED_ALONE, TRAFFIC, Feature, corrected, explained, shares
 
 # The columns of the query shift_calls, and the kind of candidate that each is; the first of two that fit alike leads.
 CONFIGURATION = {
@@ -52,7 +52,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[Candidate]:
-    """The causes that the scores speak for, the largest effect first; empty when the difference may be chance.
+    """The causes that the scores speak for, the largest effect first; empty where nothing speaks for one.
 
     Changes of the application enter a weighted regression on the scores one by one, the one that fits best first, beside
     the effects of segment, topic, service and language and a step at the moment itself, which stands for what nobody recorded.
@@ -61,10 +61,11 @@ def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[
     """
     y, w = calls["score"].astype(float), calls["weight"].astype(float)
     after, controls = calls["is_after"].astype(float), controls_of(calls, TRAFFIC)
-    if parts.difference == 0 or not _moved(y, w, after, controls, parts):
+    if parts.difference == 0:
         return []
+    p_named = P_NAMED if _moved(y, w, after, controls, parts) else P_NAMED_ALONE
     pool = _features(calls, w, after)
-    chosen, where = explained(y, w, after, controls, pool)
+    chosen, where = explained(y, w, after, controls, pool, p_named)
     found = [
         Candidate(
             feature.kind,
@@ -82,7 +83,9 @@ def rank_candidates(calls: dict[str, np.ndarray], parts: Decomposition) -> list[
         if feature.kind
     ]
     beside = np.column_stack([after, *(one.calls for one, _, _ in chosen)])
-    found += [_of_mix(one, parts) for one in mix_effects(calls, TRAFFIC, beside, len(pool)) if _matters(one, parts)]
+    found += [
+        _of_mix(one, parts) for one in mix_effects(calls, TRAFFIC, beside, len(pool)) if _matters(one, parts, p_named)
+    ]
     return sorted(found, key=lambda one: -abs(one.effect))[:MAX_NAMED]
 
 
@@ -191,10 +194,10 @@ def _first_step(chosen: Sequence[tuple[Feature, float, float]]) -> Feature | Non
     return next((one for one, _, _ in chosen if one.kind and one.column not in TRAFFIC), None)
 
 
-def _matters(one: MixEffect, parts: Decomposition) -> bool:
+def _matters(one: MixEffect, parts: Decomposition, p_named: float) -> bool:
     """Whether a dimension's mix moved the mean beyond chance, and by more than a trifle."""
     grew = abs(one.share_after - one.share_before)
-    return bool(one.value) and one.p < P_NAMED and grew >= MIN_SHARE and abs(one.effect) >= 0.1 * abs(parts.difference)
+    return bool(one.value) and one.p < p_named and grew >= MIN_SHARE and abs(one.effect) >= 0.1 * abs(parts.difference)
 
 
 def _of_mix(one: MixEffect, parts: Decomposition) -> Candidate:

@@ -13,7 +13,8 @@ from .mix import fit
 
 TRAFFIC = ("segment", "topic", "service", "language")
 """The columns of shift_calls that say of which traffic a call is."""
-P_NAMED = 0.01
+# Corrected p-values below which a cause is named: of a mean that moved, and of one that moved no more than by chance.
+P_NAMED, P_NAMED_ALONE = 0.01, 0.002
 MAX_NAMED = 6
 ALIKE, NEARLY, DATE_IN_DOUBT, MORE = 0.98, 0.9, 7.35, 2.0
 
@@ -41,7 +42,7 @@ class Feature(msgspec.Struct, frozen=True):
 
 
 def explained(
-    y: np.ndarray, w: np.ndarray, after: np.ndarray, controls: np.ndarray, pool: list[Feature]
+    y: np.ndarray, w: np.ndarray, after: np.ndarray, controls: np.ndarray, pool: list[Feature], p_named: float
 ) -> tuple[list[tuple[Feature, float, float]], str]:
     """The features that the scores speak for, with effect and p: first what changed in the application, then where.
 
@@ -50,10 +51,12 @@ def explained(
     """
     recorded = [one for one in pool if one.column not in TRAFFIC]
     places = [one for one in pool if one.column in TRAFFIC]
-    chosen = _forward(y, w, after, controls, [], recorded)
+    chosen = _forward(y, w, after, controls, [], recorded, p_named)
+    chosen = _place_for_moment(y, w, after, controls, chosen, places, p_named)
+    places = [one for one in places if all(one is not other for other in chosen)]
     where, tests = "", {True: len(places), False: len(recorded)}
     for _ in range(MAX_NAMED):
-        found = _forward(y, w, after, controls, chosen, places, most=1)
+        found = _forward(y, w, after, controls, chosen, places, p_named, most=1)
         if len(found) == len(chosen):
             break
         place = found[-1]
@@ -75,6 +78,35 @@ def explained(
     return answers, where
 
 
+def _place_for_moment(
+    y: np.ndarray,
+    w: np.ndarray,
+    after: np.ndarray,
+    controls: np.ndarray,
+    chosen: list[Feature],
+    places: list[Feature],
+    p_named: float,
+) -> list[Feature]:
+    """The chosen features with a place instead of the bare moment, where it fits much better and leaves nothing to that.
+
+    Twice the difference of the log-likelihoods has to outweigh that the best of several places is taken: 2 log(their number).
+    """
+    bare = next((one for one in chosen if not one.kind), None)
+    rest = [one for one in chosen if one is not bare]
+    found = _forward(y, w, after, controls, rest, places, p_named, most=1) if bare else rest
+    if bare is None or len(found) == len(rest):
+        return chosen
+    place, moment = (_strength(_slopes(y, w, controls, [*rest, one])[-1]) for one in (found[-1], bare))
+    left = corrected(*_slopes(y, w, controls, [*found, bare])[-1], 1)
+    return found if place**2 - moment**2 > 2 * np.log(max(len(places), 2)) and left >= P_NAMED else chosen
+
+
+def _strength(found: tuple[float, float]) -> float:
+    """How far a coefficient is from 0, in errors."""
+    slope, error = found
+    return abs(slope / error) if error else 0.0
+
+
 def _stands_out(y: np.ndarray, w: np.ndarray, after: np.ndarray, place: Feature, inside: float, outside: float) -> bool:
     """Whether a place moved at least twice as far as the rest, also as a part of the way to the end of the scale.
 
@@ -94,6 +126,7 @@ def _forward(
     controls: np.ndarray,
     start: list[Feature],
     pool: list[Feature],
+    p_named: float,
     most: int = MAX_NAMED,
 ) -> list[Feature]:
     """`start` and features one by one, the best-fitting next, as long as its corrected p-value is small."""
@@ -101,7 +134,7 @@ def _forward(
     while left and len(chosen) < len(start) + most:
         strengths = [_slopes(y, w, controls, [*chosen, one])[-1] for one in left]
         best = max(abs(b / e) if e else 0.0 for b, e in strengths)
-        if corrected(best, 1.0, len(pool)) >= P_NAMED:
+        if corrected(best, 1.0, len(pool)) >= p_named:
             break
         # A recorded change that fits as well as the bare moment is preferred to it, and the order of kinds to chance.
         place = next(i for i, (b, e) in enumerate(strengths) if e and _as_well(abs(b / e), best, left[i], after))
@@ -126,7 +159,22 @@ def _slopes(
 ) -> list[tuple[float, float]]:
     """Coefficient and error of each feature beside the controls and each other."""
     design = np.column_stack([controls, *(one.calls for one in features)])
-    return fit(y, w, design)[controls.shape[1] :]
+    found = fit(y, w, design)[controls.shape[1] :]
+    return [(slope, _as_of_few(slope, error, one)) for (slope, error), one in zip(found, features, strict=True)]
+
+
+def _as_of_few(slope: float, error: float, feature: Feature) -> float:
+    """The error with which a coefficient is as far out on the normal curve as it is on Student's t of the calls that tell it.
+
+    Source: Wallace, Bounds on normal approximations to Student's and the chi-square distributions, Annals of Mathematical
+    Statistics 30 (1959); the degrees of freedom are the calls of the smaller group, without one.
+    """
+    having = float(np.count_nonzero(feature.calls))
+    freedom = max(1.0, min(having, len(feature.calls) - having) - 1)
+    if not error or not slope:
+        return error
+    normal = (8 * freedom + 1) / (8 * freedom + 3) * (freedom * np.log1p((slope / error) ** 2 / freedom)) ** 0.5
+    return float(abs(slope) / normal)
 
 
 def corrected(slope: float, error: float, tests: int) -> float:
