@@ -70,7 +70,8 @@ class Store:
         self._rows: Client = open_client(location, database=None)
         try:
             self.cluster = "" if location.embedded else cluster_of(self._rows, location.database, cluster)
-            self._reader_settings = READER_SETTINGS | (CLUSTER_READER_SETTINGS if self.cluster else {})
+            ours = READER_SETTINGS if location.embedded else FINAL_SETTINGS  # a server may let nobody set more
+            self._reader_settings = ours | (CLUSTER_READER_SETTINGS if self.cluster else {})
             self._tenants = TenantViews(location.database, cluster=self.cluster)
             if migrate:
                 bring_up_to_date(self._rows, location.database, cluster=self.cluster)
