@@ -50,6 +50,7 @@ KNOWN = (
     r"task (_serve|Service\.run)\b.*",
     r"task RequestHandler\.start\b.*",
     r"task (\w+\.)*Watcher\._follow\b.*",  # in the group of the part "alerts", which ends with the first that raises
+    r"task (RequestHandler\._handle_request|SqlPort\._answer)\b.*",  # one request and its statement, under way at that moment
     r"task Event\.wait\b.*",  # inside asyncio.wait_for
     r"thread Thread-\d+ \(_poll_wrapper\)",  # gRPC's own
     r"task .*(AioServer|_server_main_loop|_handle_rpc|Server\.\w+).*",  # gRPC's own
