@@ -118,7 +118,7 @@ def test_failing_traces_become_cases_with_their_steps_that_replay_their_tools(st
 
     replay = RunSettings(case=CaseSettings(replay_tools="error"))
     before = run_cases(cases, agent(90), [refund_limit, ToolCalls(["refund"])], replay)
-    assert [result.metrics[0].passed for result in before] == [False] * len(cases)
+    assert [result.metrics[0].passed for result in before] == [False] * len(cases), before[0]
     assert [result.model_output for result in before] == ["{'refunded': 90}"] * len(cases)
     after = run_cases(cases, agent(50), [refund_limit], replay)
     assert [result.metrics[0].passed for result in after] == [True] * len(cases)
