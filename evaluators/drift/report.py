@@ -240,9 +240,10 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Me
     after = [row for row in windows if row["window_start"] >= alarmed["since"]]
     # By what the windows hold, not by how sure each is: one in which all scores are equal has no spread to be weighed by.
     total = sum(row["effective_n"] for row in after)
-    mean = sum(row["effective_n"] * row["mean"] for row in after) / total
-    error = sum((row["effective_n"] * row["standard_error"]) ** 2 for row in after) ** 0.5 / total
     lowest, highest = (0.0, 1.0) if alarmed["on_unit"] else (-math.inf, math.inf)
+    # What the season is taken out of may lie a little beyond the scale.
+    mean = min(highest, max(lowest, sum(row["effective_n"] * row["mean"] for row in after) / total))
+    error = sum((row["effective_n"] * row["standard_error"]) ** 2 for row in after) ** 0.5 / total
     return MetricShift(
         metric=alarmed["metric"],
         evaluator_version=alarmed["evaluator_version"],
