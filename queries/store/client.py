@@ -192,7 +192,9 @@ class Store:
             if project is not None and (filters := table_filters(sql, found.tree, names.own, engine)):
                 confined["additional_table_filters"] = filters
             bounds = {**limits.settings(), **confined, "readonly": 1}
-            yield client, sql, {"parameters": bound, "settings": _settable(client, bounds)}
+            # What confines a key's statement is never left out: a server that does not take it refuses the statement.
+            settings = _settable(client, bounds) if project is None else bounds
+            yield client, sql, {"parameters": bound, "settings": settings}
 
     def _execute(self, statement: str) -> str:
         with self._writing_rows():
@@ -341,8 +343,7 @@ class Store:
 def _settable(client: Client, settings: dict[str, Any]) -> dict[str, Any]:
     """The time alone where the server only reads and has bounds of its own: the SQL port of a service elsewhere."""
     own = client.server_settings.get("readonly")
-    bounds_itself = own is not None and bool(own.readonly)
-    return {name: value for name, value in settings.items() if not bounds_itself or name == "max_execution_time"}
+    return {"max_execution_time": settings["max_execution_time"]} if own is not None and own.readonly else settings
 
 
 def open_store(
