@@ -53,6 +53,10 @@ class SinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def __post_init__(self) -> None:
         if self.url and not re.match(r"https?://", self.url):
             raise ValueError(f"url = {self.url!r} must begin with http:// or https://")
+        # The value may be a secret, and is not shown.
+        given = os.environ.get(self.url_env, "") if self.url_env else ""
+        if given and not re.match(r"https?://", given):
+            raise ValueError(f"url_env: the value of {self.url_env} must begin with http:// or https://")
         port = re.fullmatch(r"[^\s:]+(?::(\d{1,5}))?", self.smtp)
         if self.smtp and not (port and 0 < int(port[1] or 25) <= 65535):
             raise ValueError(f"smtp = {self.smtp!r} must be HOST or HOST:PORT")

@@ -112,7 +112,13 @@ class Endpoint:
 
     def __init__(self, name: str, base_url: str | None, api_key: str | None) -> None:
         self.name = name
-        self.base_url = base_url or os.environ.get(f"{name.upper()}_BASE_URL")
+        variable = f"{name.upper()}_BASE_URL"
+        self.base_url = base_url or os.environ.get(variable)
+        if self.base_url and not re.match(r"https?://", self.base_url, re.IGNORECASE):
+            said = "base_url" if base_url else variable
+            raise UsageError(
+                f"{said}={self.base_url!r} is no URL", hint=f"write the scheme, too: http://{self.base_url}"
+            )
         self.api_key = api_key or os.environ.get(f"{name.upper()}_API_KEY")
         self.dialect = DIALECTS[name]
         self.key = f"{name} {self.base_url or self.dialect.host}"

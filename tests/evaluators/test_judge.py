@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -312,3 +313,17 @@ def test_a_prompt_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
     path.write_bytes("=== system\nx\n=== user\ny\n".encode("utf-16"))
     with pytest.raises(UsageError, match="UTF-16"):
         load_prompt(path)
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+@pytest.mark.parametrize(("model", "variable"), [("m", "OPENAI_BASE_URL"), ("claude-x", "ANTHROPIC_BASE_URL")])
+def test_a_base_url_without_its_scheme_is_refused_before_anything_is_asked(
+    model: str, variable: str, by_variable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "localhost:8000/v1" if by_variable else "http://localhost:1")
+    provider = "anthropic" if variable.startswith("ANTHROPIC") else "openai"
+    given: dict[str, Any] = {} if by_variable else {"base_url": "localhost:8000/v1"}
+    with pytest.raises(UsageError, match="no URL") as refused:
+        Judge(model=model, provider=provider, **given)
+    assert "http://localhost:8000/v1" in refused.value.hint
+    assert (variable in str(refused.value)) == by_variable

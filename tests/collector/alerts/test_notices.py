@@ -240,3 +240,10 @@ def test_the_number_of_an_alert_has_the_unit_of_what_it_is(
 def test_the_number_of_the_services_own_gauges_has_the_unit_of_their_names() -> None:
     rule = AlertRule(name="r", telemetry="log_backlog_bytes", condition="1")
     assert notice_of(rule, (), "firing", NOON, {"value": 5e9}, [])["numbers"]["unit"] == "bytes"
+
+
+def test_a_variable_that_holds_no_url_is_refused_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "hooks.example.com/s3cret")
+    with pytest.raises(ValueError, match="HOOK must begin with http") as refused:
+        SinkConfig(name="s", kind="slack", url_env="HOOK")
+    assert "s3cret" not in str(refused.value)
