@@ -14,6 +14,7 @@ from evalspan.errors import UsageError
 from evalspan.evaluators.calibration.annotation import agreement_report, draw, label_row, week_of
 from evalspan.evaluators.cli import annotate as command
 from evalspan.evaluators.cli.calibrate import calibrate_command
+from evalspan.queries import named_query
 from evalspan.queries.store.client import Store
 
 from ..borrowed import Borrowed
@@ -140,3 +141,37 @@ def test_weeks_and_counts_that_are_none_are_refused(store: Store, monkeypatch: p
     monkeypatch.setattr(command, "connect", lambda _: Borrowed(store))
     refused = CliRunner().invoke(command.annotate, ["--metric", "m", "--project", "nothing-here"])
     assert isinstance(refused.exception, UsageError)
+
+
+@pytest.mark.parametrize("unit", ["trace", "conversation"])
+def test_whole_traces_and_conversations_are_drawn_labelled_and_held_against_their_scores(
+    store: Store, unit: str
+) -> None:
+    project = f"units-{unit}-{uuid.uuid4().hex[:6]}"
+    spans, scores = [], []
+    for i in range(60):
+        trace, conversation, at = uuid.uuid4().hex, f"{project}-{i}", LAST_WEEK + timedelta(hours=2 * i)
+        about = {"project": project, "trace_id": trace, "conversation_id": conversation, "service": "shop"}
+        asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": f"question {i}"}]}])
+        said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": f"answer {i}"}]}])
+        root = {**about, "span_id": f"{i:015x}1", "role": "agent", "operation": "invoke_agent", "agent_name": "desk", "input": asked, "output": said}  # fmt: skip
+        used = {**about, "span_id": f"{i:015x}2", "parent_span_id": root["span_id"], "role": "tool", "operation": "execute_tool", "tool_name": "look", "input": "{}", "output": "found"}  # fmt: skip
+        spans += [{**row, "start_time": at + timedelta(seconds=n)} for n, row in enumerate((root, used))]
+        ids = {"trace_id": trace} if unit == "trace" else {"trace_id": ""}
+        scores.append({**about, **ids, "span_id": "", "unit": unit, "evaluation_id": str(uuid.uuid4()), "name": "whole", "evaluator_version": "1", "source": "llm_judge", "score": float(i % 2), "passed": "pass" if i % 2 else "fail", "span_time": at})  # fmt: skip
+    store.insert("spans", spans)
+    store.insert("evaluations", scores)
+    drawn = draw(store, metric="whole", author="ann", project=project, now=NOW)
+    assert (len(drawn.calls), drawn.population) == (20, 60)
+    assert all(
+        "TOOL" in call["output"] and "look" in call["output"] and "question" in call["input"] for call in drawn.calls
+    )
+    rows = [label_row(drawn, call, score=1.0, passed=True) for call in drawn.calls]
+    assert {(row["unit"], row["span_id"]) for row in rows} == {(unit, "")}
+    assert {row["sample_weight"] for row in rows} == {3.0}
+    store.insert("evaluations", rows)
+    pairs = named_query("labelled_pairs").run(store, project=project, metric="whole").dicts()
+    assert [pair["unit"] for pair in pairs] == [unit] * 20
+    scored = {one["trace_id"] or one["conversation_id"]: one["score"] for one in scores}
+    assert all(pair["score"] == scored[pair["trace_id"]] and pair["label"] == 1 for pair in pairs)
+    assert not named_query("labelled_pairs").run(store, project=project, metric="whole", unit="span").rows
