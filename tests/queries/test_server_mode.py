@@ -21,6 +21,7 @@ from evalspan.queries.message_events import SpanMessages, add_messages
 from evalspan.queries.store.client import Store, connect, open_store
 from evalspan.queries.store.config import RetentionConfig
 from evalspan.queries.store.retention import drop_old
+from evalspan.queries.untrusted.sql_gate import Limits
 
 from .test_tenancy import MINE, OTHER, _try_all
 from .test_tenancy import _row as mixed_row
@@ -200,6 +201,15 @@ def test_a_key_sees_its_project_on_a_server_too_and_conditions_that_are_given_do
 def test_what_a_key_may_not_do_it_may_not_do_on_a_server(sql: str, remote: Store) -> None:
     with pytest.raises(QueryError):
         remote.query_untrusted(sql, project=MINE)
+
+
+def test_what_bounds_a_keys_statement_is_sent_whatever_a_server_says_of_bounds_of_its_own(
+    remote: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalspan.queries.store.client._settable", lambda *_: {})
+    endless = "SELECT sum(cityHash64(number)) FROM numbers(1000000000000)"
+    with pytest.raises(QueryError):  # ended by its time, which nobody but us set
+        remote.query_untrusted(endless, project=MINE, limits=Limits(time_s=1))
 
 
 def test_a_key_is_told_of_no_other_projects_databases_on_a_server(remote: Store) -> None:
