@@ -252,7 +252,7 @@ class DurableLog:
             return
         logger.error("%s was deleted; its %d bytes are in %s now", active.path, len(content), fresh.path)
         active.discard()
-        self._active = fresh
+        self._active, self.problem = fresh, ""
 
     def state(self) -> str:
         """What keeps the log from taking records, "" when nothing does."""
@@ -290,10 +290,37 @@ class DurableLog:
         logger.critical("%s was deleted by somebody before its insert: %d bytes are lost", path, size)
         self._telemetry.add("log_lost_bytes_total", size, log=self.name)
 
+    async def _recover(self) -> None:
+        """
+        Gets over what was wrong without waiting for a record: as long as the service says that it is not ready, a load
+        balancer sends it none.
+        """
+        self._remake_deleted()
+        if not self.problem:
+            return
+        async with self._sealing:
+            active = self._active
+            if active is not None and active.is_deleted():
+                self._replace_deleted(active)
+            elif active is None or not active.size:  # nothing is left that could not be completed
+                self.problem = ""
+
+    def _remake_deleted(self) -> None:
+        """Makes a deleted folder anew; a store that is gone as a whole stays gone, and `state` says so."""
+        if self.directory.is_dir():
+            return
+        try:
+            self.directory.parent.mkdir(exist_ok=True, mode=0o700)
+            self.directory.mkdir(exist_ok=True, mode=0o700)
+        except OSError:  # `state` says that it is gone
+            return
+        logger.error("%s was deleted by somebody; it is there again", self.directory)
+
     async def _forgets(self) -> None:
         """Deletes inserted segments once the operating system has put the store's files on the disk."""
         while not self._closing:
             await asyncio.sleep(min(self.limits.keep_s, 1) or 1)
+            await self._recover()
             try:
                 # Without a sign: after a clock went back, segments would else be kept for as long as it went back.
                 if self._kept and abs(time.time() - self._kept[0].stat().st_ctime) >= self.limits.keep_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -117,6 +118,14 @@ def until(true: Callable[[], object], seconds: float = 120, pause_s: float = 0.1
     while not true():
         assert time.monotonic() < end, f"it did not come to pass within {seconds} s"
         time.sleep(pause_s)
+
+
+async def soon(true: Callable[[], object], seconds: float = 60) -> None:
+    """Waits for something that another task or thread of this process does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"it did not come to pass within {seconds} s"
+        await asyncio.sleep(0.005)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 import time
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from evalspan.errors import QueryError, StoreUnreachable
 from evalspan.queries.host.supervision import Supervisor
 from evalspan.queries.host.telemetry import Telemetry
 
+from .serving import soon
 from .traffic import request_of, span_ids
 
 LIMITS = LogLimits(log_bytes=1 << 20, segment_bytes=1 << 16, flush_s=0.02, sync_s=0, keep_s=0)
@@ -156,6 +158,27 @@ async def test_inserted_segments_are_not_kept_for_as_long_as_a_clock_was_put_bac
         await asyncio.sleep(0.1)
     assert not list((tmp_path / "spans").glob(f"*{segments.INSERTED}"))
     assert await running.stop(20)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["nothing waits", "a record waits"])
+async def test_a_log_whose_folder_was_deleted_is_ready_again_although_nobody_sends(tmp_path, waits) -> None:
+    store = Away()
+    line, _ = pipeline(tmp_path, store, flush_s=60)
+    line.start()
+    if waits:
+        await line.log.append(b"acknowledged", "p")
+    shutil.rmtree(line.log.directory)
+    line.log.directory.write_text("a file where the folder was")
+    if waits:
+        with pytest.raises(LogRefused):
+            await line.log.append(b"refused", "p")
+    await asyncio.sleep(1.1)
+    assert line.log.state()
+    line.log.directory.unlink()
+    await soon(lambda: not line.log.state())
+    await line.log.append(b"later", "p")
+    assert await line.stop(30)
+    assert sorted(store.bodies()) == [b"acknowledged", b"later"][not waits :]
 
 
 async def test_what_a_stop_leaves_in_the_log_is_inserted_by_the_next_start(tmp_path) -> None:

@@ -23,6 +23,8 @@ from evalspan.queries.host.telemetry import Telemetry
 from evalspan.queries.nesting import recent_spans
 from evalspan.queries.roles import RoleChange
 
+from .serving import soon
+
 START = 1_790_000_000_000_000_000
 GPT = {"gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai"}
 USAGE = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
@@ -362,15 +364,17 @@ async def test_calls_are_looked_for_after_a_write_and_not_while_nothing_is_writt
 
     monkeypatch.setattr(late_nesting, "correct", look)
     monkeypatch.setattr(late_nesting, "EVERY_S", 0.01)
+    monkeypatch.setattr(late_nesting, "_SHARE", 1)
     host: Any = SimpleNamespace(store=SimpleNamespace(changes=(1, 1)), telemetry=Telemetry())
     following = asyncio.create_task(late_nesting._follow(host, lambda _: 0))
-    await asyncio.sleep(0.3)
+    await soon(lambda: len(looks) >= 2)
+    await asyncio.sleep(1.5)
     assert len(looks) == 2
     host.store.changes = (2, 1)
+    await soon(lambda: len(looks) >= 3)
     await asyncio.sleep(0.3)
     assert len(looks) == 3
     assert looks[-1] < 21  # not back to the last write: what came since then is new
     host.store.changes = None  # others write, too
-    await asyncio.sleep(0.3)
+    await soon(lambda: len(looks) > 5)
     following.cancel()
-    assert len(looks) > 5

@@ -28,6 +28,8 @@ from evalspan.errors import QueryError
 from evalspan.queries.host.supervision import State, Supervisor
 from evalspan.queries.host.telemetry import Telemetry
 
+from .serving import soon
+
 LIMITS = LogLimits(log_bytes=1 << 20, segment_bytes=1 << 18, flush_s=0.05, sync_s=0.001, keep_s=0)
 
 
@@ -103,8 +105,7 @@ async def test_nothing_is_set_aside_while_the_store_is_away(tmp_path: Path, erro
     bench = Bench(tmp_path, raising(error, b""), store_answers=lambda: False)
     bench.pipeline.start()
     await bench.pipeline.log.append(b"a", "p")
-    await asyncio.sleep(0.4)
-    assert bench.pipeline.inserter.state()[0] == State.WARNING
+    await soon(lambda: bench.pipeline.inserter.state()[0] == State.WARNING)
     bench.refuse = lambda _: None
     assert await bench.pipeline.stop(30)
     assert bench.bodies == [b"a"]
@@ -138,8 +139,7 @@ async def test_a_sampler_whose_disk_is_full_is_waited_for_and_decides_afterwards
     bench = Bench(tmp_path, stage=stage)
     bench.pipeline.start()
     await bench.pipeline.log.append(b"a", "p")
-    await asyncio.sleep(0.3)
-    assert bench.pipeline.inserter.state() == (State.WARNING, "[Errno 28] No space left on device")
+    await soon(lambda: bench.pipeline.inserter.state() == (State.WARNING, "[Errno 28] No space left on device"))
     stage.times = 0
     assert await bench.pipeline.stop(30)
     assert bench.bodies == [b"a"]

@@ -12,9 +12,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from evalspan.collector.insert.prompt_slots import slots_of, without_slots
 from evalspan.queries.prompt_slots import pieces_of
 
-from .serving import Collector, rows_of, serving
+from .serving import Collector, rows_of, serving, until
 from .traffic import add_span
 
+FORMS = ("instructions", "messages")
 TEMPLATE = (
     "You answer for the shop. Be {tone}.\nContext:\n{passage}\nToday is {day}.\nNever promise a refund.\n"
     + "Rule. " * 5
@@ -79,11 +80,11 @@ def send(collector: Collector, service: str, prompts: list[str], form: str) -> N
 @pytest.mark.slow
 def test_passages_make_no_new_fingerprint_and_an_edit_makes_one_in_a_running_service(tmp_path: Path) -> None:
     path = tmp_path / "store"
-    with serving(path, settings="[receive]\nflush_ms = 50\n") as collector:
-        for form in ("instructions", "messages"):
+    with serving(path, settings='[receive]\nflush_ms = 50\n[log]\nlevel = "info"\n') as collector:
+        for form in FORMS:
             send(collector, form, [prompt(number) for number in range(12)], form)
-        time.sleep(8)  # the learner looks every two seconds
-        for form in ("instructions", "messages"):
+        until(lambda: all(f"the system prompt of {form} has" in "".join(collector.said) for form in FORMS))
+        for form in FORMS:
             send(collector, form, [prompt(number) for number in range(20, 40)], form)
             send(collector, form, [prompt(number, "festive") for number in range(40, 60)], form)
         assert collector.stop() == 0
