@@ -59,6 +59,7 @@ def test_doctor_exits_5_when_nothing_answers_and_names_the_fix(tmp_path) -> None
     assert "evalspan serve" in done.stderr
 
 
+@pytest.mark.slow
 def test_status_names_senders_and_what_was_refused(collector: Collector) -> None:
     request = request_of(3, service="checkout")
     request.resource_spans[0].scope_spans[0].spans[0].trace_id = bytes(16)

@@ -140,6 +140,7 @@ def test_a_collector_in_front_is_told_from_evalspan(pretend: Any) -> None:
     assert "collector in front" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_refused_connection_an_unknown_name_and_a_proxy_are_told_apart() -> None:
     refused = doctor("--endpoint", "http://127.0.0.1:9")
     unknown = doctor("--endpoint", "http://no-such-host.invalid:4318")
@@ -152,6 +153,7 @@ def test_a_refused_connection_an_unknown_name_and_a_proxy_are_told_apart() -> No
     assert "NO_PROXY=evalspan.internal" in proxied.stderr
 
 
+@pytest.mark.slow
 def test_tls_that_is_not_trusted_or_not_there_is_told(pretend: Any, tmp_path: Path) -> None:
     plain = pretend(WELL)
     done = doctor("--endpoint", plain.address.replace("http:", "https:"))

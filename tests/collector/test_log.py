@@ -104,6 +104,7 @@ async def test_a_torn_tail_is_cut_a_damaged_record_set_aside_and_the_rest_insert
     assert len(segments.listed(directory, segments.DAMAGED)) == 3
 
 
+@pytest.mark.slow
 async def test_a_store_that_is_away_fills_the_log_then_refuses_and_all_arrives_afterwards(tmp_path, store) -> None:
     away = Away(store.insert_otlp)
     away.error = StoreUnreachable("connection refused")

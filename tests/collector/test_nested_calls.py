@@ -180,6 +180,7 @@ def test_spans_of_one_request_in_any_order(store) -> None:
     check(store, "nested-one", traces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inserts", ["each", "late", "restart", "twice", "refused"])
 def test_spans_of_many_requests_in_any_order(store, inserts: str) -> None:
     """Inserted at once or in one segment later; with a restart between; each sent twice; each refused once."""
@@ -299,6 +300,7 @@ def test_a_run_that_two_collectors_fetch_is_one_call(store) -> None:
     assert store.query(sql).rows == [(1, 1000)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_run_in_the_background_is_one_call_where_its_tokens_are_learnt(restarted: bool, store) -> None:
     project = f"nested-run-{restarted}"
@@ -339,6 +341,7 @@ def test_spans_that_no_call_can_lie_in_or_around_are_not_remembered() -> None:
     assert nested.count == 0
 
 
+@pytest.mark.slow
 def test_a_chain_of_ten_thousand_calls_ends() -> None:
     nested = NestedCalls()
     request = ExportTraceServiceRequest()

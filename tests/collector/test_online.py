@@ -207,6 +207,7 @@ def test_b04_the_probability_is_the_weight_and_the_hash_decides(store):
     assert {round(row["sample_weight"], 6) for row in found} == {10.0}
 
 
+@pytest.mark.slow
 def test_b31_20000_spans_against_a_budget_of_1000_leave_exact_counts_and_a_valid_weight(store):
     project = fresh()
     for _ in range(4):
@@ -221,6 +222,7 @@ def test_b31_20000_spans_against_a_budget_of_1000_leave_exact_counts_and_a_valid
     assert sum(row["sample_weight"] for row in found) == pytest.approx(20_000, rel=4 / math.sqrt(1000))
 
 
+@pytest.mark.slow
 def test_a_spent_budget_makes_spans_wait_and_the_next_one_draws_from_all_of_them(store, monkeypatch):
     project = fresh()
     fill(store, project, 50)
@@ -240,6 +242,7 @@ def test_a_spent_budget_makes_spans_wait_and_the_next_one_draws_from_all_of_them
     assert (state["scored"], state["over_budget"], state["queued"]) == (40, 30 + 80, 0)
 
 
+@pytest.mark.slow
 def test_a_money_budget_stops_at_the_price_paid_so_far(store):
     project = fresh()
     fill(store, project, 200)
@@ -252,6 +255,7 @@ def test_a_money_budget_stops_at_the_price_paid_so_far(store):
     assert funnel(store, project)["over_budget"] + funnel(store, project)["queued"] > 100
 
 
+@pytest.mark.slow
 def test_workers_that_share_by_hash_score_everything_once_between_them(store):
     project = fresh()
     fill(store, project, 200)
@@ -261,6 +265,7 @@ def test_workers_that_share_by_hash_score_everything_once_between_them(store):
     assert counts == [200, 200]
 
 
+@pytest.mark.slow
 def test_w03_a_worker_killed_in_the_middle_of_a_plan_goes_on_with_the_same_spans_and_weight(store, monkeypatch):
     monkeypatch.setattr(online_worker, "PAGE", 200)
     project = fresh()

@@ -191,6 +191,7 @@ def test_units_that_contradict_the_evaluators_switch_the_rule_off() -> None:
         assert said in str(problems[0])
 
 
+@pytest.mark.slow
 async def test_a_conversation_is_scored_when_idle_and_again_when_it_goes_on_with_one_number(store: Store) -> None:
     project = fresh()
     for turn in range(2):

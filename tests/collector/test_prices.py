@@ -37,6 +37,7 @@ def with_tokens(request, **tokens: int) -> Any:
     return request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_a_known_model_is_priced_an_unknown_one_is_null_and_the_senders_own_cost_stands(
     store, monkeypatch, size: str

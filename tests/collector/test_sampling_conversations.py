@@ -60,6 +60,7 @@ def whole_weight(spans: list[Span]) -> float | None:
     return only if isinstance(only, float) else None
 
 
+@pytest.mark.slow
 def test_a_conversation_is_kept_whole_or_only_by_rules_and_says_which() -> None:
     everything = conversations(random.Random(1), 3000)
     config = SamplingConfig(key="conversation", rate=0.2, rules=RULES)

@@ -254,6 +254,7 @@ def test_results_are_cut_on_request_and_never_beyond_the_limit(url: str) -> None
     assert thrown.headers["X-ClickHouse-Exception-Code"] == "396"
 
 
+@pytest.mark.slow
 def test_a_client_that_sends_or_reads_nothing_is_let_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from evalspan.queries.http import response as answer
 
@@ -279,6 +280,7 @@ def test_a_client_that_sends_or_reads_nothing_is_let_go(store: Store, monkeypatc
                 reader.close()
 
 
+@pytest.mark.slow
 def test_more_requests_than_there_is_room_for_are_told_so(store: Store) -> None:
     slow = "SELECT count() FROM numbers(1000000000000000) WHERE sipHash64(number) = 1"
     with serving(store, {}, LimitsConfig(sql_requests=3)) as url:

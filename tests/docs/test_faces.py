@@ -56,6 +56,7 @@ def test_help_imports_none_of_the_verbs() -> None:
         assert name in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str) -> None:
     done = run(name, "--help")

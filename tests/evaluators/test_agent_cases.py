@@ -164,6 +164,7 @@ async def test_stored_traces_and_conversations_are_scored_once_and_re_baselined_
     assert "on the same 3 traces" in compare_versions(store, newer, since=HOUR, project=project)
 
 
+@pytest.mark.slow
 async def test_people_label_whole_traces_and_conversations_blind_and_agreement_is_per_unit(store: Store, project: str) -> None:  # fmt: skip
     await score_spans(store, [refund_limit, resolved], since=HOUR, project=project)
     for metric, count, unit in (("refund_limit", 3, "trace"), ("resolved", 1, "conversation")):

@@ -90,6 +90,7 @@ def test_labels_by_key_are_kept_apart_by_author_and_taken_up_again(
     assert "2 labels kept" in graded.output
 
 
+@pytest.mark.slow
 def test_p03_three_stakeholders_rate_the_same_twenty_calls_and_their_ratings_calibrate_the_metric(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def verdicts(scores):
     return outcomes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "faithful"),
     [
@@ -76,6 +77,7 @@ def test_h09_the_rules_agree_with_the_people_on_all_answers_but_one(verdicts):
     assert wrong == ["cancel-phone"]  # a turned fact in words that the context also uses: this takes a judge
 
 
+@pytest.mark.slow
 def test_r07_a15_the_rules_may_gate_by_the_peoples_labels(verdicts, scores):
     done = calibrate(scores.with_suffix(".grounding.labelled.jsonl"), 24)
     assert done.returncode == 0, done.stderr

@@ -208,6 +208,7 @@ def test_a17_multiplicity_one_of_many_metrics_falling_by_chance_is_no_regression
     assert false_alarms <= 6  # uncorrected, 12 metrics would alarm in 40 * (1 - 0.95 ** 12) = 18 of 40 runs
 
 
+@pytest.mark.slow
 def test_a17_the_same_target_is_no_worse_and_a_broken_one_fails_the_gate() -> None:
     run(200)
     assert gate("app:same", "--baseline", "base.json")[0] == 0
@@ -262,6 +263,7 @@ def test_a_stale_or_broken_baseline_never_passes(trap: str) -> None:
     assert gate("app:same", "--baseline", "base.json", suite=suite)[0] == code
 
 
+@pytest.mark.slow
 def test_a_gate_report_is_a_baseline_too() -> None:
     run(200)
     gate("app:same", "--baseline", "base.json", "--report", "report.json")
@@ -277,6 +279,7 @@ def test_a_metric_on_an_unknown_scale_decides_only_with_a_margin() -> None:
     assert gate("app:same", "--baseline", "base.json", "--margin", "length=no", suite="app:wordy")[0] == 2
 
 
+@pytest.mark.slow
 def test_compare_exits_3_4_0_and_lists_the_flips() -> None:
     run(200)
     run(200, "app:much_worse", "worse.json")
@@ -348,6 +351,7 @@ def test_g14_an_endpoint_is_asked_each_time_also_with_a_named_model() -> None:
     assert gate(url, "--model", "m")[0] == 3
 
 
+@pytest.mark.slow
 def test_g01_experiments_go_to_the_store_and_come_back_as_baselines(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

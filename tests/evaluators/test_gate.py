@@ -376,6 +376,7 @@ def test_github_gets_annotations_on_the_cases_line_and_a_summary(monkeypatch: py
     assert "❌ failed" in Path("summary.md").read_text()
 
 
+@pytest.mark.slow
 def test_g14_the_targets_code_runs_each_time_whatever_it_reads() -> None:
     """Files, environment and code are not watched: only answers of models are kept (tests of the response cache)."""
     Path("reads.py").write_text(

@@ -88,6 +88,7 @@ def test_the_exported_pytest_file_runs_and_its_cases_can_be_chosen(folder: Path)
     assert "--evalspan-target" in said
 
 
+@pytest.mark.slow
 def test_it_is_inert_and_cheap_until_asked(folder: Path) -> None:
     (folder / "test_own.py").write_text("def test_own():\n    pass\n")
     (folder / "notes.jsonl").write_text("not a dataset\n")

@@ -58,6 +58,7 @@ def answers(n, **more):
     ]
 
 
+@pytest.mark.slow
 def test_p06_the_table_has_n_interval_unscored_and_why(folder):
     write(folder, [*answers(10), {"id": "b", "output": "boom", "context": "The plan costs $49."}])
     done = run(folder, "--input", "a.jsonl", "--suite", "checks:SUITE", "--format", "json")
@@ -78,6 +79,7 @@ def begun(folder: Path, suite: str, *, concurrency: int, **variables: str) -> su
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_and_nothing_is_scored_twice(folder):
     write(folder, answers(60))
     running = begun(folder, "checks:SUITE", concurrency=2, SLOW="0.2")

@@ -62,6 +62,7 @@ def test_clustered_standard_error_covers_where_the_naive_one_does_not() -> None:
     assert wrong["naive"] > 400 * 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [10, 50])
 def test_b01_e_detector_keeps_its_false_alarms_where_repeated_welch_does_not(n: int) -> None:
     rng = np.random.default_rng(4)

@@ -184,6 +184,7 @@ def test_evidence_is_all_that_was_retrieved_and_returned_with_every_field() -> N
     assert all(word in context for word in ("shipped", "parcel", "30"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["loop", "chain"])
 def test_five_thousand_spans_are_read_in_little_time_and_rendered_within_bounds(shape: str) -> None:
     rows = [span("root", seconds=9000)]

@@ -48,6 +48,7 @@ def check_abandoned(span: ReadableSpan) -> None:
     assert float(str(found[semconv.TIME_TO_FIRST_CHUNK])) > 0
 
 
+@pytest.mark.slow
 @PARAMETERS
 def test_a_stream_that_is_closed_early_ends_its_span_at_the_close(scenario: Scenario, server, spans: Spans) -> None:
     stream = scenario.start(client_of(scenario, server))
@@ -161,6 +162,7 @@ async def test_an_async_stream_that_is_closed_or_left_ends_its_span(scenario: Sc
     check_abandoned(spans.one())
 
 
+@pytest.mark.slow
 @PARAMETERS
 async def test_an_async_stream_that_is_dropped_ends_its_span(scenario: Scenario, server, spans: Spans) -> None:
     stream = await scenario.start(client_of(scenario, server, asynchronous=True))
@@ -172,6 +174,7 @@ async def test_an_async_stream_that_is_dropped_ends_its_span(scenario: Scenario,
     check_abandoned(spans.one())
 
 
+@pytest.mark.slow
 @PARAMETERS
 def test_a_stream_read_in_another_thread_is_whole(scenario: Scenario, server, spans: Spans) -> None:
     stream = scenario.start(client_of(scenario, server))
@@ -225,6 +228,7 @@ def helper_of(scenario: Scenario) -> Any:
     return HELPERS[scenario.name.split()[0]]
 
 
+@pytest.mark.slow
 @BY_HELPER
 def test_leaving_the_block_of_a_helper_ends_the_span_while_the_app_still_holds_the_stream(
     scenario: Scenario, server, spans: Spans

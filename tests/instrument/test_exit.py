@@ -66,6 +66,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_children_of_multiprocessing_send_their_spans_however_they_leave(
     collector: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ print(handle.dropped)
     assert python(code).stdout.splitlines()[-1] == "3"
 
 
+@pytest.mark.slow
 def test_what_was_delivered_is_not_counted(server: ScriptedServer, collector: ScriptedServer) -> None:
     code = f"import evalspan\nhandle = evalspan.init('x', {collector.root!r})" + CALL.format(url=server.url)
     code += "handle.flush()\nprint(handle.dropped)\nhandle.shutdown()\nprint(handle.dropped)\n"

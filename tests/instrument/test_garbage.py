@@ -181,6 +181,7 @@ def outcome(call: Callable[[Api], Any], api: Api) -> Any:
         return type(error).__name__, str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SURFACES)
 def test_a_spoiled_answer_ends_a_traced_call_as_it_ends_an_untraced_one(name: str, bare_spans: Spans) -> None:
     call, sound = SURFACES[name]

@@ -80,6 +80,7 @@ def ended(process: subprocess.Popen[str]) -> str:
     return process.communicate(timeout=60)[1]
 
 
+@pytest.mark.slow
 def test_gunicorn(collector: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(WSGI)
     port = free_port()
@@ -90,6 +91,7 @@ def test_gunicorn(collector: ScriptedServer, tmp_path: Path) -> None:
     assert names_at(collector) == Counter(f"/{number}" for number in range(4))
 
 
+@pytest.mark.slow
 def test_celery(collector: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
     send = "import tasks\nfor number in range(2): tasks.work.delay(number)"

@@ -44,6 +44,7 @@ def spans_at(collector: ScriptedServer) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_one_line_sends_the_spans_of_a_short_script(server: ScriptedServer, collector: ScriptedServer) -> None:
     code = f"import evalspan\nevalspan.init('shop', {collector.root!r}, headers={{'x-key': 'secret'}})" + CALL.format(
         url=server.url
@@ -57,12 +58,14 @@ def test_the_one_line_sends_the_spans_of_a_short_script(server: ScriptedServer, 
     assert record.event_name == "gen_ai.evaluation.result"
 
 
+@pytest.mark.slow
 def test_the_variables_of_opentelemetry_say_where_and_who(server: ScriptedServer, collector: ScriptedServer) -> None:
     code = "import evalspan\nevalspan.init()" + CALL.format(url=server.url)
     python(code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.root, OTEL_SERVICE_NAME="from-env")
     assert spans_at(collector) == [("from-env", "chat gpt")]
 
 
+@pytest.mark.slow
 def test_the_sdk_is_traced_wherever_it_is_imported_and_not_imported_by_us(server, collector) -> None:
     code = f"""
 import sys, evalspan
@@ -74,6 +77,7 @@ assert not {{"openai", "anthropic", "chdb", "aiohttp", "numpy"}} & set(sys.modul
     assert spans_at(collector) == [("late", "chat gpt")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
@@ -89,6 +93,7 @@ def test_what_is_switched_off_sends_nothing(variables: dict[str, str], said: str
     assert spans_at(collector) == []
 
 
+@pytest.mark.slow
 def test_a_provider_that_is_there_is_joined(server: ScriptedServer, collector: ScriptedServer) -> None:
     code = f"""
 from opentelemetry import trace
@@ -105,6 +110,7 @@ assert trace.get_tracer_provider() is provider
     assert spans_at(collector) == [("theirs", "chat gpt")]
 
 
+@pytest.mark.slow
 def test_init_after_uninstrument_sends_again(server: ScriptedServer, collector: ScriptedServer) -> None:
     code = f"import evalspan\nevalspan.init('x', {collector.root!r})" + CALL.format(url=server.url)
     code += f"evalspan.uninstrument()\nevalspan.init('x', {collector.root!r})" + CALL.format(url=server.url)
@@ -136,6 +142,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_collector_costs_the_app_neither_time_nor_its_exit(how: str, server: ScriptedServer) -> None:
     with scripted_server() as broken:
@@ -174,6 +181,7 @@ import os; os._exit(0)
     assert done.stdout.count("spans are dropped from here on") == 1
 
 
+@pytest.mark.slow
 def test_forked_workers_send_their_own_spans(server: ScriptedServer, collector: ScriptedServer) -> None:
     # Python 3.12 and newer warn of every fork of a process with threads, and whoever traces has one.
     code = f"""
@@ -197,6 +205,7 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     assert sorted(name for _, name in spans_at(collector)) == ["before", "chat gpt", "child 0", "child 1"]
 
 
+@pytest.mark.slow
 def test_zero_code_by_opentelemetry_instrument(
     server: ScriptedServer, collector: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -222,6 +231,7 @@ def test_zero_code_by_opentelemetry_instrument(
     assert spans_at(collector) == [("zero", "chat gpt")]
 
 
+@pytest.mark.slow
 def test_zero_code_by_evalspan_run(server: ScriptedServer, collector: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("VALUE = 7\n")
     script = tmp_path / "app.py"
@@ -233,6 +243,7 @@ def test_zero_code_by_evalspan_run(server: ScriptedServer, collector: ScriptedSe
     assert spans_at(collector) == [("app", "chat gpt")]
 
 
+@pytest.mark.slow
 def test_evalspan_run_takes_modules_as_python_does(server: ScriptedServer, collector, tmp_path: Path) -> None:
     package = tmp_path / "shop"
     package.mkdir()

@@ -127,6 +127,7 @@ SURFACES: dict[str, tuple[st.SearchStrategy[Any], Callable[[Answers], Callable[.
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surface", SURFACES)
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())

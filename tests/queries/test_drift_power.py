@@ -84,6 +84,7 @@ KINDS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_b01_healthy_scores_of_awkward_kinds_raise_no_more_than_they_may(store: Store) -> None:
     rng = np.random.default_rng(22)
     count = 12
@@ -99,6 +100,7 @@ def test_b01_healthy_scores_of_awkward_kinds_raise_no_more_than_they_may(store: 
     assert not [name for name in found if name.startswith("always")]
 
 
+@pytest.mark.slow
 def test_the_first_failure_after_perfect_scores_is_no_alarm_and_all_of_them_failing_is(store: Store) -> None:
     perfect = np.ones((7 + WATCHED, 20))
     once, broken = perfect.copy(), perfect.copy()
@@ -152,6 +154,7 @@ def insert_day(store: Store, project: str, values: np.ndarray, back: int) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_held_change_stays_out_of_the_reference_until_it_is_accepted(store: Store) -> None:
     rng = np.random.default_rng(24)
     scores = rng.normal(4, 1, (28 + WATCHED, 20))

@@ -78,6 +78,7 @@ def oracle(got: list[dict[str, Any]], direction: str, *, alpha: float = 0.05, ho
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop", [0.0, 1.0, -0.5])
 def test_e_detector_in_sql_equals_the_python_one(store: Store, drop: float) -> None:
     project = f"ed-random-{drop}"
@@ -95,6 +96,7 @@ def test_e_detector_in_sql_equals_the_python_one(store: Store, drop: float) -> N
             assert got[-1]["difference_low"] < -drop < got[-1]["difference_high"]
 
 
+@pytest.mark.slow
 def test_e_detector_windows_hold_the_weighted_moments(store: Store) -> None:
     rows = weighted_rows("ed-moments", seed=2)
     store.insert("evaluations", rows)
@@ -165,6 +167,7 @@ def moments(rows: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 def test_e_detector_corners(store: Store) -> None:
     constant = [row("ed-corner", d + i / 50, 1.0, metric="constant") for d in range(14) for i in range(1, 20)]
     broken = [row("ed-corner", d + i / 50, float(d >= 3), metric="broken") for d in range(14) for i in range(1, 20)]
@@ -197,6 +200,7 @@ def test_j14_a_new_evaluator_version_starts_anew(store: Store) -> None:
     assert (volume["evaluator_version"], volume["other_versions"], volume["n_before"]) == ("2", ["1"], 0)
 
 
+@pytest.mark.slow
 def test_same_hour_baseline_does_not_take_the_night_for_drift(store: Store) -> None:
     rng = np.random.default_rng(5)
     rows = []
@@ -250,6 +254,7 @@ def test_b02_before_after_is_weighted(store: Store) -> None:
     assert got["superiority"] == pytest.approx(float(higher.sum() / (w[0].sum() * w[1].sum())), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_b12_before_after_corners(store: Store) -> None:
     pairs = {"constants": ([4.0] * 12, [3.0] * 12), "few": ([1.0, 2.0], [3.0, 4.0]), "equal": ([2.0] * 10, [2.0] * 10)}
     for name, (old, new) in pairs.items():
@@ -335,6 +340,7 @@ def test_a01_a_prompt_edit_is_named_with_when_and_what_it_replaced(store: Store)
     assert (old["value"], old["is_new"]) == ("plain", 0)
 
 
+@pytest.mark.slow
 def test_a01_b13_an_edit_in_a_service_of_a_hundredth_of_the_calls_is_named_with_its_own_earlier_prompt(
     store: Store,
 ) -> None:
@@ -355,6 +361,7 @@ def test_a01_b13_an_edit_in_a_service_of_a_hundredth_of_the_calls_is_named_with_
     assert old["p"] == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_b13_a_prompt_of_a_service_that_is_new_itself_is_new_with_numbers_that_are_numbers(store: Store) -> None:
     store.insert("spans", calls_of("newcomer", 400, service="old", system_hash="plain"))
     store.insert("spans", calls_of("newcomer", 400, service="young", system_hash="fresh")[:100])
@@ -365,6 +372,7 @@ def test_b13_a_prompt_of_a_service_that_is_new_itself_is_new_with_numbers_that_a
     assert (prompt["pooled"], prompt["p"]) == (1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_b13_a_model_that_several_services_use_has_its_share_of_all_their_calls(store: Store) -> None:
     for service, new_from in (("a", 100), ("b", 0)):
         rows = calls_of("shared", 400, service=service, request_model=lambda i, n=new_from: "m-2" if i < n else "m-1")
@@ -379,6 +387,7 @@ def test_b13_a_prompt_that_is_another_one_in_every_call_is_no_edit(store: Store)
     assert ask(store, "changes", "dynamic") == []
 
 
+@pytest.mark.slow
 def test_the_value_before_a_prompt_version_or_fingerprint_is_of_the_same_prompt_and_place(store: Store) -> None:
     """The planner of the same service is asked more often than the answering prompt, and is not its predecessor."""
     spans = []

@@ -309,6 +309,7 @@ def test_a_pytest_export_needs_a_name_that_pytest_can_import(tmp_path: Path, nam
         write("pytest", tmp_path / name, CASES)
 
 
+@pytest.mark.slow
 def test_a_pytest_export_under_any_module_name_is_collected_when_it_is_named(tmp_path: Path) -> None:
     write("pytest", tmp_path / "cases.py", CASES)
     (tmp_path / "app.py").write_text(
@@ -320,6 +321,7 @@ def test_a_pytest_export_under_any_module_name_is_collected_when_it_is_named(tmp
     assert said.stdout.count("test_regression[") == len(CASES), said.stdout + said.stderr
 
 
+@pytest.mark.slow
 def test_pytest_runs_hostile_cases_as_they_are(tmp_path: Path) -> None:
     write("pytest", tmp_path / "test_hostile.py", EVERYWHERE)
     (tmp_path / "app.py").write_text(

@@ -25,6 +25,7 @@ def places(tmp_path: Path) -> dict[str, str]:
     return {"file": str(tmp_path / "secret.txt"), "target": str(tmp_path / "written.txt")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(EVERY)), ids=lambda n: " ".join(EVERY[n].split())[:60] or "empty")
 def test_what_is_not_plain_reading_is_refused(number: int, store: Store, places: dict[str, str]) -> None:
     attack = EVERY[number].replace("{file}", places["file"]).replace("{target}", places["target"])

@@ -35,6 +35,7 @@ def test_numbers_are_unique_and_every_table_of_the_design_is_made(store: Store) 
     assert set(wanted.split()) <= tables
 
 
+@pytest.mark.slow
 def test_the_upgrade_from_the_first_schema_keeps_the_rows(fresh) -> None:  # type: ignore[no-untyped-def]
     client, database = fresh
     first = migrations()[:1]
@@ -46,6 +47,7 @@ def test_the_upgrade_from_the_first_schema_keeps_the_rows(fresh) -> None:  # typ
     assert client.query("SELECT name FROM spans").result_rows == [("kept",)]
 
 
+@pytest.mark.slow
 def test_a_migration_that_adds_a_column_reaches_old_rows(fresh) -> None:  # type: ignore[no-untyped-def]
     client, database = fresh
     bring_up_to_date(client, database)
@@ -72,6 +74,7 @@ def test_an_edited_migration_is_refused_before_anything_changes(fresh) -> None: 
     assert len(pending(client, database, migrations())) == len(migrations()) - 2
 
 
+@pytest.mark.slow
 def test_a_migration_cut_off_in_the_middle_is_finished_by_the_next_start(fresh) -> None:  # type: ignore[no-untyped-def]
     client, database = fresh
     third = migrations()[2]

@@ -34,6 +34,7 @@ def edited(text: str, words: int, rng: random.Random) -> str:
     return " ".join(split)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [5, 8, 40, 150])
 def test_a_pair_above_the_threshold_is_not_missed(length: int) -> None:
     rng, pairs, missed = random.Random(length), 0, 0

@@ -467,6 +467,7 @@ def test_the_same_token_inserts_once_and_the_same_span_counts_once(store: Store)
     assert store.query(count, {"p": project}).rows == [(50,)]
 
 
+@pytest.mark.slow
 def test_clocks_wrong_by_years_do_not_block_the_segment_they_are_in(store: Store) -> None:
     project = f"clocks-{uuid.uuid4()}"
     day = 86_400_000_000_000

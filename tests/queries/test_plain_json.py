@@ -99,6 +99,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(anything)
 def test_whatever_it_is_it_can_be_written_and_is_the_same_the_second_time(value: Any) -> None:
     once = plain_json(value)

@@ -142,6 +142,7 @@ def test_a_filter_that_is_not_set_is_not_in_the_statement() -> None:
     assert "    AND 1" in full.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", catalog.page_names())
 def test_every_query_of_a_page_runs_with_what_it_says_are_its_defaults(store: Store, name: str) -> None:
     query = catalog.get(name)

@@ -47,6 +47,7 @@ def row(project: str, **cells: object) -> dict[str, object]:
     return {"project": project, "evaluation_id": str(uuid.uuid4()), "name": "n", "source": "code", **cells}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directory", ["empty", "/proc"])
 def test_spans_are_stored_whatever_the_working_directory_is_and_nothing_is_left_in_it(
     tmp_path: Path, directory: str
@@ -60,6 +61,7 @@ def test_spans_are_stored_whatever_the_working_directory_is_and_nothing_is_left_
     assert directory == "/proc" or not list(working.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "o'hara {a,b} *"])
 def test_rows_come_in_without_the_machines_temporary_directory_wherever_the_store_is(tmp_path: Path, name: str) -> None:
     # A file there would outlive a killed process, with what users said in it.
@@ -68,6 +70,7 @@ def test_rows_come_in_without_the_machines_temporary_directory_wherever_the_stor
     assert "[(1,)]\n[('tone', 1.0)]" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_second_process_is_told_who_has_the_store_and_the_way_in(tmp_path: Path) -> None:
     directory = tmp_path / "held"
     dsn = f"chdb://{directory}"
@@ -279,6 +282,7 @@ with open_store(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.slow
 def test_times_are_utc_whatever_the_machines_zone_is(tmp_path: Path) -> None:
     command = [sys.executable, "-c", IN_NEW_YORK, f"chdb://{tmp_path / 'far'}"]
     environment = {**os.environ, "TZ": "America/New_York"}

@@ -83,6 +83,7 @@ def test_nothing_is_evaluated_on_another_projects_row(mixed: Store, request: pyt
     assert answered > 3 * refused
 
 
+@pytest.mark.slow
 def test_the_same_statements_do_fail_for_one_who_may_see_all(mixed: Store) -> None:
     failed = 0
     for sql, _ in statements(MINE, 60, seed=15):

@@ -75,6 +75,7 @@ def test_a_span_has_the_role_that_was_stored_else_that_of_its_operation(row: dic
     assert role_of(row) == role
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["chain", "flat", "ladder"])
 def test_a_tree_of_ten_thousand_spans_takes_little_time_and_memory(shape: str) -> None:
     count = 10_000
@@ -97,6 +98,7 @@ def test_branches_above_the_drawn_ones_are_a_number() -> None:
     assert rows[-1].rails.startswith("⋯4 ")
 
 
+@pytest.mark.slow
 def test_a_thousand_spans_are_shown_within_a_second_and_a_deep_chain_at_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     project, large, deep = (uuid.uuid4().hex for _ in range(3))
     for trace, count in ((large, 1000), (deep, 5000)):

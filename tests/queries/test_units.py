@@ -161,6 +161,7 @@ def repeated(store: Store) -> tuple[str, str]:
     return "cluster-once", "cluster-five"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERED)
 def test_repeating_what_a_conversation_says_makes_no_interval_narrower(store: Store, repeated: tuple[str, str], name: str) -> None:  # fmt: skip
     asked, columns = CLUSTERED[name]
@@ -195,6 +196,7 @@ def test_the_standard_error_of_a_trend_is_the_clustered_one(store: Store) -> Non
     assert row["effective_n"] < groups
 
 
+@pytest.mark.slow
 def test_every_named_query_is_small_enough_for_the_service(store: Store) -> None:
     for name in catalog.names():
         query = catalog.get(name)
@@ -265,6 +267,7 @@ def mixed(store: Store) -> tuple[str, str]:
     return project, metric
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -128,6 +128,7 @@ def test_a_files_name_stays_in_its_folder(name: str) -> None:
     assert 0 < len(found) <= 80
 
 
+@pytest.mark.slow
 def test_a_command_in_ci_prints_no_command_of_a_models(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "def target(question):\n"

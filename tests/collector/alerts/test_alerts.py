@@ -107,6 +107,7 @@ kind = "webhook"
 """
 
 
+@pytest.mark.slow
 def test_w07_bad_rules_are_refused_with_file_line_and_reason_while_the_others_watch(
     store: Store, tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_w07_bad_rules_are_refused_with_file_line_and_reason_while_the_others_wa
     assert "url" in by_name["hook"].reason
 
 
+@pytest.mark.slow
 def test_w07_every_built_in_rule_is_accepted_by_the_engine(store: Store) -> None:
     assert len(BUILT_IN) >= 9
     # The name is another one, so that it is tried: the rules that come with evalspan are not, at each start.

@@ -129,6 +129,7 @@ def of_project(name: str, project: str) -> AlertRule:
     return msgspec.structs.replace(BY_NAME[name], project=project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INCIDENTS)
 async def test_w06_a18_p02_p04_a_built_in_rule_fires_once_on_the_incident_that_it_is_for(
     store: Store, name: str
@@ -147,6 +148,7 @@ async def test_w06_a18_p02_p04_a_built_in_rule_fires_once_on_the_incident_that_i
     assert "{" not in fired[0]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in INCIDENTS if name not in OF_THE_STORE])
 async def test_b17_b18_a_built_in_rule_keeps_quiet_while_nothing_changes(store: Store, name: str) -> None:
     project = f"quiet {name}"
@@ -158,6 +160,7 @@ async def test_b17_b18_a_built_in_rule_keeps_quiet_while_nothing_changes(store: 
     assert sink.notices == []
 
 
+@pytest.mark.slow
 async def test_a_change_of_mix_alone_is_no_degradation_of_quality(store: Store) -> None:
     for table, rows in INCIDENTS["mix_degradation"]("mix alone").items():
         store.insert(table, rows)

@@ -181,6 +181,7 @@ async def test_an_alert_whose_rule_is_gone_is_closed_at_the_next_start(store: St
     assert "no longer evaluated" in message
 
 
+@pytest.mark.slow
 def test_rules_on_one_query_share_its_run_and_see_what_they_would_see_alone(store: Store) -> None:
     for number in range(4):
         store.insert("evaluations", rows("shared", [float(number)], f"m{number}"))

@@ -80,6 +80,7 @@ def test_after_the_tools_change_the_old_prompt_fails_unnoticed_by_the_customer(m
     assert said == ["Your order is on its way.", "Your refund has been arranged.", "Your order is on its way."]
 
 
+@pytest.mark.slow
 def test_the_gate_sees_the_wrong_arguments_of_the_old_prompt_and_passes_the_fixed_one(
     model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def chats(rows: list[dict[str, Any]], provider: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["operation"] == "chat" and row["provider"] == provider]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", WITH_OPENAI)
 def test_each_openai_call_is_one_chat_row(rows, dialect):
     calls = chats(rows[dialect], "openai")
