@@ -11,8 +11,9 @@ import msgspec
 
 from ...errors import UsageError
 from ...queries import catalog
-from ...queries.drift_references import references
+from ...queries.drift_extent import Extent, extent
 from .inputs import inputs_that_moved
+from .notes import bounding, kept_references, reference_notes, version_notes
 from .reference import USAGE
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What was learned before the detectors are asked: what there is to explain a difference by, and which references are kept."""
+
+    extent: Extent
+    kept: list[dict[str, Any]]
+    bounds: list[dict[str, Any]]
+
+
 class _Period(msgspec.Struct, frozen=True):
     since_s: int
     until: datetime
@@ -76,6 +85,10 @@ class _Period(msgspec.Struct, frozen=True):
     @property
     def since(self) -> datetime:
         return self.until - timedelta(seconds=self.since_s)
+
+    @property
+    def begun(self) -> datetime:
+        return self.since - timedelta(seconds=self.baseline_s)
 
     def parameters(self) -> dict[str, Any]:
         return {**self.scope, "since_s": self.since_s, "until": self.until.isoformat(), "baseline_s": self.baseline_s}
@@ -110,31 +123,36 @@ def find_drift(
     scope = {"project": project, "service": service, "environment": environment}
     since_s = int(since.total_seconds())
     period = _Period(since_s, until or datetime.now(UTC), metric, scope, max(since_s, REFERENCE_S))
-    tables = _tables(store, period, usage=usage)
-    volume = _volumes(store, period, tables)
+    volume = _volumes(store, period, usage=usage)
+    tables = list(volume)
     notes: list[str] = []
     leading = volume[tables[0]] or volume[tables[-1]]
     if not any(row["n_before"] >= MIN_SCORES for row in leading):
         halved = _halved(leading, period)
         if halved is not None:
             period = halved
-            volume = _volumes(store, period, tables)
+            volume = {of: _volume(store, period, of) for of in tables}
             notes.append("There is nothing before the period, so its first half is the baseline.")
     enough = {of: [row for row in rows if _is_enough(row)] for of, rows in volume.items()}
     window_s = _window(enough[tables[0]] or enough[tables[-1]], period.since_s)
-    moves = _found(store, period, window_s, enough, alpha, [by] if by else ["system_hash", "segment"])
+    seen = extent(store, **scope, metric=metric, begun=period.begun, until=period.until)
+    kept = kept_references(store, scope, metric)
+    known = _Known(seen, kept, bounding(kept, period.begun))
+    moves = _found(store, period, window_s, enough, alpha, [by] if by else ["system_hash", "segment"], known)
     return DriftReport(
         verdict="drift" if moves else "stable" if enough[tables[0]] else "insufficient_data",
         since=period.since,
         until=period.until,
-        baseline_from=period.since - timedelta(seconds=period.baseline_s),
+        baseline_from=period.begun,
         window_s=window_s,
         moves=moves,
-        changes=_rows(store, "changes", msgspec.structs.replace(period, baseline_s=max(period.since_s, WEEK_S))),
-        inputs=inputs_that_moved(store, {**period.parameters(), "baseline_s": period.since_s}),
+        changes=_rows(store, "changes", msgspec.structs.replace(period, baseline_s=max(period.since_s, WEEK_S)))
+        if seen.has_calls
+        else [],
+        inputs=inputs_that_moved(store, {**period.parameters(), "baseline_s": period.since_s}, seen),
         scores=[row for rows in volume.values() for row in rows],
         thin=[str(row["metric"]) for rows in volume.values() for row in rows if not _is_enough(row)],
-        notes=notes + _version_notes(volume[tables[0]]) + _reference_notes(store, period),
+        notes=notes + version_notes(volume[tables[0]]) + reference_notes(known.bounds),
     )
 
 
@@ -149,40 +167,51 @@ def _found(
     enough: dict[str, list[dict[str, Any]]],
     alpha: float,
     dimensions: Sequence[str],
+    known: _Known,
 ) -> list[MetricShift]:
     """What the detector finds in each table, and what the comparison of the dimensions' values finds in the first."""
-    share = alpha / (len(enough) + 1)
+    leading = next(iter(enough))
+    # Where all scores have one value, that value is the whole, which the detector watches however often it is looked at;
+    # only of less than a week the comparison with the same days of the week tells more, each time anew: at half the price.
+    several = [name for name in dimensions if leading == "usage" or known.extent.only[name] is None]
+    compared = several or (dimensions[:1] if period.since_s < WEEK_S else [])
+    share = alpha / (len(enough) + bool(compared))
+    q = share if several else share / 2
     moves: list[MetricShift] = []
     for of, rows in enough.items():
         if rows:
-            moves += _found_by_detector(store, period, window_s, share / len(rows), of)
-    leading = next(iter(enough))
-    if enough[leading]:
+            moves += _found_by_detector(store, period, window_s, share / len(rows), of, known)
+    if enough[leading] and compared:
         weeks = min(row["first_score"] for row in enough[leading]) <= period.since - timedelta(
             seconds=WEEK_S - period.since_s
         )
         like_with_like = weeks and period.since_s < WEEK_S < period.baseline_s
-        moves += _found_by_dimension(store, period, dimensions, share, leading, like_with_like=like_with_like)
+        moves += _found_by_dimension(store, period, compared, q, leading, known, like_with_like=like_with_like)
     return _with_traces(store, period, _deduplicate(moves))
 
 
-def _tables(store: StoreClient, period: _Period, *, usage: bool) -> list[str]:
-    """Where the metric is found: scores before usage when all are asked for. Raises UsageError when nowhere."""
+def _volumes(store: StoreClient, period: _Period, *, usage: bool) -> dict[str, list[dict[str, Any]]]:
+    """How many scores there are, by where the metric is found: evaluations before usage when all are asked for.
+
+    Raises:
+        UsageError: the metric is nowhere.
+    """
     if not period.metric:
-        return ["evaluations", "usage"] if usage else ["evaluations"]
-    known = {str(row["metric"]) for row in _rows(store, "score_volume", period)}
-    if period.metric in known:
-        return ["evaluations"]
+        return {of: _volume(store, period, of) for of in (["evaluations", "usage"] if usage else ["evaluations"])}
+    scores = _rows(store, "score_volume", period)
+    named = [row for row in scores if row["metric"] == period.metric]
+    if named:
+        return {"evaluations": named}
     if period.metric in USAGE:
-        return ["usage"]
-    if known:
-        names = ", ".join([*sorted(known), *USAGE])
+        return {"usage": _volume(store, period, "usage")}
+    if scores:
+        names = ", ".join([*sorted({str(row["metric"]) for row in scores}), *USAGE])
         raise UsageError(f"No score is named {period.metric!r}.", hint=f"There are: {names}.")
-    return ["evaluations"]
+    return {"evaluations": []}
 
 
-def _volumes(store: StoreClient, period: _Period, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    return {of: _rows(store, "score_volume", period, of=of, metric=period.metric) for of in tables}
+def _volume(store: StoreClient, period: _Period, of: str) -> list[dict[str, Any]]:
+    return _rows(store, "score_volume", period, of=of, metric=period.metric)
 
 
 def _rows(store: StoreClient, name: str, period: _Period, **parameters: Any) -> list[dict[str, Any]]:
@@ -207,12 +236,17 @@ def _window(enough: Sequence[dict[str, Any]], since_s: int) -> int:
     return next((size for size in fitting if typical * size / since_s >= WINDOW_SCORES), fitting[-1])
 
 
-def _found_by_detector(store: StoreClient, period: _Period, window_s: int, alpha: float, of: str) -> list[MetricShift]:
+def _found_by_detector(
+    store: StoreClient, period: _Period, window_s: int, alpha: float, of: str, known: _Known
+) -> list[MetricShift]:
     """What moved within the groups of the traffic, and what moved only because their mix did; half of `alpha` each.
 
     What calls cost has no mix to be taken out: dearer models and longer inputs are what is looked for.
     """
     if of == "usage":
+        return _alarming(store, period, window_s, alpha, of, adjust=0)
+    if not known.extent.has_mix and not known.kept:
+        # With nothing to be taken out both are one; a kept reference may begin before what was looked at.
         return _alarming(store, period, window_s, alpha, of, adjust=0)
     within = _alarming(store, period, window_s, alpha / 2, of, adjust=1)
     told = {(move.metric, move.direction) for move in within}
@@ -263,10 +297,17 @@ def _move_of_windows(windows: list[dict[str, Any]], alpha: float, of: str) -> Me
 
 
 def _found_by_dimension(
-    store: StoreClient, period: _Period, dimensions: Sequence[str], q: float, of: str, *, like_with_like: bool
+    store: StoreClient,
+    period: _Period,
+    dimensions: Sequence[str],
+    q: float,
+    of: str,
+    known: _Known,
+    *,
+    like_with_like: bool,
 ) -> list[MetricShift]:
     """The values of the dimensions that moved, of metrics whose reference no accepted or suspected change bounds."""
-    bounded = {str(row["metric"]) for row in _bounded(store, period)}
+    bounded = {str(row["metric"]) for row in known.bounds}
     return [
         MetricShift(
             metric=row["metric"],
@@ -298,34 +339,6 @@ def _found_by_dimension(
         )
         if row["moved"] and row["metric"] not in bounded
     ]
-
-
-def _bounded(store: StoreClient, period: _Period) -> list[dict[str, Any]]:
-    """The references that begin within the reference's time, or end before the period."""
-    names = ("service", "environment")
-    begun = period.since - timedelta(seconds=period.baseline_s)
-    return [
-        row
-        for row in references(store, period.scope["project"], period.metric)
-        if all(row[name] == period.scope[name] for name in names)
-        and (row["accepted_at"] > begun or row["held_since"] > begun)
-    ]
-
-
-def _reference_notes(store: StoreClient, period: _Period) -> list[str]:
-    notes = []
-    for row in _bounded(store, period):
-        if row["held_since"] > row["accepted_at"]:
-            notes.append(
-                f"{row['metric']}: scores since {row['held_since']:%Y-%m-%d %H:%M} are under suspicion and no part of the "
-                f"reference; `evalspan drift accept {row['metric']}` makes their level the reference."
-            )
-        else:
-            notes.append(
-                f"{row['metric']}: compared with its level since {row['reference_from']:%Y-%m-%d %H:%M}, "
-                f"accepted {row['accepted_at']:%Y-%m-%d %H:%M}" + (f" by {row['author']}." if row["author"] else ".")
-            )
-    return notes
 
 
 def _deduplicate(moves: Sequence[MetricShift]) -> list[MetricShift]:
@@ -367,12 +380,3 @@ def _with_traces(store: StoreClient, period: _Period, moves: Sequence[MetricShif
         )
         told.append(msgspec.structs.replace(move, traces=rows.dicts()))
     return told
-
-
-def _version_notes(volume: Sequence[dict[str, Any]]) -> list[str]:
-    return [
-        f"{row['metric']}: only scores of version {row['evaluator_version']!r} are compared; "
-        f"{', '.join(map(repr, row['other_versions']))} also made scores in this time."
-        for row in volume
-        if row["other_versions"]
-    ]

@@ -32,7 +32,7 @@ WITH
     -- include kept_references
     read AS
     (
-        SELECT (s.name, toString(s.unit)) AS name, evaluator_version AS one_version, conversation_id AS conversation, if({adjust:UInt8} = 1, toString(service), '') AS one_service, span_time, created_at, kept[toString(s.name)] AS reference,
+        SELECT (s.name, toString(s.unit)) AS name, evaluator_version AS one_version, conversation_id AS conversation, if({adjust:UInt8} = 1, toString(service), '') AS one_service, span_time, created_at, reference_of(toString(s.name)) AS reference,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window
         FROM {of:Identifier} AS s
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})

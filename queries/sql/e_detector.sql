@@ -76,6 +76,8 @@ WITH
     until_time - toIntervalSecond({since_s:UInt32}) AS since_time,
     if({baseline_s:UInt32} = 0, {since_s:UInt32}, {baseline_s:UInt32}) AS reference_s,
     -- include kept_references
+    -- where no input has a topic the traces' ids are not read
+    (SELECT count() > 0 FROM evaluations WHERE {adjust:UInt8} = 1 AND project = {project:String} AND name = 'input_topic' AND label != '' AND span_time >= from_time AND span_time < until_time) AS any_topic,
     topics AS
     (
         SELECT trace_id, any(label) AS topic FROM evaluations
@@ -85,13 +87,13 @@ WITH
     (
         SELECT (s.name, toString(s.unit)) AS name, conversation_id AS conversation, evaluator_version, span_time, created_at, sample_weight AS w,
             assumeNotNull(coalesce(score, if(passed = 'unknown', NULL, toFloat64(passed = 'pass')))) AS y,
-            kept[toString(s.name)] AS reference,
+            reference_of(toString(s.name)) AS reference,
             toStartOfInterval(span_time, toIntervalSecond({window_s:UInt32})) AS window,
             if({same_hour:UInt8} = 1 OR {season:UInt8} = 1, toHour(span_time), 0) AS hour,
             if({season:UInt8} = 1 AND {same_hour:UInt8} = 0, toDayOfWeek(span_time), 0) AS day,
             if({adjust:UInt8} = 1, toString(segment), '') AS one_segment, if({adjust:UInt8} = 1, toString(service), '') AS one_service, if({adjust:UInt8} = 1, toString(request_model), '') AS one_model,
             if({adjust:UInt8} = 1, topics.topic, '') AS one_topic, if({adjust:UInt8} = 1, input_size, 0) AS one_size, if({adjust:UInt8} = 1, toString(input_language), '') AS one_language
-        FROM {of:Identifier} AS s LEFT ANY JOIN topics ON s.trace_id = topics.trace_id
+        FROM {of:Identifier} AS s LEFT ANY JOIN topics ON if(any_topic, s.trace_id, toString(s.unit)) = topics.trace_id
         WHERE project = {project:String} AND ({service:String} = '' OR service = {service:String}) AND ({environment:String} = '' OR environment = {environment:String})
             AND ({metric:String} = '' OR s.name = {metric:String}) AND ({unit:String} = '' OR s.unit = {unit:String})
             AND span_time >= from_time AND span_time < until_time

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from evalspan.errors import UsageError
 from evalspan.evaluators.cli import drift as command
 from evalspan.evaluators.drift.report import find_drift
+from evalspan.queries.drift_extent import Extent, extent
 from evalspan.queries.durations import parse_duration
 from evalspan.queries.store.client import Store
 
@@ -21,7 +22,16 @@ from ..borrowed import Borrowed
 UNTIL = datetime(2026, 6, 15, tzinfo=UTC)
 
 
-def fill(store: Store, project: str, *, drop: float, n: int = 300, days: float = 14, segment: str = "") -> None:
+def fill(
+    store: Store,
+    project: str,
+    *,
+    drop: float,
+    n: int = 300,
+    days: float = 14,
+    segment: str = "",
+    prompts: tuple[str, str] = ("plain", "edited"),
+) -> None:
     """Half of the traffic before an edit of the prompt, half after it."""
     rng = np.random.default_rng(3)
     evaluations, spans = [], []
@@ -32,7 +42,7 @@ def fill(store: Store, project: str, *, drop: float, n: int = 300, days: float =
             "project": project,
             "trace_id": uuid.uuid4().hex,
             "span_id": uuid.uuid4().hex[:16],
-            "system_hash": "edited" if late else "plain",
+            "system_hash": prompts[late],
             "request_model": "m-1",
         }
         spans.append({**span, "start_time": time, "operation": "chat", "output": f"answer {i}"})
@@ -218,3 +228,29 @@ def test_exit_codes_and_formats(store: Store, monkeypatch: pytest.MonkeyPatch, d
         result = CliRunner().invoke(command.drift, arguments)
         assert result.exit_code == code, result.output
         assert format_ == "csv" or "helpful" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["unedited", "edited", "segments", "healthy", "nothing"])
+def test_statements_that_could_find_nothing_change_no_verdict_by_being_left_out(
+    store: Store, world: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = f"drift-extent-{world}"
+    if world != "nothing":
+        segment, drop = "reseller" if world == "segments" else "", 0.0 if world == "healthy" else 1.0
+        fill(
+            store, project, drop=drop, segment=segment, prompts=("plain", "plain" if world == "unedited" else "edited")
+        )
+    told = find_drift(store, project=project, until=UNTIL)
+    begun = UNTIL - timedelta(35)
+    seen = extent(store, project=project, service="", environment="", metric="", begun=begun, until=UNTIL)
+    assert (seen.has_mix, seen.has_calls) == (world == "segments", world != "nothing")
+    everything = Extent(dict.fromkeys(seen.only), has_topics=True, has_calls=True)
+    monkeypatch.setattr("evalspan.evaluators.drift.report.extent", lambda *_, **__: everything)
+    whole = find_drift(store, project=project, until=UNTIL)
+    assert (told.verdict, told.inputs, told.changes) == (whole.verdict, whole.inputs, whole.changes)
+    assert {(one.metric, one.direction) for one in told.moves} == {(one.metric, one.direction) for one in whole.moves}
+    if world == "unedited":
+        # One value is no dimension to compare by, and the detector has all of alpha, half of it for each of two metrics.
+        assert [(one.found_by, one.dimension) for one in told.moves] == [("e-detector", "")]
+        assert "at most 0.025" in told.moves[0].certainty

@@ -6,3 +6,5 @@
         AND accepted_at < until_time AND held_since < until_time
 ) AS kept,
 arrayMin(arrayConcat([since_time], arrayFilter(t -> toUnixTimestamp(t) > 0, arrayMap(r -> r.3, mapValues(kept))))) - toIntervalSecond(reference_s) AS from_time,
+-- Where nothing is kept, which is usual, that is no look-up for every row.
+(metric -> if(empty(kept), (toDateTime64(0, 3, 'UTC'), toDateTime64(0, 3, 'UTC'), toDateTime64(0, 3, 'UTC'), [toDateTime64(0, 3, 'UTC')], [toDateTime64(0, 3, 'UTC')]), kept[metric])) AS reference_of,
