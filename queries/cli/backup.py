@@ -38,10 +38,12 @@ def backup(folder: Path, dsn: str | None) -> None:
 def restore(folder: Path, dsn: str | None) -> None:
     """Put a backup into an empty store. Stop `evalspan serve` first, or name a new store with --store."""
     keep_files_private()
+    from ..store.backup import read_manifest
     from ..store.backup import restore as read
     from ..store.client import open_store
     from ..store.config import cluster_for, parse_dsn
 
+    read_manifest(folder)  # first: a folder that is no backup makes no store
     try:
         opened = open_store(dsn, cluster=cluster_for(parse_dsn(dsn)))
     except StoreLocked as error:

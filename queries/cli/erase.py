@@ -18,7 +18,7 @@ from .output import format_option, render
 @store_option
 @format_option
 def erase(user: str, yes: bool, no_input: bool, project: str, dsn: str | None, format_: str) -> None:  # noqa: ARG001
-    """Delete a user's traces and conversations, their scores, and the examples made from them.
+    """Delete a user's traces and conversations, their scores, the examples made from them, and experiments' answers to these.
 
     Without --yes it says how many rows that are. Dataset files, exports and backups are not touched: they are yours.
     """

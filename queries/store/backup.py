@@ -59,6 +59,11 @@ def backup(store: StoreClient, folder: Path, advance: Advance = lambda _, __: No
     """
     if folder.exists():
         raise UsageError(f"{folder} exists already.", hint="Name a new folder: each backup has its own.")
+    if store.dsn.startswith("chdb://") and folder.resolve().is_relative_to(store.dsn.removeprefix("chdb://")):
+        raise UsageError(
+            f"{folder} lies in the store that it would be a backup of.",
+            hint="Name a folder elsewhere, best on another disk.",
+        )
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -141,6 +146,11 @@ def _check(store: Store, folder: Path, manifest: Manifest) -> None:
         raise StoreError(
             f"The backup was made by a newer evalspan: it has {', '.join(sorted(unknown))}.",
             hint="A newer evalspan made it: upgrade to that one, docs/install.md says how.",
+        )
+    if missing := {one.table for one in manifest.files}.difference(one.name for one in tables(store)):
+        raise UsageError(
+            f"{folder / MANIFEST} names tables that no store has: {', '.join(sorted(missing))}.",
+            hint="Take another backup.",
         )
     held = {one.name: sum(rows for _, rows in pieces(store, one)) for one in _user_tables(store)}
     if any(held.values()):

@@ -90,6 +90,32 @@ def test_a_damaged_backup_is_refused_before_a_row_goes_in(harm, service, tmp_pat
     assert rows_of(target, "SELECT count() FROM spans") == [[0]]
 
 
+def test_a_manifest_that_names_other_tables_is_refused_before_a_row_goes_in(service, tmp_path) -> None:
+    folder = tmp_path / "backup"
+    assert command("backup", str(folder), "--store", f"chdb://{service.path}").returncode == 0
+    manifest = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(manifest.replace('"table": "spans"', '"table": "spans_2"'))
+    refused = command("restore", str(folder), "--store", f"chdb://{tmp_path / 'restored'}")
+    assert refused.returncode == 2, refused.stderr
+    assert "names tables that no store has: spans_2" in refused.stderr
+
+
+def test_a_folder_that_is_no_backup_makes_no_store(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    refused = command("restore", str(tmp_path / "empty"), "--store", f"chdb://{tmp_path / 'restored'}")
+    assert refused.returncode == 2
+    assert "no complete backup" in refused.stderr
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_backup_does_not_go_where_the_store_is(service: Collector) -> None:
+    for place in (service.path / "backup", service.path / "log" / "backup"):
+        refused = command("backup", str(place), "--store", f"chdb://{service.path}")
+        assert refused.returncode == 2
+        assert "lies in the store" in refused.stderr
+        assert not place.exists()
+
+
 def test_exported_spans_are_parquet_files_by_day_with_every_row(service: Collector, tmp_path: Path) -> None:
     done = command("export", "spans", "--to", str(tmp_path / "out"), "--store", f"chdb://{service.path}")
     assert done.returncode == 0, done.stderr
