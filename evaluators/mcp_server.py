@@ -62,7 +62,7 @@ class Tools:
     def list_traces(self, since: str = "24h", service: str = "", limit: int = 20) -> list[dict[str, Any]]:
         """The newest traces: question, answer, duration, tokens, cost, errors. `since` is 90m, 24h, 7d or 2w."""
         filters = {"project": self._project, "service": service}
-        rows = latest(self._store, since=parse_duration(since), rows=min(limit, MAX_ROWS), filters=filters)
+        rows = latest(self._store, since=parse_duration(since), rows=_rows(limit), filters=filters)
         return _bounded(rows.dicts())
 
     def show_trace(self, trace_id: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Tools:
         from ..queries.failures.selection import find_failures
 
         found = find_failures(self._store, since=parse_duration(since), where=where, project=self._project)
-        return _bounded([plain_json(case) for case in found.cases[: min(limit, MAX_ROWS)]])
+        return _bounded([plain_json(case) for case in found.cases[: _rows(limit)]])
 
     def find_drift(self, since: str = "7d", metric: str = "", service: str = "") -> dict[str, Any]:
         """Which scores, errors, latencies and costs moved, since when, how sure, in which segment, and what changed then."""
@@ -122,11 +122,15 @@ class Tools:
     def run_query(self, name: str, parameters: dict[str, Any] | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Runs a named query, such as score_trend or usage_trend."""
         result = catalog.get(name).run(self._store, **(parameters or {}))
-        return _bounded(result.dicts()[: min(limit, MAX_ROWS)])
+        return _bounded(result.dicts()[: _rows(limit)])
 
     def run_sql(self, sql: str) -> list[dict[str, Any]]:
         """Runs one reading SQL statement on the tables spans, evaluations, examples, experiments, experiment_results, alerts."""
         return _bounded(self._store.query_untrusted(sql, limits=Limits(result_rows=10_000)).dicts()[:MAX_ROWS])
+
+
+def _rows(limit: int) -> int:
+    return max(0, min(limit, MAX_ROWS))
 
 
 def _bounded(rows: list[Any]) -> list[Any]:

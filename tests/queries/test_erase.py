@@ -120,7 +120,8 @@ def test_all_that_was_said_with_a_user_goes_and_nothing_of_others(store: Store) 
 def test_an_erasure_that_was_cut_short_finds_the_rest_when_it_is_made_again(
     store: Store, cut_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, alter, made = filled(store), store.alter, []
+    project, alter = filled(store), store.alter
+    made: list[Any] = []
 
     def cut(*asked: Any) -> None:
         if len(made) == cut_after:
