@@ -15,8 +15,22 @@ async def call(function: Callable[..., Any], arguments: Mapping[str, Any], *, in
     """
     if _is_async(function):
         return await function(**arguments)
-    result = function(**arguments) if inline else await asyncio.to_thread(function, **arguments)
+    result = function(**arguments) if inline else await in_thread(function, **arguments)
     return await result if inspect.isawaitable(result) else result
+
+
+async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls a sync function in a thread. Its StopIteration or GeneratorExit, which would end whoever waits, comes out as a RuntimeError."""
+    return await asyncio.to_thread(_without_control_flow, function, args, kwargs)
+
+
+def _without_control_flow(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError("it raised StopIteration (next() on something that is at its end)") from error
+    except GeneratorExit as error:
+        raise RuntimeError("it raised GeneratorExit") from error
 
 
 def _is_async(function: Any) -> bool:

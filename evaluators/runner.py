@@ -74,7 +74,14 @@ async def run_evaluator(
     except TimeoutError as error:
         timed_out = Unscored(f"timed out after {timeout_s:g} s", {}, UnscoredCause.TIMEOUT)
         result = timed_out if limit.expired() else unscored_by(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the safety valve: a broken evaluator is a reason, not a crash
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        result = Unscored("it cancelled itself", {}, UnscoredCause.ERROR)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the safety valve: a broken evaluator is a reason, not a crash
         result = unscored_by(error)
     return _outcome(evaluator, result, time.perf_counter() - started)
 

@@ -145,8 +145,10 @@ def calibrate(
     threshold, rule = _threshold(scored, direction, target_precision)
     judged = [item for item in scored if item.passed is not None]
     held = _held_out(scored, direction, target_precision)
-    confusion = count([(not item.good, not item.passed) for item in judged]) if judged else held
-    if confusion is None:
+    # Without labels of both kinds, or where no cut is precise enough, nothing of the scores can be flagged.
+    flagged = [(not item.good, not item.passed) for item in judged] or [(not item.good, False) for item in scored]
+    confusion = count(flagged) if judged or held is None else held
+    if not scored:
         raise UsageError(
             "The evaluator has neither verdicts nor scores to cut.", hint="Score the labelled items first."
         )

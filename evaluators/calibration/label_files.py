@@ -18,7 +18,8 @@ from ..datasets.records import read_records
 from ..scoring.outputs import Scored
 from .calibrate import Pair
 
-_WORDS = {"pass": True, "good": True, "supported": True, "true": True, "yes": True, "reasonable_inference": True}
+_WORDS = {"passed": True, "failed": False, "correct": True, "incorrect": False}
+_WORDS |= {"pass": True, "good": True, "supported": True, "true": True, "yes": True, "reasonable_inference": True}
 _WORDS |= {"fail": False, "bad": False, "unsupported": False, "false": False, "no": False}
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 HINT = "a label has id, label (a number, true/false or pass/fail), and score or passed"

@@ -154,29 +154,16 @@ class _Run:
         scope = self._scope(repeat)
         async with self.scoring:
             with replaying(scope):
-                outcome = await self._judge(evaluator, example, run)
+                outcome = await run_evaluator(
+                    evaluator,
+                    **unit_arguments(unit_of(evaluator), run, example),
+                    expected=example.expected_output,
+                    example=example,
+                    timeout_s=self.settings.score_timeout_s,
+                )
         if scope is not None and self.cache is not None and outcome.unscored is None:
             scope.commit(self.cache.put)
         return raise_to_golden(outcome, evaluator, example.partition)
-
-    async def _judge(self, evaluator: Evaluator, example: Example, run: CaseRun) -> EvaluationResult:
-        """One score; what even the evaluators' own safety valve lets through (`sys.exit`) is unscored too."""
-        try:
-            return await run_evaluator(
-                evaluator,
-                **unit_arguments(unit_of(evaluator), run, example),
-                expected=example.expected_output,
-                example=example,
-                timeout_s=self.settings.score_timeout_s,
-            )
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            reason = "it cancelled itself"
-        except SystemExit as error:
-            reason = f"it called sys.exit({error.code!r})"
-        return EvaluationResult(evaluator.name, evaluator.version, unscored=reason)
 
     def _result(
         self,

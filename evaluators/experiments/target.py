@@ -22,6 +22,7 @@ import msgspec
 from ...errors import UsageError, or_did_you_mean
 from ...queries.plain_json import plain_json, plain_text
 from ..contract import reason_of
+from ..function_call import in_thread
 from ..loading import load_object
 from ..trajectory.capture import install as install_capture
 
@@ -75,14 +76,16 @@ class Target:
         except TimeoutError as error:
             said = f"no answer within {timeout_s:g} s" if limit.expired() else reason_of(error)
             return failed(f"Model call failed: {said}")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a target that raises is a failed case
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a target that raises, whatever it is, is a failed case
             return failed(f"Model call failed: {reason_of(error)}")
         return _as_answer(result, time.perf_counter() - started, at)
 
     async def _call(self, example_input: dict[str, Any]) -> Any:
         if is_async(self.function):
             return await self.function(example_input)
-        result = await asyncio.to_thread(self.function, example_input)
+        result = await in_thread(self.function, example_input)
         return await result if inspect.isawaitable(result) else result
 
 

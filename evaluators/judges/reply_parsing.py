@@ -17,10 +17,9 @@ import msgspec
 T = TypeVar("T", bound=msgspec.Struct)
 MAX_STARTS = 2000
 """Opening braces that are tried as the start of the verdict, the last ones first."""
-_THINKING_ENDS = re.compile(
-    r"</(?:think|thinking|thought|reasoning|scratchpad)>|◁/think▷|\[/THINK\]|<\|channel\|>final", re.IGNORECASE
-)
-_THINKING_STARTS = re.compile(r"<(?:think|thinking|thought|reasoning|scratchpad)>|◁think▷|\[THINK\]", re.IGNORECASE)
+_TAGS = "think|thinking|thought|thoughts|reasoning|reflection|analysis|rationale|scratchpad|draft"
+_THINKING_ENDS = re.compile(rf"</(?:{_TAGS})>|◁/think▷|\[/THINK\]|<\|channel\|>final", re.IGNORECASE)
+_THINKING_STARTS = re.compile(rf"<(?:{_TAGS})>|◁think▷|\[THINK\]", re.IGNORECASE)
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\')|/\*.*?\*/|//[^\n]*', re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?\d{1,4})(?:\.0+)?\s*(?:(?:/|out of)\s*(\d{1,4}))?\s*", re.IGNORECASE)
 # Two verdicts that differ only in these say the same.
@@ -35,13 +34,23 @@ def parse_json(text: str, kind: type[T]) -> T:
         problem = problem or again
     if not found:
         raise ValueError(problem or f"no JSON object in {text[:80]!r}")
-    if len({_statement(value) for value in found}) > 1:
+    if len({_statement(value) for value, _ in found}) > 1:
         raise ValueError("the answer holds two different verdicts")
-    return found[-1]
+    value, end = found[-1]
+    if _says_again(text, end, kind):
+        raise ValueError("the last verdict of the answer does not fit: it is cut off, or not of its form")
+    return value
 
 
-def _fitting(text: str, kind: type[T], read: Any) -> tuple[list[T], str]:
-    """All objects after the thinking that fit, in order, and why the last one that does not fit does not."""
+def _says_again(text: str, end: int, kind: type[msgspec.Struct]) -> bool:
+    """Whether an object begins after the verdict that has one of its keys: what stands before it was a draft then."""
+    names = [field.name for field in msgspec.structs.fields(kind) if field.required and field.name not in _COMMENTARY]
+    keys = "|".join(map(re.escape, names))
+    return bool(names) and re.search(rf"""\{{[^{{}}]*["'](?:{keys})["']\s*:""", text[end:], re.IGNORECASE) is not None
+
+
+def _fitting(text: str, kind: type[T], read: Any) -> tuple[list[tuple[T, int]], str]:
+    """All objects after the thinking that fit, each with where it ends, in order, and why the last one that does not fit does not."""
     found: list[tuple[int, int, T]] = []
     problem, end = "", 0
     for start in _starts(text):
@@ -61,7 +70,7 @@ def _fitting(text: str, kind: type[T], read: Any) -> tuple[list[T], str]:
             # A wrapper around the verdict fits no better than a broken verdict; the outermost one is told of.
             problem = problem or str(error)
     answer_from = _answer_start(text, [(start, stop) for start, stop, _ in found])
-    return [value for start, _, value in found if start >= answer_from], problem
+    return [(value, stop) for start, stop, value in found if start >= answer_from], problem
 
 
 def _starts(text: str) -> Iterator[int]:

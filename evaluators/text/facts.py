@@ -95,15 +95,17 @@ _NUMBER_WORD = (
 )
 _SPACES = "\u00a0\u202f\u2009"
 # A plain space divides thousands only where the last group is 000 or money follows: "15 128 GB" are two numbers.
+_GROUPED = rf"\d{{1,3}}(?: \d{{3}})+(?:[.,]\d{{1,2}})?(?! ?\d|\s?(?:{units.UNIT})(?!\w))"
 _DIGITS = (
     rf"\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d+)?(?!\d)|\d{{1,3}}(?: \d{{3}})*(?: 000)(?:[.,]\d{{1,2}})?(?![\d ]\d)"
     rf"|\d{{1,3}}(?: \d{{3}})+(?:[.,]\d{{1,2}})?(?=\s?(?:{units.AFTER}))|\d+(?:\.\d+)?e[+-]?\d+|\d(?:[\d,.'’]*\d)?"
 )
 _QUANTITY = regex.compile(
     rf"(?<![\w.,])(?P<sign>[-−+±](?=[\p{{Sc}}\d]))?(?:(?P<before>{units.BEFORE})\s?)?(?P<sign2>[-−+](?=\d))?"
-    rf"(?P<number>{_DIGITS}|\b(?:{_NUMBER_WORD})\b)"
+    rf"(?P<number>(?(before){_GROUPED}|(?!))|{_DIGITS}|\b(?:{_NUMBER_WORD})\b)"
     rf"(?:\s?(?P<scale>k|mn?|bn?|thousand|million|billion|dozen)\b)?"
-    rf"(?:[\s-]?(?P<after>{units.AFTER})"
+    # "-$" of "$49-$59" belongs to what follows it.
+    rf"(?:(?!-\p{{Sc}})[\s-]?(?!\p{{Sc}}\d)(?P<after>{units.AFTER})"
     rf"|[\s-]?(?:business\s|working\s|calendar\s|full\s|consecutive\s)?(?P<unit>{units.UNIT})(?!\w))?"
     r"(?:\s?(?:/|per|an?|each|every)\s?(?:user|seat|member|person)?\s?(?:/|per|an?)?\s?(?P<per>month|mo|year|yr|annum|week|day|hour)\b|\s(?P<ly>monthly|yearly|annually))?",
     regex.IGNORECASE,
@@ -139,10 +141,17 @@ _BOUND_AFTER = regex.compile(
     r"(?P<most>or (?:less|below|under|fewer|lower|shorter|earlier|younger)|and (?:below|under|less)|oder weniger|ou moins|o menos))\b?",
     regex.IGNORECASE,
 )
-# "$5-15" is two prices, as "99¢" is one.
+# "$5-15" and "5 to 15 dollars" are two prices, as "99¢" is one; "$49 to 3 users" is one price.
 _RANGE = regex.compile(
-    rf"(?P<currency>{units.BEFORE})(?P<first>\d[\d.,]*)[-–—](?P<last>\d[\d.,]*)(?![\w%-])", regex.IGNORECASE
+    rf"(?P<currency>{units.BEFORE})\s?(?P<first>\d[\d.,]*)(?:[-–—](?P<last>\d[\d.,]*)(?![\w%-])"
+    r"|\s(?:to|bis|[-–—])\s(?P<last>\d+(?:[.,]\d+)*)(?!\w|[.,]\d|\s?(?!per\b|an?\b|each\b|every\b|pro\b|month|year)[\p{L}%$€£]))",
+    regex.IGNORECASE,
 )
+_RANGE_AFTER = regex.compile(
+    rf"(?<![\w.,-])(?P<first>\d[\d.,]*)(?:[-–—]|\s(?:to|bis)\s)(?P<last>\d[\d.,]*)\s?(?P<currency>{units.AFTER})",
+    regex.IGNORECASE,
+)
+_NO_CENTS = regex.compile(r"(?<=\d)[.,][-–—]{1,2}(?!\d)")
 _MAX_DIGITS = 4000
 _CENTS = regex.compile(r"(?<![\d.,])(\d{1,4})\s?¢")
 _NUMERAL = r"[\p{N}〇零一二三四五六七八九十百千万]"
@@ -172,12 +181,9 @@ def _scan(text: str, *, bare_words: bool) -> tuple[tuple[Fact, ...], str]:
     """The facts, and the text with blanks in their places."""
     for pattern, value in _NAMED:
         text = pattern.sub(value, text)
-    text = _in_digits(
-        _RANGE.sub(
-            r"\g<currency>\g<first> – \g<currency>\g<last>",
-            _CENTS.sub(lambda match: f"${int(match[1]) / 100:.2f}", text),
-        )
-    )
+    text = _NO_CENTS.sub("", _CENTS.sub(lambda match: f"${int(match[1]) / 100:.2f}", text))
+    text = _RANGE.sub(r"\g<currency>\g<first> – \g<currency>\g<last>", text)
+    text = _in_digits(_RANGE_AFTER.sub(r"\g<first> \g<currency> – \g<last> \g<currency>", text))
     found: list[Fact] = []
     for pattern, read in ((_DATE, _date), (_VERSION, _version), (_CLOCK, _clock)):
         found += [read(match) for match in pattern.finditer(text)]
@@ -251,13 +257,18 @@ def _quantity(match: regex.Match[str], *, bare_words: bool) -> Fact | None:
     values = {_scaled(value, factor) for value in _readings(number)}
     per = (match["per"] or match["ly"] or "").lower()
     per = _PERIODS.get(per, per)
-    kind, base, size = ("money", units.currency_code(currency), 1.0) if currency else _meaning(unit)
+    kind, base, size = _money(currency) if currency else _meaning(unit)
     meant = frozenset(_scaled(value, size) for value in values)
     before = _BOUND.search(match.string, max(0, match.start() - 25), match.start())
     told = before or _BOUND_AFTER.match(match.string, match.end())
     bound: Any = "" if told is None else ">" if told["least"] else "<"
     text = match.group().strip()
     return Fact(kind, meant, frozenset(values), base, per if kind == "money" else "", text, bound)  # type: ignore[arg-type]
+
+
+def _money(currency: str) -> tuple[str, str, float]:
+    code = units.currency_code(currency)
+    return "money", code, 0.01 if code in units.HUNDREDTHS else 1.0
 
 
 def _meaning(unit: str) -> tuple[str, str, float]:

@@ -39,7 +39,7 @@ _NAMES = {  # what stands after a number; a pattern each
     "KR": r"kr\.?|krona|kronor|krone[rn]?|kroner|kroon", "PLN": r"zł(?:ot(?:y|e|ych))?|zloty(?:ch)?|zl|злотых",
     "CZK": r"kč|korun[ay]?", "HUF": r"forint(?:ok)?", "RON": r"lei", "BGN": r"лв\.?|leva", "RUB": r"руб(?:\.|л(?:ь|я|ей))?|rubles?",
     "BRL": r"reais", "PESO": r"pesos?", "TRY": r"liras?|tl", "AED": r"dirhams?", "SAR": r"riyals?|ريال", "ILS": r"shekels?|nis|שקל(?:ים)?",
-    "ZAR": r"rands?", "UAH": r"грн\.?|hryvnias?",
+    "CENT": r"(?:euro|us-)?cents?|centimes?|céntimos?|centavos?|centesimi", "PENCE": r"pence", "ZAR": r"rands?", "UAH": r"грн\.?|hryvnias?",
 }  # fmt: skip
 _PREFIXES = {
     "kr": "KR",
@@ -52,8 +52,14 @@ _PREFIXES = {
     "zł": "PLN",
     "kč": "CZK",
 }
-_FAMILIES = {"KR": {"SEK", "NOK", "DKK", "ISK"}, "PESO": {"MXN", "ARS", "CLP", "COP", "PHP", "UYU", "DOP", "CUP"}}
-_EITHER = {"¥", "￥"}  # yen or yuan
+_FAMILIES = {
+    "KR": {"SEK", "NOK", "DKK", "ISK"},
+    "CENT": {"USD", "EUR", "AUD", "CAD", "NZD", "CHF", "ZAR", "MXN", "BRL"},
+    "PENCE": {"GBP"},
+    "PESO": {"MXN", "ARS", "CLP", "COP", "PHP", "UYU", "DOP", "CUP"},
+}
+HUNDREDTHS = frozenset({"CENT", "PENCE"})
+"""Names of a hundredth of the currency: 99 cents are 0.99 of any that has cents."""
 
 BEFORE = (
     rf"(?:[a-z]{{1,2}})?\p{{Sc}}|(?-i:{'|'.join(sorted(ISO_CODES - _WORDS_TOO))})(?=\s?[-−+]?\d)"

@@ -83,7 +83,25 @@ def test_labels_of_the_rarer_class_that_are_missing_are_counted() -> None:
     assert calibrate(made(80, 40, 20)).verdict == "may_not_gate"
 
 
-LABELS = [("pass", True), ("SUPPORTED", True), (True, True), ("fail", False), (False, False), (5, True), (4.0, True), (3, False), (1, False)]  # fmt: skip
+@pytest.mark.parametrize("n", [1, 3, 80])
+@pytest.mark.parametrize("good", [0.0, 1.0])
+def test_h08_scores_beside_labels_of_one_kind_ask_for_labels(n: int, good: float) -> None:
+    alike = [Pair(item=str(i), label=good, good=bool(good), score=i / n) for i in range(n)]
+    report = calibrate(alike)
+    assert report.verdict == "too_few_labels"
+    assert any("not enough labels of the rarer class: 0 " in reason for reason in report.reasons)
+
+
+def test_h08_a_precision_that_no_cut_of_the_scores_reaches_may_not_gate() -> None:
+    rng = np.random.default_rng(4)
+    chance = [Pair(item=str(i), label=float(i % 4 > 0), good=i % 4 > 0, score=float(rng.random())) for i in range(120)]
+    report = calibrate(chance, target_precision=0.99)
+    assert (report.verdict, report.confusion.caught + report.confusion.false_alarms) == ("may_not_gate", 0)
+    with pytest.raises(UsageError):
+        calibrate([Pair(item="1", label=1.0, good=True)])
+
+
+LABELS = [("passed", True), ("Incorrect", False), ("pass", True), ("SUPPORTED", True), (True, True), ("fail", False), (False, False), (5, True), (4.0, True), (3, False), (1, False)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("label", "good"), LABELS)

@@ -105,6 +105,29 @@ def test_a_range_is_two_numbers_and_no_negative_one() -> None:
     assert [sorted(fact.values) for fact in facts("iPhone 15 128 GB")] == [[15], [128_000_000_000]]
 
 
+WRITTEN = [  # sums of money as written, and as meant
+    ("$49-$59", [49, 59]), ("$49–59 a month", [49, 59]), ("from $49 to 59 per month", [49, 59]), ("$49 to $59", [49, 59]), ("49 to 59 dollars", [49, 59]),
+    ("49-59 €", [49, 59]), ("20 bis 30 Euro", [20, 30]), ("$49 to 3 users", [49]), ("$49 and 3 users", [49]), ("$5 to 10% of it", [5]), ("€5-$7", [5, 7]), ("£5 - £7", [5, 7]),
+    ("$49/€45", [49, 45]), ("$49 €45", [49, 45]), ("49,- €", [49]), ("CHF 49.-", [49]), ("99 cents", [0.99]), ("80 pence", [0.8]), ("ninety-nine cents", [0.99]),
+    ("kr 1 200", [1200]), ("NOK 12 500,50", [12500.5]), ("$15 128 GB", [15]), ("$1 000 000", [1000000]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "meant"), WRITTEN)
+def test_every_sum_of_money_is_read_however_it_is_written(text: str, meant: list[float]) -> None:
+    assert [value for fact in prices(text) for value in fact.values] == meant
+
+
+def test_a_price_beside_a_known_one_is_not_hidden_by_it() -> None:
+    page = "Pro costs $49 per month, stickers are $0.99."
+    for said in ("$49-$59", "from $49 to 59", "$49-59", "49 to 59 dollars", "49,- €", "59 cents", "$49 €49"):
+        got = NoInventedPrices()(said, page)
+        assert not isinstance(got, Unscored)
+        assert not got[0], said
+    for said in ("$49-$49", "99 cents", "$49 for 3 users", "49 dollars"):
+        assert NoInventedPrices()(said, page) == (True, None), said
+
+
 DIFFERENT = [
     ("किताब", "कुतुब"), ("দিন", "দান"), ("పాట", "పేట"), ("கடல்", "கூடல்"), ("👍", "👎"), ("+", "-"), ("!!!", "???"), ("3.5", "5.3"), ("-5", "5"), ("ma", "má"),
     ("👍🏽", "👎🏽"), ("€", "$"), ("<", ">"), ("♥", "☹"), ("བོད", "བད"), ("ក", "ខ"), ("", "."),

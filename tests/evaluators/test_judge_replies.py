@@ -18,14 +18,15 @@ from evalspan.evaluators.judges.request_parameters import RequestParameters
 V = '{"reasoning": "right", "score": 4, "strengths": ["a"], "weaknesses": []}'
 OTHER = V.replace("4", "1")
 FOUR = [
-    V, f"```json\n{V}\n```", f"The set {{a, b}}.\n{V}", f"{V}\nNote: {{score}} of 5.", f"<think>{{x}} {OTHER}</think>{V}", f"{{x}}</think>{V}",
+    V, f'{V}\nA {{score}} is out of 5, as in "score": 4.', f"<analysis>{OTHER}</analysis>{V}", f"```json\n{V}\n```", f"The set {{a, b}}.\n{V}", f"{V}\nNote: {{score}} of 5.", f"<think>{{x}} {OTHER}</think>{V}", f"{{x}}</think>{V}",
     f'<think>Draft {{"score": 2}}</think>\n{V}', f"```\n{{a}}\n```\n```json\n{V}\n```", f"{V}\n{V}", "\ufeff" + V, f"[{V}]", '{"grade": ' + V + "}",
     V.replace("4", "4.0"), V.replace("4", '"4"'), V.replace("4", '"4/5"'), V.replace('["a"]', "null"), V.replace("[]}", "[],}"), V.replace('"', "'"),
     V.replace("right", "ri\nght"), V.replace('"score"', '/* 1-5 */ "score"'), V.replace('"score"', '"Score"'), V.replace("right", "says </think> here"),
 ]  # fmt: skip
 NONE = [
     "", "I cannot help.", V[:40], V + "\n" + OTHER, V.replace('"score": 4', '"score": 1, "score": 4'), V.replace("4", "NaN"), V.replace("4", "4.5"),
-    V.replace("4", "7"), V.replace("4", "null"), V.replace("4", '"4/10"'), V.replace("4", "true"), f"<think>{V}", "{" * 5000, "[4]", "null",
+    V.replace("4", "7"), V.replace("4", "null"), V.replace("4", '"4/10"'), V.replace("4", "true"), f"<think>{V}", f"<analysis>{V}</analysis> I cannot judge.",
+    f"Draft: {V}\nFinal: " + V.replace("4", '"none"'), f"Draft: {V}\nFinal: {V[:40]}", f"{V}\nNo: {{'score': 2, 'reasoning': 'worse", "{" * 5000, "[4]", "null",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import decimal
 import enum
@@ -15,7 +16,8 @@ import pydantic
 import pytest
 from markupsafe import Markup
 
-from evalspan.evaluators import Grounding, Score, evaluator, exact_match
+from evalspan.evaluators import Grounding, Score, evaluator, exact_match, run_evaluator
+from evalspan.evaluators.contract import UnscoredCause
 from evalspan.evaluators.datasets import Example
 from evalspan.evaluators.experiments.run import RunSettings, run_cases
 from evalspan.evaluators.experiments.target import Identity, Target
@@ -104,3 +106,55 @@ def test_e_odd_values_cost_one_value_and_the_run_is_written(target: Any) -> None
             if metric.name in ("returned", "scored"):
                 assert metric.value == NUMBERS.get(one.example_id), (one.example_id, metric)
                 assert (metric.value is None) is bool(metric.unscored)
+
+
+class Own(BaseException):
+    """What no `except Exception` catches."""
+
+
+RAISED: dict[str, Any] = {
+    "stop iteration": lambda: StopIteration(1),
+    "generator exit": GeneratorExit,
+    "cancelled": asyncio.CancelledError,
+    "group of exits": lambda: BaseExceptionGroup("g", [SystemExit(0)]),
+    "exit": lambda: SystemExit(0),
+    "own": Own,
+}
+
+
+def made(kind: str) -> BaseException:
+    error: BaseException = RAISED[kind]()
+    return error
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+@pytest.mark.parametrize("kind", RAISED)
+async def test_e_whatever_an_evaluator_raises_it_costs_its_own_score_at_once(kind: str, *, asynchronous: bool) -> None:
+    def raising(output: Any) -> Any:
+        raise made(kind)
+
+    async def raising_later(output: Any) -> Any:
+        await asyncio.sleep(0)
+        raise made(kind)
+
+    judged = await run_evaluator(evaluator(name="e")(raising_later if asynchronous else raising), output="x")
+    assert judged.value is None
+    assert judged.passed is None
+    assert judged.unscored
+    assert judged.cause is UnscoredCause.ERROR  # and not the time limit
+    answer = await Target(raising_later if asynchronous else raising, Identity("odd")).answer({}, 60)
+    assert answer.output is None
+    assert "no answer within" not in (answer.error or "no answer within")
+
+
+async def test_e_the_task_that_runs_an_evaluator_can_still_be_cancelled() -> None:
+    @evaluator(name="e")
+    async def waiting(output: Any) -> bool:
+        await asyncio.get_running_loop().create_future()
+        return True
+
+    task = asyncio.create_task(run_evaluator(waiting, output="x"))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
