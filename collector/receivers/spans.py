@@ -15,6 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ...instrument import semconv
+from ...queries.protobuf_types import BYTES, MESSAGE, REPEATED, Field, message_types
 from .defects import Defects
 from .far_days import DAY_NS, usual_times
 from .rejection import RequestRejected
@@ -23,6 +24,12 @@ from .wire_repair import Damaged, move_old_spans, repaired
 
 RefusedDays = Callable[[set[int]], Mapping[int, str]]
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+_PARTS: dict[str, tuple[Field, ...]] = {
+    "Request": (("resource_spans", 1, REPEATED, MESSAGE, "Group"),),
+    "Group": (("resources", 1, REPEATED, BYTES, ""), ("scope_spans", 2, REPEATED, MESSAGE, "Scope")),
+    "Scope": (("spans", 2, REPEATED, BYTES, ""),),
+}
+_REQUEST = message_types("evalspan.span_lengths", _PARTS)["Request"]
 
 
 class Checked(NamedTuple):
@@ -72,7 +79,7 @@ def check(
     time are given one.
     """
     # No attribute can be longer than the whole body: small requests need no look at the lengths.
-    lengths_matter = body is None or len(body) > max_length
+    lengths_matter = body is None or (len(body) > max_length and _has_long_part(body, max_length))
     accepted = rejected = cut = timed = old = crowded = 0
     now = time.time_ns()
     oldest, usual = now - keep_days * DAY_NS if keep_days else 0, usual_times(now, keep_days)
@@ -107,6 +114,16 @@ def check(
         messages.append(f"{crowded} spans rejected for their start: {no_place}")
     dropped = defects.dropped if defects else 0
     return Checked(body, accepted, rejected + dropped + crowded, timed, "; ".join(messages), crowded)
+
+
+def _has_long_part(body: bytes, max_length: int) -> bool:
+    """Whether a resource or a span of an encoded request is longer; a resource that comes in parts is one."""
+    for group in _REQUEST.FromString(body).resource_spans:
+        if sum(map(len, group.resources)) > max_length:
+            return True
+        if any(len(span) > max_length for scope in group.scope_spans for span in scope.spans[:]):
+            return True
+    return False
 
 
 def _drop_nameless(spans: Any) -> int:
