@@ -130,15 +130,18 @@ def cli(ctx: click.Context, /, *, traceback: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; expected errors are printed with their fix, without a traceback."""
     _guard_streams()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(args=arguments, prog_name="evalspan", standalone_mode=False)
+        # What comes behind `run` is the app's own.
+        texts = given if _command_of(given) == "run" else list(map(_text, given))
+        code = cli.main(args=texts, prog_name="evalspan", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except EvalspanError as error:
         code = _say(error)
     except ModuleNotFoundError as error:
-        code = _say(_missing_extra(error, _command_of(arguments)))
+        code = _say(_missing_extra(error, _command_of(given)))
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = EXIT_INTERRUPTED
@@ -149,9 +152,23 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _command_of(arguments: list[str] | None) -> str:
-    given = sys.argv[1:] if arguments is None else arguments
+def _command_of(given: list[str]) -> str:
     return next((one for one in given if not one.startswith("-")), "")
+
+
+def _text(argument: str) -> str:
+    """The argument as text: where the machine's encoding could not read it, its bytes are UTF-8. Raises UsageError when not."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raw = os.fsencode(argument)
+        if os.path.lexists(raw):
+            return argument
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"The argument {argument!a} is not UTF-8.", hint="Write it in UTF-8.") from error
+    return argument
 
 
 def _guard_streams() -> None:

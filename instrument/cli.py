@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import runpy
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import click
 
@@ -48,18 +50,34 @@ def _run_here(module: bool, target: str, arguments: tuple[str, ...]) -> None:
     from .start import init
 
     init()
+    # What the script prints is its own: it gets the streams as `python` would give them, without our commands' guard.
+    sys.stdout, sys.stderr = (getattr(stream, "unfiltered", stream) for stream in (sys.stdout, sys.stderr))
     sys.argv = [target, *arguments]
     # As `python` does: the script's own folder comes first, or with -m the working directory.
     sys.path.insert(0, str(Path.cwd() if module else Path(target).resolve().parent))
     try:
         if module:
             runpy.run_module(target, run_name="__main__", alter_sys=True)
+        elif Path(target).suffix == ".py":
+            _run_script(target)
         else:
             runpy.run_path(target, run_name="__main__")
-    except Exception:  # noqa: BLE001 - whatever the script raises
+    except Exception as error:  # noqa: BLE001 - whatever the script raises
         # The script's own failure looks as it does without us.
-        sys.excepthook(*sys.exc_info())
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, runpy.__file__, "<frozen runpy>"):
+            trace = trace.tb_next
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
         sys.exit(1)
+
+
+def _run_script(path: str) -> None:
+    """As `python` runs it: its `__main__` is a module with an absolute `__file__`, so what it defines can be pickled."""
+    main = ModuleType("__main__")
+    main.__file__ = os.path.abspath(path)  # noqa: PTH100 - as python does, which follows no links
+    main.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    exec(compile(Path(path).read_bytes(), main.__file__, "exec"), main.__dict__)  # noqa: S102 - the user's own script
 
 
 def _set_variables(name: str, endpoint: str | None) -> None:

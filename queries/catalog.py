@@ -128,7 +128,7 @@ def _read(name: str) -> Query:
     known = page_names() if name.startswith("pages/") else names()
     if name not in known:
         raise UsageError(f"There is no query named {name!r}.", hint=did_you_mean(name, known))
-    return parse(name, (FOLDER / f"{name}.sql").read_text())
+    return parse(name, (FOLDER / f"{name}.sql").read_text(encoding="utf-8"))
 
 
 def parse(name: str, text: str) -> Query:
@@ -167,7 +167,7 @@ def _with_parts(lines: Iterable[str]) -> Iterator[str]:
 
 @cache
 def _part(name: str) -> list[str]:
-    return (FOLDER / "parts" / f"{name}.sql").read_text().splitlines()[1:]
+    return (FOLDER / "parts" / f"{name}.sql").read_text(encoding="utf-8").splitlines()[1:]
 
 
 def _parameter(query: str, line: str) -> Parameter:

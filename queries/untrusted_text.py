@@ -6,6 +6,7 @@ spreadsheet formulas, a CI runner lines that begin with `::`, a Markdown page lo
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from typing import Any, TextIO, cast
@@ -18,6 +19,7 @@ _OWN_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-KSTfhlmnsu]")
 _COMMAND = re.compile(r"^([\s\ufeff]*)::", re.MULTILINE)
 _FORMULA = re.compile(r"^[\s\x00-\x1f\ufeff\u200b]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+_WRITTEN_OUT = "evalspan-written-out"
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|!#~]")
 
 
@@ -74,6 +76,8 @@ class SafeStream:
     """
     A text stream that writes controls out, whoever writes: the last line of defence for every command.
 
+    What the stream's encoding cannot say, such as a redirected console's on Windows, is written out likewise.
+
     Sequences for colours and for the cursor's line pass, our own tables and progress bars need them. In CI no line
     becomes a command; `unfiltered` is the stream for those that are ours.
     """
@@ -87,7 +91,7 @@ class SafeStream:
         parts = _OWN_SEQUENCE.split(text)
         between = _OWN_SEQUENCE.findall(text)
         shown = "".join(part + sequence for part, sequence in zip(map(_printed, parts), [*between, ""], strict=True))
-        self.unfiltered.write(ci_text(shown) if self._in_ci else shown)
+        self.unfiltered.write(_encodable(ci_text(shown) if self._in_ci else shown, self.unfiltered.encoding))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:
@@ -111,9 +115,25 @@ def _printed(text: str) -> str:
     return _CONTROL.sub(lambda found: found.group() if found.group() == "\r" else _in_json(found.group()), text)
 
 
+def _encodable(text: str, encoding: str | None) -> str:
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return text.encode(encoding or "utf-8", _WRITTEN_OUT).decode(encoding or "utf-8")
+    return text
+
+
+def _written_out(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(map(_in_json, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error(_WRITTEN_OUT, _written_out)
+
+
 def _in_json(character: str) -> str:
     """Written so that JSON stays JSON, which holds the same text then."""
-    units = character.encode("utf-16-be")
+    units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 

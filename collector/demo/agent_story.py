@@ -66,7 +66,7 @@ def tell_agent_story(folder: Path, console: Console, customers: int = CUSTOMERS)
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "evalspan.toml"
-    config.write_text(CONFIG)
+    config.write_text(CONFIG, encoding="utf-8")
     found = AgentFound(customers=customers)
     with local_model() as model_url, serving(folder, config) as url:
         _serve(model_url, url, customers, console)
@@ -86,7 +86,7 @@ def tell_agent_story(folder: Path, console: Console, customers: int = CUSTOMERS)
             code, said = evalspan_command(
                 *gate, "--target", f"{_TARGETS}:{name}_prompt", folder=folder, environment=environment
             )
-            (folder / f"gate-{name}.txt").write_text(said)
+            (folder / f"gate-{name}.txt").write_text(said, encoding="utf-8")
             setattr(found, f"gate_{name}", code)
     return found
 

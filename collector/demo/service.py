@@ -57,7 +57,8 @@ def evalspan_command(*arguments: str, folder: Path, environment: dict[str, str] 
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     return finished.returncode, finished.stdout
@@ -69,14 +70,14 @@ def _wait_until_ready(process: subprocess.Popen[bytes], contact: Path, log: Path
         if process.poll() is not None:
             break
         try:
-            found = json.loads(contact.read_text())
+            found = json.loads(contact.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             found = {}
         # An older run that was killed may have left its own file behind.
         if found.get("pid") == process.pid:
             return str(found["http"])
         time.sleep(0.1)
-    tail = log.read_text(errors="replace").strip().splitlines()[-3:]
+    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
     raise CollectorUnreachable(
         "`evalspan serve` did not come up: " + " / ".join(tail), hint=f"The whole log is in {log}."
     )

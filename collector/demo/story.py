@@ -84,7 +84,7 @@ class Story:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "evalspan.toml"
         state = self._file.load() or State(ends=datetime.now(UTC))
-        config.write_text(CONFIG + alert_settings(state.midnight))
+        config.write_text(CONFIG + alert_settings(state.midnight), encoding="utf-8")
         with ExitStack() as stack:
             stack.enter_context(self._interruptible())
             model_url = None if os.environ.get("OPENAI_BASE_URL") else stack.enter_context(local_model())

@@ -46,7 +46,7 @@ class Quarantine:
         if path.exists():
             return
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.with_suffix(REASON).write_text(f"{' '.join(reason.split())[:500]}\n")
+        path.with_suffix(REASON).write_text(f"{' '.join(reason.split())[:500]}\n", "utf-8", "backslashreplace")
         unfinished = path.with_suffix(".part")
         unfinished.write_bytes(b"".join(framing.frame(*record)))
         unfinished.chmod(0o600)
@@ -62,7 +62,7 @@ def set_aside_records(directory: Path) -> Iterator[SetAside]:
         found = next(framing.sound_records(path.read_bytes()), None)
         if found is not None:
             reason_file = path.with_suffix(REASON)
-            reason = reason_file.read_text().strip() if reason_file.exists() else ""
+            reason = reason_file.read_text("utf-8", "replace").strip() if reason_file.exists() else ""
             yield SetAside(path, path.parent.name, found.project, reason, found)
 
 

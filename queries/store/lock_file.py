@@ -55,7 +55,7 @@ def owner_of(directory: Path) -> Owner | None:
     if announced is not None and _alive(announced.pid):
         return announced
     try:
-        found = re.search(r"PID: (\d+)", (directory / _LOCK_FILE).read_text(errors="replace"))
+        found = re.search(r"PID: (\d+)", (directory / _LOCK_FILE).read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return None
     return Owner(pid=int(found.group(1))) if found else None

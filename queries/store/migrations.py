@@ -59,7 +59,7 @@ class Migration(msgspec.Struct, frozen=True):
 def migrations(folder: Path = SCHEMA) -> list[Migration]:
     """The schema's files in order."""
     return [
-        Migration(number=int(path.name[:3]), name=path.stem, text=path.read_text())
+        Migration(number=int(path.name[:3]), name=path.stem, text=path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob("[0-9][0-9][0-9]_*.sql"))
     ]
 

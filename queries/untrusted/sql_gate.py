@@ -206,6 +206,6 @@ def _engine_functions(engine: Callable[[str], str]) -> frozenset[str]:
 
 @cache
 def _functions() -> frozenset[str]:
-    text = (Path(__file__).parents[1] / "schema" / "functions.txt").read_text()
+    text = (Path(__file__).parents[1] / "schema" / "functions.txt").read_text(encoding="utf-8")
     names = (name for line in text.splitlines() if not line.startswith("#") for name in line.split())
     return frozenset(name.lower() for name in names)

@@ -53,7 +53,32 @@ def strings_that_are_not_docstrings(path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.slow
+def without_encoding(call: ast.Call) -> bool:
+    """Whether it reads or writes a text in the encoding of the machine, which is not UTF-8 everywhere."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    named = {keyword.arg for keyword in call.keywords}
+    if "encoding" in named:
+        return False
+    if name in ("read_text", "write_text"):
+        return len(call.args) <= (name == "write_text")
+    if name in ("run", "Popen", "check_output"):
+        return bool(named & {"text", "universal_newlines"})
+    words = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+    words += [keyword.value.value for keyword in call.keywords if isinstance(keyword.value, ast.Constant)]
+    modes = [word for word in words if isinstance(word, str) and re.fullmatch(r"[rwax]b?\+?b?", word)]
+    return name == "open" and (isinstance(call.func, ast.Name) or bool(modes)) and not any("b" in one for one in modes)
+
+
+def test_no_text_is_read_or_written_in_the_machine_s_own_encoding() -> None:
+    found = [
+        f"{label(path)}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and without_encoding(node)
+    ]
+    assert not found
+
+
 def test_every_file_opens_with_a_sentence_on_what_it_is_for() -> None:
     silent = [label(path) for path in FILES if len((ast.get_docstring(tree(path)) or "").split("\n\n")[0]) <= 20]
     assert not silent
@@ -92,7 +117,6 @@ def test_only_what_listens_on_a_port_knows_the_web_server() -> None:
     assert not [label(path) for path in FILES if "aiohttp" in imported(path) and not label(path).startswith(listening)]
 
 
-@pytest.mark.slow
 def test_sql_lives_in_queries_only() -> None:
     strays = {
         label(path): found[0][:80]

@@ -243,6 +243,44 @@ def test_zero_code_by_evalspan_run(server: ScriptedServer, collector: ScriptedSe
     assert spans_at(collector) == [("app", "chat gpt")]
 
 
+PRINTS = """
+import io, logging, multiprocessing, os, pickle, sys, warnings
+print(type(sys.stdout) is io.TextIOWrapper, sys.stdout.encoding, sys.stdout.errors, sys.stdout.line_buffering)
+print("\\x1b]0;title\\x07bell\\x08 \\u202e")
+print("::notice::a command of its own ##[group]x", flush=True)
+sys.stdout.buffer.write(b"raw \\xff\\n")
+print(__name__, __file__, __spec__, __package__, sys.argv, sys.path[0] == os.path.dirname(__file__))
+def double(x):
+    return 2 * x
+print(pickle.loads(pickle.dumps(double))(4), sys.stdin.read())
+logging.warning("warned \\x07")
+warnings.warn("old")
+if __name__ == "__main__":
+    os.chdir("/")
+    raise ValueError(os.path.exists(__file__))
+"""
+
+
+@pytest.mark.slow
+def test_a_script_prints_and_fails_under_evalspan_run_as_under_python(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(PRINTS, encoding="utf-8")
+    environment = {**os.environ, "GITHUB_ACTIONS": "true", "OTEL_SDK_DISABLED": "true", "PYTHONUTF8": "1"}
+    plain, traced = (
+        subprocess.run(
+            [*command, "app.py", "--its", "own"],
+            cwd=tmp_path,
+            env=environment,
+            input=b"in",
+            capture_output=True,
+            check=False,
+        )
+        for command in ([sys.executable], [sys.executable, "-m", "evalspan", "run"])
+    )
+    assert (traced.returncode, traced.stdout) == (plain.returncode, plain.stdout) == (1, plain.stdout)
+    said = [line for line in traced.stderr.splitlines() if b"OTEL_SDK_DISABLED" not in line]
+    assert said == plain.stderr.splitlines()
+
+
 @pytest.mark.slow
 def test_evalspan_run_takes_modules_as_python_does(server: ScriptedServer, collector, tmp_path: Path) -> None:
     package = tmp_path / "shop"

@@ -174,3 +174,40 @@ def test_a_command_in_ci_prints_no_command_of_a_models(tmp_path: Path) -> None:
             ), commands
             assert not dangerous(done.stdout)
             assert "##[" not in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp1252", "cp437", "utf-16", "shift_jis"])
+@pytest.mark.parametrize("text", ["plain", "ü", "你好 😀", "─ box └", "a\u202eb", "é\x1b[31mred\x1b[0m"])
+def test_no_character_is_one_that_a_stream_cannot_take_and_json_stays_the_same(encoding: str, text: str) -> None:
+    below = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
+    guarded = SafeStream(below, in_ci=False)
+    print(text, file=guarded)  # type: ignore[call-overload]
+    render(Result(["text"], ["String"], [(text.replace("\x1b", ""),)]), "json", file=guarded)  # type: ignore[arg-type]
+    below.flush()
+    below.buffer.seek(0)
+    said = below.buffer.read().decode(encoding)
+    assert json.loads(said.partition("\n")[2])[0]["text"] == text.replace("\x1b", "")
+
+
+def test_half_a_pair_of_a_character_is_written_out() -> None:
+    below = io.StringIO()
+    print("a\ud800b", file=SafeStream(below, in_ci=False))  # type: ignore[call-overload]
+    assert below.getvalue() == "a\\ud800b\n"
+
+
+@pytest.mark.slow
+def test_commands_answer_whatever_the_machine_s_encoding_is(tmp_path: Path) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONUTF8": "0", "LC_ALL": "C", "HOME": str(tmp_path)}
+    for encoding in ("ascii", "cp1252"):
+        asked = ["sql", "SELECT '你好 ü' AS text", "--format", "json", "--store", f"chdb://{tmp_path / 'store'}"]
+        (tmp_path / "store").exists() or subprocess.run(
+            [sys.executable, "-m", "evalspan", "migrate", *asked[-2:]], check=True
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "evalspan", *asked],
+            env={**environment, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.decode(encoding))[0]["text"] == "你好 ü"
