@@ -64,7 +64,9 @@ def profile_of(results: Sequence[CaseResult]) -> dict[str, float]:
 def git_sha() -> str:
     """The commit of the working directory, with "+" when something is not committed; '' outside git."""
     try:
-        sha = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True)  # noqa: S607
+        sha = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True
+        )  # noqa: S607
         dirty = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no"],  # noqa: S607
             capture_output=True,

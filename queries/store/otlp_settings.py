@@ -10,7 +10,9 @@ _PROTO = SCHEMA / "otlp.proto"
 OTLP_FILE = {"format_schema_source": "file", "format_schema": f"{_PROTO}:Request"}
 OTLP_TEXT = {
     "format_schema_source": "string",
-    "format_schema": "\n".join(line for line in _PROTO.read_text(encoding="utf-8").splitlines() if not line.startswith("//")),
+    "format_schema": "\n".join(
+        line for line in _PROTO.read_text(encoding="utf-8").splitlines() if not line.startswith("//")
+    ),
     "format_schema_message_name": "Request",
 }
 
