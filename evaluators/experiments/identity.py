@@ -66,7 +66,7 @@ def git_sha() -> str:
     try:
         sha = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True
-        )  # noqa: S607
+        )
         dirty = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no"],  # noqa: S607
             capture_output=True,
