@@ -64,17 +64,13 @@ def profile_of(results: Sequence[CaseResult]) -> dict[str, float]:
 def git_sha() -> str:
     """The commit of the working directory, with "+" when something is not committed; '' outside git."""
     try:
-        sha = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True
-        )
-        dirty = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],  # noqa: S607
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=5,
-            check=True,
-        )
+        sha, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return ""
-    return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+    return sha + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True)  # noqa: S603
+    return done.stdout.strip()
