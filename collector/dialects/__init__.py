@@ -134,10 +134,10 @@ def _normalise_span(span: Span, scope: str) -> bool:
     attributes = SpanAttributes(span, scope)
     try:
         _rewrite(attributes)
+        return attributes.commit()
     except Exception:  # noqa: BLE001 - whatever a client sends under these names, the span is stored as it came
         _log.warning("left a span of scope %r as it came", scope, exc_info=True)
         return False
-    return attributes.commit()
 
 
 def _suspicious(key: str) -> Callable[[bytes], bool] | None:

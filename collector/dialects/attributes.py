@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 STATUS_ERROR = 2
+_MOST = 2**63 - 1  # what an OTLP integer holds
 
 
 def any_value(value: AnyValue) -> Any:
@@ -43,6 +44,19 @@ def parsed(text: Any) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return text
+
+
+def count_of(value: Any) -> int | None:
+    """A number of tokens, also as text (`12`, `12.0`); None for what is no count >= 0 or does not fit an OTLP integer."""
+    if isinstance(value, str):
+        try:
+            value = int(value) if value.isascii() and value.isdigit() else float(value)
+        except ValueError:  # no number, or more digits than Python reads
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        return None
+    count = int(value)
+    return count if count <= _MOST else None  # 2**63 as a float equals the limit as a float
 
 
 class SpanAttributes:
@@ -101,11 +115,8 @@ class SpanAttributes:
         self.put(target, self.take(source))
 
     def put_count(self, key: str, value: Any) -> None:
-        """Put a number of tokens; what is not a whole number >= 0 is no count."""
-        if isinstance(value, str) and value.isdigit():
-            value = int(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-            self.put(key, int(value))
+        """Put a number of tokens; what is no count is left out."""
+        self.put(key, count_of(value))
 
     def numbered(self, prefix: str) -> list[dict[str, Any]]:
         """Take the flattened list `prefix.0.a.b`, `prefix.1.a` as one dict per index, keyed by the rest of the name."""
@@ -151,7 +162,7 @@ class SpanAttributes:
 def _write(target: AnyValue, value: Any) -> None:
     if isinstance(value, bool):
         target.bool_value = value
-    elif isinstance(value, int):
+    elif isinstance(value, int) and -_MOST <= value <= _MOST:
         target.int_value = value
     elif isinstance(value, float):
         target.double_value = value

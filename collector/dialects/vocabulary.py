@@ -7,7 +7,7 @@ from typing import Any
 
 from ...instrument import semconv
 from ...queries.framework_messages import framework_messages
-from .attributes import STATUS_ERROR, SpanAttributes, as_json, parsed
+from .attributes import STATUS_ERROR, SpanAttributes, as_json, count_of, parsed
 from .messages import messages, request_messages, response_messages
 
 # An instrumentor's kind of span, in lower case, and the operation of the conventions. Glue (chain, task, span) has none.
@@ -86,9 +86,7 @@ def check_total(span: SpanAttributes, total: Any = None) -> None:
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 0
+    return count_of(value) or 0
 
 
 def forget_estimates(span: SpanAttributes) -> None:
@@ -102,9 +100,9 @@ def forget_estimates(span: SpanAttributes) -> None:
 def _put_input(span: SpanAttributes, usage: dict[str, Any], *, inclusive: bool) -> None:
     """All tokens of the input. Totals under Anthropic's names, and Langfuse's buckets, leave the cached ones out."""
     total = _first(usage, "prompt_tokens", "input_tokens", "input", "promptTokens")
-    apart = [usage.get(name) for name in _APART]
-    counts = [number for number in apart if isinstance(number, int | float) and not isinstance(number, bool)]
-    if isinstance(total, int | float) and counts and usage.get("prompt_tokens") is None and not inclusive:
+    total = count_of(total)
+    counts = [count for name in _APART if (count := count_of(usage.get(name))) is not None]
+    if total is not None and counts and usage.get("prompt_tokens") is None and not inclusive:
         every = total + sum(counts)
         if span.get(semconv.INPUT_TOKENS) == total:
             span.replace(semconv.INPUT_TOKENS, None)
