@@ -1,6 +1,7 @@
 """Asks the query e_detector through a store: false alarms by kind of score, power and delay beside a calibrated CUSUM.
 
-`python -m benchmarks.detection [--applications 300]` prints two markdown tables. 30 windows are watched, scores fall at the sixth.
+`python -m benchmarks.detection [--applications 300] [--windows 30,100] [--kinds NAME,NAME]` prints two markdown tables. So many
+windows are watched for false alarms, 30 for power, where scores fall at the sixth.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ DRAWS = {
 def first_alarms(store: Store, scores: np.ndarray, reference: int, n: int) -> np.ndarray:
     """The number of the first alarming window of each application, 0 for none; scores are (applications, windows, n)."""
     project = uuid.uuid4().hex
-    windows = reference + WATCHED
+    windows = scores.shape[1]
+    watched = windows - reference
     begin = UNTIL - timedelta(days=windows)
     for number, application in enumerate(scores):
         rows: list[dict[str, Any]] = [
@@ -52,9 +54,9 @@ def first_alarms(store: Store, scores: np.ndarray, reference: int, n: int) -> np
             for i, score in enumerate(values)
         ]
         store.insert("evaluations", rows)
-    period = {"since_s": WATCHED * 86400, "baseline_s": reference * 86400, "window_s": 86400, "season": 0}
+    period = {"since_s": watched * 86400, "baseline_s": reference * 86400, "window_s": 86400, "season": 0}
     found = catalog.get("e_detector").run(
-        store, timeout_s=600, project=project, until=UNTIL.isoformat(), direction="decrease", horizon=WATCHED, **period
+        store, timeout_s=600, project=project, until=UNTIL.isoformat(), direction="decrease", horizon=watched, **period
     )
     alarms = np.zeros(len(scores), dtype=int)
     for row in found.dicts():
@@ -97,15 +99,20 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--applications", type=int, default=300)
-    count, rng = parser.parse_args().applications, np.random.default_rng(5)
+    parser.add_argument("--windows", default="30")
+    parser.add_argument("--kinds", default=",".join(DRAWS))
+    asked = parser.parse_args()
+    count, rng, kinds = asked.applications, np.random.default_rng(5), asked.kinds.split(",")
     with tempfile.TemporaryDirectory() as folder, open_store(f"chdb://{folder}/store") as store:
-        print("| reference, scores a window | " + " | ".join(DRAWS) + " |\n| --- |" + " ---: |" * len(DRAWS))
-        for reference, n in ((2, 20), (7, 5), (7, 20), (28, 20)):
-            shares = [
-                (first_alarms(store, draw(rng, (count, reference + WATCHED, n)), reference, n) > 0).mean()
-                for draw in DRAWS.values()
-            ]
-            print(f"| {reference}, {n} | " + " | ".join(f"{share:.3f}" for share in shares) + " |", flush=True)
+        print("| windows, reference, scores a window | " + " | ".join(kinds) + " |\n| --- |" + " ---: |" * len(kinds))
+        for watched in map(int, asked.windows.split(",")):
+            for reference, n in ((2, 20), (7, 5), (7, 20), (28, 20)):
+                shares = [
+                    (first_alarms(store, DRAWS[kind](rng, (count, reference + watched, n)), reference, n) > 0).mean()
+                    for kind in kinds
+                ]
+                told = " | ".join(f"{share:.3f}" for share in shares)
+                print(f"| {watched}, {reference}, {n} | {told} |", flush=True)
         print("\n| reference | fall | CUSUM: found, median windows | e-detector: found, median windows |")
         print("| --- | --- | --- | --- |")
         for reference in (7, 28):

@@ -29,6 +29,7 @@
 -- column mean -- weighted mean, seasons and mix taken out
 -- column standard_error -- of the mean: spread within windows pooled up to here, plus spread between windows and the error of the seasons
 -- column baseline_n -- scores in the reference
+-- column baseline_effective_n -- how many equally weighted scores they are worth (Kish); fewer than 150 raise the threshold
 -- column baseline_windows -- windows in the reference
 -- column baseline_mean -- weighted mean of the reference
 -- column baseline_error -- its standard error
@@ -58,7 +59,7 @@
 -- column baseline_skew_increase -- the same of the reference's mean
 -- method: hour, day, segment, service, model, topic (`input_topic`), length and language are taken out in turn, each effect shrunk by how sure it is; Shiryaev-Roberts mixture over change points and Gaussian bets 0.25, 0.5, 1 and 2; the reference's unknown mean is
 --   eliminated by comparing the windows since a change point with reference and windows before it; skewness removed by
---   Wilson and Hilferty's cube root; threshold calibrated for the horizon (benchmarks/detection).
+--   Wilson and Hilferty's cube root; threshold calibrated for the horizon and for references of few scores (benchmarks/detection).
 -- source: Shin, Ramdas, Rinaldo, E-detectors (2022); Wilson and Hilferty (1931); evaluators/statistics/sequential.py is its oracle.
 WITH
     -- means of scores between 0 and 1 lie there, too, and differ by 1 at most
@@ -240,7 +241,7 @@ WITH
     (
         SELECT *, arrayMap((d, u) -> multiIf({direction:String} = 'decrease', d, {direction:String} = 'increase', u, (d + u) / 2), falls, rises) AS statistics FROM evident
     ),
-    alarmed AS (SELECT * EXCEPT payoffs, toInt64(arrayFirstIndex(m -> m >= limit, statistics)) AS first_alarm FROM compounded),
+    alarmed AS (SELECT * EXCEPT payoffs, limit * exp(greatest(0, 1.5 - worth / 100)) AS own_limit, toInt64(arrayFirstIndex(m -> m >= own_limit, statistics)) AS first_alarm FROM compounded),
     sided AS (SELECT *, if(falls[first_alarm] >= rises[first_alarm], 1, -1) AS side, ps[first_alarm + 1] AS p_here, pm[first_alarm + 1] AS m_here FROM alarmed),
     -- the change is where the windows since then differ most from those before, in standard errors
     measured AS
@@ -264,9 +265,9 @@ WITH
         FROM levels
     )
 SELECT name.1 AS metric, name.2 AS unit, version_used AS evaluator_version, s[position].1 AS window_start, s[position].2 AS n, s[position].3 AS effective_n,
-    s[position].4 AS mean, errors[position] AS standard_error, base_n AS baseline_n, k AS baseline_windows, base_mean AS baseline_mean, base_error AS baseline_error,
+    s[position].4 AS mean, errors[position] AS standard_error, base_n AS baseline_n, worth AS baseline_effective_n, k AS baseline_windows, base_mean AS baseline_mean, base_error AS baseline_error,
     cut(base_mean - 1.959963984540054 * base_error, on_unit, 0) AS baseline_low, cut(base_mean + 1.959963984540054 * base_error, on_unit, 0) AS baseline_high,
-    position, falls[position] AS decrease, rises[position] AS increase, statistics[position] AS statistic, limit AS threshold,
+    position, falls[position] AS decrease, rises[position] AS increase, statistics[position] AS statistic, own_limit AS threshold,
     if(position >= first_alarm, found, '') AS alarm, over,
     if(alarm != '', s[change].1, NULL) AS since, if(alarm != '', before, NULL) AS mean_before, if(alarm != '', after, NULL) AS mean_since,
     if(alarm != '', arraySum(arraySlice(s.2, change, first_alarm - change + 1)), NULL) AS n_since, mean_since - mean_before AS difference,

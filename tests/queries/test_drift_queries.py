@@ -75,6 +75,7 @@ def oracle(got: list[dict[str, Any]], direction: str, *, alpha: float = 0.05, ho
         third_moments=[r[f"skew_{direction}"] for r in got],
         baseline_third_moment=first[f"baseline_skew_{direction}"],
         calibrated=True,
+        baseline_n=first["baseline_effective_n"],
     )
 
 
