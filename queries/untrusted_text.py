@@ -91,7 +91,9 @@ class SafeStream:
         parts = _OWN_SEQUENCE.split(text)
         between = _OWN_SEQUENCE.findall(text)
         shown = "".join(part + sequence for part, sequence in zip(map(_printed, parts), [*between, ""], strict=True))
-        self.unfiltered.write(_encodable(ci_text(shown) if self._in_ci else shown, self.unfiltered.encoding))
+        self.unfiltered.write(
+            _encodable(ci_text(shown) if self._in_ci else shown, getattr(self.unfiltered, "encoding", None))
+        )
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:
