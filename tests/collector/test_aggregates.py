@@ -63,6 +63,7 @@ def test_w05_a_window_without_any_evaluation_has_no_line(store: Store) -> None:
     assert aggregates.line_of(store, "nobody", END, 60) == ""
 
 
+@pytest.mark.slow
 async def test_w05_b28_every_window_is_said_once_and_a_failure_ends_only_its_own(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,6 +91,7 @@ async def test_w05_b28_every_window_is_said_once_and_a_failure_ends_only_its_own
     assert "a score was None" in caplog.text
 
 
+@pytest.mark.slow
 async def test_w05_windows_go_on_after_the_clock_was_put_back_by_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     said, moved, enough, real = list[str](), list[bool](), asyncio.Event(), time.time
     monkeypatch.setattr(time, "time", lambda: real() - 86_400 * bool(moved))

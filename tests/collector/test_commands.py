@@ -36,6 +36,7 @@ def dsn(collector: Collector) -> str:
     return f"chdb://{collector.path}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_service_that_takes_spans_does_without_the_libraries_of_pages_that_nobody_opened(
     collector: Collector,

@@ -161,6 +161,7 @@ async def test_inserted_segments_are_not_kept_for_as_long_as_a_clock_was_put_bac
     assert await running.stop(20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waits", [False, True], ids=["nothing waits", "a record waits"])
 async def test_a_log_whose_folder_was_deleted_is_ready_again_although_nobody_sends(tmp_path, waits) -> None:
     store = Away()

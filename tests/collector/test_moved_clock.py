@@ -106,6 +106,7 @@ def test_a_service_that_starts_with_a_wrong_clock_waits_also_over_restarts() -> 
     assert clock.moment == machine.wall
 
 
+@pytest.mark.slow
 def test_a_clock_a_year_ahead_deletes_nothing_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the store: what the next start goes by is kept in it."""
     now = datetime.now(UTC)

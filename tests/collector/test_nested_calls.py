@@ -211,6 +211,7 @@ def test_spans_of_many_requests_in_any_order(store, inserts: str) -> None:
     check(store, project, traces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inserts", ["each", "late"])
 def test_spans_that_come_after_the_memory_or_at_another_collector_are_settled_in_the_store(store, inserts: str) -> None:
     """Each span at a collector that remembers none of the others; corrected after every step, or once at the end."""
@@ -255,6 +256,7 @@ CLAUDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_an_sdk_that_traces_itself_in_a_trace_of_its_own_counts_nothing_beside_the_span_around_it(
     store, order: tuple[int, int]
@@ -287,6 +289,7 @@ def test_an_sdk_that_traces_itself_in_a_trace_of_its_own_counts_nothing_beside_t
     assert len(calls & {4, 6}) == 1  # one of the two is that of 3
 
 
+@pytest.mark.slow
 def test_a_run_that_two_collectors_fetch_is_one_call(store) -> None:
     way = Way(store, "nested-fetched")
     fetched = {**CHAT, "gen_ai.operation.name": "fetch_response", "gen_ai.response.id": "resp_2"}
@@ -355,6 +358,7 @@ def test_a_chain_of_ten_thousand_calls_ends() -> None:
     assert [span.span_id for span in kept] == [(10_000).to_bytes(8, "big")]
 
 
+@pytest.mark.slow
 async def test_calls_are_looked_for_after_a_write_and_not_while_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

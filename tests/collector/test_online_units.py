@@ -125,6 +125,7 @@ async def test_a_root_that_has_only_just_come_is_given_its_quiet_time(store: Sto
     assert scores(store, project) == []
 
 
+@pytest.mark.slow
 async def test_workers_share_traces_and_a_killed_one_goes_on_with_its_plan(store: Store) -> None:
     project = fresh()
     store.insert("spans", [row for _ in range(60) for row in trace(project)])

@@ -96,6 +96,7 @@ def learned(prompts: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return slots_of_all(templates_of(prompts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_filled_in_makes_no_new_fingerprint_and_an_edit_of_a_word_makes_one(kind: str, seed: int) -> None:

@@ -152,6 +152,7 @@ def test_an_error_after_the_answer_has_begun_is_marked_in_the_stream(url: str) -
         connected.query("SELECT throwIf(number = 900000) FROM numbers(1000000)", settings={"max_block_size": 65536})
 
 
+@pytest.mark.slow
 def test_sessions_keep_settings_and_refuse_two_requests_at_once(url: str) -> None:
     name = str(uuid.uuid4())
     assert ask(url, "SELECT 1", session_id=name, session_check="1").headers["X-ClickHouse-Exception-Code"] == "372"

@@ -68,6 +68,7 @@ def rule_of(project: str) -> AlertRule:
     )
 
 
+@pytest.mark.slow
 def test_the_button_on_an_alert_accepts_the_level_for_the_rules_own_scope_and_the_alert_ends(store: Store) -> None:
     project = f"accept-{uuid.uuid4().hex}"
     store.insert("evaluations", scores(project))

@@ -87,6 +87,7 @@ def calls() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "/tools"])
 def test_a_page_in_two_parts_is_the_page_in_one(held: Held, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
     held.store.insert("spans", calls())

@@ -206,6 +206,7 @@ open(__file__ + ".log", "a").write(repr(sys.argv[1:]) + "\\n")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["gitlab", "shell"])
 def test_the_other_recipes_run_as_they_stand_and_keep_reports_and_answers(
     recipe: str, repository: Path, model_url: str

@@ -117,6 +117,7 @@ def statements() -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", statements())
 def test_sql_in_the_documentation_is_accepted(block: Block, store: Any) -> None:
     for statement in re.split(r";\s*(?:\n|$)", re.sub(r"^\s*--.*$", "", block.text, flags=re.MULTILINE)):

@@ -112,6 +112,7 @@ def test_p03_three_stakeholders_rate_the_same_twenty_calls_and_their_ratings_cal
     assert 0.7 < report["alpha"] < 1
 
 
+@pytest.mark.slow
 def test_p01_agreement_is_reported_and_corrects_from_forty_labels_on(store: Store) -> None:
     fill(store, "report")
     drawn = draw(store, metric="m", author="ann", project="report", count=60, now=NOW)
@@ -144,6 +145,7 @@ def test_weeks_and_counts_that_are_none_are_refused(store: Store, monkeypatch: p
     assert isinstance(refused.exception, UsageError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["trace", "conversation"])
 def test_whole_traces_and_conversations_are_drawn_labelled_and_held_against_their_scores(
     store: Store, unit: str

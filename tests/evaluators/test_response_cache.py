@@ -145,6 +145,7 @@ def gate(target: str, *more: str, suite: str = "app:suite") -> Result:
     return CliRunner().invoke(cli, ["gate", "--dataset", "d.jsonl", "--target", target, "--suite", suite, *more])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["ask", "shout", "streamed", "anthropic"])
 def test_the_same_request_is_asked_once_over_two_runs(model: Model, target: str) -> None:
     assert [gate(f"app:{target}").exit_code for _ in range(3)] == [0, 0, 0]

@@ -323,6 +323,7 @@ with _budget(options, _journal_path(suite, options)) as budget:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_over_stored_spans_leaves_its_bill_to_the_same_command_only(tmp_path):
     def score_since(since, end):
         code = KILLED_MIDWAY.replace("SINCE", repr(since)).replace("END", repr(end))

@@ -108,15 +108,18 @@ def _verdicts(drop: float, n: int, runs: int = 400) -> dict[str, float]:
     return {name: found.count(name) / runs for name in ("block_deployment", "proceed", "collect_more_data")}
 
 
+@pytest.mark.slow
 def test_b08_a_drop_below_the_margin_is_seldom_called_a_regression() -> None:
     assert _verdicts(0.26, 20)["block_deployment"] <= _below(0.05, 400)
 
 
+@pytest.mark.slow
 def test_b09_without_power_nothing_proceeds() -> None:
     assert _verdicts(0.3, 10)["proceed"] <= _below(0.05, 400)
     assert _verdicts(0.0, 10)["collect_more_data"] > 0.7
 
 
+@pytest.mark.slow
 def test_x01_clear_cases_get_clear_verdicts() -> None:
     assert _verdicts(1.0, 60)["block_deployment"] > 0.9
     assert _verdicts(0.0, 400)["proceed"] > 0.9

@@ -88,6 +88,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_true_causes_come_first_and_nothing_is_named_where_nothing_changed(
     variant: str, request: pytest.FixtureRequest
@@ -193,6 +194,7 @@ def test_a_version_is_named_with_its_prompt_where_any_span_of_the_call_says_it()
     assert candidates._version_of(calls, feature) == "answer 2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["error_rate", "nothing-of-the-kind"])
 def test_a_metric_without_calls_or_scores_is_refused_with_what_is_missing(store: Store, metric: str) -> None:
     with pytest.raises(UsageError, match=r"0 scores before|No score is named"):

@@ -38,6 +38,7 @@ def chat(server: ScriptedServer, content: Any, scenario: Scenario = CHAT_CREATE)
         client_of(scenario, server).messages.create(model="claude", max_tokens=9, messages=messages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["false", "False", "NO_CONTENT", "no_content", "tru", "EVENT_ONLY"])
 def test_the_variable_keeps_content_off_the_span(value, server, bare_spans: Spans, monkeypatch) -> None:
     monkeypatch.setenv(VARIABLE, value)

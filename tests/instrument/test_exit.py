@@ -135,6 +135,7 @@ print(handle.dropped)
     assert done.stdout == "False 6\n7\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flush", [True, False])
 def test_spans_for_a_collector_that_is_away_are_counted_at_the_end(flush: bool) -> None:
     code = f"""

@@ -31,6 +31,7 @@ async def call(scenario: Scenario, client: Any, colour: str) -> Any:
     return run(scenario, client) if colour == "sync" else await run_async(scenario, client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", ["sync", "async"])
 @pytest.mark.parametrize("scenario", TRACED, ids=name_of)
 async def test_every_surface_makes_one_complete_span(

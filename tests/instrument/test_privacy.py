@@ -69,6 +69,7 @@ def test_an_error_that_quotes_the_prompt_keeps_it_here_without_content(
     assert f"HTTP {status}" in str(call.status.description)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_failure_inside_a_200_that_quotes_the_prompt_keeps_it_here_without_content(
     stream: bool, server: ScriptedServer, bare: Spans

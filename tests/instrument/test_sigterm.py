@@ -42,6 +42,7 @@ def start(code: str, collector: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_a_process_that_sigterm_ends_sends_its_spans_and_ends_by_the_signal(state: str, collector: ScriptedServer):
     process = start(STATES[state], collector.root)
@@ -55,6 +56,7 @@ def test_a_process_that_sigterm_ends_sends_its_spans_and_ends_by_the_signal(stat
         assert dict(names_at(collector)) == {"work": 1}
 
 
+@pytest.mark.slow
 def test_a_collector_that_hangs_delays_the_end_by_a_bounded_time(collector: ScriptedServer):
     import socket
 

@@ -29,6 +29,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_every_migration_is_accepted_by_distributed_tables_and_those_below_them(failures: list[list[str]]) -> None:
     assert [line for line in failures if line[0] != "rows" and not line[0].startswith("query")] == []
 

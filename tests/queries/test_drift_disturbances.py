@@ -89,6 +89,7 @@ HEALTHY: dict[str, Disturbance] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HEALTHY)
 def test_a_disturbance_raises_no_alarm_and_hides_no_fall(store: Store, what: str) -> None:
     quiet = alarms(store, scores(HEALTHY[what]))
@@ -99,11 +100,13 @@ def test_a_disturbance_raises_no_alarm_and_hides_no_fall(store: Store, what: str
     assert abs(dates[len(dates) // 2] - (UNTIL - timedelta(days=WATCHED - 7))) <= timedelta(days=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["a service is new", "languages drift", "a service ends"])
 def test_a_change_of_mix_moves_the_plain_mean(store: Store, what: str) -> None:
     assert len(alarms(store, scores(HEALTHY[what]), adjust=0)) == SEEDS
 
 
+@pytest.mark.slow
 def test_a_day_on_which_everything_failed_is_an_alarm_and_is_over_once_it_is(store: Store) -> None:
     def outage(_: np.random.Generator, day: int, row: dict[str, Any]) -> Rows:
         return [{**row, "score": 1.0}] if day == 3 else [row]
@@ -114,6 +117,7 @@ def test_a_day_on_which_everything_failed_is_an_alarm_and_is_over_once_it_is(sto
     assert sum(row["over"] for row in found.values()) >= SEEDS - 2
 
 
+@pytest.mark.slow
 def test_a_detector_says_what_it_lacks_also_after_a_level_was_accepted_and_where_one_conversation_says_all(
     store: Store,
 ) -> None:

@@ -76,6 +76,7 @@ def test_p06_the_header_of_a_query_says_everything(store: Store, name: str) -> N
         assert [column.name for column in query.columns] == answered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [one for one in catalog.names() if "of" in {p.name for p in catalog.get(one).parameters}]
 )

@@ -191,6 +191,7 @@ def test_spans_of_every_kind_become_the_same_rows_in_columns_as_by_the_views(
     _assert_same(in_columns, by_views)
 
 
+@pytest.mark.slow
 def test_random_attributes_events_links_and_prices_become_the_same_rows_in_columns_as_by_the_views(
     priced: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

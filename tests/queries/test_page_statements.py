@@ -203,6 +203,7 @@ def test_a_span_whose_time_is_known_is_read_from_one_hour_and_is_the_same_span(s
         assert store.query(statement, bound).dicts() == query.run(store, **given).dicts() != []
 
 
+@pytest.mark.slow
 def test_no_statement_asks_what_a_view_of_one_project_cannot_answer(store: Store) -> None:
     """A key of one project sees views, which have no PREWHERE; with FINAL a setting puts the sorting key first instead."""
     for name in (*catalog.names(), *catalog.page_names()):

@@ -157,6 +157,7 @@ def test_the_engine_skips_the_days_that_were_not_asked_for(mixed: Store) -> None
     assert read(f"trace_id = '{MINE}-3' AND start_time > now() - INTERVAL 4 DAY") <= 0.6 * everything
 
 
+@pytest.mark.slow
 def test_a_condition_on_the_other_project_tells_nothing(mixed: Store) -> None:
     """Neither rows nor an error nor what was read depends on whether the other project has what is asked for."""
     for value in (f"{OTHER}-7", "nobody"):

@@ -53,6 +53,7 @@ def remote(server: str) -> Iterator[Store]:
         yield opened
 
 
+@pytest.mark.slow
 def test_the_schema_is_made_on_a_server_and_a_second_start_changes_nothing(remote: Store, server: str) -> None:
     assert not remote.embedded
     assert "pass" not in remote.dsn
@@ -171,6 +172,7 @@ def mixed(remote: Store) -> Iterator[Store]:
         remote.command(f"DELETE FROM {table} WHERE project IN ('{MINE}', '{OTHER}')")
 
 
+@pytest.mark.slow
 def test_a_key_sees_its_project_on_a_server_too_and_conditions_that_are_given_down_change_no_answer(
     mixed: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def listed(store: Store, *texts: str) -> str:
     return "".join(sorted(str(int(row["trace_id"], 16)) for row in rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [

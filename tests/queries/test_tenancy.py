@@ -140,6 +140,7 @@ def test_what_is_not_listed_is_not_there(sql: str, mixed: Store) -> None:
     assert MARK not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_no_statement_shows_anything_of_another_project_or_of_the_machine(mixed: Store, tmp_path: Path) -> None:
     """Table functions, EXPLAIN, system tables, clauses and names in every spelling, from a file."""
     mixed.query_untrusted("SELECT 1 FROM spans", project=OTHER)  # whose views are there
@@ -204,6 +205,7 @@ def test_a_projects_name_is_data_whatever_it_holds(store: Store) -> None:
         assert store.query_untrusted("SELECT count() FROM spans", project=project).rows == [(0,)]
 
 
+@pytest.mark.slow
 def test_the_engine_applies_the_filter_below_everything_else(mixed: Store) -> None:
     plan = mixed.query_untrusted("EXPLAIN SELECT count() FROM spans WHERE toUInt64(input) = 1", project=MINE).rows
     lines = [str(row[0]) for row in plan]

@@ -236,6 +236,7 @@ condition = "n >= 20 AND high < {limit}"
     assert told == {3.5: ["firing"], 1.5: []}
 
 
+@pytest.mark.slow
 async def test_a_silenced_rule_records_and_sends_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.insert("evaluations", scores("hush", 4.0, days=(7, 14)) + scores("hush", 2.5, days=(0, 5)))
     rule, sink = degradation("hush"), Told()
