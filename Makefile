@@ -15,7 +15,7 @@ LIGHT := --ignore tests/flow --ignore tests/frameworks --ignore tests/browser \
 CHECK := -m "not browser and not model and not slow" $(LIGHT)
 
 check: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(CHECK)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(CHECK)
 
 # Three workers for two cores: much of what these tests do is wait for processes of their own.
 test: $(STAMP) browser
